@@ -1,0 +1,322 @@
+"""
+The catalog after reading: what is sold, as immutable values that the rules work on.
+
+Nothing here checks anything: `payaid_entitlements.core.catalog.building` builds these from
+what people wrote, and refuses what is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+from typing import TYPE_CHECKING, Literal
+
+from payaid_entitlements.core.values import Allowance, Amount, Value
+
+if TYPE_CHECKING:
+    from payaid_entitlements.core.period import Interval
+
+#: A length of time in microseconds, as `Instant` is a point in microseconds.
+Microseconds = int
+
+
+class Kind(StrEnum):
+    """What sort of thing a feature is."""
+
+    SWITCH = "switch"
+    CONFIG = "config"
+    QUOTA = "quota"
+    ALLOCATION = "allocation"
+    CREDIT = "credit"
+
+    @property
+    def is_metered(self) -> bool:
+        """True where units are counted; a view then only knows whether any are sold."""
+        return self in (Kind.QUOTA, Kind.ALLOCATION, Kind.CREDIT)
+
+
+class ConfigType(StrEnum):
+    """The type of a config feature's value."""
+
+    BOOL = "bool"
+    INT = "int"
+    DECIMAL = "decimal"
+    STRING = "string"
+    CHOICE = "choice"  # ordered: later in `choices` is more
+    DURATION = "duration"  # timedelta
+    SIZE = "size"  # int, bytes
+    LIST = "list"  # tuple of str
+
+
+class Merge(StrEnum):
+    """How values of a config feature from several sources become one."""
+
+    MAX = "max"
+    MIN = "min"
+    PRIORITY = "priority"  # the source of the highest authority, then the highest rank
+
+
+class Access(StrEnum):
+    """What a lifecycle stage leaves open."""
+
+    FULL = "full"
+    READ_ONLY = "read_only"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class FailPolicy:
+    """
+    What to answer when the store cannot be reached and nothing fresh is known.
+
+    Attributes:
+        kind: ``closed`` refuses, ``open`` allows, ``last_known_good`` repeats the last answer.
+        bound: For ``last_known_good``: how old that answer may be; 0 otherwise.
+    """
+
+    kind: Literal["closed", "open", "last_known_good"] = "closed"
+    bound: Microseconds = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OnExceed:
+    """
+    What happens when more of a quota is used than is sold.
+
+    Attributes:
+        kind: ``hard`` refuses; ``soft`` records; ``soft_until`` records up to *percent*;
+            ``grace_then_block`` records for *grace* after the limit was passed; ``warn`` only warns.
+        percent: For ``soft_until``: of the limit, at least 100.
+        grace: For ``grace_then_block``.
+    """
+
+    kind: Literal["hard", "soft", "soft_until", "grace_then_block", "warn"] = "hard"
+    percent: int | None = None
+    grace: Microseconds | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rollover:
+    """What of an unused allowance moves to the next window: at least *min*, at most *max* units."""
+
+    min: Amount = 0
+    max: Amount | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """
+    One capability that is sold.
+
+    Attributes:
+        key: ``module.feature``, or a bare key for the whole account. Never reused.
+        module: The module it belongs to; None for the whole account.
+        requires: Modules and features that must be held too.
+        type, choices, merge: For config features.
+        unit, window, on_exceed, rollover: For metered features; ``anchored`` windows begin on the billing date.
+        count: Who counts an allocation: our ``ledger`` of named holders, or the ``host``'s own rows.
+        pays_for: For credits: units of this credit that one unit of another feature costs.
+        deprecated: Still works; answers carry an advisory. The date after which it may be retired.
+    """
+
+    key: str
+    module: str | None
+    kind: Kind
+    title: str
+    requires: tuple[str, ...] = ()
+    unit: str | None = None
+    type: ConfigType | None = None
+    choices: tuple[str, ...] = ()
+    merge: Merge | None = None
+    window: Literal["anchored", "calendar"] = "anchored"
+    on_exceed: OnExceed = OnExceed()
+    rollover: Rollover | None = None
+    count: Literal["ledger", "host"] = "ledger"
+    pays_for: Mapping[str, Amount] = field(default_factory=dict)
+    on_outage: FailPolicy = FailPolicy()
+    deprecated: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """An independently sold part of the product: a group of features."""
+
+    key: str
+    title: str
+    requires: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()  # full keys, in the order of the file
+    on_outage: FailPolicy = FailPolicy()
+    deprecated: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """
+    What one billing interval costs.
+
+    Attributes:
+        amount: In the currency's major unit, exact: ``999`` or ``Decimal("9.99")``.
+        currency: ISO 4217.
+        interval: ``month``, ``year`` or ``once``.
+        provider_ids: The payment provider's ids for this price, by provider.
+    """
+
+    amount: Amount
+    currency: str
+    interval: Literal["month", "year", "once"]
+    provider_ids: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many calls in so long; several together all hold."""
+
+    limit: int
+    window: Microseconds
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """
+    What a customer holds, flattened: `extends` is already merged in.
+
+    Attributes:
+        rank: Position in the catalog, from 0; a higher rank is a bigger plan.
+        version: From 1; grows when publishing changes what the plan contains.
+        modules, features: All that is sold. A metered feature's value is an `Allowance`.
+        trial: How long a trial lasts; None where there is none.
+        buy: ``checkout``; ``contact_us`` has no price to show; ``hidden`` is never offered.
+        url: Where to buy it.
+    """
+
+    key: str
+    title: str
+    rank: int
+    modules: tuple[str, ...]
+    features: Mapping[str, Value]
+    version: int = 0
+    rate_limits: Mapping[str, tuple[Rate, ...]] = field(default_factory=dict)
+    prices: tuple[Price, ...] = ()
+    trial: Interval | None = None
+    buy: Literal["checkout", "contact_us", "hidden"] = "checkout"
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CreditGrant:
+    """A lot of units that an add-on gives once, when it is set; ``expires`` after its start."""
+
+    amount: Amount
+    expires: Microseconds | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AddOn:
+    """
+    What is sold on top of a plan, in a quantity.
+
+    Attributes:
+        rank: Position in the catalog, from 0.
+        modules: Modules that it opens.
+        increment: Added to the plan's value, times the quantity.
+        override: Replaces the plan's value; of several the largest.
+        max: Lifts the plan's value to at least this.
+        grant: Lots of credit, given once.
+        max_quantity: None for no bound.
+        for_plans: Plans that may hold it; empty for all.
+    """
+
+    key: str
+    title: str
+    rank: int
+    modules: tuple[str, ...] = ()
+    increment: Mapping[str, Value] = field(default_factory=dict)
+    override: Mapping[str, Value] = field(default_factory=dict)
+    max: Mapping[str, Value] = field(default_factory=dict)
+    grant: Mapping[str, CreditGrant] = field(default_factory=dict)
+    max_quantity: int | None = None
+    for_plans: tuple[str, ...] = ()
+    prices: tuple[Price, ...] = ()
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage of being past due: *access* for *length*; the last one may have no end (None)."""
+
+    access: Access
+    length: Microseconds | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lifecycle:
+    """
+    What a subscription in trouble still opens.
+
+    Attributes:
+        past_due: Consecutive stages, counted from the instant since which payment is due.
+        paused: What is left while paused.
+    """
+
+    past_due: tuple[Stage, ...] = (Stage(Access.FULL, 7 * 86_400_000_000), Stage(Access.NONE))
+    paused: Access = Access.READ_ONLY
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """A rate limit as data; the engine that counts reads it."""
+
+    key: str
+    per: Literal["tenant", "user", "address"]
+    default: tuple[Rate, ...]
+    burst: int | None = None
+    on_outage: Literal["open", "closed", "local_share"] = "local_share"
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """
+    A flag as data; the engine that evaluates reads it.
+
+    Attributes:
+        narrows: Features that are refused outside the rollout. A flag never grants.
+        rules: What was written besides, as plain JSON data (rollout, variants, targeting).
+    """
+
+    key: str
+    owner: str | None = None
+    remove_by: date | None = None
+    bucket_by: Literal["tenant", "user"] = "tenant"
+    narrows: tuple[str, ...] = ()
+    rules: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """
+    All that is sold. Immutable; equal content has an equal hash.
+
+    Attributes:
+        document: What was written, as plain JSON data; reading it again gives an equal catalog.
+        hash: SHA-256 of the canonical document, hexadecimal.
+        timezone: IANA name of the zone in which calendar windows begin.
+        default_plan: Key of the plan of tenants without a subscription; None refuses them.
+        retired: Keys that were sold once and are never used again, with their day.
+        lints: What looks wrong but does not keep the catalog from being used.
+    """
+
+    modules: Mapping[str, Module]
+    features: Mapping[str, Feature]
+    plans: Mapping[str, Plan]
+    add_ons: Mapping[str, AddOn]
+    document: Mapping[str, object]
+    hash: str
+    lifecycle: Lifecycle = Lifecycle()
+    rate_limits: Mapping[str, RateLimit] = field(default_factory=dict)
+    flags: Mapping[str, Flag] = field(default_factory=dict)
+    retired: Mapping[str, date] = field(default_factory=dict)
+    timezone: str = "UTC"
+    default_plan: str | None = None
+    lints: tuple[object, ...] = ()

@@ -1,0 +1,104 @@
+"""
+Controls: what operators turn without selling anything: enforcement modes and kill switches.
+
+They are mutable, where the catalog is not, and have a revision of their own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from payaid_entitlements.errors import ConfigurationError
+
+#: The scope of a mode that holds wherever no module has one of its own.
+EVERYWHERE = "*"
+
+
+class Enforcement(StrEnum):
+    """
+    Whether a commercial refusal is carried out. Unset means `ENFORCE`.
+
+    In `OFF` and `OBSERVE` the host's own old answer (``legacy=``) decides where it is given, else
+    the request is allowed with an advisory. A revocation, a suspension, a kill switch, a ``DENY`` and an
+    outage are never softened.
+    """
+
+    OFF = "off"
+    OBSERVE = "observe"
+    ENFORCE = "enforce"
+
+
+OFF = Enforcement.OFF
+OBSERVE = Enforcement.OBSERVE
+ENFORCE = Enforcement.ENFORCE
+
+
+def enforcement(word: str, *, source: str) -> Enforcement:
+    """
+    Read a mode as people write it.
+
+    Args:
+        word: ``off``, ``observe`` or ``enforce``.
+        source: Where it was written, for the message.
+
+    Raises:
+        ConfigurationError: Another word. A typo must never open what is sold.
+    """
+    try:
+        return Enforcement(word.strip().lower())
+    except (ValueError, AttributeError):
+        raise ConfigurationError(
+            f"{source} is {word!r}; write 'off', 'observe' or 'enforce' (unset means enforce)"
+        ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """
+    The operators' switches as they are stored.
+
+    Attributes:
+        modes: Mode by module, or by `EVERYWHERE`.
+        killed: Modules and features that are off for everybody.
+    """
+
+    revision: int = 0
+    modes: Mapping[str, Enforcement] = field(default_factory=dict)
+    killed: frozenset[str] = frozenset()
+
+    def with_mode(self, scope: str, mode: Enforcement) -> Controls:
+        """The same with *mode* for *scope*, one revision later."""
+        return replace(self, revision=self.revision + 1, modes={**self.modes, scope: mode})
+
+    def with_killed(self, key: str) -> Controls:
+        """The same with *key* off for everybody, one revision later."""
+        return replace(self, revision=self.revision + 1, killed=self.killed | {key})
+
+    def with_restored(self, key: str) -> Controls:
+        """The same without the kill switch of *key*, one revision later."""
+        return replace(self, revision=self.revision + 1, killed=self.killed - {key})
+
+    def to_json(self) -> str:
+        """The controls as the one text that is stored."""
+        return json.dumps(
+            {
+                "schema": 1,
+                "revision": self.revision,
+                "modes": {scope: mode.value for scope, mode in sorted(self.modes.items())},
+                "killed": sorted(self.killed),
+            },
+            separators=(",", ":"),
+        )
+
+    @staticmethod
+    def from_json(text: str) -> Controls:
+        """Read what `to_json` wrote."""
+        data = json.loads(text)
+        return Controls(
+            int(data["revision"]),
+            {scope: Enforcement(mode) for scope, mode in data["modes"].items()},
+            frozenset(data["killed"]),
+        )

@@ -1,0 +1,60 @@
+"""
+Values of features as JSON data, and back, without loss.
+
+The one place that decides how a value looks on the wire: the tenant document, the audit trail,
+refusals and the command line all use it.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import cast
+
+from payaid_entitlements.core.period import Interval, parse_interval
+from payaid_entitlements.core.values import DENY, UNLIMITED, Allowance, Amount, Deny, Unlimited, Value
+
+
+def encode_value(value: Value | Deny | None) -> object:
+    """Write *value* as JSON data: plain where JSON has the type, else an object with one telling key."""
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case Unlimited():
+            return {"unlimited": True}
+        case Deny():
+            return {"deny": True}
+        case Decimal():
+            return {"decimal": str(value)}
+        case timedelta():
+            return {"microseconds": value // timedelta(microseconds=1)}
+        case tuple():
+            return list(value)
+        case Allowance(limit, per):
+            return {"limit": encode_value(limit), "per": None if per is None else str(per)}
+
+
+def decode_value(data: object) -> Value | Deny | None:
+    """
+    Read what `encode_value` wrote.
+
+    Raises:
+        ValueError: *data* is nothing that `encode_value` writes.
+    """
+    match data:
+        case None | bool() | int() | str():
+            return data
+        case list():
+            return tuple(str(item) for item in data)
+        case {"unlimited": True}:
+            return UNLIMITED
+        case {"deny": True}:
+            return DENY
+        case {"decimal": str(text)}:
+            return Decimal(text)
+        case {"microseconds": int(microseconds)}:
+            return timedelta(microseconds=microseconds)
+        case {"limit": limit, "per": per}:
+            window: Interval | None = None if per is None else parse_interval(str(per))
+            return Allowance(cast("Amount", decode_value(limit)), window)
+    raise ValueError(f"{data!r} is not the written form of a value")

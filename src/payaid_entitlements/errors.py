@@ -1,0 +1,159 @@
+"""
+Every exception that this library raises on purpose.
+
+::
+
+    EntitlementError
+    ├── Refused                    raised by require() and the guards; carries .decision .tenant .reference
+    │   ├── NotEntitled            the plan, an add-on or an override would have to change
+    │   ├── SubscriptionExpired    a trial or subscription has ended, is past due or paused
+    │   └── TenantSuspended        suspended or revoked by the vendor; paying more does not help
+    ├── OperationConflict          the same operation was used before for something else
+    ├── ChangeConflict             somebody else changed the same thing first; carries what changed
+    ├── UnknownTenant, UnknownPlan, UnknownFeature, NoCurrentTenant           also LookupError
+    ├── StoreUnavailable           the driver's error is __cause__
+    │   └── OutcomeUnknown         a write got no answer; repeat it with the same .operation
+    └── ConfigurationError         also ValueError: our caller's mistake, raised at start-up
+        ├── CatalogInvalid         carries every problem found, not only the first
+        └── SchemaOutOfDate        the database lacks a migration; the message has the command
+
+A wrong *kind* of argument (an id that identifies nobody, a naive datetime, a sync call
+inside a running event loop) is a plain ``TypeError``: no program should catch it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from payaid_entitlements.core.catalog.problems import Problem
+    from payaid_entitlements.core.decision import Decision
+
+
+class EntitlementError(Exception):
+    """Root of all errors of this library."""
+
+
+class Refused(EntitlementError):
+    """
+    Raised when somebody had to be entitled and is not.
+
+    Attributes:
+        decision: The refusal as a value: reason, feature, advisories.
+        tenant: Whose request was refused.
+        reference: Short code to quote to support; ``payaid explain --reference`` reads it.
+    """
+
+    def __init__(self, decision: Decision, *, tenant: str, reference: str = "") -> None:
+        self.decision = decision
+        self.tenant = tenant
+        self.reference = reference
+        quoted = f" (reference {reference})" if reference else ""
+        super().__init__(f"{decision.feature!r} is refused: {decision.reason.value}{quoted}")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Keyword-only arguments do not survive the default pickling; task queues pickle exceptions.
+        return _restore, (type(self), self.decision, self.tenant, self.reference)
+
+
+def _restore(kind: type[Refused], decision: Decision, tenant: str, reference: str) -> Refused:
+    return kind(decision, tenant=tenant, reference=reference)
+
+
+class NotEntitled(Refused):
+    """What the tenant holds does not include the feature."""
+
+
+class SubscriptionExpired(Refused):
+    """The tenant's trial or subscription has ended, is past due or is paused."""
+
+
+class TenantSuspended(Refused):
+    """The tenant is suspended or revoked."""
+
+
+class OperationConflict(EntitlementError):
+    """An *operation* was repeated with other content than the first time."""
+
+
+class ChangeConflict(EntitlementError):
+    """
+    A change was based on a revision that is no longer the newest.
+
+    Attributes:
+        expected: The revision that the change was based on.
+        found: The revision that is in the store now.
+    """
+
+    def __init__(self, message: str, *, expected: int, found: int) -> None:
+        super().__init__(message)
+        self.expected = expected
+        self.found = found
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _restore_conflict, (self.args[0], self.expected, self.found)
+
+
+def _restore_conflict(message: str, expected: int, found: int) -> ChangeConflict:
+    return ChangeConflict(message, expected=expected, found=found)
+
+
+class UnknownTenant(EntitlementError, LookupError):
+    """No fact was ever recorded about this tenant."""
+
+
+class UnknownPlan(EntitlementError, LookupError):
+    """The catalog has no plan or add-on of this key."""
+
+
+class UnknownFeature(EntitlementError, LookupError):
+    """The catalog has no module or feature of this key."""
+
+
+class NoCurrentTenant(EntitlementError, LookupError):
+    """Nothing is bound: a guard or ``current_tenant()`` ran outside a request and ``ent.bind(...)``."""
+
+
+class StoreUnavailable(EntitlementError):
+    """The store gave no answer, and nothing recent enough is known. Never means "not entitled"."""
+
+
+class OutcomeUnknown(StoreUnavailable):
+    """
+    A write got no answer: it may or may not have happened.
+
+    Attributes:
+        operation: Repeat the call with this operation to find out; it then takes effect once.
+    """
+
+    def __init__(self, message: str, *, operation: str | None = None) -> None:
+        super().__init__(message)
+        self.operation = operation
+
+
+class ConfigurationError(EntitlementError, ValueError):
+    """The program that embeds the library is set up wrongly."""
+
+
+class SchemaOutOfDate(ConfigurationError):
+    """The database's tables are missing or older than this version needs."""
+
+
+class CatalogInvalid(ConfigurationError):
+    """
+    A catalog cannot be used.
+
+    Attributes:
+        problems: All of them, in the order of the file.
+    """
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        lines = "\n".join(f"  {problem}" for problem in self.problems)
+        super().__init__(f"{count} problem{'s' if count != 1 else ''} in the catalog:\n{lines}")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.problems,)

@@ -1,0 +1,351 @@
+"""
+What a store must promise: the `Store` protocol, its async twin, and what passes through them.
+
+A store remembers; it decides nothing. Every sentence below is a test in
+`payaid_entitlements.testing.StoreContract`, which runs on every store in both colours and is
+there for the stores of others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from payaid_entitlements.core.catalog.publishing import Published
+    from payaid_entitlements.core.controls import Controls
+    from payaid_entitlements.core.facts import Recorded, TenantDocument
+    from payaid_entitlements.core.instant import Instant
+
+#: The host's open transaction, as its library gives it; a store accepts its own kind or refuses.
+Transaction = object
+
+
+class Scope(StrEnum):
+    """What a change is about."""
+
+    TENANT = "tenant"
+    CATALOG = "catalog"
+    CONTROLS = "controls"
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """
+    One change, worked out: what is to be stored if nobody was faster.
+
+    Exactly one of `document`, `published` and `controls` is given; it carries the new revision.
+
+    Attributes:
+        id: The change's id; sorts by time.
+        verb: What was asked: ``subscribe``, ``override`` ...
+        recorded: Now.
+        facts: For a tenant: what was added, for the audit trail and for undoing.
+        plan, modules: For a tenant: what `find` finds it by: the plan it holds, the modules that are licensed to it.
+        erase: For a tenant: everything personal that was recorded before goes; a tombstone with the
+            document's revision and generation stays.
+        detail: What an audit reader should see besides, as JSON data (for publishing: the lines of the difference).
+    """
+
+    id: str
+    verb: str
+    recorded: Instant
+    document: TenantDocument | None = None
+    published: Published | None = None
+    controls: Controls | None = None
+    facts: tuple[Recorded, ...] = ()
+    plan: str | None = None
+    modules: tuple[str, ...] = ()
+    erase: bool = False
+    detail: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """
+    What applying a write came to.
+
+    Attributes:
+        id: Of this change, or of the first one when *operation* was seen before.
+        applied: False when it was seen before: nothing was written now.
+        revision: The revision that the change, or the first one, made.
+        position: Its place in the change log.
+    """
+
+    id: str
+    applied: bool
+    revision: int
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One line of the change log. *tenant* is None for the catalog and the controls."""
+
+    position: int
+    scope: Scope
+    tenant: str | None
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """
+    A part of the change log.
+
+    Attributes:
+        position: Continue from here; the newest position there is when *entries* is everything.
+        gap: The log does not reach back to where the reader was: it must forget all it knows.
+        more: There are more entries after this page.
+    """
+
+    entries: tuple[LogEntry, ...]
+    position: int
+    gap: bool = False
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TenantRow:
+    """A tenant as `find` lists it."""
+
+    tenant: str
+    revision: int
+    plan: str | None
+    modules: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """
+    Who changed what, when and why. Append-only.
+
+    Attributes:
+        facts: What was added and what it replaced.
+        operation: The caller's id of the act, when there was one.
+        as_of: When the source said it, when that is known.
+    """
+
+    id: str
+    position: int
+    scope: Scope
+    tenant: str | None
+    generation: int
+    revision: int
+    recorded: Instant
+    verb: str
+    actor: str
+    because: str | None
+    operation: str | None
+    as_of: Instant | None
+    facts: tuple[Recorded, ...]
+    detail: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxEvent:
+    """Something that happened, to be told to others after the transaction that made it true."""
+
+    position: int
+    name: str
+    payload: Mapping[str, object]
+
+
+class Store(Protocol):
+    """
+    What is sold and who holds it. Durable as far as its backend is; what it gives may be cached.
+
+    Every method may raise `StoreUnavailable`, with the driver's error as its cause. Identifiers are
+    compared by their bytes: ``Acme``, ``acme`` and ``acme `` are three tenants.
+    """
+
+    @property
+    def name(self) -> str:
+        """Where this is, for people: without a password."""
+        ...
+
+    @property
+    def is_durable(self) -> bool:
+        """False where what is written is lost with the process."""
+        ...
+
+    def prepare(self) -> None:
+        """
+        Make ready for use: create the schema where that is safe (memory, SQLite), else check it.
+
+        Repeating it is cheap and harmless, also from several processes at once.
+
+        Raises:
+            SchemaOutOfDate: A migration is missing; the message has the command.
+        """
+        ...
+
+    def read(self, tenants: Sequence[str], *, tx: Transaction | None = None) -> Mapping[str, TenantDocument]:
+        """
+        Read the documents of *tenants* in one round trip.
+
+        A tenant of whom nothing was recorded is absent from the answer. A forgotten one is there,
+        with its revision and generation and no facts. With *tx* the answer includes what that
+        transaction has written.
+        """
+        ...
+
+    def catalog(self) -> Published | None:
+        """Read what is published; None in a store into which nothing ever was."""
+        ...
+
+    def controls(self) -> Controls:
+        """Read the operators' switches; revision 0 where nothing was ever set."""
+        ...
+
+    def apply(
+        self,
+        write: Write,
+        *,
+        expect: int,
+        actor: str,
+        because: str | None,
+        operation: str | None = None,
+        as_of: Instant | None = None,
+        tx: Transaction | None = None,
+    ) -> Applied:
+        """
+        Store *write*: document, index, audit, change log and outbox together, or nothing.
+
+        Must be atomic among all processes: of two racing writes with the same *expect*, exactly one
+        succeeds. The change is in the log at a position that is greater than every position that
+        any reader has seen before it could see this one: positions appear in their order.
+
+        Args:
+            write: What to store. Its revision is *expect* + 1.
+            expect: The revision that it was worked out from; 0 for what is not there yet.
+            actor: Who asks.
+            because: Why.
+            operation: The caller's id for this act, unique per tenant (per store for catalog and
+                controls). Seen before with the same verb and facts, the first outcome is returned and
+                nothing is written, whatever *expect* says.
+            as_of: When the source said it; kept for the audit trail.
+            tx: The host's open transaction to join; it commits, or nothing happened.
+
+        Raises:
+            ChangeConflict: The stored revision is another; nothing was written.
+            OperationConflict: *operation* was used before with another verb or other facts.
+            OutcomeUnknown: No answer. Repeat with the same *operation* to find out.
+            ConfigurationError: *tx* is not an open transaction of this store's database.
+        """
+        ...
+
+    def changes_since(self, position: int | None, *, limit: int = 1000) -> LogPage:
+        """
+        Read the change log after *position*, oldest first.
+
+        None asks where the log ends: no entries, the newest position. Each committed change is seen by a
+        reader that continues from page to page: none is ever skipped.
+        """
+        ...
+
+    def find(
+        self, *, module: str | None = None, plan: str | None = None, after: str | None = None, limit: int = 100
+    ) -> Sequence[TenantRow]:
+        """
+        List tenants by their key, byte by byte, starting behind *after*.
+
+        Forgotten tenants are left out. With *module* those to whom it is licensed, with *plan* those who hold it.
+        """
+        ...
+
+    def audit(
+        self,
+        *,
+        tenant: str | None = None,
+        id: str | None = None,
+        since: Instant | None = None,
+        after: int = 0,
+        limit: int = 100,
+    ) -> Sequence[AuditEntry]:
+        """Read the audit trail behind position *after*, oldest first; filters join by "and"."""
+        ...
+
+    def outbox(self, *, after: int = 0, limit: int = 100) -> Sequence[OutboxEvent]:
+        """Read what is to be told to others, behind position *after*, oldest first."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections and files. The store can be used again; it then opens them anew."""
+        ...
+
+
+class AsyncStore(Protocol):
+    """Same as `Store`, awaited; ``close`` is ``aclose``."""
+
+    @property
+    def name(self) -> str:
+        """Same as `Store.name`."""
+        ...
+
+    @property
+    def is_durable(self) -> bool:
+        """Same as `Store.is_durable`."""
+        ...
+
+    async def prepare(self) -> None:
+        """Same as `Store.prepare`."""
+        ...
+
+    async def read(self, tenants: Sequence[str], *, tx: Transaction | None = None) -> Mapping[str, TenantDocument]:
+        """Same as `Store.read`."""
+        ...
+
+    async def catalog(self) -> Published | None:
+        """Same as `Store.catalog`."""
+        ...
+
+    async def controls(self) -> Controls:
+        """Same as `Store.controls`."""
+        ...
+
+    async def apply(
+        self,
+        write: Write,
+        *,
+        expect: int,
+        actor: str,
+        because: str | None,
+        operation: str | None = None,
+        as_of: Instant | None = None,
+        tx: Transaction | None = None,
+    ) -> Applied:
+        """Same as `Store.apply`."""
+        ...
+
+    async def changes_since(self, position: int | None, *, limit: int = 1000) -> LogPage:
+        """Same as `Store.changes_since`."""
+        ...
+
+    async def find(
+        self, *, module: str | None = None, plan: str | None = None, after: str | None = None, limit: int = 100
+    ) -> Sequence[TenantRow]:
+        """Same as `Store.find`."""
+        ...
+
+    async def audit(
+        self,
+        *,
+        tenant: str | None = None,
+        id: str | None = None,
+        since: Instant | None = None,
+        after: int = 0,
+        limit: int = 100,
+    ) -> Sequence[AuditEntry]:
+        """Same as `Store.audit`."""
+        ...
+
+    async def outbox(self, *, after: int = 0, limit: int = 100) -> Sequence[OutboxEvent]:
+        """Same as `Store.outbox`."""
+        ...
+
+    async def aclose(self) -> None:
+        """Same as `Store.close`."""
+        ...
