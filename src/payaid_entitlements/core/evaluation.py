@@ -1,0 +1,288 @@
+"""
+The order of authority: one key, decided, rule by rule.
+
+::
+
+    revoked or suspended -> kill switch -> override DENY -> override value
+    -> plan merged with add-ons -> trial -> default plan -> deny
+    then what it requires must hold; enforcement comes last
+
+`explain` runs this very code with a place to write down each step, so it cannot disagree with `check`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from payaid_entitlements.core.catalog.model import Access, Feature, Module
+from payaid_entitlements.core.controls import Enforcement
+from payaid_entitlements.core.decision import Decision, Intent, Reason
+from payaid_entitlements.core.merging import Source, is_held, is_zero, merge
+from payaid_entitlements.core.subscription import Standing, State
+from payaid_entitlements.core.tracing import Outcome, Step
+from payaid_entitlements.core.values import DENY, Allowance, Deny, Value
+from payaid_entitlements.core.world import World
+
+#: What somebody of the vendor did to a tenant as a whole.
+Status = Literal["suspended", "revoked"]
+
+#: Refusals that are not about money: enforcement modes never soften them.
+HARD = frozenset(
+    {
+        Reason.SUBSCRIPTION_REVOKED,
+        Reason.SUBSCRIPTION_SUSPENDED,
+        Reason.ENFORCEMENT_KILLED,
+        Reason.OVERRIDE_DENIED,
+        Reason.CATALOG_UNKNOWN,
+        Reason.CATALOG_RETIRED,
+        Reason.STORE_UNAVAILABLE,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One subscription as the rules see it: what it sells, and where it stands."""
+
+    source: Source
+    standing: Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """
+    All about one tenant at one instant that decisions depend on. Equal situations have equal answers.
+
+    Attributes:
+        held: Its subscriptions, the highest plan first.
+        status: Of the tenant as a whole; None where nothing was done to it.
+        overrides: In force now, a user's already joined with the tenant's.
+    """
+
+    held: tuple[Held, ...]
+    status: Status | None = None
+    overrides: Mapping[str, Value | Deny] | None = None
+
+
+_STATUS = {"suspended": Reason.SUBSCRIPTION_SUSPENDED, "revoked": Reason.SUBSCRIPTION_REVOKED}
+_SOFTENED = {Enforcement.OBSERVE: Reason.ENFORCEMENT_OBSERVED, Enforcement.OFF: Reason.ENFORCEMENT_OFF}
+
+
+class Evaluation:
+    """
+    Decides keys in one situation.
+
+    Pure: the same world, situation and intent always give the same decisions. Asked keys are remembered,
+    since many require the same few.
+    """
+
+    def __init__(
+        self, world: World, situation: Situation, intent: Intent = "write", trace: list[Step] | None = None
+    ) -> None:
+        self._world = world
+        self._situation = situation
+        self._intent = intent
+        self._trace = trace
+        self._depth = 0
+        self._sold: dict[str, tuple[Decision, bool]] = {}
+        in_force = [held for held in situation.held if held.standing.access is not Access.NONE]
+        self._paid = [held for held in in_force if held.standing.state is not State.TRIALING]
+        self._trials = [held for held in in_force if held.standing.state is State.TRIALING]
+        self._default: list[Held] = []
+        default_plan = world.default_plan
+        if not in_force and default_plan is not None:
+            self._default = [Held(Source(default_plan), Standing(State.ACTIVE, Access.FULL))]
+
+    def decide(self, key: str) -> Decision:
+        """Decide *key*, a module or a feature of the catalog."""
+        decision, is_hard = self._decide_sold(key)
+        mode = self._world.mode_of(key)
+        if decision.allowed or mode is Enforcement.ENFORCE:
+            return decision
+        if is_hard:
+            self._say(key, "enforcement", "note", f"mode is {mode.value}, but this is never softened")
+            return decision
+        self._say(key, "enforcement", "allow", f"mode is {mode.value}: the refusal is only noted")
+        return replace(
+            decision,
+            allowed=True,
+            reason=_SOFTENED[mode],
+            advisories=(decision.reason, *decision.advisories),
+        )
+
+    def sold(self, key: str) -> Decision:
+        """Decide *key* before enforcement: what the tenant really holds."""
+        return self._decide_sold(key)[0]
+
+    def _decide_sold(self, key: str) -> tuple[Decision, bool]:
+        """The decision before enforcement, and whether it is a refusal that is never softened."""
+        known = self._sold.get(key)
+        if known is None:
+            known = self._sold[key] = self._by_authority(key)
+        return known
+
+    def _by_authority(self, key: str) -> tuple[Decision, bool]:
+        decision = self._by_vendor(key)
+        if decision is None:
+            decision = self._by_levels(key)
+        if decision.allowed:
+            return self._with_requirements(key, decision)
+        return decision, decision.reason in HARD
+
+    # -- what the vendor did by hand ------------------------------------------------------------------------
+
+    def _by_vendor(self, key: str) -> Decision | None:
+        status = self._situation.status
+        if status is not None:
+            self._say(key, "status", "deny", f"the tenant is {status}")
+            return Decision(False, _STATUS[status], key)
+        self._say(key, "status", "pass", "the tenant is neither suspended nor revoked")
+        if self._world.is_killed(key):
+            self._say(key, "kill", "deny", "a kill switch is on for it or for its module")
+            return Decision(False, Reason.ENFORCEMENT_KILLED, key)
+        self._say(key, "kill", "pass", "no kill switch is on")
+        return self._by_override(key)
+
+    def _by_override(self, key: str) -> Decision | None:
+        overrides = self._situation.overrides or {}
+        module = self._world.module_of(key)
+        if module is not None and overrides.get(module) is DENY:
+            self._say(key, "override", "deny", f"{module} is denied")
+            return Decision(False, Reason.OVERRIDE_DENIED, key, "override" if module == key else f"override of {module}")
+        to = overrides.get(key)
+        if to is None:
+            self._say(key, "override", "pass", "there is none")
+            return None
+        if to is DENY or to is False:
+            self._say(key, "override", "deny", "it is denied")
+            return Decision(False, Reason.OVERRIDE_DENIED, key, "override")
+        feature = self._world.catalog.features.get(key)
+        if feature is None:
+            self._say(key, "override", "allow", "the module is granted")
+            return Decision(True, Reason.OVERRIDE_GRANTED, key, "override", value=True)
+        value = self._overriding_value(feature, to)
+        if not is_held(feature, value):
+            self._say(key, "override", "deny", f"it is set to {value!r}")
+            return Decision(False, Reason.PLAN_ZERO, key, "override")
+        self._say(key, "override", "allow", f"it is set to {value!r}")
+        return Decision(
+            True, Reason.OVERRIDE_GRANTED, key, "override", value=value, advisories=self._notes(feature, None)
+        )
+
+    def _overriding_value(self, feature: Feature, to: Value) -> Value:
+        """An override that names no window keeps that of what is sold."""
+        if isinstance(to, Allowance) and to.per is None:
+            for held in (*self._paid, *self._trials, *self._default):
+                sold = held.source.value(feature)
+                if isinstance(sold, Allowance) and sold.per is not None:
+                    return replace(to, per=sold.per)
+        return to
+
+    # -- what is sold ---------------------------------------------------------------------------------------
+
+    def _by_levels(self, key: str) -> Decision:
+        levels = (
+            ("plan", self._paid, Reason.PLAN_GRANTED),
+            ("trial", self._trials, Reason.TRIAL_GRANTED),
+            ("default", self._default, Reason.PLAN_DEFAULT),
+        )
+        refused: Decision | None = None
+        for rule, level, reason in levels:
+            if not level:
+                self._say(key, rule, "pass", "there is none in force")
+                continue
+            decision = self._by_level(key, level, reason)
+            self._say(key, rule, "allow" if decision.allowed else "pass", _sentence(decision, level))
+            if decision.allowed:
+                return decision
+            refused = refused or decision
+        decision = self._lapsed(key) or refused or Decision(False, Reason.SUBSCRIPTION_NONE, key)
+        self._say(key, "result", "deny", f"{decision.reason.value}: {decision.reason.meaning}")
+        return decision
+
+    def _by_level(self, key: str, level: Sequence[Held], reason: Reason) -> Decision:
+        selling = [held for held in level if _sells(held.source, key, self._world.catalog.features.get(key))]
+        open_now = [held for held in selling if self._opens(held.standing)]
+        first = (open_now or selling or level)[0]
+        plan, named = first.source.plan.key, first.source.named(key)
+        feature = self._world.catalog.features.get(key)
+        if open_now:
+            notes = self._notes(feature or self._world.catalog.modules[key], first.standing.advisory)
+            if feature is None:
+                return Decision(True, reason, key, named, plan, True, notes)
+            values = [value for held in open_now if (value := held.source.value(feature)) is not None]
+            return Decision(True, reason, key, named, plan, merge(feature, values), notes)
+        if selling:
+            # Sold, but the standing leaves only reading open and this wants to write.
+            return Decision(False, first.standing.denial or Reason.SUBSCRIPTION_NONE, key, named, plan)
+        return Decision(False, self._absence(key, feature, level), key, named, plan)
+
+    def _opens(self, standing: Standing) -> bool:
+        return standing.access is Access.FULL or self._intent == "read"
+
+    def _absence(self, key: str, feature: Feature | None, level: Sequence[Held]) -> Reason:
+        if feature is None:
+            return Reason.PLAN_MODULE_ABSENT
+        if feature.module is not None and not any(held.source.opens(feature.module) for held in level):
+            return Reason.PLAN_MODULE_ABSENT
+        for held in level:
+            value = held.source.value(feature)
+            if isinstance(value, Allowance) and is_zero(value):
+                return Reason.PLAN_ZERO
+        return Reason.PLAN_FEATURE_ABSENT
+
+    def _lapsed(self, key: str) -> Decision | None:
+        """Why not, when something that is over, or has not begun, would have given it."""
+        feature = self._world.catalog.features.get(key)
+        nothing_in_force = not (self._paid or self._trials or self._default)
+        for held in self._situation.held:
+            standing = held.standing
+            if standing.access is Access.NONE and standing.denial is not None:
+                if nothing_in_force or _sells(held.source, key, feature):
+                    return Decision(False, standing.denial, key, held.source.named(key), held.source.plan.key)
+        return None
+
+    def _notes(self, sold: Feature | Module, advisory: Reason | None) -> tuple[Reason, ...]:
+        notes = () if advisory is None else (advisory,)
+        return notes if sold.deprecated is None else (*notes, Reason.CATALOG_DEPRECATED)
+
+    # -- what it requires -----------------------------------------------------------------------------------
+
+    def _with_requirements(self, key: str, decision: Decision) -> tuple[Decision, bool]:
+        feature = self._world.catalog.features.get(key)
+        sold: Feature | Module = feature if feature is not None else self._world.catalog.modules[key]
+        needed = list(sold.requires)
+        if feature is not None and feature.module is not None:
+            needed.insert(0, feature.module)
+        for required in needed:
+            self._depth += 1
+            found, is_hard = self._decide_sold(required)
+            self._depth -= 1
+            if not found.allowed:
+                self._say(key, "requires", "deny", f"needs {required}, which is refused: {found.reason.value}")
+                refusal = Decision(False, Reason.DEPENDENCY_MISSING, key, f"requires {required}", decision.plan)
+                if is_hard and required == (feature.module if feature is not None else None):
+                    # Its own module was taken away: that reason says more than "something is missing".
+                    refusal = replace(found, feature=key)
+                return refusal, is_hard
+            self._say(key, "requires", "pass", f"needs {required}, which is held")
+        return decision, False
+
+    def _say(self, key: str, rule: str, outcome: Outcome, text: str) -> None:
+        if self._trace is not None:
+            self._trace.append(Step(key, rule, outcome, text, self._depth))
+
+
+def _sells(source: Source, key: str, feature: Feature | None) -> bool:
+    return source.opens(key) if feature is None else is_held(feature, source.value(feature))
+
+
+def _sentence(decision: Decision, level: Sequence[Held]) -> str:
+    names = ", ".join(f"{held.source.plan.key}@{held.source.plan.version}" for held in level)
+    if decision.allowed:
+        return f"{decision.source} gives {decision.value!r}"
+    return f"{names}: {decision.reason.value}"
+
+

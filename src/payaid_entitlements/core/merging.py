@@ -1,0 +1,161 @@
+"""
+What a source sells, and how several sources become one value. The rule is stated per feature, never guessed.
+
+Switches join by "or"; config values by the feature's `merge`; allowances add up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import cast
+
+from payaid_entitlements.core.catalog.model import AddOn, Feature, Kind, Merge, Plan
+from payaid_entitlements.core.values import UNLIMITED, Allowance, Amount, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """
+    A plan version with its add-ons.
+
+    Attributes:
+        add_ons: (add-on, quantity), in the order of the catalog.
+    """
+
+    plan: Plan
+    add_ons: tuple[tuple[AddOn, int], ...] = ()
+
+    def opens(self, module: str) -> bool:
+        """Does it include *module*?"""
+        return module in self.plan.modules or any(module in add_on.modules for add_on, _ in self.add_ons)
+
+    def value(self, feature: Feature) -> Value | None:
+        """
+        What it sells of *feature*; None when it does not list it.
+
+        The plan's value is replaced by the largest `override`, then each `increment` is added times its quantity,
+        then it is lifted to the largest `max`.
+        """
+        value = self.plan.features.get(feature.key)
+        replacing = [add_on.override[feature.key] for add_on, _ in self.add_ons if feature.key in add_on.override]
+        if replacing:
+            value = largest(feature, replacing)
+        for add_on, quantity in self.add_ons:
+            if feature.key in add_on.increment:
+                value = plus(value, add_on.increment[feature.key], quantity)
+        lifting = [add_on.max[feature.key] for add_on, _ in self.add_ons if feature.key in add_on.max]
+        if lifting:
+            value = largest(feature, [*lifting, *([] if value is None else [value])])
+        return value
+
+    def named(self, feature_or_module: str) -> str:
+        """What of it sells *feature_or_module*, in words: the plan, else the add-on."""
+        plan = self.plan
+        if feature_or_module not in plan.modules and feature_or_module not in plan.features:
+            for add_on, _ in self.add_ons:
+                if feature_or_module in add_on.modules or any(
+                    feature_or_module in given for given in (add_on.increment, add_on.override, add_on.max)
+                ):
+                    return f"add-on {add_on.key}"
+        return f"plan {plan.key}@{plan.version}"
+
+
+def is_held(feature: Feature, value: Value | None) -> bool:
+    """Is *value* something? A switch must be on, an allowance above 0; any config value is one."""
+    match feature.kind:
+        case Kind.SWITCH:
+            return value is True or value is UNLIMITED
+        case Kind.CONFIG:
+            return value is not None
+        case _:
+            return value is UNLIMITED or (isinstance(value, Allowance) and not is_zero(value))
+
+
+def is_zero(allowance: Allowance) -> bool:
+    """Is it listed, but with none?"""
+    return allowance.limit is not UNLIMITED and allowance.limit <= 0
+
+
+def merge(feature: Feature, values: Sequence[Value]) -> Value:
+    """
+    Join what several sources sell of *feature*.
+
+    Args:
+        values: At least one, that of the highest authority first.
+    """
+    if len(values) == 1:
+        return values[0]
+    match feature.kind:
+        case Kind.SWITCH:
+            return any(value is True for value in values)
+        case Kind.CONFIG:
+            if feature.merge is Merge.MAX:
+                return largest(feature, values)
+            if feature.merge is Merge.MIN:
+                return _by_size(feature, values)[0]
+            return values[0]
+        case _:
+            total: Value | None = None
+            for value in values:
+                total = plus(total, value, 1)
+            return cast("Value", total)
+
+
+def plus(value: Value | None, more: Value, times: int) -> Value:
+    """
+    Add *more*, *times* over, to *value*. Without a limit is without a limit.
+
+    Of two allowances with different windows the first keeps its own and the other is left out: 100 a month and 1,000 a
+    year have no sum. The catalog's checks refuse such add-ons.
+    """
+    if value is UNLIMITED or more is UNLIMITED:
+        return UNLIMITED
+    match value, more:
+        case None, Allowance(limit, per):
+            return Allowance(limit if limit is UNLIMITED else limit * times, per)
+        case Allowance(held, per), Allowance(limit, other):
+            if held is UNLIMITED or (other != per and other is not None and per is not None):
+                return Allowance(held, per)
+            return Allowance(UNLIMITED if limit is UNLIMITED else held + limit * times, per or other)
+        case None, bool() | str() | tuple():
+            return more
+        case None, int() | Decimal():
+            return more * times
+        case None, timedelta():
+            return more * times
+        case int() | Decimal() as held_amount, int() | Decimal() as amount:
+            return cast("Amount", held_amount + amount * times)  # type: ignore[operator] # int + Decimal is exact
+        case timedelta() as held_time, timedelta() as time:
+            return held_time + time * times
+        case tuple() as held_list, tuple() as items:
+            return (*held_list, *(item for item in items if item not in held_list))
+    return more
+
+
+def largest(feature: Feature, values: Iterable[Value]) -> Value:
+    """The greatest of *values*; without a limit is greater than all; of choices the later one."""
+    return _by_size(feature, values)[-1]
+
+
+def _by_size(feature: Feature, values: Iterable[Value]) -> list[Value]:
+    return sorted(values, key=lambda value: size(feature, value))
+
+
+def size(feature: Feature, value: Value) -> tuple[int, Decimal]:
+    """A number to compare values of *feature* by: more is greater, without a limit the greatest."""
+    match value:
+        case Allowance(limit):
+            return (1, Decimal(0)) if limit is UNLIMITED else (0, Decimal(limit))
+        case bool() | int() | Decimal():
+            return (0, Decimal(value))
+        case timedelta():
+            return (0, Decimal(value // timedelta(microseconds=1)))
+        case str():
+            return (0, Decimal(feature.choices.index(value) if value in feature.choices else -1))
+        case tuple():
+            return (0, Decimal(len(value)))
+        case _:
+            return (1, Decimal(0))

@@ -1,0 +1,258 @@
+"""
+From facts to answers: all joins, precedence and date arithmetic, done once, on a miss.
+
+A tenant's facts and an instant make a `Situation`; equal situations share one table of prebuilt decisions, whoever
+the tenant is. An override is a small overlay over the shared table. What the future already holds (a trial's end, a
+scheduled plan) comes out as further segments, so crossing such an instant asks nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from payaid_entitlements.core.catalog.model import Access
+from payaid_entitlements.core.decision import Decision, Intent, Reason
+from payaid_entitlements.core.encoding import decode_value
+from payaid_entitlements.core.evaluation import Evaluation, Held, Situation, Status
+from payaid_entitlements.core.facts import TenantDocument
+from payaid_entitlements.core.instant import Instant
+from payaid_entitlements.core.merging import Source
+from payaid_entitlements.core.subscription import State, Terms, boundaries, standing, terms_at
+from payaid_entitlements.core.values import DENY, Deny, Value
+
+if TYPE_CHECKING:
+    from payaid_entitlements.core.world import World
+
+#: The subjects of facts about a tenant as a whole.
+STATUS = ("status",)
+TIMEZONE = ("timezone",)
+
+#: At most so many segments are prepared; what lies behind them is a miss.
+MOST_SEGMENTS = 8
+
+
+class Table(dict[str, Decision]):
+    """
+    Decisions by key. Shared by all tenants of one shape, and never changed.
+
+    An overlay holds only what differs and asks *base* for the rest; a key that nobody knows gets a refusal of its own.
+    """
+
+    __slots__ = ("base", "world")
+
+    def __init__(self, decisions: Mapping[str, Decision], world: World, base: Table | None = None) -> None:
+        super().__init__(decisions)
+        self.world = world
+        self.base = base
+
+    def __missing__(self, key: str) -> Decision:
+        if self.base is not None:
+            return self.base[key]
+        if not isinstance(key, str):
+            raise TypeError(f"a feature's key is a str, not {type(key).__name__} ({key!r})")
+        # Not remembered: keys come from callers, and there is no end of wrong ones.
+        retired = key in self.world.catalog.retired
+        return Decision(False, Reason.CATALOG_RETIRED if retired else Reason.CATALOG_UNKNOWN, key)
+
+
+@dataclass(frozen=True, slots=True)
+class Standpoint:
+    """
+    What holds from one instant to the next transition.
+
+    Attributes:
+        write, read: Decisions by key for the two intents; the same object where they do not differ.
+        plan: Key of the highest plan in force, else of the default plan; None where there is neither.
+        state: Of that plan's subscription; None without one.
+        modules: Those that may be used, at least for reading.
+    """
+
+    write: Table
+    read: Table
+    plan: str | None
+    state: State | None
+    modules: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A standpoint and the instant at which it ends; None when nothing is known to change it."""
+
+    until: Instant | None
+    standpoint: Standpoint
+
+
+def resolve(
+    document: TenantDocument,
+    world: World,
+    at: Instant,
+    horizon: Instant,
+    *,
+    user: str | None = None,
+    host: tuple[Terms, ...] | None = None,
+) -> tuple[Segment, ...]:
+    """
+    Work out what a tenant holds from *at* until *horizon*.
+
+    Pure: the same arguments always give equal answers, in every process.
+
+    Args:
+        document: The tenant's facts.
+        at: From when on. Inclusive.
+        horizon: Transitions after it are not looked for, except the first.
+        user: Whose overrides apply besides the tenant's.
+        host: Subscriptions that the host keeps; they replace those of the document. None where it keeps none.
+
+    Returns:
+        At least one segment; the first holds at *at*, each next one from where the one before ends.
+    """
+    segments = []
+    while len(segments) < MOST_SEGMENTS:
+        until = next_transition(document, world, at, user=user, host=host)
+        segments.append(Segment(until, standpoint(situation(document, world, at, user=user, host=host), world)))
+        if until is None or until >= horizon:
+            break
+        at = until
+    return tuple(segments)
+
+
+def situation(
+    document: TenantDocument,
+    world: World,
+    at: Instant,
+    *,
+    user: str | None = None,
+    host: tuple[Terms, ...] | None = None,
+) -> Situation:
+    """Gather all that decisions at *at* depend on."""
+    terms = terms_at(document, at) if host is None else host
+    held = [held_of(each, world, at) for each in terms]
+    held.sort(key=lambda one: -one.source.plan.rank)
+    status = document.value(STATUS, at)
+    return Situation(
+        tuple(held),
+        cast("Status | None", status if status in ("suspended", "revoked") else None),
+        overrides_at(document, at, user) or None,
+    )
+
+
+def held_of(terms: Terms, world: World, at: Instant) -> Held:
+    """Look up what a subscription sells and where it stands at *at*. Add-ons that the catalog no longer has give nothing."""
+    catalog = world.catalog
+    add_ons = tuple((catalog.add_ons[key], quantity) for key, quantity in terms.add_ons if key in catalog.add_ons)
+    return Held(Source(world.plan(terms.plan, terms.version), add_ons), standing(terms.times, catalog.lifecycle, at))
+
+
+def overrides_at(document: TenantDocument, at: Instant, user: str | None) -> dict[str, Value | Deny]:
+    """
+    The overrides in force at *at*, the user's joined with the tenant's.
+
+    ``DENY`` at either level beats a value at the other; of two values the user's wins.
+    """
+    found: dict[str, Value | Deny] = {}
+    for path, line in document.timelines.items():
+        if path[0] != "override" or (len(path) > 2 and path[2] != user):
+            continue
+        match line.at(at):
+            case {"to": to, "until": until} if until is None or at < until:
+                value = decode_value(to)
+            case _:
+                continue
+        if value is None:
+            continue
+        is_users = len(path) > 2
+        known = found.get(path[1])
+        if known is None or value is DENY or (is_users and known is not DENY):
+            found[path[1]] = value
+    return found
+
+
+def next_transition(
+    document: TenantDocument,
+    world: World,
+    at: Instant,
+    *,
+    user: str | None = None,
+    host: tuple[Terms, ...] | None = None,
+) -> Instant | None:
+    """The first instant after *at* at which something may change by itself; None when nothing is known to."""
+    return min((when for when in _transitions(document, world, at, user, host) if when > at), default=None)
+
+
+def _transitions(
+    document: TenantDocument, world: World, at: Instant, user: str | None, host: tuple[Terms, ...] | None
+) -> Iterator[Instant]:
+    for path, line in document.timelines.items():
+        for fact in line.facts:
+            yield fact.since
+        if path[0] == "override" and (len(path) == 2 or path[2] == user):
+            match line.at(at):
+                case {"until": int(until)}:
+                    yield until
+    for terms in terms_at(document, at) if host is None else host:
+        yield from boundaries(terms.times, world.catalog.lifecycle)
+
+
+def standpoint(at: Situation, world: World) -> Standpoint:
+    """Find or build the decisions for a situation; situations without overrides share theirs."""
+    base = Situation(at.held, at.status)
+    # The shape, not the situation: it hashes in a microsecond where plans and add-ons would be walked through.
+    shape = _shape(base)
+    known = world.tables.get(shape)
+    if known is None:
+        known = world.tables[shape] = _build(base, world)
+    shared = cast("Standpoint", known)
+    return shared if at.overrides is None else _overlaid(at, world, shared)
+
+
+def _shape(of: Situation) -> object:
+    return (
+        of.status,
+        tuple(
+            (
+                held.source.plan.key,
+                held.source.plan.version,
+                tuple((add_on.key, quantity) for add_on, quantity in held.source.add_ons),
+                held.standing,
+            )
+            for held in of.held
+        ),
+    )
+
+
+def _build(of: Situation, world: World) -> Standpoint:
+    write = _decide_all(of, world, "write")
+    read = _decide_all(of, world, "read")
+    tables = Table(write, world), Table(read, world)
+    if write == read:
+        tables = tables[0], tables[0]
+    return _standpoint(of, world, *tables, read)
+
+
+def _overlaid(of: Situation, world: World, shared: Standpoint) -> Standpoint:
+    write, read = _decide_all(of, world, "write"), _decide_all(of, world, "read")
+    writes = _difference(write, shared.write)
+    reads = writes if shared.read is shared.write and write == read else _difference(read, shared.read)
+    over = Table(writes, world, shared.write)
+    return _standpoint(of, world, over, over if reads is writes else Table(reads, world, shared.read), read)
+
+
+def _difference(decisions: Mapping[str, Decision], base: Table) -> dict[str, Decision]:
+    return {key: decision for key, decision in decisions.items() if decision != base[key]}
+
+
+def _decide_all(of: Situation, world: World, intent: Intent) -> dict[str, Decision]:
+    evaluation = Evaluation(world, of, intent)
+    catalog = world.catalog
+    return {key: evaluation.decide(key) for keys in (catalog.modules, catalog.features) for key in keys}
+
+
+def _standpoint(of: Situation, world: World, write: Table, read: Table, decisions: Mapping[str, Decision]) -> Standpoint:
+    in_force = [held for held in of.held if held.standing.access is not Access.NONE]
+    default = world.default_plan
+    plan = in_force[0].source.plan.key if in_force else None if default is None else default.key
+    state = in_force[0].standing.state if in_force else of.held[0].standing.state if of.held else None
+    modules = frozenset(key for key in world.catalog.modules if decisions[key].allowed)
+    return Standpoint(write, read, plan, state, modules)

@@ -1,0 +1,309 @@
+"""
+Subscriptions as times. The state is computed from them, never stored, so a trial ends with no webhook.
+
+The boundaries are half-open like all intervals: at the instant of its end a trial is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from payaid_entitlements.core.catalog.model import Access, Lifecycle, Plan
+from payaid_entitlements.core.decision import Reason
+from payaid_entitlements.core.facts import Subject, TenantDocument
+from payaid_entitlements.core.instant import Instant, instant
+
+#: From so long before its end on, what a trial or subscription gives carries the advisory `subscription.expiring`.
+EXPIRING_WITHIN = 7 * 86_400_000_000
+
+#: The name of a tenant's subscription where only one is wanted.
+MAIN = "main"
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """
+    A subscription as a host that keeps plans in its own table describes it.
+
+    All datetimes are aware; a naive one raises ``TypeError`` when it is used.
+
+    Attributes:
+        plan: Key of the plan.
+        add_ons: Quantity by add-on.
+        version: The plan's version that is held; None for the newest.
+        starts: Not in force before; None for always.
+        anchor: Where billing periods are counted from; None for *starts*.
+        timezone: IANA name of the zone of its periods; None for the catalog's.
+        trial_end: It is a trial, which ends then.
+        past_due_since: Payment is due since then; the catalog's stages count from here.
+        paused_from, paused_until: Paused in between; without an end until it is changed.
+        cancel_at: The tenant wants it to end then.
+        ends: It ends then by contract.
+    """
+
+    plan: str
+    add_ons: Mapping[str, int] = field(default_factory=dict, kw_only=True)
+    version: int | None = field(default=None, kw_only=True)
+    starts: datetime | None = field(default=None, kw_only=True)
+    anchor: datetime | None = field(default=None, kw_only=True)
+    timezone: str | None = field(default=None, kw_only=True)
+    trial_end: datetime | None = field(default=None, kw_only=True)
+    past_due_since: datetime | None = field(default=None, kw_only=True)
+    paused_from: datetime | None = field(default=None, kw_only=True)
+    paused_until: datetime | None = field(default=None, kw_only=True)
+    cancel_at: datetime | None = field(default=None, kw_only=True)
+    ends: datetime | None = field(default=None, kw_only=True)
+
+
+class State(StrEnum):
+    """What a subscription is at an instant."""
+
+    SCHEDULED = "scheduled"
+    TRIALING = "trialing"
+    ACTIVE = "active"
+    PAST_DUE = "past_due"
+    PAUSED = "paused"
+    TRIAL_ENDED = "trial_ended"
+    CANCELLED = "cancelled"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """The instants that describe one subscription; None where it has no such time."""
+
+    starts: Instant | None = None
+    trial_end: Instant | None = None
+    past_due_since: Instant | None = None
+    paused_from: Instant | None = None
+    paused_until: Instant | None = None
+    cancel_at: Instant | None = None
+    ends: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """
+    What a subscription says at an instant, read from the facts or from the host.
+
+    Attributes:
+        name: Tells several subscriptions of one tenant apart.
+        version: None for the newest version of the plan.
+        add_ons: (key, quantity), sorted, quantities above 0.
+        anchor, timezone: Of its billing periods; None for the start and the catalog's zone.
+    """
+
+    name: str
+    plan: str
+    version: int | None
+    add_ons: tuple[tuple[str, int], ...]
+    times: Times
+    anchor: Instant | None = None
+    timezone: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """
+    Where a subscription stands.
+
+    Attributes:
+        access: What it opens now.
+        denial: Why what it would open is refused, for the part that *access* does not open.
+        advisory: What is worth knowing though it is open.
+    """
+
+    state: State
+    access: Access
+    denial: Reason | None = None
+    advisory: Reason | None = None
+
+
+_LAPSED = {
+    State.TRIAL_ENDED: Reason.SUBSCRIPTION_TRIAL_ENDED,
+    State.CANCELLED: Reason.SUBSCRIPTION_CANCELLED,
+    State.ENDED: Reason.SUBSCRIPTION_ENDED,
+    State.SCHEDULED: Reason.SUBSCRIPTION_SCHEDULED,
+}
+_NARROWNESS = {Access.NONE: 0, Access.READ_ONLY: 1, Access.FULL: 2}
+
+
+def standing(times: Times, lifecycle: Lifecycle, at: Instant) -> Standing:
+    """
+    Compute where a subscription stands at *at*.
+
+    Pure. What is over is over, whatever else holds; of a pause and an overdue payment the one that leaves less
+    open decides. A trial that was not bought ends; buying it removes *trial_end*.
+    """
+    if times.starts is not None and at < times.starts:
+        return _lapsed(State.SCHEDULED)
+    if times.cancel_at is not None and times.cancel_at <= at:
+        return _lapsed(State.CANCELLED)
+    if times.ends is not None and times.ends <= at:
+        return _lapsed(State.ENDED)
+    if times.trial_end is not None and times.trial_end <= at:
+        return _lapsed(State.TRIAL_ENDED)
+    troubles = [trouble for trouble in (_paused(times, lifecycle, at), _past_due(times, lifecycle, at)) if trouble]
+    if troubles:
+        return min(troubles, key=lambda trouble: _NARROWNESS[trouble.access])
+    last = [end for end in (times.cancel_at, times.ends, times.trial_end) if end is not None]
+    expiring = bool(last) and min(last) - EXPIRING_WITHIN <= at
+    return Standing(
+        State.ACTIVE if times.trial_end is None else State.TRIALING,
+        Access.FULL,
+        advisory=Reason.SUBSCRIPTION_EXPIRING if expiring else None,
+    )
+
+
+def _lapsed(state: State) -> Standing:
+    return Standing(state, Access.NONE, denial=_LAPSED[state])
+
+
+def _paused(times: Times, lifecycle: Lifecycle, at: Instant) -> Standing | None:
+    if times.paused_from is None or at < times.paused_from:
+        return None
+    if times.paused_until is not None and times.paused_until <= at:
+        return None
+    return Standing(State.PAUSED, lifecycle.paused, denial=Reason.SUBSCRIPTION_PAUSED)
+
+
+def _past_due(times: Times, lifecycle: Lifecycle, at: Instant) -> Standing | None:
+    if times.past_due_since is None or at < times.past_due_since:
+        return None
+    access = Access.NONE
+    for begins, stage_access in _stages(times.past_due_since, lifecycle):
+        if begins > at:
+            break
+        access = stage_access
+    return Standing(
+        State.PAST_DUE,
+        access,
+        denial=Reason.SUBSCRIPTION_PAST_DUE,
+        advisory=Reason.SUBSCRIPTION_IN_GRACE,
+    )
+
+
+def _stages(since: Instant, lifecycle: Lifecycle) -> Iterator[tuple[Instant, Access]]:
+    """When each stage of being past due begins; what follows the last bounded one is nothing."""
+    begins = since
+    for stage in lifecycle.past_due:
+        yield begins, stage.access
+        if stage.length is None:
+            return
+        begins += stage.length
+    yield begins, Access.NONE
+
+
+def boundaries(times: Times, lifecycle: Lifecycle) -> Iterator[Instant]:
+    """All instants at which the standing may change, in no order."""
+    for end in (times.cancel_at, times.ends, times.trial_end):
+        if end is not None:
+            yield end
+            yield end - EXPIRING_WITHIN
+    for begin in (times.starts, times.paused_from, times.paused_until):
+        if begin is not None:
+            yield begin
+    if times.past_due_since is not None:
+        for begins, _ in _stages(times.past_due_since, lifecycle):
+            yield begins
+
+
+def subject(name: str, *what: str) -> Subject:
+    """The subject of facts about the subscription *name*: a field, or ``"add_on", key``."""
+    return ("subscription", name, *what)
+
+
+def terms_at(document: TenantDocument, at: Instant) -> tuple[Terms, ...]:
+    """Read what each of the tenant's subscriptions says at *at*, by name."""
+    found: dict[str, dict[str, object]] = {}
+    add_ons: dict[str, list[tuple[str, int]]] = {}
+    for path, line in document.timelines.items():
+        if path[0] != "subscription":
+            continue
+        value = line.at(at)
+        if value is None:
+            continue
+        if path[2] == "add_on":
+            if isinstance(value, int) and value > 0:
+                add_ons.setdefault(path[1], []).append((path[3], value))
+        else:
+            found.setdefault(path[1], {})[path[2]] = value
+    return tuple(
+        _terms(name, fields, tuple(sorted(add_ons.get(name, ())))) for name, fields in sorted(found.items()) if "plan" in fields
+    )
+
+
+def _terms(name: str, fields: Mapping[str, object], add_ons: tuple[tuple[str, int], ...]) -> Terms:
+    match fields["plan"]:
+        case {"plan": str(plan), "version": int(version)}:
+            return Terms(
+                name,
+                plan,
+                version,
+                add_ons,
+                Times(
+                    _instant(fields, "starts"),
+                    _instant(fields, "trial_end"),
+                    _instant(fields, "past_due_since"),
+                    _instant(fields, "paused_from"),
+                    _instant(fields, "paused_until"),
+                    _instant(fields, "cancel_at"),
+                    _instant(fields, "ends"),
+                ),
+                anchor=_instant(fields, "anchor"),
+                timezone=_text(fields, "timezone"),
+            )
+        case other:
+            raise ValueError(f"the fact about the plan of subscription {name!r} is damaged: {other!r}")
+
+
+def _instant(fields: Mapping[str, object], name: str) -> Instant | None:
+    value = fields.get(name)
+    return value if isinstance(value, int) else None
+
+
+def _text(fields: Mapping[str, object], name: str) -> str | None:
+    value = fields.get(name)
+    return value if isinstance(value, str) else None
+
+
+def terms_of(subscription: Subscription, *, name: str = "host") -> Terms:
+    """
+    Read a subscription that the host describes.
+
+    Raises:
+        TypeError: One of its datetimes is naive.
+    """
+
+    def at(moment: datetime | None) -> Instant | None:
+        return None if moment is None else instant(moment)
+
+    return Terms(
+        name,
+        subscription.plan,
+        subscription.version,
+        tuple(sorted((key, quantity) for key, quantity in subscription.add_ons.items() if quantity > 0)),
+        Times(
+            at(subscription.starts),
+            at(subscription.trial_end),
+            at(subscription.past_due_since),
+            at(subscription.paused_from),
+            at(subscription.paused_until),
+            at(subscription.cancel_at),
+            at(subscription.ends),
+        ),
+        anchor=at(subscription.anchor),
+        timezone=subscription.timezone,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A subscription with its plan looked up, and where it stands."""
+
+    terms: Terms
+    plan: Plan
+    standing: Standing

@@ -1,0 +1,106 @@
+"""
+What is the same for every tenant: what is published, and how the operators' switches stand.
+
+A world is immutable but for its memo of tables; a change of the catalog or of the controls makes a new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from payaid_entitlements.core.catalog.model import Plan
+from payaid_entitlements.core.controls import EVERYWHERE, Controls, Enforcement
+from payaid_entitlements.errors import UnknownPlan
+
+if TYPE_CHECKING:
+    from payaid_entitlements.core.catalog.model import Catalog
+    from payaid_entitlements.core.catalog.publishing import Published
+
+
+@dataclass(frozen=True, slots=True)
+class Modes:
+    """
+    Enforcement modes with their sources joined.
+
+    The narrower scope wins, a module over everywhere; for the same scope the environment of the process
+    over what is stored over what the program says.
+
+    Attributes:
+        environment: By module or `EVERYWHERE`, from ``PAYAID_*`` variables.
+        program: What ``Entitlements.open(enforcement=...)`` says.
+    """
+
+    program: Enforcement = Enforcement.ENFORCE
+    environment: Mapping[str, Enforcement] = field(default_factory=dict)
+
+    def of(self, module: str | None, stored: Mapping[str, Enforcement]) -> Enforcement:
+        """The mode of *module*; None asks for features of the whole account."""
+        for scope in (module, EVERYWHERE):
+            if scope is not None:
+                for modes in (self.environment, stored):
+                    if scope in modes:
+                        return modes[scope]
+        return self.program
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """
+    All that answers depend on besides the tenant's own facts.
+
+    Attributes:
+        modes: Mode by module; under None that of features of the whole account.
+        tables: Decisions by shape, filled as shapes are met: shared by all tenants of one shape.
+    """
+
+    published: Published
+    controls: Controls
+    modes: Mapping[str | None, Enforcement]
+    tables: dict[object, object] = field(default_factory=dict, compare=False, repr=False)
+
+    @staticmethod
+    def of(published: Published, controls: Controls, modes: Modes = Modes()) -> World:
+        """Join what is published with the switches."""
+        scopes: tuple[str | None, ...] = (None, *published.catalog.modules)
+        return World(published, controls, {scope: modes.of(scope, controls.modes) for scope in scopes})
+
+    @property
+    def catalog(self) -> Catalog:
+        """What is sold now."""
+        return self.published.catalog
+
+    @property
+    def default_plan(self) -> Plan | None:
+        """What tenants without a subscription in force hold; None refuses them."""
+        key = self.catalog.default_plan
+        return None if key is None else self.published.plan(key)
+
+    def plan(self, key: str, version: int | None) -> Plan:
+        """
+        Look up a plan version that somebody holds.
+
+        A version that was never published here (a database restored without its catalog) gives nothing
+        instead of raising: reading must always work, and giving nothing fails closed.
+        """
+        try:
+            return self.published.plan(key, version)
+        except UnknownPlan:
+            return Plan(key, key, rank=-1, modules=(), features={}, version=version or 0, buy="hidden")
+
+    def module_of(self, key: str) -> str | None:
+        """The module that *key* is or belongs to; None for features of the whole account and unknown keys."""
+        if key in self.catalog.modules:
+            return key
+        feature = self.catalog.features.get(key)
+        return None if feature is None else feature.module
+
+    def mode_of(self, key: str) -> Enforcement:
+        """The mode under which *key* is decided."""
+        return self.modes[self.module_of(key)]
+
+    def is_killed(self, key: str) -> bool:
+        """Is *key*, or the module it belongs to, off for everybody?"""
+        killed = self.controls.killed
+        return bool(killed) and (key in killed or self.module_of(key) in killed)
