@@ -1,0 +1,1 @@
+"""What keeps answers near: the copy in this process, and how it is filled and kept true."""

@@ -1,0 +1,247 @@
+"""
+The two drivers of flows, and single flight. They execute; they decide nothing.
+
+Single flight bounds what waiting costs: a caller that waited `PATIENCE` seconds for somebody else's reading gives up
+with `StoreUnavailable` instead of hanging with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar, cast
+
+from payaid_entitlements.cache.steps import (
+    Apply,
+    Find,
+    Flow,
+    Join,
+    Poll,
+    Prepare,
+    ReadAudit,
+    ReadCatalog,
+    ReadControls,
+    ReadHost,
+    ReadTenants,
+    Step,
+)
+from payaid_entitlements.core.subscription import Subscription
+from payaid_entitlements.errors import StoreUnavailable
+from payaid_entitlements.stores.ports import AsyncStore, Store
+
+T = TypeVar("T")
+
+#: Seconds that a caller waits for a reading that somebody else began.
+PATIENCE: Final = 2.0
+
+#: How a host tells which subscription a tenant has.
+HostSubscriptions = Callable[[str], Subscription | None]
+AsyncHostSubscriptions = Callable[[str], Awaitable[Subscription | None] | Subscription | None]
+
+
+class _Flight:
+    """A flow that is running in some thread, and those who wait for it."""
+
+    __slots__ = ("done", "error", "landed", "result")
+
+    def __init__(self) -> None:
+        self.done = threading.Event()
+        self.landed = False
+        self.result: object = None
+        self.error: Exception | None = None
+
+
+class Driver:
+    """Performs steps on a store, in the thread that asks."""
+
+    def __init__(self, store: Store, host: HostSubscriptions | None = None) -> None:
+        self.store = store
+        self.host = host
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget who is flying, as after a fork."""
+        self._lock = threading.Lock()
+        self._flights: dict[str, _Flight] = {}
+
+    def run(self, flow: Flow[T]) -> T:
+        """
+        Perform the steps of *flow* until it returns.
+
+        Raises:
+            TypeError: An event loop is running in this thread; it would stand still meanwhile.
+        """
+        try:
+            step = next(flow)
+            _refuse_in_loop()
+            while True:
+                try:
+                    answer = self._perform(step)
+                except Exception as error:  # every failure belongs to the flow; it catches those it can handle
+                    step = flow.throw(error)
+                else:
+                    step = flow.send(answer)
+        except StopIteration as landed:
+            return cast("T", landed.value)
+
+    def _perform(self, step: Step) -> object:
+        store = self.store
+        match step:
+            case Join(key, begin, wait):
+                return self._join(key, begin, wait)
+            case ReadTenants(tenants, tx):
+                return store.read(tenants, tx=tx)
+            case Poll(position):
+                return store.changes_since(position)
+            case ReadHost(tenant):
+                return cast("HostSubscriptions", self.host)(tenant)
+            case Prepare():
+                return store.prepare()
+            case ReadCatalog():
+                return store.catalog()
+            case ReadControls():
+                return store.controls()
+            case Apply():
+                return store.apply(
+                    step.write,
+                    expect=step.expect,
+                    actor=step.actor,
+                    because=step.because,
+                    operation=step.operation,
+                    as_of=step.as_of,
+                    tx=step.tx,
+                )
+            case ReadAudit():
+                return store.audit(
+                    tenant=step.tenant, id=step.id, since=step.since, after=step.after, limit=step.limit
+                )
+            case Find():
+                return store.find(module=step.module, plan=step.plan, after=step.after, limit=step.limit)
+
+    def _join(self, key: str, begin: Callable[[], Flow[object]], wait: bool) -> object:
+        while True:
+            with self._lock:
+                flight = self._flights.get(key)
+                leads = flight is None
+                if flight is None:
+                    flight = self._flights[key] = _Flight()
+            if leads:
+                return self._lead(key, flight, begin)
+            if not wait:
+                return None
+            if not flight.done.wait(PATIENCE):
+                raise StoreUnavailable(f"waited {PATIENCE} s for the store to answer somebody else")
+            if flight.error is not None:
+                raise flight.error
+            if flight.landed:
+                return flight.result
+            # Its leader was interrupted (KeyboardInterrupt, SystemExit): that harms nobody else; take over.
+
+    def _lead(self, key: str, flight: _Flight, begin: Callable[[], Flow[object]]) -> object:
+        try:
+            flight.result = self.run(begin())
+            flight.landed = True
+            return flight.result
+        except Exception as error:
+            flight.error = error
+            raise
+        finally:
+            with self._lock:
+                self._flights.pop(key, None)
+            flight.done.set()
+
+
+def _refuse_in_loop() -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise TypeError(
+        "this question needs the store, and an event loop is running in this thread: it would stand still. "
+        "Use AsyncEntitlements in coroutines, or peek(), which never waits"
+    )
+
+
+class AsyncDriver:
+    """Same as `Driver`, awaited. A reading lives in a task of its own, so a cancelled caller harms nobody who waits."""
+
+    def __init__(self, store: AsyncStore, host: AsyncHostSubscriptions | None = None) -> None:
+        self.store = store
+        self.host = host
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget who is flying, as after a fork."""
+        self._flights: dict[tuple[asyncio.AbstractEventLoop, str], asyncio.Task[object]] = {}
+
+    async def run(self, flow: Flow[T]) -> T:
+        """Perform the steps of *flow* until it returns."""
+        try:
+            step = next(flow)
+            while True:
+                try:
+                    answer = await self._perform(step)
+                except Exception as error:  # every failure belongs to the flow; it catches those it can handle
+                    step = flow.throw(error)
+                else:
+                    step = flow.send(answer)
+        except StopIteration as landed:
+            return cast("T", landed.value)
+
+    async def _perform(self, step: Step) -> object:
+        store = self.store
+        match step:
+            case Join(key, begin, wait):
+                return await self._join(key, begin, wait)
+            case ReadTenants(tenants, tx):
+                return await store.read(tenants, tx=tx)
+            case Poll(position):
+                return await store.changes_since(position)
+            case ReadHost(tenant):
+                found = cast("AsyncHostSubscriptions", self.host)(tenant)
+                return await found if inspect.isawaitable(found) else found
+            case Prepare():
+                return await store.prepare()
+            case ReadCatalog():
+                return await store.catalog()
+            case ReadControls():
+                return await store.controls()
+            case Apply():
+                return await store.apply(
+                    step.write,
+                    expect=step.expect,
+                    actor=step.actor,
+                    because=step.because,
+                    operation=step.operation,
+                    as_of=step.as_of,
+                    tx=step.tx,
+                )
+            case ReadAudit():
+                return await store.audit(
+                    tenant=step.tenant, id=step.id, since=step.since, after=step.after, limit=step.limit
+                )
+            case Find():
+                return await store.find(module=step.module, plan=step.plan, after=step.after, limit=step.limit)
+
+    async def _join(self, key: str, begin: Callable[[], Flow[object]], wait: bool) -> object:
+        # Flights belong to a loop: a future of another loop (threads with a loop each) must not be awaited here.
+        place = (asyncio.get_running_loop(), key)
+        flight = self._flights.get(place)
+        if flight is None:
+            flight = place[0].create_task(self.run(begin()))
+            self._flights[place] = flight
+            flight.add_done_callback(lambda done: self._landed(place, done))
+        elif not wait:
+            return None
+        # A shield, not wait_for alone: whoever is cancelled or impatient leaves, and the reading goes on for the others.
+        done, _ = await asyncio.wait({flight}, timeout=PATIENCE)
+        if not done:
+            raise StoreUnavailable(f"waited {PATIENCE} s for the store to answer")
+        return flight.result()
+
+    def _landed(self, place: tuple[asyncio.AbstractEventLoop, str], flight: asyncio.Task[object]) -> None:
+        self._flights.pop(place, None)
+        if not flight.cancelled():
+            flight.exception()  # marks it as seen, in case nobody waits any more

@@ -1,0 +1,313 @@
+"""
+The miss path, all of it policy: what is asked when nothing near may be believed, and what is done when nobody answers.
+
+Fresh; then one caller reads again while the others keep the answer; then, without the store, the last
+known one up to a bound; then the feature's fail policy. Nobody is turned away on a copy that was last
+known to be true more than a second ago: a customer who has just paid is never locked out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Final, cast
+
+from payaid_entitlements.cache.local import FOREVER, NEVER, Entry, Later, LocalCache
+from payaid_entitlements.cache.steps import (
+    Apply,
+    Flow,
+    Join,
+    Poll,
+    Prepare,
+    ReadCatalog,
+    ReadControls,
+    ReadHost,
+    ReadTenants,
+)
+from payaid_entitlements.core.catalog.publishing import Published, difference, publish
+from payaid_entitlements.core.facts import TenantDocument
+from payaid_entitlements.core.instant import MICROSECONDS, Instant, from_clock
+from payaid_entitlements.core.outage import STALE_FOR
+from payaid_entitlements.core.resolution import Segment, resolve
+from payaid_entitlements.core.subscription import Subscription, Terms, terms_of
+from payaid_entitlements.core.world import Modes, World
+from payaid_entitlements.errors import ChangeConflict, ConfigurationError, StoreUnavailable
+from payaid_entitlements.stores.ports import LogPage, Scope, Write
+
+if TYPE_CHECKING:
+    from payaid_entitlements.core.catalog.model import Catalog
+    from payaid_entitlements.core.controls import Controls
+    from payaid_entitlements.core.observing import Observer
+
+#: Seconds: a refusal is only given on what was known to be true less than this ago.
+SURE_WITHIN: Final = 1.0
+#: Seconds without another look at the change log after one that failed: a store that is down is not hammered.
+RETRY_AFTER: Final = 0.5
+#: Keys of single flight that no tenant can have, since ids are printable.
+_POLL, _WORLD = "\x00poll", "\x00world"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """
+    What a client was opened with, as far as misses need it.
+
+    Attributes:
+        wall: Seconds since the epoch: what "now" means to trials and ends.
+        catalog: To be published into an empty store.
+        hosted: The host keeps subscriptions itself.
+        new_id: Makes an id for a change from an instant.
+    """
+
+    near: LocalCache
+    wall: Callable[[], float]
+    observer: Observer
+    new_id: Callable[[Instant], str]
+    catalog: Catalog | None = None
+    modes: Modes = field(default_factory=Modes)
+    hosted: bool = False
+
+    def now(self) -> Instant:
+        """The instant that it is, for facts."""
+        return from_clock(self.wall())
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """
+    What is known of a tenant.
+
+    Attributes:
+        now: Reading of the clock for which it holds.
+        age: Seconds since it was last known to be true, when the store did not answer; None when it is true.
+    """
+
+    entry: Entry
+    now: float
+    age: float | None = None
+
+
+def hold(setting: Setting, tenant: str, *, floor: int = 0, fresh: bool = False, sure: bool = False) -> Flow[Found]:
+    """
+    Find out what *tenant* holds, asking as little as possible.
+
+    Args:
+        floor: The answer must be of this revision or a later one.
+        fresh: Ask the store, whatever is near.
+        sure: Ask unless it was known to be true less than `SURE_WITHIN` seconds ago.
+
+    Raises:
+        StoreUnavailable: The store gave no answer, and nothing that would do is near.
+    """
+    near = setting.near
+    if near.world is None:
+        yield Join(_WORLD, partial(begin, setting))
+    trouble = yield from _keep_lease(setting, sure)
+    now = near.clock()
+    entry = near.current(tenant, now)
+    if entry is not None and entry.revision < floor:
+        entry = None
+    if entry is not None and not fresh:
+        if trouble is not None and now >= near.trusted:
+            return _old(near, entry, now, trouble)
+        if now < near.trusted and not (sure and setting.hosted and now - entry.read_at >= SURE_WITHIN):
+            if now < entry.fresh:
+                return Found(entry, now)
+            if entry.fresh != NEVER:
+                return (yield from _revalidated(setting, tenant, entry, now))
+    elif entry is not None and trouble is not None:
+        return _old(near, entry, now, trouble)
+    return (yield from _loaded(setting, tenant, entry, floor, fresh))
+
+
+def _keep_lease(setting: Setting, sure: bool) -> Flow[StoreUnavailable | None]:
+    """Read the change log when it is time; the error when that failed, also when it failed a moment ago."""
+    near = setting.near
+    now = near.clock()
+    unsure = sure and now - near.confirmed >= SURE_WITHIN
+    if now < near.lease and not unsure:
+        return None
+    if now < near.retry_at:
+        return StoreUnavailable("the store gave no answer a moment ago")
+    try:
+        yield Join(_POLL, partial(poll, setting), wait=unsure or now >= near.trusted)
+    except StoreUnavailable as error:
+        near.retry_at = near.clock() + RETRY_AFTER
+        return error
+    return None
+
+
+def _old(near: LocalCache, entry: Entry, now: float, trouble: StoreUnavailable) -> Found:
+    known = max(near.confirmed, entry.read_at)
+    if known == NEVER:
+        raise trouble
+    return Found(entry, now, age=now - known)
+
+
+def _revalidated(setting: Setting, tenant: str, entry: Entry, now: float) -> Flow[Found]:
+    """One caller reads again; the change log vouches for the old answer meanwhile, and when that fails."""
+    try:
+        loaded = yield Join(tenant, partial(load, setting, tenant), wait=False)
+    except StoreUnavailable:
+        loaded = None
+    if loaded is None:
+        return Found(entry, now)
+    return Found(cast("Entry", loaded), setting.near.clock())
+
+
+def _loaded(setting: Setting, tenant: str, entry: Entry | None, floor: int, fresh: bool) -> Flow[Found]:
+    near = setting.near
+    try:
+        if fresh:
+            # A reading that somebody else began may have begun too early.
+            loaded = yield from load(setting, tenant)
+        else:
+            generation = near.generation
+            loaded = cast("Entry", (yield Join(tenant, partial(load, setting, tenant))))
+            if loaded.revision < max(floor, near.floor(tenant)) or generation != near.generation:
+                loaded = yield from load(setting, tenant)
+    except StoreUnavailable as error:
+        if entry is None:
+            raise
+        return _old(near, entry, near.clock(), error)
+    if loaded.revision < floor:
+        raise StoreUnavailable(
+            f"revision {floor} of tenant {tenant!r} was asked for and the store has {loaded.revision}: "
+            "it is behind, or the revision is of another store"
+        )
+    return Found(loaded, near.clock())
+
+
+def load(setting: Setting, tenant: str) -> Flow[Entry]:
+    """Read *tenant* and work out what it holds; keep it unless something newer is known by then."""
+    near = setting.near
+    generation, asked_at, world = near.generation, near.clock(), cast("World", near.world)
+    documents = cast("Mapping[str, TenantDocument]", (yield ReadTenants((tenant,))))
+    document = documents.get(tenant) or TenantDocument(tenant)
+    host: tuple[Terms, ...] | None = None
+    if setting.hosted:
+        # After the document: whoever changes the host's row invalidates afterwards, so a document of the
+        # newer revision is never joined with an older row.
+        host = hosted((yield ReadHost(tenant)))
+    entry = entry_of(setting, document, world, asked_at, host)
+    near.put(tenant, entry, generation)
+    return entry
+
+
+def hosted(answer: object) -> tuple[Terms, ...]:
+    """What the host says about a tenant, as terms."""
+    match answer:
+        case None:
+            return ()
+        case Subscription():
+            return (terms_of(answer),)
+    raise TypeError(f"subscriptions= returned {type(answer).__name__}; it must return a Subscription or None")
+
+
+def entry_of(
+    setting: Setting, document: TenantDocument, world: World, asked_at: float, host: tuple[Terms, ...] | None
+) -> Entry:
+    """Resolve *document* for as long as it may be of use, also without the store."""
+    near = setting.near
+    fresh = near.fresh_until(asked_at)
+    at = setting.now()
+    horizon = at + int((near.fresh_for) * MICROSECONDS) + max(STALE_FOR, _longest_bound(world))
+    # The wall clock says when a trial ends; the cache's clock, which never jumps, is told how long that is from now.
+    offset = near.clock() - at / MICROSECONDS
+
+    def later(segments: Sequence[Segment]) -> tuple[Later, ...]:
+        return tuple(
+            (FOREVER if each.until is None else each.until / MICROSECONDS + offset, each.standpoint)
+            for each in segments
+        )
+
+    users = {path[2] for path in document.timelines if path[0] == "override" and len(path) > 2}
+    return Entry(
+        later(resolve(document, world, at, horizon, host=host)),
+        revision=document.revision,
+        read_at=asked_at,
+        fresh=fresh,
+        users={user: later(resolve(document, world, at, horizon, user=user, host=host)) for user in users} or None,
+    )
+
+
+def _longest_bound(world: World) -> int:
+    catalog = world.catalog
+    sold = (*catalog.features.values(), *catalog.modules.values())
+    return max((each.on_outage.bound for each in sold), default=0)
+
+
+def poll(setting: Setting) -> Flow[None]:
+    """Read the change log to its end and believe nothing that it contradicts."""
+    near = setting.near
+    more = True
+    while more:
+        asked_at = near.clock()
+        position = near.position
+        page = cast("LogPage", (yield Poll(position)))
+        if page.gap:
+            near.drop()
+        if page.gap or any(entry.scope is not Scope.TENANT for entry in page.entries):
+            near.drop(world=(yield from read_world(setting)))
+        for entry in page.entries:
+            if entry.tenant is not None:
+                near.invalidate(entry.tenant, entry.revision)
+        near.position = page.position
+        more = page.more
+    near.extend(asked_at)
+
+
+def read_world(setting: Setting) -> Flow[World]:
+    """
+    Read what is published and how the switches stand.
+
+    Raises:
+        ConfigurationError: Nothing was ever published.
+    """
+    published = cast("Published | None", (yield ReadCatalog()))
+    if published is None:
+        raise ConfigurationError(
+            "nothing is published in this store; open with catalog='catalog.yaml', or run `payaid catalog publish`"
+        )
+    controls = cast("Controls", (yield ReadControls()))
+    return World.of(published, controls, setting.modes)
+
+
+def begin(setting: Setting) -> Flow[World]:
+    """Make the store ready, publish into an empty one, and read the world."""
+    near = setting.near
+    yield Prepare()
+    asked_at = near.clock()
+    head = cast("LogPage", (yield Poll(None)))
+    if setting.catalog is not None:
+        yield from _publish_if_empty(setting, setting.catalog)
+    world = yield from read_world(setting)
+    near.position = head.position
+    near.drop(world=world)
+    near.extend(asked_at)
+    return world
+
+
+def _publish_if_empty(setting: Setting, catalog: Catalog) -> Flow[None]:
+    published = cast("Published | None", (yield ReadCatalog()))
+    if published is None:
+        first, publication = publish(None, catalog)
+        at = setting.now()
+        write = Write(
+            setting.new_id(at), "publish", at, published=first, detail={"difference": list(publication.lines())}
+        )
+        try:
+            yield Apply(write, expect=0, actor="payaid", because="opened with an empty store")
+        except ChangeConflict:
+            # Another process opened the same empty store at the same time; what it published is compared below.
+            published = cast("Published | None", (yield ReadCatalog()))
+    if published is not None and published.catalog.hash != catalog.hash:
+        # A starting process never changes what is sold: an old worker that restarts would undo a publication.
+        setting.observer.once(
+            "catalog.differs",
+            published=published.catalog.hash[:12],
+            given=catalog.hash[:12],
+            difference="; ".join(str(line) for line in difference(published.catalog, catalog)),
+            way_out="run `payaid catalog publish` to sell what the file says",
+        )

@@ -1,0 +1,232 @@
+"""
+The copy in this process. Reads take no lock; every change is made under one and published by one store.
+
+Two promises end an answer's life, and a hit compares both with one clock:
+
+- `Entry.until`: its freshness, or the next transition that the tenant's own facts foretell;
+- `LocalCache.lease`: how long the change log, as last read, vouches for everything here. A dead poller,
+  a fork or a gap ends answers; it never prolongs them.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import weakref
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from payaid_entitlements.core.resolution import Standpoint, Table
+from payaid_entitlements.core.world import World
+
+#: Before everything: what was never confirmed.
+NEVER: Final = float("-inf")
+#: After everything: what nothing is known to end.
+FOREVER: Final = float("inf")
+
+#: Seconds after which the change log is looked at again, by whoever asks next.
+POLL_AFTER: Final = 2.0
+#: Seconds for which a look at the change log vouches for what is here.
+LEASE: Final = 5.0
+#: Invalidations that are remembered one by one; more, and everything is dropped.
+MOST_FLOORS: Final = 10_000
+
+#: A standpoint with the reading of the clock at which it ends.
+Later = tuple[float, Standpoint]
+
+
+class Entry:
+    """
+    What is known of one tenant. Small: there may be a hundred thousand.
+
+    All times are readings of the cache's clock, in seconds.
+
+    Attributes:
+        until: The earlier of `fresh` and `ends`; the one thing a hit compares.
+        table: Decisions for writing, of the standpoint that holds now.
+        touched: Set by a hit; the eviction hand clears it.
+        standpoint: What holds now; `ends` when it does not any more.
+        later: The standpoints that follow.
+        revision: Of the tenant's document.
+        read_at: When it was asked for.
+        fresh: From then on it should be read again.
+        users: The same for users with overrides of their own; None where there are none.
+    """
+
+    __slots__ = ("ends", "fresh", "later", "read_at", "revision", "standpoint", "table", "touched", "until", "users")
+
+    def __init__(
+        self,
+        segments: tuple[Later, ...],
+        *,
+        revision: int,
+        read_at: float,
+        fresh: float,
+        users: Mapping[str, tuple[Later, ...]] | None = None,
+    ) -> None:
+        self.ends, self.standpoint = segments[0]
+        self.later = segments[1:]
+        self.revision = revision
+        self.read_at = read_at
+        self.fresh = fresh
+        self.until = fresh if fresh < self.ends else self.ends
+        self.table: Table = self.standpoint.write
+        self.touched = 0
+        self.users = users
+
+    def at(self, now: float) -> Entry | None:
+        """The entry with the standpoint that holds at *now*; None when what follows is not known."""
+        if now < self.ends:
+            return self
+        rest = self.later
+        while rest and rest[0][0] <= now:
+            rest = rest[1:]
+        if not rest:
+            return None
+        return Entry(rest, revision=self.revision, read_at=self.read_at, fresh=self.fresh, users=self.users)
+
+    def for_user(self, user: str | None, now: float) -> Standpoint:
+        """The standpoint of *user* at *now*; that of the tenant where the user has no overrides."""
+        if user is not None and self.users is not None:
+            for ends, standpoint in self.users.get(user, ()):
+                if now < ends:
+                    return standpoint
+        return self.standpoint
+
+
+class LocalCache:
+    """
+    Bounded, versioned, fork-safe copies of what tenants hold.
+
+    Args:
+        bound: Most tenants that are kept. Eviction is CLOCK, so that a hit only sets a mark.
+        clock: Seconds, never running backwards.
+        fresh_for: Seconds after which an entry is read again although nothing has changed; 10 % are
+            taken off at random, so that a crowd does not come back at once.
+    """
+
+    def __init__(self, *, bound: int, clock: Callable[[], float], fresh_for: float) -> None:
+        self.bound = bound
+        self.clock = clock
+        self.fresh_for = fresh_for
+        self.lock = threading.Lock()
+        self.reset()
+        reset = weakref.WeakMethod(self.reset)
+        os.register_at_fork(after_in_child=lambda: _call(reset))
+
+    def reset(self) -> None:
+        """Forget everything, as after a fork: locks of the parent may be held by nobody any more."""
+        self.lock = threading.Lock()
+        self.held: dict[str, Entry] = {}
+        self.lease = NEVER
+        self.trusted = NEVER
+        self.confirmed = NEVER
+        self.retry_at = NEVER
+        self.position: int | None = None
+        self.world: World | None = None
+        self.generation = 0
+        self._ring: list[str] = []
+        self._hand = 0
+        self._floors: dict[str, int] = {}
+
+    def extend(self, asked_at: float) -> None:
+        """Note that the change log, asked at *asked_at*, was read to its end."""
+        with self.lock:
+            self.confirmed = asked_at
+            self.lease = asked_at + POLL_AFTER
+            self.trusted = asked_at + LEASE
+
+    def fresh_until(self, now: float) -> float:
+        """Until when an entry that is read now is fresh."""
+        return now + self.fresh_for * (1 - 0.1 * random.random())
+
+    def certain(self, entry: Entry, now: float, within: float) -> bool:
+        """Was *entry* known to be true less than *within* seconds before *now*?"""
+        return now - self.confirmed < within or now - entry.read_at < within
+
+    def floor(self, tenant: str) -> int:
+        """The lowest revision of *tenant* that may still be believed."""
+        return self._floors.get(tenant, 0)
+
+    def current(self, tenant: str, now: float) -> Entry | None:
+        """The entry of *tenant*, moved on to the standpoint that holds at *now*; None when there is none."""
+        held = self.held.get(tenant)
+        if held is None or now < held.ends:
+            return held
+        moved = held.at(now)
+        with self.lock:
+            if moved is not None and self.held.get(tenant) is held:
+                moved.touched = 1
+                if held.until == NEVER:
+                    moved.until = NEVER
+                self.held[tenant] = moved
+        return moved
+
+    def put(self, tenant: str, entry: Entry, generation: int) -> bool:
+        """
+        Keep *entry*, unless something newer is already known.
+
+        Args:
+            generation: What `generation` was when the reading began; a drop since then makes it too old.
+
+        Returns:
+            Whether it was kept.
+        """
+        with self.lock:
+            if generation != self.generation or entry.revision < self._floors.get(tenant, 0):
+                return False
+            known = self.held.get(tenant)
+            if known is not None:
+                if entry.revision < known.revision:
+                    return False
+                entry.touched = known.touched
+            else:
+                self._make_room(tenant)
+            self.held[tenant] = entry
+            return True
+
+    def _make_room(self, tenant: str) -> None:
+        if len(self._ring) < self.bound:
+            self._ring.append(tenant)
+            return
+        ring, held, hand = self._ring, self.held, self._hand
+        while True:
+            leaving = held.get(ring[hand])
+            if leaving is None or not leaving.touched:
+                break
+            leaving.touched = 0
+            hand = hand + 1 if hand + 1 < len(ring) else 0
+        held.pop(ring[hand], None)
+        ring[hand] = tenant
+        self._hand = hand + 1 if hand + 1 < len(ring) else 0
+
+    def invalidate(self, tenant: str, revision: int) -> None:
+        """Believe nothing about *tenant* that is older than *revision*."""
+        with self.lock:
+            if len(self._floors) >= MOST_FLOORS and tenant not in self._floors:
+                self._drop()
+            self._floors[tenant] = max(revision, self._floors.get(tenant, 0))
+            known = self.held.get(tenant)
+            if known is not None and known.revision < revision:
+                known.until = known.fresh = NEVER
+
+    def drop(self, world: World | None = None) -> None:
+        """Believe nothing that was read before now; with *world*, answers follow it from here on."""
+        with self.lock:
+            if world is not None:
+                self.world = world
+            self._drop()
+
+    def _drop(self) -> None:
+        self.generation += 1
+        self.held = {}
+        self._ring = []
+        self._hand = 0
+        self._floors = {}
+
+
+def _call(method: weakref.WeakMethod[Callable[[], None]]) -> None:
+    bound = method()
+    if bound is not None:
+        bound()

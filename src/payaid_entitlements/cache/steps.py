@@ -1,0 +1,107 @@
+"""
+What a flow asks of the outside: the steps it yields. A driver performs each and sends the answer back.
+
+A flow is a generator that holds all policy of a miss or a change; it is written once and driven in either
+colour. Tests drive it by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from payaid_entitlements.core.instant import Instant
+from payaid_entitlements.stores.ports import Transaction, Write
+
+T = TypeVar("T")
+
+#: A flow yields steps, is sent their answers or thrown their errors, and returns a T.
+Flow = Generator["Step", object, T]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """Make the store ready. Answer: None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """Read the change log behind *position*. Answer: `LogPage`."""
+
+    position: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadTenants:
+    """Read documents. Answer: documents by tenant."""
+
+    tenants: tuple[str, ...]
+    tx: Transaction | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadHost:
+    """Ask the host for the subscription that it keeps. Answer: `Subscription` or None."""
+
+    tenant: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadCatalog:
+    """Answer: `Published` or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadControls:
+    """Answer: `Controls`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """Write. Answer: `Applied`."""
+
+    write: Write
+    expect: int
+    actor: str
+    because: str | None
+    operation: str | None = None
+    as_of: Instant | None = None
+    tx: Transaction | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadAudit:
+    """Read the audit trail. Answer: a sequence of `AuditEntry`."""
+
+    tenant: str | None = None
+    id: str | None = None
+    since: Instant | None = None
+    after: int = 0
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Find:
+    """List tenants. Answer: a sequence of `TenantRow`."""
+
+    module: str | None = None
+    plan: str | None = None
+    after: str | None = None
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """
+    Run the flow that *begin* makes, unless one of the same *key* is running: then share its outcome.
+
+    Answer: what the flow returns; None when another one is running and *wait* is False.
+    """
+
+    key: str
+    begin: Callable[[], Flow[object]]
+    wait: bool = True
+
+
+Step = Prepare | Poll | ReadTenants | ReadHost | ReadCatalog | ReadControls | Apply | ReadAudit | Find | Join

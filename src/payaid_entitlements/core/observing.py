@@ -1,0 +1,64 @@
+"""
+What lower floors tell upward: counts and warnings, through an `Observer` that is handed in, never by import.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from typing import Protocol
+
+import structlog
+
+log = structlog.get_logger("payaid_entitlements")
+
+#: At most so many different things are logged "once" and counted apart; keys may come from callers.
+MOST_NAMES = 10_000
+
+
+class Observer(Protocol):
+    """Is told what happens off the hot path. Must not raise and not block."""
+
+    def count(self, name: str, *labels: str) -> None:
+        """Count one occurrence of *name*, told apart by *labels* (feature, reason ...)."""
+        ...
+
+    def once(self, event: str, **fields: object) -> None:
+        """Warn of something, the first time that just this is said in this process."""
+        ...
+
+
+class Tally:
+    """
+    The observer that every client has: counts in memory, warns through structlog.
+
+    Exact under threads; it is only used on misses and on answers that are counted.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[tuple[str, ...]] = Counter()
+        self._said: set[str] = set()
+
+    def count(self, name: str, *labels: str) -> None:
+        """Same as `Observer.count`."""
+        key = (name, *labels)
+        with self._lock:
+            if key not in self._counts and len(self._counts) >= MOST_NAMES:
+                key = (name, "(others)")
+            self._counts[key] += 1
+
+    def once(self, event: str, **fields: object) -> None:
+        """Same as `Observer.once`."""
+        said = f"{event} {sorted(fields.items())!r}"
+        with self._lock:
+            if said in self._said or len(self._said) >= MOST_NAMES:
+                return
+            self._said.add(said)
+        log.warning(event, **fields)
+
+    def counts(self) -> Mapping[tuple[str, ...], int]:
+        """What was counted so far, by name and labels."""
+        with self._lock:
+            return dict(self._counts)
