@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Literal
 from payaid_entitlements.core.values import Allowance, Amount, Value
 
 if TYPE_CHECKING:
+    from os import PathLike
+
+    from payaid_entitlements.core.catalog.problems import Problem
     from payaid_entitlements.core.period import Interval
 
 #: A length of time in microseconds, as `Instant` is a point in microseconds.
@@ -319,4 +322,37 @@ class Catalog:
     retired: Mapping[str, date] = field(default_factory=dict)
     timezone: str = "UTC"
     default_plan: str | None = None
-    lints: tuple[object, ...] = ()
+    lints: tuple[Problem, ...] = field(default=(), compare=False)
+
+    @classmethod
+    def load(cls, source: str | PathLike[str] | Mapping[str, object]) -> Catalog:
+        """
+        Load a catalog from a file or from Python data.
+
+        Args:
+            source: A path, whose suffix says what it is written in (``.yaml``, ``.yml``, ``.toml``,
+                ``.json``), or a mapping of the same sections. A string is always a path.
+
+        Raises:
+            CatalogInvalid: The file cannot be read or what it says cannot be sold; carries every problem.
+            TypeError: *source* is something else.
+        """
+        from payaid_entitlements.core.catalog.building import build  # makes the models of what people write
+        from payaid_entitlements.core.catalog.source import read_source
+
+        return build(*read_source(source))
+
+    @classmethod
+    def loads(
+        cls, text: str, format: Literal["yaml", "toml", "json"] = "yaml", *, file: str = "<text>"
+    ) -> Catalog:
+        """
+        Load a catalog from *text*; problems call it *file*. Otherwise as `load`.
+
+        Raises:
+            ConfigurationError: There is no such *format*.
+        """
+        from payaid_entitlements.core.catalog.building import build
+        from payaid_entitlements.core.catalog.source import read_text
+
+        return build(*read_text(text, format, file))

@@ -1,8 +1,16 @@
-"""A problem of a catalog: where it is, what is wrong, and the way out."""
+"""Problems of a catalog: where each is, what is wrong, and the way out; and how they are collected."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+#: Where something is in a document: the keys and list positions that lead to it.
+Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +37,64 @@ class Problem:
     def __str__(self) -> str:
         where = self.file if self.line is None else f"{self.file}:{self.line}"
         return f"{where}: {self.message} [{self.code}]"
+
+
+class Findings:
+    """
+    What was found while a catalog was read: every problem, none twice.
+
+    Attributes:
+        file: What to call the source.
+        marks: Line of each path that has one, from 1.
+    """
+
+    def __init__(self, file: str = "<catalog>", marks: Mapping[Path, int] | None = None) -> None:
+        self.file = file
+        self.marks: dict[Path, int] = dict(marks or {})
+        # A dictionary as an ordered set: a value that three plans inherit is wrong once.
+        self._found: dict[Problem, None] = {}
+
+    def add(self, code: str, message: str, path: Path, *, fatal: bool = True, line: int | None = None) -> None:
+        """Note a problem at *path*; without a *line* it is that of the path or of what contains it."""
+        where = line if line is not None else self.line(path)
+        self._found[Problem(code, message, dotted(path), self.file, where, fatal)] = None
+
+    def line(self, path: Path) -> int | None:
+        """Find the line of *path*, or of the nearest thing around it that has one."""
+        for end in range(len(path), -1, -1):
+            line = self.marks.get(path[:end])
+            if line is not None:
+                return line
+        return None
+
+    @property
+    def fatal(self) -> tuple[Problem, ...]:
+        """The problems that keep the catalog from being used, in the order of the file."""
+        return self._sorted(fatal=True)
+
+    @property
+    def lints(self) -> tuple[Problem, ...]:
+        """The rest, in the order of the file."""
+        return self._sorted(fatal=False)
+
+    def _sorted(self, *, fatal: bool) -> tuple[Problem, ...]:
+        chosen = (problem for problem in self._found if problem.fatal is fatal)
+        return tuple(sorted(chosen, key=lambda problem: problem.line or 0))
+
+
+def dotted(path: Path) -> str:
+    """Write *path* for people: ``plans.starter.modules[0]``."""
+    text = ""
+    for piece in path:
+        if isinstance(piece, int):
+            text += f"[{piece}]"
+        else:
+            text += f".{piece}" if text else piece
+    return text
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Write ``; did you mean 'crm.export'?`` where a *known* word is near, else nothing."""
+    # Long words are cut: the comparison is quadratic, and nobody mistypes a key of a thousand letters.
+    near = get_close_matches(word.lower()[:128], list(known), n=1, cutoff=0.6)
+    return f"; did you mean {near[0]!r}?" if near else ""

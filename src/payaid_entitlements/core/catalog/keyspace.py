@@ -1,0 +1,60 @@
+"""
+Keys: their alphabet, and that no two could be taken for one another.
+
+Modules, features and flags share one space, because a kill switch takes any of them. Plans,
+add-ons and rate limits have a space each.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from payaid_entitlements.core.catalog.problems import Path
+    from payaid_entitlements.core.catalog.reading import Reading
+
+#: One part of a key. Small letters, because nobody tells `CRM` from `crm` when it is said aloud.
+PART: Final = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+
+
+def folded(key: str) -> str:
+    """Write *key* as environment variables and constants do, where ``.``, ``-`` and ``_`` are one."""
+    return re.sub(r"[.-]", "_", key.lower())
+
+
+def check_section(section: str, what: str, keys: Iterable[str], reading: Reading) -> None:
+    """Check the keys of a *section* that has a space of its own."""
+    places: dict[str, Path] = {key: (section, key) for key in keys}
+    for key, path in places.items():
+        check_part(key, what, path, reading)
+    check_spellings(places, reading)
+
+
+def check_part(key: str, what: str, path: Path, reading: Reading) -> None:
+    """Check the alphabet and length of one part of a key."""
+    if PART.fullmatch(key):
+        return
+    tidy = folded(key.strip()).replace(" ", "_")
+    near = f"; write {tidy!r}" if PART.fullmatch(tidy) else ""
+    message = (
+        f"the {what} key {key[:80]!r} is not made of small letters, digits, `_` and `-`, "
+        f"beginning with a letter, 64 at most{near}"
+    )
+    reading.findings.add("key.malformed", message, path)
+
+
+def check_spellings(places: Mapping[str, Path], reading: Reading) -> None:
+    """Refuse keys of one space that differ only by ``-``, ``_``, ``.`` or case."""
+    seen: dict[str, str] = {}
+    for key, path in places.items():
+        first = seen.setdefault(folded(key), key)
+        if first != key:
+            line = reading.findings.line(places[first])
+            message = (
+                f"{key!r} is too like {first!r}{f' in line {line}' if line else ''}: both would be "
+                f"{folded(key).upper()} as a constant or an environment variable; rename one"
+            )
+            reading.findings.add("key.confusable", message, path)

@@ -1,0 +1,238 @@
+"""
+Quantities as people write them: ``100/month``, ``10 GB``, ``24 hours``, ``30/minute``, ``110%``.
+
+Each function reads one text or raises `ValueError`, whose message says what to write instead.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final, Literal, cast
+
+from payaid_entitlements.core.catalog.model import (
+    Access,
+    ConfigType,
+    Feature,
+    FailPolicy,
+    Kind,
+    OnExceed,
+    Rate,
+    Stage,
+)
+from payaid_entitlements.core.catalog.plain import DIGITS, described
+from payaid_entitlements.core.catalog.problems import did_you_mean
+from payaid_entitlements.core.period import parse_duration, parse_interval
+from payaid_entitlements.core.values import UNLIMITED, Allowance, Amount, Value
+
+if TYPE_CHECKING:
+    from payaid_entitlements.core.catalog.model import Microseconds
+
+_BYTES: Final = {
+    "B": 1,
+    **{f"{letter}B": 1000**power for power, letter in enumerate("kMGTP", start=1)},
+    **{f"{letter}iB": 1024**power for power, letter in enumerate("KMGTP", start=1)},
+}
+_UNITS: Final = {unit.lower(): size for unit, size in _BYTES.items()}
+_SIZE: Final = re.compile(r"(\d{1,20}(?:\.\d{1,20})?)\s*([A-Za-z]+)")
+_AMOUNT: Final = re.compile(r"\d{1,30}(?:\.\d{1,20})?")
+_RATE: Final = re.compile(r"(\d{1,18})\s*/\s*(.+)")
+_PERCENT: Final = re.compile(r"(\d{1,6})\s*%")
+_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+_COUNTABLE: Final = (ConfigType.INT, ConfigType.DECIMAL, ConfigType.DURATION, ConfigType.SIZE)
+
+
+def feature_value(feature: Feature, written: object) -> Value:
+    """
+    Read what a plan or an add-on writes for *feature*.
+
+    Raises:
+        ValueError: It does not fit the feature's kind and type.
+    """
+    if feature.kind is Kind.SWITCH:
+        return _bool(written, "a switch is")
+    if feature.kind is Kind.CONFIG:
+        return _config(feature, written)
+    return _allowance(feature.kind, written)
+
+
+def _bool(written: object, what: str) -> bool:
+    if isinstance(written, bool):
+        return written
+    raise ValueError(f"{what} true or false, not {described(written)}")
+
+
+def _config(feature: Feature, written: object) -> Value:
+    if feature.type in _COUNTABLE and written == "unlimited":
+        return UNLIMITED
+    match feature.type, written:
+        case ConfigType.BOOL, _:
+            return _bool(written, "this is")
+        case ConfigType.INT, int() if not isinstance(written, bool):
+            return written
+        case ConfigType.DECIMAL, int() | Decimal() if not isinstance(written, bool):
+            return Decimal(written)
+        case ConfigType.STRING, str():
+            return written
+        case ConfigType.CHOICE, str() if written in feature.choices:
+            return written
+        case ConfigType.CHOICE, _:
+            near = did_you_mean(written, feature.choices) if isinstance(written, str) else ""
+            raise ValueError(f"one of {', '.join(feature.choices)}, not {described(written)}{near}")
+        case ConfigType.DURATION, str():
+            return timedelta(microseconds=parse_duration(written))
+        case ConfigType.SIZE, str():
+            return size(written)
+        case ConfigType.LIST, list():
+            return tuple(cast("list[str]", written))
+    raise ValueError(f"write {_EXAMPLES[feature.type]}, not {described(written)}")
+
+
+_EXAMPLES: Final[dict[ConfigType | None, str]] = {
+    ConfigType.INT: "a whole number or `unlimited`",
+    ConfigType.DECIMAL: "a number or `unlimited`",
+    ConfigType.STRING: "text, in quotes where it looks like a number",
+    ConfigType.DURATION: "a duration such as `24 hours`, or `unlimited`",
+    ConfigType.SIZE: "a size with its unit, such as `10 GB`, or `unlimited`",
+    ConfigType.LIST: "a list of texts",
+}
+
+
+def _allowance(kind: Kind, written: object) -> Allowance:
+    if written == "unlimited":
+        return Allowance(UNLIMITED)
+    holds = kind is Kind.ALLOCATION
+    if isinstance(written, int | Decimal) and not isinstance(written, bool):
+        # Zero needs no window. Anything else without one would be used up for good by a forgotten word.
+        if written < 0 or (written and not holds):
+            raise ValueError(f"write {'at least 0' if holds else _window_hint(written)}, not {described(written)}")
+        return Allowance(whole(written) if holds else written)
+    if not isinstance(written, str):
+        example = "5" if holds else "`100/month`"
+        raise ValueError(f"write an amount such as {example}, or `unlimited`, not {described(written)}")
+    number, slash, window = (part.strip() for part in written.partition("/"))
+    if not slash:
+        near = did_you_mean(written, ["unlimited"])
+        raise ValueError(f"write an amount such as {'5' if holds else '`100/month`'}, or `unlimited`, not {described(written)}{near}")
+    if holds:
+        raise ValueError(f"what is held does not come anew with each {window}; write only {number}")
+    limit = amount(number)
+    return Allowance(limit, None if window == "lifetime" else parse_interval(window))
+
+
+def _window_hint(written: int | Decimal) -> str:
+    shown = max(written, 1)
+    return f"`{shown}/month`, or `{shown}/lifetime` for what never comes anew"
+
+
+def amount(text: str) -> Amount:
+    """Read an amount of units, at least 0."""
+    if _AMOUNT.fullmatch(text) is None or not text.isascii():
+        raise ValueError(f"{text!r} is no amount; write digits, such as 100 or 0.5")
+    value = Decimal(text)
+    return int(value) if value == int(value) else value
+
+
+def whole(value: int | Decimal) -> int:
+    """Read a whole number."""
+    if value != int(value):
+        raise ValueError(f"write a whole number, not {described(value)}")
+    return int(value)
+
+
+def size(text: str) -> int:
+    """Read a size in bytes: GB is 10**9 bytes, GiB is 2**30."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is no size; write a number and a unit, such as `10 GB`")
+    unit = match[2].lower()
+    if unit not in _UNITS:
+        raise ValueError(f"{match[2]!r} is no unit of size; there are {', '.join(_BYTES)}")
+    value = Decimal(match[1]) * _UNITS[unit]
+    if value != int(value) or value >= 10**DIGITS:
+        raise ValueError(f"{text!r} is not a whole number of bytes")
+    return int(value)
+
+
+def rate(text: str) -> Rate:
+    """Read a rate: ``30/minute``, ``100/15 minutes``."""
+    match = _RATE.fullmatch(text.strip())
+    if match is None or not match[1].isascii():
+        raise ValueError(f"{text!r} is no rate; write calls and a window, such as `30/minute`")
+    window = match[2] if match[2][0].isdecimal() else f"1 {match[2]}"
+    limit, length = int(match[1]), parse_duration(window)
+    if not limit or not length:
+        raise ValueError(f"{text!r} lets no call pass; a rate is at least one call in a window")
+    return Rate(limit, length)
+
+
+def rates(texts: list[str]) -> tuple[Rate, ...]:
+    """Read several rates that all hold, no two over one window."""
+    read = tuple(rate(text) for text in texts)
+    if len({item.window for item in read}) < len(read):
+        raise ValueError("two rates have the same window; keep the smaller one")
+    return read
+
+
+def on_exceed(text: str) -> OnExceed:
+    """Read what happens above a limit."""
+    match text.split(maxsplit=1):
+        case ["hard" | "soft" | "warn" as kind]:
+            return OnExceed(cast("Literal['hard', 'soft', 'warn']", kind))
+        case ["soft_until", percent]:
+            found = _PERCENT.fullmatch(percent)
+            if found is None or int(found[1]) < 100:
+                raise ValueError(f"`soft_until` takes at least 100%, such as `soft_until 110%`, not {percent!r}")
+            return OnExceed("soft_until", percent=int(found[1]))
+        case ["grace_then_block", length]:
+            return OnExceed("grace_then_block", grace=_length(length))
+    words = ("hard", "soft", "soft_until 110%", "grace_then_block 3 days", "warn")
+    raise ValueError(f"write one of {', '.join(words)}, not {described(text)}{did_you_mean(text, words)}")
+
+
+def on_outage(text: str) -> FailPolicy:
+    """Read what to answer when the store cannot be reached."""
+    match text.split(maxsplit=1):
+        case ["closed" | "open" as kind]:
+            return FailPolicy(cast("Literal['closed', 'open']", kind))
+        case ["last_known_good", length]:
+            return FailPolicy("last_known_good", _length(length))
+    words = ("closed", "open", "last_known_good 10 minutes")
+    raise ValueError(f"write one of {', '.join(words)}, not {described(text)}{did_you_mean(text, words)}")
+
+
+def stages(texts: list[str]) -> tuple[Stage, ...]:
+    """Read consecutive stages; the last one has no end, and nothing is left after one that has."""
+    read = [_stage(text) for text in texts]
+    for text, stage in zip(texts[:-1], read, strict=False):
+        if stage.length is None:
+            raise ValueError(f"only the last stage has no end; write `{text} for 7 days`")
+    if read[-1].length is not None:
+        read.append(Stage(Access.NONE))
+    return tuple(read)
+
+
+def _stage(text: str) -> Stage:
+    access, _, length = (part.strip() for part in text.partition(" for "))
+    if access not in tuple(Access):
+        near = did_you_mean(access, list(Access))
+        raise ValueError(f"write `full for 7 days`, `read_only for 14 days` or `none`, not {described(text)}{near}")
+    return Stage(Access(access), _length(length) if length else None)
+
+
+def day(text: str) -> date:
+    """Read a day: ``2027-03-31``."""
+    try:
+        if _DAY.fullmatch(text):
+            return date.fromisoformat(text)
+    except ValueError:
+        pass
+    raise ValueError(f"write a day such as 2027-03-31, not {described(text)}")
+
+
+def _length(text: str) -> Microseconds:
+    length = parse_duration(text)
+    if not length:
+        raise ValueError(f"{text!r} is no time at all")
+    return length

@@ -1,0 +1,291 @@
+"""
+What people write: the shape of a catalog document, as models that also give editors their schema.
+
+Only shape is here: which keys there are, and which values are text, numbers or lists. What a text
+such as ``100/month`` means, and whether what it names exists, is for
+`payaid_entitlements.core.catalog.building`. Importing this file builds pydantic models, so it is
+imported where a document is read and nowhere else.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+
+from payaid_entitlements.core.catalog.plain import Plain, described
+
+_KEY: Final = "^[a-z][a-z0-9_-]*$"
+_REFERENCE: Final = r"^[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)?$"
+_NUMBER: Final[dict[str, object]] = {"type": "number"}
+
+
+def _amount(value: object) -> int | Decimal:
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        return value
+    raise ValueError(f"write a number, not {described(value)}")
+
+
+def _value(value: object) -> bool | int | Decimal | str | list[str]:
+    if isinstance(value, bool | int | Decimal | str):
+        return value
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return value
+    raise ValueError(f"write true, false, a number, text or a list of texts, not {described(value)}")
+
+
+def _texts(value: object) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+        return value
+    raise ValueError(f"write text or a list of texts, not {described(value)}")
+
+
+Number = Annotated[int | Decimal, PlainValidator(_amount), WithJsonSchema(_NUMBER)]
+FeatureValue = Annotated[
+    bool | int | Decimal | str | list[str],
+    PlainValidator(_value),
+    WithJsonSchema(
+        {
+            "type": ["boolean", "number", "string", "array"],
+            "items": {"type": "string"},
+            "examples": [True, 5, "100/month", "unlimited", "10 GB", "24 hours"],
+        }
+    ),
+]
+Rates = Annotated[
+    list[str],
+    PlainValidator(_texts),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
+            "examples": ["30/minute", ["20/second", "600/minute"]],
+        }
+    ),
+]
+Stages = Annotated[
+    list[str],
+    PlainValidator(_texts),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
+            "examples": [["full for 7 days", "read_only for 14 days", "none"]],
+        }
+    ),
+]
+Anything = Annotated[object, PlainValidator(lambda value: value), WithJsonSchema({})]
+Title = Annotated[str, Field(min_length=1, max_length=200, description="What people read; defaults to the key.")]
+Url = Annotated[str, Field(min_length=1, max_length=2000, description="Where to buy it.")]
+Reference = Annotated[str, Field(json_schema_extra={"pattern": _REFERENCE})]
+Requires = Annotated[list[Reference], Field(description="Modules and features that must be held too.")]
+OnOutage = Annotated[
+    str,
+    Field(
+        description="When the store cannot be reached: `closed`, `open` or `last_known_good 10 minutes`.",
+        json_schema_extra={"pattern": "^(closed|open|last_known_good .+)$"},
+    ),
+]
+Day = Annotated[str, Field(json_schema_extra={"format": "date"})]
+Unit = Annotated[str, Field(min_length=1, max_length=64, description="What one of it is called: `seat`.")]
+
+
+class Written(BaseModel):
+    """What every part has in common: nothing is converted, nothing unknown is passed over."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class _Feature(Written):
+    title: Title = ""
+    requires: Requires = []
+    on_outage: OnOutage = "closed"
+    deprecated: Day | None = None
+
+
+class Switch(_Feature):
+    """On or off."""
+
+    kind: Literal["switch"]
+
+
+class Config(_Feature):
+    """A typed value, such as the number of ledgers."""
+
+    kind: Literal["config"]
+    type: Literal["bool", "int", "decimal", "string", "choice", "duration", "size", "list"]
+    merge: Literal["max", "min", "priority"] | None = Field(
+        None, description="How values of a plan and its add-ons become one; needless for `string` and `list`."
+    )
+    choices: list[str] = Field([], description="For `choice`, from least to most.")
+
+
+class WrittenRollover(Written):
+    """What of an unused allowance moves to the next window."""
+
+    min: Number = 0
+    max: Number | None = None
+
+
+class Consumed(_Feature):
+    """What is used up, and comes anew with each window."""
+
+    unit: Unit | None = None
+    window: Literal["anchored", "calendar"] = Field(
+        "anchored", description="Windows begin on the billing date, or with the calendar's month, week, day."
+    )
+    rollover: WrittenRollover | None = None
+
+
+class Quota(Consumed):
+    """Units that are used up; the allowance comes anew with each window."""
+
+    kind: Literal["quota"]
+    on_exceed: str = Field(
+        "hard",
+        description="Above the limit: `hard`, `soft`, `soft_until 110%`, `grace_then_block 3 days` or `warn`.",
+        json_schema_extra={"pattern": "^(hard|soft|warn|soft_until .+|grace_then_block .+)$"},
+    )
+
+
+class Allocation(_Feature):
+    """Slots that are held, such as seats."""
+
+    kind: Literal["allocation"]
+    unit: Unit | None = None
+    count: Literal["ledger", "host"] = Field("ledger", description="Named holders, or the host's own rows.")
+
+
+class Credit(Consumed):
+    """A balance that pays for other features."""
+
+    kind: Literal["credit"]
+    pays_for: dict[Reference, Number] = Field({}, description="Units of this that one unit of a quota costs.")
+
+
+WrittenFeature = Annotated[Switch | Config | Quota | Allocation | Credit, Field(discriminator="kind")]
+
+
+class WrittenModule(Written):
+    """An independently sold part of the product: a group of features."""
+
+    title: Title = ""
+    requires: Requires = []
+    features: dict[str, WrittenFeature] = {}
+    on_outage: OnOutage = "closed"
+    deprecated: Day | None = None
+
+
+class WrittenPrice(Written):
+    """What an interval costs, in the currency's major unit."""
+
+    monthly: Number | None = None
+    yearly: Number | None = None
+    once: Number | None = None
+    currency: str | None = Field(
+        None, description="ISO 4217; needless where the catalog has one.", json_schema_extra={"pattern": "^[A-Z]{3}$"}
+    )
+    ids: dict[str, dict[Literal["monthly", "yearly", "once"], str]] = Field(
+        {}, description="The payment providers' ids: {stripe: {monthly: price_1, yearly: price_2}}."
+    )
+
+
+class WrittenPlan(Written):
+    """What a customer holds; it sells only what it lists."""
+
+    title: Title = ""
+    extends: str | None = Field(None, description="An earlier plan; its modules, features and rate limits are held too.")
+    price: WrittenPrice | None = None
+    trial: str | None = Field(None, description="`14 days`, `month`.")
+    buy: Literal["checkout", "contact_us", "hidden"] = "checkout"
+    url: Url | None = None
+    modules: list[str] = []
+    features: dict[Reference, FeatureValue] = {}
+    rate_limits: dict[str, Rates] = {}
+
+
+class WrittenAddOn(Written):
+    """What is sold on top of a plan, in a quantity."""
+
+    title: Title = ""
+    price: WrittenPrice | None = None
+    url: Url | None = None
+    max_quantity: Annotated[int, Field(ge=1)] | None = None
+    for_plans: list[str] = Field([], description="Plans that may hold it; all where it is left out.")
+    modules: list[str] = []
+    increment: dict[Reference, FeatureValue] = Field({}, description="Added to the plan's value, times the quantity.")
+    override: dict[Reference, FeatureValue] = Field({}, description="Replaces the plan's value.")
+    max: dict[Reference, FeatureValue] = Field({}, description="Lifts the plan's value to at least this.")
+    grant: dict[Reference, FeatureValue] = Field(
+        {}, description="Credit, given once: {ai_credits: 500, expires: 90 days}."
+    )
+
+
+class WrittenLifecycle(Written):
+    """What a subscription in trouble still opens."""
+
+    past_due: Stages = ["full for 7 days", "none"]
+    paused: Literal["full", "read_only", "none"] = "read_only"
+
+
+class WrittenRateLimit(Written):
+    """Calls per window; it protects us, where a quota is sold."""
+
+    per: Literal["tenant", "user", "address"] = "tenant"
+    default: Rates
+    burst: Annotated[int, Field(ge=1)] | None = None
+    on_outage: Literal["open", "closed", "local_share"] = "local_share"
+
+
+class WrittenFlag(Written):
+    """A flag's first values; afterwards they live in the flag set."""
+
+    title: Title = ""
+    owner: str | None = None
+    remove_by: Day | None = None
+    bucket_by: Literal["tenant", "user"] = "tenant"
+    narrows: list[Reference] = Field([], description="Features that are refused outside the rollout.")
+    rollout: Anything = None
+    variants: Anything = None
+    default: Anything = None
+    targeting: Anything = None
+    rules: Anything = None
+    prerequisites: Anything = None
+    salt: Anything = None
+
+
+#: What of a flag is for the engine that evaluates it.
+FLAG_RULES: Final = ("rollout", "variants", "default", "targeting", "rules", "prerequisites", "salt")
+
+
+class WrittenCatalog(Written):
+    """All that is sold, top down: what exists, what it is bundled into, what protects us."""
+
+    model_config = ConfigDict(title="payaid catalog")
+
+    catalog: Literal[1] = Field(1, description="Version of this format.")
+    timezone: str = Field("UTC", description="IANA name; where calendar windows begin.")
+    currency: str | None = Field(
+        None, description="ISO 4217; of prices that name none.", json_schema_extra={"pattern": "^[A-Z]{3}$"}
+    )
+    default_plan: str = Field("none", description="Held by tenants without a subscription; `none` refuses them.")
+    modules: dict[str, WrittenModule] = {}
+    features: dict[str, WrittenFeature] = Field({}, description="For the whole account, in no module.")
+    plans: dict[str, WrittenPlan] = Field({}, description="Cheapest first: the order is the rank.")
+    add_ons: dict[str, WrittenAddOn] = {}
+    lifecycle: WrittenLifecycle = WrittenLifecycle()
+    rate_limits: dict[str, WrittenRateLimit] = {}
+    flags: dict[str, WrittenFlag] = {}
+    retired: dict[str, Day] = Field({}, description="Keys that are never used again, with their day.")
+
+
+def schema() -> dict[str, object]:
+    """Write the JSON Schema (draft 2020-12) that editors check a catalog against."""
+    written: dict[str, object] = WrittenCatalog.model_json_schema()
+    properties = written["properties"]
+    assert isinstance(properties, dict)  # of every model's schema; narrows the type
+    properties["$schema"] = {"type": "string"}
+    for section in ("plans", "add_ons", "modules", "features", "rate_limits", "flags"):
+        properties[section]["propertyNames"] = {"pattern": _KEY, "maxLength": 64}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **written}

@@ -1,0 +1,182 @@
+"""
+YAML as its version 1.2 reads it (core schema), with the line of every value.
+
+PyYAML reads version 1.1, where ``no`` is false, ``010`` is eight and ``1:30`` is ninety, keeps the
+last of two equal keys and makes floats. So only its parser is used, which yields events; what a
+scalar means is decided here. Refused, because nobody needs them to say what is sold: tags, a second
+document, and keys that are not text. Aliases are shared, never copied: a small text stays small.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from payaid_entitlements.core.catalog.plain import DEPTH, described, number
+
+if TYPE_CHECKING:
+    from yaml.events import Event, NodeEvent, ScalarEvent
+
+    from payaid_entitlements.core.catalog.problems import Findings, Path
+
+_WORDS: Final[dict[str, bool | None]] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_DECIMAL: Final = re.compile(r"-?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_OTHER_BASE: Final = re.compile(r"0o[0-7]{1,32}|0x[0-9a-fA-F]{1,32}")
+_SIGNED: Final = re.compile(r"\+(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_NOT_FINITE: Final = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+
+
+class _Stop(Exception):
+    """What follows cannot be understood any more; a problem says why."""
+
+
+def read_yaml(text: str, findings: Findings) -> object:
+    """Read *text*; problems and the line of each path go to *findings*."""
+    import yaml  # PyYAML takes longer to import than a catalog takes to check; other formats do without
+
+    builder = _Builder(findings)
+    try:
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            builder.take(event)
+    except _Stop:
+        return builder.root
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        what = error.problem or error.context
+        findings.add("syntax", f"this is not YAML: {what}", (), line=mark.line + 1 if mark else None)
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        # PyYAML itself trips over some escapes ("\UFFFFFFFF") with errors that are not its own.
+        findings.add("syntax", f"this is not YAML: {str(error).splitlines()[0]}", ())
+    return builder.root
+
+
+@dataclass(slots=True)
+class _Open:
+    """A mapping or list whose end has not come yet."""
+
+    value: dict[object, object] | list[object]
+    path: Path
+    anchor: str | None
+    key: object = None
+    has_key: bool = False
+    lines: dict[object, int] = field(default_factory=dict)
+
+
+class _Builder:
+    """Makes data of the events of one document."""
+
+    def __init__(self, findings: Findings) -> None:
+        self.root: object = None
+        self._findings = findings
+        self._open: list[_Open] = []
+        self._anchors: dict[str, object] = {}
+        self._documents = 0
+
+    def take(self, event: Event) -> None:
+        from yaml import events
+
+        line = event.start_mark.line + 1
+        match event:
+            case events.DocumentStartEvent():
+                self._documents += 1
+                if self._documents > 1:
+                    self._stop("document.multiple", "a catalog is one document; remove the `---` here", line)
+            case events.AliasEvent():
+                if event.anchor not in self._anchors:
+                    self._stop("alias.unknown", f"`*{event.anchor}` names nothing above it", line)
+                self._put(self._anchors[event.anchor], line)
+            case events.ScalarEvent():
+                self._refuse_tag(event, line)
+                value = self._scalar(event, line)
+                self._remember(event.anchor, value)
+                self._put(value, line)
+            case events.MappingStartEvent():
+                self._begin(event, {}, line)
+            case events.SequenceStartEvent():
+                self._begin(event, [], line)
+            case events.CollectionEndEvent():
+                ended = self._open.pop()
+                # Known only from here, so that nothing can contain itself.
+                self._remember(ended.anchor, ended.value)
+
+    def _begin(self, event: NodeEvent, value: dict[object, object] | list[object], line: int) -> None:
+        self._refuse_tag(event, line)
+        if len(self._open) > DEPTH:
+            self._stop("document.too_deep", f"the document is more than {DEPTH} levels deep", line)
+        self._open.append(_Open(value, self._put(value, line), event.anchor))
+
+    def _put(self, value: object, line: int) -> Path:
+        """Put *value* where the document is now, and return its path."""
+        if not self._open:
+            self.root = value
+            self._findings.marks[()] = line
+            return ()
+        inside = self._open[-1]
+        if isinstance(inside.value, list):
+            path = (*inside.path, len(inside.value))
+            inside.value.append(value)
+        elif not inside.has_key:
+            return self._key(inside, value, line)
+        else:
+            inside.has_key = False
+            path = (*inside.path, str(inside.key))
+            if inside.key in inside.value:
+                return path  # a second value for the same key: noted, and the first one stays
+            inside.value[inside.key] = value
+        self._findings.marks.setdefault(path, line)
+        return path
+
+    def _key(self, inside: _Open, key: object, line: int) -> Path:
+        if isinstance(key, list | dict):
+            self._stop("key.not_text", f"a key must be text, not {described(key)}", line)
+        inside.key, inside.has_key = key, True
+        path = (*inside.path, str(key))
+        if key in inside.lines:
+            first = inside.lines[key]
+            message = f"the key {key!r} is written twice, in lines {first} and {line}; keep one"
+            self._findings.add("duplicate.key", message, path, line=line)
+        else:
+            inside.lines[key] = line
+            self._findings.marks[path] = line
+        return path
+
+    def _scalar(self, event: ScalarEvent, line: int) -> object:
+        text: str = event.value
+        if event.style is not None:
+            return text
+        if text in _WORDS:
+            return _WORDS[text]
+        if _DECIMAL.fullmatch(text):
+            return number(text)
+        if _OTHER_BASE.fullmatch(text):
+            return int(text, 0)
+        if _SIGNED.fullmatch(text):
+            message = f"`{text}` would be just {text[1:]}; write that, or an add-on with `increment` to add"
+            self._findings.add("number.sign", message, self._here(), line=line)
+            return number(text)
+        return number("Infinity") if _NOT_FINITE.fullmatch(text) else text
+
+    def _here(self) -> Path:
+        inside = self._open[-1] if self._open else None
+        if inside is None:
+            return ()
+        return (*inside.path, str(inside.key)) if inside.has_key else inside.path
+
+    def _remember(self, anchor: str | None, value: object) -> None:
+        if anchor is not None:
+            self._anchors[anchor] = value
+
+    def _refuse_tag(self, event: NodeEvent, line: int) -> None:
+        tag = getattr(event, "tag", None)
+        if tag is not None:
+            short = tag.replace("tag:yaml.org,2002:", "!!")
+            self._stop("yaml.tag", f"the tag `{short}` is not read; write text in quotes, the rest plainly", line)
+
+    def _stop(self, code: str, message: str, line: int) -> None:
+        self._findings.add(code, message, self._here(), line=line)
+        raise _Stop
