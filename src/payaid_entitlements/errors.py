@@ -11,6 +11,7 @@ Every exception that this library raises on purpose.
     ├── OperationConflict          the same operation was used before for something else
     ├── ChangeConflict             somebody else changed the same thing first; carries what changed
     ├── UnknownTenant, UnknownPlan, UnknownFeature, NoCurrentTenant           also LookupError
+    ├── ViewExpired                a view was kept longer than one request
     ├── StoreUnavailable           the driver's error is __cause__
     │   └── OutcomeUnknown         a write got no answer; repeat it with the same .operation
     └── ConfigurationError         also ValueError: our caller's mistake, raised at start-up
@@ -114,6 +115,10 @@ class UnknownFeature(EntitlementError, LookupError):
 
 class NoCurrentTenant(EntitlementError, LookupError):
     """Nothing is bound: a guard or ``current_tenant()`` ran outside a request and ``ent.bind(...)``."""
+
+
+class ViewExpired(EntitlementError):
+    """A view was asked long after it was made; take a new one for each request."""
 
 
 class StoreUnavailable(EntitlementError):

@@ -11,7 +11,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import cast
 
-from payaid_entitlements.core.period import Interval, parse_interval
+from payaid_entitlements.core.interval import Interval, parse_interval
 from payaid_entitlements.core.values import DENY, UNLIMITED, Allowance, Amount, Deny, Unlimited, Value
 
 

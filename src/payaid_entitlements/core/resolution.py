@@ -67,6 +67,7 @@ class Standpoint:
         plan: Key of the highest plan in force, else of the default plan; None where there is neither.
         state: Of that plan's subscription; None without one.
         modules: Those that may be used, at least for reading.
+        situation: What it was worked out from: remedies and explanations start there.
     """
 
     write: Table
@@ -74,6 +75,7 @@ class Standpoint:
     plan: str | None
     state: State | None
     modules: frozenset[str]
+    situation: Situation
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,4 +257,4 @@ def _standpoint(of: Situation, world: World, write: Table, read: Table, decision
     plan = in_force[0].source.plan.key if in_force else None if default is None else default.key
     state = in_force[0].standing.state if in_force else of.held[0].standing.state if of.held else None
     modules = frozenset(key for key in world.catalog.modules if decisions[key].allowed)
-    return Standpoint(write, read, plan, state, modules)
+    return Standpoint(write, read, plan, state, modules, of)

@@ -13,7 +13,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
-    from payaid_entitlements.core.period import Interval
+    from payaid_entitlements.core.interval import Interval
 
 
 class Unlimited(Enum):

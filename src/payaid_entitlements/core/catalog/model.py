@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from payaid_entitlements.core.catalog.problems import Problem
-    from payaid_entitlements.core.period import Interval
+    from payaid_entitlements.core.interval import Interval
 
 #: A length of time in microseconds, as `Instant` is a point in microseconds.
 Microseconds = int

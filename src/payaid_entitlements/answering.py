@@ -1,0 +1,258 @@
+"""
+From a question to a decision, off the hot path: what a hit could not answer comes here, in either colour.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from typing import cast
+
+from payaid_entitlements.cache.loading import SURE_WITHIN, Found, Setting, begin, hold, hosted
+from payaid_entitlements.cache.steps import Flow, Join, Poll, ReadAudit, ReadHost, ReadTenants
+from payaid_entitlements.core.controls import Enforcement
+from payaid_entitlements.core.decision import COUNTED, Decision, Intent, Reason
+from payaid_entitlements.core.evaluation import HARD
+from payaid_entitlements.core.explanation import Explanation, explain
+from payaid_entitlements.core.facts import KEPT_BEHIND, TenantDocument, replay
+from payaid_entitlements.core.identity import identify
+from payaid_entitlements.core.instant import Instant, instant
+from payaid_entitlements.core.world import World
+from payaid_entitlements.errors import StoreUnavailable, UnknownFeature
+from payaid_entitlements.stores.ports import AuditEntry
+from payaid_entitlements.view import TenantView, note
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """
+    Is this process able to answer? For readiness probes.
+
+    Attributes:
+        ok: The store answered just now.
+        store: Where it is, for people; never with a password.
+        is_durable: What is written survives this process.
+        catalog: Hash of what is sold; None when it is not known.
+        position: Of the change log, as far as it was read.
+        tenants: How many are held near.
+        detail: Why not ok.
+    """
+
+    ok: bool
+    store: str
+    is_durable: bool
+    catalog: str | None
+    position: int | None
+    tenants: int
+    detail: str = ""
+
+
+def answer(
+    setting: Setting,
+    tenant: str,
+    feature: str,
+    *,
+    access: Intent,
+    user: str | None,
+    legacy: bool | None,
+    after: int | None,
+    is_strict: bool,
+) -> Flow[Decision]:
+    """
+    Decide one feature for one tenant.
+
+    Raises:
+        TypeError: The tenant or the user is identified by nothing.
+        UnknownFeature: The key is in no catalog, and the client is strict.
+    """
+    if not isinstance(feature, str):
+        raise TypeError(f"a feature's key is a str, not {type(feature).__name__} ({feature!r})")
+    if legacy is not None and type(legacy) is not bool:
+        raise TypeError(f"legacy={legacy!r}: give the host's old answer as True or False")
+    view = yield from look(setting, tenant, user=user, after=after)
+    decision = view.decide(feature, access)
+    if not decision.allowed and decision.reason is not Reason.CATALOG_UNKNOWN and not view.is_sure(SURE_WITHIN):
+        if not view.stale:
+            view = yield from look(setting, tenant, user=user, after=after, sure=True)
+            decision = view.decide(feature, access)
+    world = setting.near.world
+    if is_strict and decision.reason is Reason.CATALOG_UNKNOWN and world is not None:
+        raise unknown_feature(feature, world)
+    if legacy is not None and world is not None:
+        decision = with_legacy(setting, world, decision, is_legacy_allowed=legacy)
+    if not decision.settled:
+        note(setting.observer, decision)
+    return decision
+
+
+def unknown_feature(feature: str, world: World) -> UnknownFeature:
+    """The error for a key that no catalog has, with the one that was perhaps meant."""
+    close = difflib.get_close_matches(feature, [*world.catalog.modules, *world.catalog.features], n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return UnknownFeature(f"the catalog has no module or feature {feature!r}{hint}")
+
+
+def with_legacy(setting: Setting, world: World, decision: Decision, *, is_legacy_allowed: bool) -> Decision:
+    """
+    Put the host's own old answer beside ours.
+
+    Until a module is enforced, the old answer decides; what we would have said is an advisory. A difference is
+    counted in both directions, also once ours decides. What the vendor took away stays away.
+    """
+    ours = decision.allowed and decision.reason not in COUNTED
+    if ours is not is_legacy_allowed:
+        setting.observer.count(
+            "legacy.differs", decision.feature, "legacy_allows" if is_legacy_allowed else "legacy_refuses"
+        )
+    if world.mode_of(decision.feature) is Enforcement.ENFORCE or decision.reason in HARD or decision.degraded:
+        return decision
+    would = decision.advisories if decision.reason in COUNTED else (decision.reason, *decision.advisories)
+    return replace(decision, allowed=is_legacy_allowed, reason=Reason.ENFORCEMENT_LEGACY, advisories=would)
+
+
+def look(
+    setting: Setting,
+    tenant: str,
+    *,
+    user: str | None = None,
+    after: int | None = None,
+    fresh: bool = False,
+    sure: bool = False,
+) -> Flow[TenantView]:
+    """
+    Make the view of *tenant*. Never raises for an outage: the view then answers by the fail policies, and says so.
+
+    Args:
+        after: Never older than this revision, as a change returned it.
+        fresh: Past every cache.
+        sure: Known to be true less than a second ago.
+    """
+    identify("tenant", tenant)
+    if user is not None:
+        identify("user", user)
+    if after is not None and (type(after) is not int or after < 0):
+        raise TypeError(f"after={after!r}: give the revision that a change returned")
+    near = setting.near
+    try:
+        found = yield from hold(setting, tenant, floor=after or 0, fresh=fresh, sure=sure)
+    except StoreUnavailable as error:
+        setting.observer.count("store.unavailable")
+        setting.observer.once("store.unavailable", store_error=str(error))
+        return blind_view(setting, tenant, user)
+    if found.age is not None:
+        setting.observer.count("store.stale")
+    return view_of(setting, tenant, user, found, seen_at=max(near.confirmed, found.entry.read_at))
+
+
+def view_of(setting: Setting, tenant: str, user: str | None, found: Found, *, seen_at: float) -> TenantView:
+    """The view that shows what was found."""
+    near, entry = setting.near, found.entry
+    return TenantView(
+        tenant,
+        user=user,
+        at=setting.now(),
+        until=entry.transition,
+        standpoint=entry.for_user(user, found.now),
+        revision=entry.revision,
+        world=near.world,
+        age=found.age,
+        now=found.now,
+        seen_at=seen_at,
+        clock=near.clock,
+        observer=setting.observer,
+        for_user=None if entry.users is None else partial(entry.for_user, now=found.now),
+    )
+
+
+def blind_view(setting: Setting, tenant: str, user: str | None) -> TenantView:
+    """The view of a tenant about whom nothing is known, because the store gave no answer."""
+    now = setting.near.clock()
+    return TenantView(
+        tenant,
+        user=user,
+        at=setting.now(),
+        until=None,
+        standpoint=None,
+        revision=0,
+        world=setting.near.world,
+        age=0.0,
+        now=now,
+        seen_at=now,
+        clock=setting.near.clock,
+        observer=setting.observer,
+        for_user=None,
+    )
+
+
+def confirm(setting: Setting, view: TenantView) -> Flow[TenantView]:
+    """
+    Give a view to turn somebody away by: *view* itself when it was true a second ago, else one that is.
+
+    A web gate asks this before it refuses, so that a customer who has just paid is not locked out by a copy.
+    """
+    if view.stale or view.is_sure(SURE_WITHIN):
+        return view
+    return (yield from look(setting, view.tenant, user=view.user, sure=True))
+
+
+def explained(
+    setting: Setting, tenant: str, feature: str, *, at: datetime | None, user: str | None
+) -> Flow[Explanation]:
+    """
+    Explain a decision at any instant, past every cache.
+
+    The past is rebuilt from the change history, as it is known today; the future is what is already decided.
+
+    Raises:
+        TypeError: *at* is naive.
+        StoreUnavailable: The store gave no answer.
+    """
+    identify("tenant", tenant)
+    if user is not None:
+        identify("user", user)
+    now = setting.now()
+    when: Instant = now if at is None else instant(at)
+    world = cast("World", setting.near.world or (yield Join("\x00world", partial(begin, setting))))
+    documents = cast("Mapping[str, TenantDocument]", (yield ReadTenants((tenant,))))
+    document = documents.get(tenant) or TenantDocument(tenant)
+    if when < now - KEPT_BEHIND:
+        document = yield from history(tenant, document.generation)
+    host = hosted((yield ReadHost(tenant))) if setting.hosted else None
+    return explain(document, world, feature, when, user=user, host=host)
+
+
+def history(tenant: str, generation: int) -> Flow[TenantDocument]:
+    """Rebuild all that was ever known about *tenant* in this generation."""
+    changes: list[AuditEntry] = []
+    after = 0
+    while True:
+        page = cast("Sequence[AuditEntry]", (yield ReadAudit(tenant=tenant, after=after, limit=500)))
+        changes += [entry for entry in page if entry.generation == generation]
+        if len(page) < 500:
+            break
+        after = page[-1].position
+    return replay(tenant, [(entry.revision, entry.recorded, entry.facts) for entry in changes], generation)
+
+
+def health(setting: Setting, *, store: str, is_durable: bool) -> Flow[Health]:
+    """Ask the store whether it answers."""
+    near = setting.near
+    detail = ""
+    try:
+        if near.world is None:
+            yield Join("\x00world", partial(begin, setting))
+        yield Poll(near.position)
+    except StoreUnavailable as error:
+        detail = str(error)
+    return Health(
+        ok=not detail,
+        store=store,
+        is_durable=is_durable,
+        catalog=None if near.world is None else near.world.catalog.hash,
+        position=near.position,
+        tenants=len(near.held),
+        detail=detail,
+    )

@@ -1,0 +1,589 @@
+"""
+What applications call: may this tenant do this, now?
+
+A hit is one dictionary, one clock and one chain of comparisons; everything else is in
+`payaid_entitlements.answering` and below. The two clients differ by a word.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
+from os import PathLike
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from payaid_entitlements.admin import Admin, AsyncAdmin
+from payaid_entitlements.answering import Health, answer, confirm, explained, health, look, view_of
+from payaid_entitlements.cache.driving import AsyncDriver, AsyncHostSubscriptions, Driver, HostSubscriptions
+from payaid_entitlements.cache.loading import SURE_WITHIN, Found, Setting
+from payaid_entitlements.cache.local import LocalCache
+from payaid_entitlements.core.catalog.model import Catalog
+from payaid_entitlements.core.controls import ENFORCE, Enforcement, enforcement
+from payaid_entitlements.core.decision import Decision, Intent
+from payaid_entitlements.core.explanation import Explanation
+from payaid_entitlements.core.identity import change_id
+from payaid_entitlements.core.instant import Instant
+from payaid_entitlements.core.observing import Observer, Tally, log
+from payaid_entitlements.core.remedies import Remedy
+from payaid_entitlements.core.world import Modes
+from payaid_entitlements.errors import ConfigurationError
+from payaid_entitlements.settings import environment_modes
+from payaid_entitlements.stores.opening import open_async_store, open_store
+from payaid_entitlements.stores.ports import AsyncStore, Store
+from payaid_entitlements.view import TenantView, bound
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+T = TypeVar("T")
+
+#: What is opened when nothing else is said.
+DEFAULT_URL = "sqlite:///payaid.db"
+
+
+class _Client:
+    """What both colours are made of: the cache, and what they were opened with. No I/O."""
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog | str | PathLike[str] | None,
+        mode: Enforcement | str,
+        is_hosted: bool,
+        strict: bool | None,
+        clock: Callable[[], float],
+        observer: Observer | None,
+        cache_size: int,
+        fresh_for: float,
+    ) -> None:
+        modes = Modes(enforcement(mode, source="enforcement="), environment_modes(os.environ))
+        self._observer = Tally() if observer is None else observer
+        self._strict = bool(strict)
+        # A clock that is handed in drives both "now" and the age of what is near, so that time stands still in tests.
+        steady = time.monotonic if clock is time.time else clock
+        self._near = LocalCache(bound=cache_size, clock=steady, fresh_for=fresh_for)
+        self._setting = Setting(
+            near=self._near,
+            wall=_wall if clock is time.time else clock,
+            observer=self._observer,
+            new_id=_new_id,
+            catalog=catalog if isinstance(catalog, Catalog) or catalog is None else Catalog.load(catalog),
+            modes=modes,
+            hosted=is_hosted,
+        )
+        _say_when_not_enforced(modes)
+
+    @property
+    def counts(self) -> Mapping[tuple[str, ...], int]:
+        """What was counted in this process: refusals, would-be refusals, differences from the host's old answer."""
+        return self._observer.counts() if isinstance(self._observer, Tally) else {}
+
+    def peek(self, tenant: str, feature: str) -> Decision | None:
+        """
+        Decide from what is near, or not at all: no I/O, ever, in any colour.
+
+        Returns:
+            None when nothing is near that may still be believed.
+        """
+        near = self._near
+        held = near.held.get(tenant)
+        if held is not None and held.until > near.clock() < near.lease:
+            return held.table[feature]
+        return None
+
+    def _view_near(self, tenant: str, user: str | None) -> TenantView | None:
+        near = self._near
+        held = near.held.get(tenant)
+        if held is not None and held.until > (now := near.clock()) < near.lease:
+            held.touched = 1
+            seen_at = near.confirmed if near.confirmed > held.read_at else held.read_at
+            return view_of(self._setting, tenant, user, Found(held, now), seen_at=seen_at)
+        return None
+
+
+def _wall() -> float:
+    # Looked up at each call, so that freezegun and time-machine work.
+    return time.time()
+
+
+def _new_id(at: Instant) -> str:
+    return change_id(at, secrets.randbits(74))
+
+
+def _say_when_not_enforced(modes: Modes) -> None:
+    open_scopes = {scope: mode.value for scope, mode in modes.environment.items() if mode is not ENFORCE}
+    if modes.program is not ENFORCE or open_scopes:
+        log.warning(
+            "enforcement.is_not_on",
+            program=modes.program.value,
+            environment=open_scopes,
+            meaning="commercial refusals are not carried out there",
+        )
+
+
+class Entitlements(_Client):
+    """
+    Answers for synchronous code; safe to share between threads and across forks.
+
+    Make one per process with `open`; hand in ports of your own with the constructor.
+
+    Args:
+        store: Where facts are kept.
+        catalog, enforcement, subscriptions, strict, clock: As in `open`.
+        observer: Is told counts and warnings; a tally in memory when None.
+        cache_size: Most tenants whose answers are kept in this process.
+        fresh_for: Seconds after which a tenant is read again although no change was heard of.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        catalog: Catalog | str | PathLike[str] | None = None,
+        enforcement: Enforcement | str = ENFORCE,
+        subscriptions: HostSubscriptions | None = None,
+        strict: bool | None = None,
+        clock: Callable[[], float] = time.time,
+        observer: Observer | None = None,
+        cache_size: int = 100_000,
+        fresh_for: float = 60.0,
+    ) -> None:
+        super().__init__(
+            catalog=catalog,
+            mode=enforcement,
+            is_hosted=subscriptions is not None,
+            strict=strict,
+            clock=clock,
+            observer=observer,
+            cache_size=cache_size,
+            fresh_for=fresh_for,
+        )
+        self._store = store
+        self._driver = Driver(store, subscriptions)
+
+    @classmethod
+    def open(
+        cls,
+        url: str | Engine | None = None,
+        *,
+        catalog: Catalog | str | PathLike[str] | None = None,
+        enforcement: Enforcement | str = ENFORCE,
+        subscriptions: HostSubscriptions | None = None,
+        strict: bool | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> Self:
+        """
+        Open a store by its URL. Connects to nothing and starts nothing: the first question does.
+
+        Args:
+            url: ``memory://``, ``sqlite:///payaid.db``, ``postgresql://...``, or a SQLAlchemy engine of yours.
+                None takes ``PAYAID_URL`` from the environment, else `DEFAULT_URL`.
+            catalog: What is sold, read now so that a mistake shows now. Published into an empty store only; a
+                difference from what is published is a warning.
+            enforcement: Unset means enforce. ``PAYAID_ENFORCEMENT`` in the environment goes before it.
+            subscriptions: Tells which subscription a tenant has, where you keep that yourself; asked on a miss.
+            strict: Raise `UnknownFeature` for keys that no catalog has, instead of refusing.
+            clock: Seconds since the epoch. For tests; it then also ages the cache.
+
+        Raises:
+            ConfigurationError: The URL is of no kind that is known, or a package is missing.
+            CatalogInvalid: The catalog has mistakes; all of them are in it.
+        """
+        store = open_store(_url(url))
+        return cls(
+            store,
+            catalog=catalog,
+            enforcement=enforcement,
+            subscriptions=subscriptions,
+            strict=strict,
+            clock=clock,
+        )
+
+    # -- asking -----------------------------------------------------------------------------------------------
+
+    def check(
+        self,
+        tenant: str,
+        feature: str,
+        *,
+        access: Intent = "write",
+        user: str | None = None,
+        legacy: bool | None = None,
+        after: int | None = None,
+    ) -> Decision:
+        """
+        Decide whether *tenant* may use *feature*, a module or a feature, now.
+
+        Args:
+            tenant: The id that your login has verified.
+            access: ``"read"`` passes where only writing is refused (a paused subscription).
+            user: Whose overrides count too.
+            legacy: Your own old answer; decides until the module is enforced. Differences are counted.
+            after: Never answer from before this revision of the tenant (`Change.revision`).
+
+        Returns:
+            The decision; use its ``.allowed``. An unknown key is refused. In an outage the answer is by the
+            feature's fail policy, `store.unavailable` in general, and degraded.
+
+        Raises:
+            TypeError: An id identifies nobody, or an event loop runs in this thread and the store had to be asked.
+        """
+        near = self._near
+        held = near.held.get(tenant)
+        if (
+            held is not None
+            and held.until > (now := near.clock()) < near.lease
+            and access == "write"
+            and legacy is None
+            and after is None
+            and (user is None or held.users is None)
+        ):
+            decision = held.table[feature]
+            if decision.settled:
+                held.touched = 1
+                return decision
+            if not decision.allowed and not self._strict and near.certain(held, now, SURE_WITHIN):
+                return decision
+        return self._driver.run(
+            answer(
+                self._setting,
+                tenant,
+                feature,
+                access=access,
+                user=user,
+                legacy=legacy,
+                after=after,
+                is_strict=self._strict,
+            )
+        )
+
+    def require(
+        self,
+        tenant: str,
+        feature: str,
+        *,
+        access: Intent = "write",
+        user: str | None = None,
+        legacy: bool | None = None,
+        after: int | None = None,
+    ) -> Decision:
+        """
+        Decide as `check` does, and return only if it is allowed.
+
+        Raises:
+            Refused: It is not.
+            StoreUnavailable: Nothing is known because the store gave no answer.
+        """
+        decision = self.check(tenant, feature, access=access, user=user, legacy=legacy, after=after)
+        if decision.allowed:
+            return decision
+        return decision.or_raise(tenant=tenant, reference=self.tenant(tenant, user=user).reference(decision))
+
+    def check_many(
+        self, tenant: str, features: Iterable[str], *, access: Intent = "write", user: str | None = None
+    ) -> dict[str, Decision]:
+        """Decide several features from one view, so that the answers belong together."""
+        keys = _keys(features)
+        view = self.tenant(tenant, user=user)
+        if not all(view.decide(key, access).allowed for key in keys):
+            view = self.confirm(view)
+        return {key: view.check(key, access=access) for key in keys}
+
+    def tenant(self, tenant: str, *, user: str | None = None, after: int | None = None, fresh: bool = False) -> TenantView:
+        """
+        Take a view of *tenant*: one truth for one request.
+
+        Args:
+            after: Never older than this revision, as a change returned it.
+            fresh: Past every cache, once: for the page to which a customer returns from paying.
+        """
+        if after is None and not fresh and user is None:
+            view = self._view_near(tenant, user)
+            if view is not None:
+                return view
+        return self._driver.run(look(self._setting, tenant, user=user, after=after, fresh=fresh))
+
+    def confirm(self, view: TenantView) -> TenantView:
+        """Give a view that is sure enough to turn somebody away by; *view* itself where it is."""
+        return self._driver.run(confirm(self._setting, view))
+
+    @contextmanager
+    def bind(self, tenant: str, *, user: str | None = None) -> Iterator[TenantView]:
+        """Make *tenant* the current one inside the block: for tasks, scripts and tests."""
+        with bound(self.tenant(tenant, user=user)) as view:
+            yield view
+
+    def value(self, tenant: str, feature: str, type_: type[T]) -> T:
+        """Give what a config feature is worth; see `TenantView.value`."""
+        return self.tenant(tenant).value(feature, type_)
+
+    def remedies(self, tenant: str, feature: str) -> tuple[Remedy, ...]:
+        """What would open *feature* to *tenant*, the cheapest first; empty when it is open or nothing would."""
+        view = self.tenant(tenant)
+        return view.remedies(view.decide(feature, "write"))
+
+    def explain(
+        self, tenant: str, feature: str, *, at: datetime | None = None, user: str | None = None
+    ) -> Explanation:
+        """
+        Explain every step of a decision, now or at any instant, past every cache.
+
+        Args:
+            at: An aware datetime, past or future; None for now.
+        """
+        return self._driver.run(explained(self._setting, tenant, feature, at=at, user=user))
+
+    # -- changing and the rest ----------------------------------------------------------------------------------
+
+    def admin(self, actor: str, *, because: str | None = None, dry_run: bool = False) -> Admin:
+        """
+        Change things as *actor*. Shares the caches of this client: it sees its own changes at once.
+
+        Args:
+            actor: Who asks: a person, or a program such as ``webhook:payments``. Never empty.
+            because: Why; for all changes that do not say it themselves.
+            dry_run: Work everything out and write nothing.
+        """
+        return Admin(self._driver, self._setting, actor, because=because, dry_run=dry_run)
+
+    def health(self) -> Health:
+        """Ask the store whether it answers; for readiness probes. Does not raise for an outage."""
+        return self._driver.run(health(self._setting, store=self._store.name, is_durable=self._store.is_durable))
+
+    def close(self) -> None:
+        """Let go of connections. Repeating it is harmless."""
+        self._near.reset()
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class AsyncEntitlements(_Client):
+    """Same as `Entitlements`, awaited; safe to share between tasks."""
+
+    def __init__(
+        self,
+        store: AsyncStore,
+        *,
+        catalog: Catalog | str | PathLike[str] | None = None,
+        enforcement: Enforcement | str = ENFORCE,
+        subscriptions: AsyncHostSubscriptions | None = None,
+        strict: bool | None = None,
+        clock: Callable[[], float] = time.time,
+        observer: Observer | None = None,
+        cache_size: int = 100_000,
+        fresh_for: float = 60.0,
+    ) -> None:
+        super().__init__(
+            catalog=catalog,
+            mode=enforcement,
+            is_hosted=subscriptions is not None,
+            strict=strict,
+            clock=clock,
+            observer=observer,
+            cache_size=cache_size,
+            fresh_for=fresh_for,
+        )
+        self._store = store
+        self._driver = AsyncDriver(store, subscriptions)
+
+    @classmethod
+    def open(
+        cls,
+        url: str | AsyncEngine | None = None,
+        *,
+        catalog: Catalog | str | PathLike[str] | None = None,
+        enforcement: Enforcement | str = ENFORCE,
+        subscriptions: AsyncHostSubscriptions | None = None,
+        strict: bool | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> Self:
+        """Same as `Entitlements.open`."""
+        store = open_async_store(_url(url))
+        return cls(
+            store,
+            catalog=catalog,
+            enforcement=enforcement,
+            subscriptions=subscriptions,
+            strict=strict,
+            clock=clock,
+        )
+
+    def check(
+        self,
+        tenant: str,
+        feature: str,
+        *,
+        access: Intent = "write",
+        user: str | None = None,
+        legacy: bool | None = None,
+        after: int | None = None,
+    ) -> Awaitable[Decision]:
+        """
+        Same as `Entitlements.check`, awaited.
+
+        A plain function on purpose: what it returns has no truth value, so a forgotten ``await`` fails instead
+        of letting everybody pass, and an answer that is near costs no coroutine.
+        """
+        near = self._near
+        held = near.held.get(tenant)
+        if (
+            held is not None
+            and held.until > (now := near.clock()) < near.lease
+            and access == "write"
+            and legacy is None
+            and after is None
+            and (user is None or held.users is None)
+        ):
+            decision = held.table[feature]
+            if decision.settled:
+                held.touched = 1
+                return decision  # type: ignore[return-value] # Decision.__await__ is hidden from type checkers
+            if not decision.allowed and not self._strict and near.certain(held, now, SURE_WITHIN):
+                return decision  # type: ignore[return-value] # as above
+        return Pending(
+            lambda: self._driver.run(
+                answer(
+                    self._setting,
+                    tenant,
+                    feature,
+                    access=access,
+                    user=user,
+                    legacy=legacy,
+                    after=after,
+                    is_strict=self._strict,
+                )
+            )
+        )
+
+    async def require(
+        self,
+        tenant: str,
+        feature: str,
+        *,
+        access: Intent = "write",
+        user: str | None = None,
+        legacy: bool | None = None,
+        after: int | None = None,
+    ) -> Decision:
+        """Same as `Entitlements.require`, awaited."""
+        decision = await self.check(tenant, feature, access=access, user=user, legacy=legacy, after=after)
+        if decision.allowed:
+            return decision
+        view = await self.tenant(tenant, user=user)
+        return decision.or_raise(tenant=tenant, reference=view.reference(decision))
+
+    async def check_many(
+        self, tenant: str, features: Iterable[str], *, access: Intent = "write", user: str | None = None
+    ) -> dict[str, Decision]:
+        """Same as `Entitlements.check_many`, awaited."""
+        keys = _keys(features)
+        view = await self.tenant(tenant, user=user)
+        if not all(view.decide(key, access).allowed for key in keys):
+            view = await self.confirm(view)
+        return {key: view.check(key, access=access) for key in keys}
+
+    async def tenant(
+        self, tenant: str, *, user: str | None = None, after: int | None = None, fresh: bool = False
+    ) -> TenantView:
+        """Same as `Entitlements.tenant`, awaited."""
+        if after is None and not fresh and user is None:
+            view = self._view_near(tenant, user)
+            if view is not None:
+                return view
+        return await self._driver.run(look(self._setting, tenant, user=user, after=after, fresh=fresh))
+
+    async def confirm(self, view: TenantView) -> TenantView:
+        """Same as `Entitlements.confirm`, awaited."""
+        return await self._driver.run(confirm(self._setting, view))
+
+    @asynccontextmanager
+    async def bind(self, tenant: str, *, user: str | None = None) -> AsyncIterator[TenantView]:
+        """Same as `Entitlements.bind`, with ``async with``."""
+        with bound(await self.tenant(tenant, user=user)) as view:
+            yield view
+
+    async def value(self, tenant: str, feature: str, type_: type[T]) -> T:
+        """Same as `Entitlements.value`, awaited."""
+        return (await self.tenant(tenant)).value(feature, type_)
+
+    async def remedies(self, tenant: str, feature: str) -> tuple[Remedy, ...]:
+        """Same as `Entitlements.remedies`, awaited."""
+        view = await self.tenant(tenant)
+        return view.remedies(view.decide(feature, "write"))
+
+    async def explain(
+        self, tenant: str, feature: str, *, at: datetime | None = None, user: str | None = None
+    ) -> Explanation:
+        """Same as `Entitlements.explain`, awaited."""
+        return await self._driver.run(explained(self._setting, tenant, feature, at=at, user=user))
+
+    def admin(self, actor: str, *, because: str | None = None, dry_run: bool = False) -> AsyncAdmin:
+        """Same as `Entitlements.admin`; its verbs are awaited."""
+        return AsyncAdmin(self._driver, self._setting, actor, because=because, dry_run=dry_run)
+
+    async def health(self) -> Health:
+        """Same as `Entitlements.health`, awaited."""
+        return await self._driver.run(
+            health(self._setting, store=self._store.name, is_durable=self._store.is_durable)
+        )
+
+    async def aclose(self) -> None:
+        """Same as `Entitlements.close`, awaited."""
+        self._near.reset()
+        await self._store.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+class Pending:
+    """
+    A decision that has still to be awaited. It has no truth value and none of a decision's attributes.
+
+    Unlike a coroutine it does not run, nor warn, when nobody awaits it: asking is not acting.
+    """
+
+    __slots__ = ("_begin",)
+
+    def __init__(self, begin: Callable[[], Awaitable[Decision]]) -> None:
+        self._begin = begin
+
+    def __await__(self) -> Generator[object, None, Decision]:
+        return self._begin().__await__()  # type: ignore[return-value] # typeshed says Any for what is yielded
+
+    if not TYPE_CHECKING:
+
+        def __bool__(self) -> bool:
+            raise TypeError("this is not a Decision yet: await it, then use .allowed")
+
+
+def _url(url: object) -> object:
+    if url is None:
+        return os.environ.get("PAYAID_URL") or DEFAULT_URL
+    if url == "":
+        raise ConfigurationError("url is empty; leave it out for PAYAID_URL, else " + DEFAULT_URL)
+    return url
+
+
+def _keys(features: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(features, str):
+        raise TypeError(f"check_many({features!r}): give several keys, as a list; one key goes to check()")
+    return tuple(features)

@@ -1,0 +1,49 @@
+"""What the environment of a process says. Unset means enforce; a word that nobody knows fails start-up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from payaid_entitlements.core.controls import EVERYWHERE, Enforcement, enforcement
+from payaid_entitlements.errors import ConfigurationError
+
+_PREFIX = "PAYAID_ENFORCEMENT"
+#: Older names of the switch, as first hosts have them in their configuration: true enforces, false does not.
+ALIASES = ("FEATURE_LICENSING", "FEATURE_MODULE_GATING")
+_SWITCH = {"true": Enforcement.ENFORCE, "1": Enforcement.ENFORCE, "false": Enforcement.OFF, "0": Enforcement.OFF}
+
+
+def environment_modes(environ: Mapping[str, str]) -> dict[str, Enforcement]:
+    """
+    Read the enforcement modes that *environ* sets.
+
+    ``PAYAID_ENFORCEMENT`` is for everywhere, ``PAYAID_ENFORCEMENT_CRM`` for the module ``crm`` (dashes of
+    a module's key are written as ``_``). ``FEATURE_LICENSING`` and ``FEATURE_MODULE_GATING`` are aliases of the first
+    whose *unset* means enforce; of the two, ``false`` wins. Empty counts as unset.
+
+    Returns:
+        Mode by module in lower case, or under `EVERYWHERE`.
+
+    Raises:
+        ConfigurationError: A word that is no mode, or names that contradict one another.
+    """
+    modes = {}
+    for name, word in environ.items():
+        if word and (name == _PREFIX or name.startswith(_PREFIX + "_")):
+            scope = name[len(_PREFIX) + 1 :].lower() or EVERYWHERE
+            modes[scope] = enforcement(word, source=name)
+    aliases = {name: _switch(name, environ[name]) for name in ALIASES if environ.get(name)}
+    if aliases:
+        said = Enforcement.OFF if Enforcement.OFF in aliases.values() else Enforcement.ENFORCE
+        if modes.setdefault(EVERYWHERE, said) is not said:
+            raise ConfigurationError(
+                f"{_PREFIX} is {modes[EVERYWHERE].value!r} and {', '.join(aliases)} says {said.value!r}; keep one of them"
+            )
+    return modes
+
+
+def _switch(name: str, word: str) -> Enforcement:
+    try:
+        return _SWITCH[word.strip().lower()]
+    except KeyError:
+        raise ConfigurationError(f"{name} is {word!r}; write 'true' or 'false' (unset means enforce)") from None

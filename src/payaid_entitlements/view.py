@@ -1,0 +1,350 @@
+"""
+One truth for one request: what a tenant holds, bound to an instant, immutable and pure, the same in both colours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final, TypeVar, cast
+
+from payaid_entitlements.core.catalog.model import Kind, Microseconds
+from payaid_entitlements.core.decision import Decision, Intent, Reason
+from payaid_entitlements.core.explanation import Explanation, explain_situation
+from payaid_entitlements.core.instant import MICROSECONDS, Instant, moment
+from payaid_entitlements.core.observing import Observer
+from payaid_entitlements.core.outage import in_outage, policy_of
+from payaid_entitlements.core.reference import make_reference
+from payaid_entitlements.core.remedies import Remedy, remedies
+from payaid_entitlements.core.resolution import Standpoint
+from payaid_entitlements.core.subscription import State
+from payaid_entitlements.core.values import Value
+from payaid_entitlements.core.world import World
+from payaid_entitlements.errors import NoCurrentTenant, NotEntitled, StoreUnavailable, ViewExpired
+
+T = TypeVar("T")
+
+#: Seconds after which a view refuses to answer: it is for one request.
+MAX_AGE: Final = 60.0
+
+#: What `value` can be asked for: the Python types of config features.
+VALUE_TYPES = (bool, int, Decimal, str, timedelta, list, tuple)
+
+
+class OutageTable(dict[str, Decision]):
+    """
+    Decisions without the store: each key by its last known decision and its fail policy.
+
+    Args:
+        last: The last known decisions; None when there are none.
+        age: How long ago they were known to be true.
+        world: For the fail policies; None when not even the catalog is known.
+    """
+
+    __slots__ = ("_age", "_last", "_world")
+
+    def __init__(self, last: Mapping[str, Decision] | None, age: Microseconds, world: World | None) -> None:
+        super().__init__()
+        self._last = last
+        self._age = age
+        self._world = world
+
+    def __missing__(self, key: str) -> Decision:
+        last = None if self._last is None else self._last[key]
+        return in_outage(key, last, self._age, policy_of(self._world and self._world.catalog, key))
+
+
+class TenantView:
+    """
+    What one tenant holds at one instant.
+
+    Made by `Entitlements.tenant`, by ``ent.bind(...)`` and by the web gates. A metered feature is "sold or not" here:
+    only the ledger knows how much is left.
+
+    Attributes:
+        tenant, user: Whom it is about.
+        revision: Of the tenant's facts.
+        stale: The store gave no answer: decisions are degraded, and say so.
+    """
+
+    __slots__ = (
+        "_at",
+        "_clock",
+        "_expires",
+        "_for_user",
+        "_observer",
+        "_reads",
+        "_revision",
+        "_seen_at",
+        "_standpoint",
+        "_table",
+        "_until",
+        "_world",
+        "stale",
+        "tenant",
+        "user",
+    )
+
+    def __init__(
+        self,
+        tenant: str,
+        *,
+        user: str | None,
+        at: Instant,
+        until: Instant | None,
+        standpoint: Standpoint | None,
+        revision: int,
+        world: World | None,
+        age: float | None,
+        now: float,
+        seen_at: float,
+        clock: Callable[[], float],
+        observer: Observer,
+        for_user: Callable[[str | None], Standpoint] | None,
+    ) -> None:
+        self.tenant = tenant
+        self.user = user
+        self.stale = age is not None
+        self._at = at
+        self._until = until
+        self._standpoint = standpoint
+        self._revision = revision
+        self._world = world
+        self._clock = clock
+        self._expires = now + MAX_AGE
+        self._seen_at = seen_at
+        self._observer = observer
+        self._for_user = for_user
+        if standpoint is not None and age is None:
+            self._table: Mapping[str, Decision] = standpoint.write
+            self._reads: Mapping[str, Decision] = standpoint.read
+        else:
+            microseconds = int((age or 0.0) * MICROSECONDS)
+            self._table = OutageTable(standpoint and standpoint.write, microseconds, world)
+            self._reads = OutageTable(standpoint and standpoint.read, microseconds, world)
+
+    # -- asking -----------------------------------------------------------------------------------------------
+
+    def check(self, feature: str, *, access: Intent = "write") -> Decision:
+        """
+        Decide *feature*, a module or a feature. Pure CPU, no I/O.
+
+        Args:
+            access: What is about to be done; a read-only stage of a subscription lets ``"read"`` pass.
+
+        Raises:
+            ViewExpired: The view is older than `MAX_AGE` seconds; take a new one for each request.
+        """
+        if self._clock() < self._expires:
+            decision = (self._table if access == "write" else self._reads_for(access))[feature]
+            if decision.settled:
+                return decision
+            return self._noted(decision)
+        raise self._expired()
+
+    def decide(self, feature: str, access: Intent) -> Decision:
+        """Decide without counting: for those who may ask again before they answer."""
+        return (self._table if access == "write" else self._reads_for(access))[feature]
+
+    def require(self, feature: str, *, access: Intent = "write") -> Decision:
+        """
+        Decide *feature*, and return only if it is allowed.
+
+        Raises:
+            Refused: It is not; carries the decision, the tenant and a reference.
+            StoreUnavailable: Nothing is known because the store gave no answer.
+        """
+        decision = self.check(feature, access=access)
+        return decision if decision.allowed else decision.or_raise(tenant=self.tenant, reference=self.reference(decision))
+
+    def value(self, feature: str, type_: type[T]) -> T:
+        """
+        Give what a config feature is worth to this tenant.
+
+        Args:
+            feature: Key of a feature of kind ``config``.
+            type_: Its Python type: ``bool``, ``int`` (also sizes, in bytes), ``Decimal``, ``str`` (also choices),
+                ``timedelta``, ``list`` or ``tuple`` of ``str``.
+
+        Raises:
+            TypeError: The feature is of another kind or type.
+            Refused: The tenant does not hold it. Also while enforcement is only observed: there is no value to give.
+        """
+        decision = self.check(feature, access="read")
+        sold = None if self._world is None else self._world.catalog.features.get(feature)
+        if sold is not None and sold.kind is not Kind.CONFIG:
+            raise TypeError(f"{feature!r} is a {sold.kind.value}, which has no value; use check({feature!r}).allowed")
+        if decision.allowed and decision.value is None:
+            reason = decision.advisories[0] if decision.advisories else decision.reason
+            raise NotEntitled(Decision(False, reason, feature, decision.source, decision.plan), tenant=self.tenant)
+        if not decision.allowed:
+            decision.or_raise(tenant=self.tenant, reference=self.reference(decision))
+        return typed(feature, decision.value, type_)
+
+    def remedies(self, decision: Decision) -> tuple[Remedy, ...]:
+        """What would turn *decision*, the cheapest first; only what this tenant may buy, never losing what it holds."""
+        if decision.allowed or self._standpoint is None or self._world is None:
+            return ()
+        return remedies(self._standpoint.situation, self._world, decision.feature, at=self._at, until=self._until)
+
+    def explain(self, feature: str) -> Explanation:
+        """Every rule that was asked about *feature*, in its order. `Entitlements.explain` also names who and when."""
+        if self._standpoint is None or self._world is None:
+            raise StoreUnavailable(f"the store gave no answer about {self.tenant!r}; there is nothing to explain")
+        return explain_situation(self.tenant, self._standpoint.situation, self._world, feature, self._at, user=self.user)
+
+    def for_user(self, user: str | None) -> TenantView:
+        """The same view for *user*, whose own overrides then count."""
+        standpoint = self._standpoint if self._for_user is None else self._for_user(user)
+        return TenantView(
+            self.tenant,
+            user=user,
+            at=self._at,
+            until=self._until,
+            standpoint=standpoint,
+            revision=self._revision,
+            world=self._world,
+            age=(self._clock() - self._seen_at) if self.stale else None,
+            now=self._expires - MAX_AGE,
+            seen_at=self._seen_at,
+            clock=self._clock,
+            observer=self._observer,
+            for_user=self._for_user,
+        )
+
+    # -- what it is ---------------------------------------------------------------------------------------------
+
+    @property
+    def at(self) -> datetime:
+        """The instant that its answers are about."""
+        return moment(self._at)
+
+    @property
+    def valid_until(self) -> datetime | None:
+        """When something is known to change by itself: a trial ends, a plan begins; None when nothing is."""
+        return None if self._until is None else moment(self._until)
+
+    @property
+    def revision(self) -> int:
+        """The revision of the tenant's facts that it was made from; 0 where none was ever recorded."""
+        return self._revision
+
+    @property
+    def plan(self) -> str | None:
+        """Key of the highest plan in force, else of the default plan; None where there is neither."""
+        return None if self._standpoint is None else self._standpoint.plan
+
+    @property
+    def state(self) -> State | None:
+        """The state of the subscription to that plan; None without a subscription."""
+        return None if self._standpoint is None else self._standpoint.state
+
+    @property
+    def modules(self) -> frozenset[str]:
+        """The modules that may be used, at least for reading."""
+        return frozenset() if self._standpoint is None else self._standpoint.modules
+
+    def is_sure(self, within: float) -> bool:
+        """Was it known to be true less than *within* seconds ago?"""
+        return not self.stale and self._clock() - self._seen_at < within
+
+    def to_public(self) -> dict[str, object]:
+        """All of it as JSON data for the tenant's own browser: no actor, no override reason, no internal source."""
+        catalog = None if self._world is None else self._world.catalog
+        keys = () if catalog is None else (*catalog.modules, *catalog.features)
+        return {
+            "tenant": self.tenant,
+            "plan": self.plan,
+            "state": None if self.state is None else self.state.value,
+            "modules": sorted(self.modules),
+            "valid_until": None if self.valid_until is None else self.valid_until.isoformat(),
+            "stale": self.stale,
+            "features": {key: self.check(key, access="read").to_public() for key in keys},
+        }
+
+    def reference(self, decision: Decision) -> str:
+        """A short code that says what was said, to quote to support."""
+        return make_reference(
+            tenant=self.tenant,
+            feature=decision.feature,
+            reason=decision.reason,
+            at=self._at,
+            revision=self._revision,
+            age=max(0.0, self._clock() - self._seen_at),
+            catalog_hash="" if self._world is None else self._world.catalog.hash,
+        )
+
+    def __repr__(self) -> str:
+        return f"<TenantView {self.tenant!r} plan={self.plan!r} at={self.at.isoformat()} revision={self._revision}>"
+
+    # -- what a hit does not need --------------------------------------------------------------------------------
+
+    def _reads_for(self, access: str) -> Mapping[str, Decision]:
+        if access != "read":
+            raise ValueError(f"access is {access!r}; it is 'read' or 'write'")
+        return self._reads
+
+    def _noted(self, decision: Decision) -> Decision:
+        note(self._observer, decision)
+        return decision
+
+    def _expired(self) -> ViewExpired:
+        return ViewExpired(
+            f"this view of tenant {self.tenant!r} is older than {MAX_AGE:.0f} s; a view is for one request: "
+            "take a new one with ent.tenant(...)"
+        )
+
+
+def note(observer: Observer, decision: Decision) -> None:
+    """Count an answer that is not a plain yes, and say once what is a mistake in the code that asks."""
+    observer.count("decision", decision.feature, decision.reason.value)
+    if decision.reason in (Reason.CATALOG_UNKNOWN, Reason.CATALOG_RETIRED):
+        observer.once(decision.reason.value, feature=decision.feature, way_out=decision.reason.way_out)
+
+
+def typed(feature: str, value: Value | None, type_: type[T]) -> T:
+    """
+    Give *value* as *type_*.
+
+    Raises:
+        TypeError: It is of another type; a bool is no int.
+    """
+    if type_ not in VALUE_TYPES:
+        raise TypeError(f"value({feature!r}, {type_!r}): ask for one of {', '.join(t.__name__ for t in VALUE_TYPES)}")
+    if type_ is list and isinstance(value, tuple):
+        return cast("T", list(value))
+    if type(value) is not type_:
+        raise TypeError(f"{feature!r} is worth {value!r}, a {type(value).__name__}; {type_.__name__} was asked for")
+    return cast("T", value)
+
+
+_current: ContextVar[Callable[[], TenantView]] = ContextVar("payaid_entitlements.current_tenant")
+
+
+def current_tenant() -> TenantView:
+    """
+    The view that is bound here: by a web gate, by middleware or by ``with ent.bind(tenant)``.
+
+    Raises:
+        NoCurrentTenant: None is. Never a default: that would be one shared tenant for all who forgot.
+    """
+    found = _current.get(None)
+    if found is None:
+        raise NoCurrentTenant(
+            "no tenant is bound here; in a request use a gate, in a task or script `with ent.bind(tenant):`, "
+            "or name the argument that holds the tenant: tenant='org_id'"
+        )
+    return found()
+
+
+@contextmanager
+def bound(view: TenantView) -> Iterator[TenantView]:
+    """Make *view* the current one inside the block."""
+    token = _current.set(lambda: view)
+    try:
+        yield view
+    finally:
+        _current.reset(token)
