@@ -218,7 +218,7 @@ def entry_of(
 
     def later(segments: Sequence[Segment]) -> tuple[Later, ...]:
         return tuple(
-            (FOREVER if each.until is None else each.until / MICROSECONDS + offset, each.standpoint)
+            (FOREVER if each.until is None else each.until / MICROSECONDS + offset, each.until, each.standpoint)
             for each in segments
         )
 

@@ -17,6 +17,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.core.resolution import Standpoint, Table
 from payaid_entitlements.core.world import World
 
@@ -32,8 +33,8 @@ LEASE: Final = 5.0
 #: Invalidations that are remembered one by one; more, and everything is dropped.
 MOST_FLOORS: Final = 10_000
 
-#: A standpoint with the reading of the clock at which it ends.
-Later = tuple[float, Standpoint]
+#: The reading of the clock at which a standpoint ends, the instant that this is, and the standpoint.
+Later = tuple[float, Instant | None, Standpoint]
 
 
 class Entry:
@@ -46,7 +47,7 @@ class Entry:
         until: The earlier of `fresh` and `ends`; the one thing a hit compares.
         table: Decisions for writing, of the standpoint that holds now.
         touched: Set by a hit; the eviction hand clears it.
-        standpoint: What holds now; `ends` when it does not any more.
+        standpoint: What holds now; `ends` when it does not any more, which is the instant `transition`.
         later: The standpoints that follow.
         revision: Of the tenant's document.
         read_at: When it was asked for.
@@ -54,7 +55,19 @@ class Entry:
         users: The same for users with overrides of their own; None where there are none.
     """
 
-    __slots__ = ("ends", "fresh", "later", "read_at", "revision", "standpoint", "table", "touched", "until", "users")
+    __slots__ = (
+        "ends",
+        "fresh",
+        "later",
+        "read_at",
+        "revision",
+        "standpoint",
+        "table",
+        "touched",
+        "transition",
+        "until",
+        "users",
+    )
 
     def __init__(
         self,
@@ -65,7 +78,7 @@ class Entry:
         fresh: float,
         users: Mapping[str, tuple[Later, ...]] | None = None,
     ) -> None:
-        self.ends, self.standpoint = segments[0]
+        self.ends, self.transition, self.standpoint = segments[0]
         self.later = segments[1:]
         self.revision = revision
         self.read_at = read_at
@@ -89,7 +102,7 @@ class Entry:
     def for_user(self, user: str | None, now: float) -> Standpoint:
         """The standpoint of *user* at *now*; that of the tenant where the user has no overrides."""
         if user is not None and self.users is not None:
-            for ends, standpoint in self.users.get(user, ()):
+            for ends, _, standpoint in self.users.get(user, ()):
                 if now < ends:
                     return standpoint
         return self.standpoint
