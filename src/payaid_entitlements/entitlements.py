@@ -567,7 +567,7 @@ class Pending:
         self._begin = begin
 
     def __await__(self) -> Generator[object, None, Decision]:
-        return self._begin().__await__()  # type: ignore[return-value] # typeshed says Any for what is yielded
+        return self._begin().__await__()
 
     if not TYPE_CHECKING:
 

@@ -54,7 +54,7 @@ class OutageTable(dict[str, Decision]):
 
     def __missing__(self, key: str) -> Decision:
         last = None if self._last is None else self._last[key]
-        return in_outage(key, last, self._age, policy_of(self._world and self._world.catalog, key))
+        return in_outage(key, last, self._age, policy_of(None if self._world is None else self._world.catalog, key))
 
 
 class TenantView:
@@ -123,8 +123,8 @@ class TenantView:
             self._reads: Mapping[str, Decision] = standpoint.read
         else:
             microseconds = int((age or 0.0) * MICROSECONDS)
-            self._table = OutageTable(standpoint and standpoint.write, microseconds, world)
-            self._reads = OutageTable(standpoint and standpoint.read, microseconds, world)
+            self._table = OutageTable(None if standpoint is None else standpoint.write, microseconds, world)
+            self._reads = OutageTable(None if standpoint is None else standpoint.read, microseconds, world)
 
     # -- asking -----------------------------------------------------------------------------------------------
 
@@ -318,7 +318,7 @@ def typed(feature: str, value: Value | None, type_: type[T]) -> T:
         return cast("T", list(value))
     if type(value) is not type_:
         raise TypeError(f"{feature!r} is worth {value!r}, a {type(value).__name__}; {type_.__name__} was asked for")
-    return cast("T", value)
+    return value
 
 
 _current: ContextVar[Callable[[], TenantView]] = ContextVar("payaid_entitlements.current_tenant")

@@ -98,7 +98,8 @@ class Driver:
             case ReadHost(tenant):
                 return cast("HostSubscriptions", self.host)(tenant)
             case Prepare():
-                return store.prepare()
+                store.prepare()
+                return None
             case ReadCatalog():
                 return store.catalog()
             case ReadControls():
@@ -203,7 +204,8 @@ class AsyncDriver:
                 found = cast("AsyncHostSubscriptions", self.host)(tenant)
                 return await found if inspect.isawaitable(found) else found
             case Prepare():
-                return await store.prepare()
+                await store.prepare()
+                return None
             case ReadCatalog():
                 return await store.catalog()
             case ReadControls():

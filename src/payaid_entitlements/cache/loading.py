@@ -234,8 +234,8 @@ def entry_of(
 
 def _longest_bound(world: World) -> int:
     catalog = world.catalog
-    sold = (*catalog.features.values(), *catalog.modules.values())
-    return max((each.on_outage.bound for each in sold), default=0)
+    bounds = [feature.on_outage.bound for feature in catalog.features.values()]
+    return max([*bounds, *(module.on_outage.bound for module in catalog.modules.values())], default=0)
 
 
 def poll(setting: Setting) -> Flow[None]:

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import cast
 
 from payaid_entitlements.core.catalog.model import AddOn, Feature, Kind, Merge, Plan
-from payaid_entitlements.core.values import UNLIMITED, Allowance, Amount, Value
+from payaid_entitlements.core.values import UNLIMITED, Allowance, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ def plus(value: Value | None, more: Value, times: int) -> Value:
         case None, timedelta():
             return more * times
         case int() | Decimal() as held_amount, int() | Decimal() as amount:
-            return cast("Amount", held_amount + amount * times)  # type: ignore[operator] # int + Decimal is exact
+            return held_amount + amount * times
         case timedelta() as held_time, timedelta() as time:
             return held_time + time * times
         case tuple() as held_list, tuple() as items:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 from payaid_entitlements.core.catalog.model import Access
 from payaid_entitlements.core.decision import Decision, Intent, Reason
 from payaid_entitlements.core.encoding import decode_value
-from payaid_entitlements.core.evaluation import Evaluation, Held, Situation, Status
+from payaid_entitlements.core.evaluation import Evaluation, Held, Situation
 from payaid_entitlements.core.facts import TenantDocument
 from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.core.merging import Source
@@ -110,7 +110,7 @@ def resolve(
     Returns:
         At least one segment; the first holds at *at*, each next one from where the one before ends.
     """
-    segments = []
+    segments: list[Segment] = []
     while len(segments) < MOST_SEGMENTS:
         until = next_transition(document, world, at, user=user, host=host)
         segments.append(Segment(until, standpoint(situation(document, world, at, user=user, host=host), world)))
@@ -135,7 +135,7 @@ def situation(
     status = document.value(STATUS, at)
     return Situation(
         tuple(held),
-        cast("Status | None", status if status in ("suspended", "revoked") else None),
+        status if status == "suspended" or status == "revoked" else None,
         overrides_at(document, at, user) or None,
     )
 
