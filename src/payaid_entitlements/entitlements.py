@@ -64,7 +64,7 @@ class _Client:
     ) -> None:
         modes = Modes(enforcement(mode, source="enforcement="), environment_modes(os.environ))
         self._observer = Tally() if observer is None else observer
-        self._strict = bool(strict)
+        self._strict = strict
         # A clock that is handed in drives both "now" and the age of what is near, so that time stands still in tests.
         steady = time.monotonic if clock is time.time else clock
         self._near = LocalCache(bound=cache_size, clock=steady, fresh_for=fresh_for)
@@ -259,7 +259,7 @@ class Entitlements(_Client):
                 user=user,
                 legacy=legacy,
                 after=after,
-                is_strict=self._strict,
+                is_strict=bool(self._strict),
             )
         )
 
@@ -463,7 +463,7 @@ class AsyncEntitlements(_Client):
                     user=user,
                     legacy=legacy,
                     after=after,
-                    is_strict=self._strict,
+                    is_strict=bool(self._strict),
                 )
             )
         )

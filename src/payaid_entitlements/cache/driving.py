@@ -54,11 +54,17 @@ class _Flight:
 
 
 class Driver:
-    """Performs steps on a store, in the thread that asks."""
+    """
+    Performs steps on a store, in the thread that asks.
 
-    def __init__(self, store: Store, host: HostSubscriptions | None = None) -> None:
+    Args:
+        never_waits: The store is memory, so it may be asked where an event loop is running.
+    """
+
+    def __init__(self, store: Store, host: HostSubscriptions | None = None, *, never_waits: bool = False) -> None:
         self.store = store
         self.host = host
+        self._never_waits = never_waits
         self.reset()
 
     def reset(self) -> None:
@@ -75,7 +81,8 @@ class Driver:
         """
         try:
             step = next(flow)
-            _refuse_in_loop()
+            if not self._never_waits:
+                _refuse_in_loop()
             while True:
                 try:
                     answer = self._perform(step)

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, NoReturn
 
-from payaid_entitlements.core.values import Value, Unlimited
+from payaid_entitlements.core.encoding import encode_value
+from payaid_entitlements.core.observing import MISREAD
+from payaid_entitlements.core.values import Value
 from payaid_entitlements.errors import NotEntitled, Refused, StoreUnavailable, SubscriptionExpired, TenantSuspended
 
 #: What an operation wants to do; a read-only stage of a subscription lets reads pass.
@@ -248,6 +250,8 @@ class Decision:
         # Hidden from type checkers, so that mypy's truthy-bool and a missing `await` are reported by them.
 
         def __bool__(self) -> NoReturn:
+            MISREAD.count("decision.truth_value", self.feature)
+            MISREAD.once("decision.truth_value", feature=self.feature, way_out="use .allowed")
             raise TypeError(
                 f"a Decision has no truth value; use .allowed (asked: {self.feature!r}). "
                 "A refusal that reads as yes would fail open."
@@ -284,14 +288,7 @@ class Decision:
             "allowed": self.allowed,
             "reason": self.reason.value,
             "plan": self.plan,
-            "value": public_value(self.value),
+            "value": encode_value(self.value),
             "advisories": [advisory.value for advisory in self.advisories],
             "degraded": self.degraded,
         }
-
-
-def public_value(value: Value | None) -> object:
-    """Write *value* as JSON data for people: unlimited is ``{"unlimited": true}``, never a number or null."""
-    from payaid_entitlements.core.encoding import encode_value
-
-    return encode_value(value)

@@ -62,3 +62,7 @@ class Tally:
         """What was counted so far, by name and labels."""
         with self._lock:
             return dict(self._counts)
+
+
+#: Decisions that were used as a truth value in this process. Some frameworks swallow the TypeError; this does not.
+MISREAD = Tally()

@@ -1,0 +1,77 @@
+"""
+The pytest plugin: fixtures `entitlements` and `clock`, the marker `override`, the ini option `payaid_entitlements`.
+
+Only pytest and the standard library are imported until a test asks for a fixture.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from payaid_entitlements.entitlements import AsyncEntitlements, Entitlements
+    from payaid_entitlements.testing.clock import FakeClock
+    from payaid_entitlements.testing.sandbox import Sandbox
+
+_INI = "payaid_entitlements"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the ini option."""
+    parser.addini(_INI, "where your Entitlements or AsyncEntitlements is, as 'app.main:ent'", default="")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker."""
+    config.addinivalue_line(
+        "markers", "override(tenant, feature, to): set an entitlement override for the time of the test"
+    )
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """The clock of the sandbox: the real time until the test moves it."""
+    from payaid_entitlements.testing.clock import FakeClock
+
+    return FakeClock()
+
+
+@pytest.fixture
+def entitlements(request: pytest.FixtureRequest, clock: FakeClock) -> Iterator[Sandbox]:
+    """
+    Your own client, named in pytest's ini, on memory and a test clock.
+
+    A test in which a `Decision` was used as a truth value fails, also where the ``TypeError`` was swallowed, as
+    Django's templates do.
+    """
+    from payaid_entitlements.core.observing import MISREAD
+    from payaid_entitlements.testing.sandbox import sandbox
+
+    before = MISREAD.counts()
+    with sandbox(_client(request.config.getini(_INI)), clock=clock) as inside:
+        for mark in request.node.iter_markers("override"):
+            inside.override(*mark.args, **mark.kwargs)
+        yield inside
+    misread = sorted(" ".join(key) for key, count in MISREAD.counts().items() if count != before.get(key, 0))
+    if misread:
+        pytest.fail(f"a Decision was used as a truth value; use .allowed: {', '.join(misread)}")
+
+
+def _client(place: str) -> Entitlements | AsyncEntitlements:
+    module, _, name = place.partition(":")
+    if not module or not name:
+        raise pytest.UsageError(
+            f"{_INI} in pytest's ini is {place!r}; write where your client is, as {_INI} = \"app.main:ent\""
+        )
+    found: object = importlib.import_module(module)
+    for part in name.split("."):
+        found = getattr(found, part)
+    from payaid_entitlements.entitlements import AsyncEntitlements, Entitlements
+
+    if not isinstance(found, Entitlements | AsyncEntitlements):
+        raise pytest.UsageError(f"{place} is a {type(found).__name__}, neither Entitlements nor AsyncEntitlements")
+    return found
