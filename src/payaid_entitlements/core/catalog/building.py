@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from payaid_entitlements.core.catalog import written
 from payaid_entitlements.core.catalog.definitions import cycles, read_definitions
 from payaid_entitlements.core.catalog.keyspace import PART, check_section
 from payaid_entitlements.core.catalog.lints import look_closer
-from payaid_entitlements.core.catalog.model import Access, Catalog, Flag, Lifecycle, Plan, RateLimit
+from payaid_entitlements.core.catalog.model import (
+    Access,
+    Catalog,
+    Flag,
+    Lifecycle,
+    Plan,
+    RateLimit,
+)
 from payaid_entitlements.core.catalog.offers import (
     common_currency,
     flatten,
@@ -41,7 +49,7 @@ def build(data: dict[str, Plain], findings: Findings) -> Catalog:
         CatalogInvalid: Something is wrong; carries every problem, in the order of the file.
     """
     document, left_out = fit(written.WrittenCatalog, data, findings)
-    reading = Reading(findings, left_out)
+    reading = Reading(findings, left_out, is_whole=not left_out)
     reading.retired = _retired(document, reading)
     read_definitions(document, reading)
     for section, what, keys in (
@@ -71,15 +79,12 @@ def build(data: dict[str, Plain], findings: Findings) -> Catalog:
         timezone=document.timezone,
         default_plan=_default_plan(document, reading),
     )
-    look_closer(catalog, reading)
+    # Where a name means nothing or a part was left out, the rest would look wrong without being it.
+    if reading.is_whole:
+        look_closer(catalog, reading)
     if findings.fatal:
         raise CatalogInvalid(findings.fatal)
-    return _with_lints(catalog, findings)
-
-
-def _with_lints(catalog: Catalog, findings: Findings) -> Catalog:
-    object.__setattr__(catalog, "lints", findings.lints)  # it was made here and nobody has seen it yet
-    return catalog
+    return replace(catalog, lints=findings.lints)
 
 
 def _retired(document: written.WrittenCatalog, reading: Reading) -> dict[str, date]:
@@ -87,7 +92,9 @@ def _retired(document: written.WrittenCatalog, reading: Reading) -> dict[str, da
     for key, text in document.retired.items():
         path: Path = ("retired", key)
         if not all(PART.fullmatch(part) for part in key.split(".", 1)):
-            message = f"the retired key {key[:80]!r} was never a key: write `module.feature`, a module or a feature"
+            message = (
+                f"the retired key {key[:80]!r} was never a key: write `module.feature`, a module or a feature"
+            )
             reading.findings.add("key.malformed", message, path)
         since = reading.take(path, f"retired key {key!r}", day, text)
         if since is not None:
@@ -95,8 +102,15 @@ def _retired(document: written.WrittenCatalog, reading: Reading) -> dict[str, da
     return retired
 
 
-def _plans(document: written.WrittenCatalog, limits: dict[str, RateLimit], reading: Reading) -> dict[str, Plan]:
+def _plans(
+    document: written.WrittenCatalog, limits: dict[str, RateLimit], reading: Reading
+) -> dict[str, Plan]:
     _check_extends(document, reading)
+    for key, plan in document.plans.items():
+        for index, module in enumerate(plan.modules):
+            if module in plan.modules[:index]:
+                message = f"plan {key!r} names the module {module!r} twice; once is enough"
+                reading.findings.add("entry.twice", message, ("plans", key, "modules", index), fatal=False)
     flat = flatten(document.plans, common_currency(document))
     return {key: read_plan(key, rank, flat[key], limits, reading) for rank, key in enumerate(document.plans)}
 
@@ -108,6 +122,7 @@ def _check_extends(document: written.WrittenCatalog, reading: Reading) -> None:
     for circle in circles:
         message = f"plan {' extends '.join(map(repr, (*circle, circle[0])))}: one of them must stand alone"
         reading.findings.add("extends.cycle", message, ("plans", circle[0], "extends"))
+        reading.is_whole = False
     around = {key for circle in circles for key in circle}
     for key, parents in edges.items():
         path: Path = ("plans", key, "extends")
@@ -115,8 +130,11 @@ def _check_extends(document: written.WrittenCatalog, reading: Reading) -> None:
             if not reading.names(parent, order, "plan", f"plan {key!r}", path) or key in around:
                 continue
             if order.index(parent) > order.index(key):
-                message = f"plan {key!r} extends {parent!r}, which stands below it; plans grow from cheap to dear"
+                message = (
+                    f"plan {key!r} extends {parent!r}, which stands below it; plans grow from cheap to dear"
+                )
                 reading.findings.add("extends.later", message, path)
+                reading.is_whole = False
 
 
 def _default_plan(document: written.WrittenCatalog, reading: Reading) -> str | None:
@@ -148,5 +166,7 @@ def _flag(key: str, read: written.WrittenFlag, reading: Reading) -> Flag:
     remove_by = None
     if read.remove_by is not None:
         remove_by = reading.take((*path, "remove_by"), f"{who}, remove_by", day, read.remove_by)
-    rules = {name: getattr(read, name) for name in written.FLAG_RULES if name in read.model_fields_set}
+    rules: dict[str, object] = {
+        name: getattr(read, name) for name in written.FLAG_RULES if name in read.model_fields_set
+    }
     return Flag(key, read.owner, remove_by, read.bucket_by, tuple(read.narrows), rules)

@@ -20,7 +20,6 @@ from payaid_entitlements.core.catalog.quantities import day, on_exceed, on_outag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from dataclasses import dataclass
     from datetime import date
 
     from payaid_entitlements.core.catalog.problems import Path
@@ -178,7 +177,8 @@ def _pays_for(read: written.Credit, who: str, path: Path, reading: Reading) -> M
 
 
 def _check_references(places: Mapping[str, Path], reading: Reading) -> None:
-    for key, item in {**reading.modules, **reading.features}.items():
+    items: dict[str, Module | Feature] = {**reading.modules, **reading.features}
+    for key, item in items.items():
         who = f"{'module' if isinstance(item, Module) else 'feature'} {key!r}"
         for index, required in enumerate(item.requires):
             at: Path = (*places[key], "requires", index)

@@ -13,7 +13,7 @@ from datetime import date
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
-from payaid_entitlements.core.values import Allowance, Amount, Value
+from payaid_entitlements.core.values import Amount, Value
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -337,7 +337,9 @@ class Catalog:
             CatalogInvalid: The file cannot be read or what it says cannot be sold; carries every problem.
             TypeError: *source* is something else.
         """
-        from payaid_entitlements.core.catalog.building import build  # makes the models of what people write
+        from payaid_entitlements.core.catalog.building import (
+            build,  # makes the models of what people write
+        )
         from payaid_entitlements.core.catalog.source import read_source
 
         return build(*read_source(source))

@@ -87,8 +87,12 @@ def _with_currency(price: written.WrittenPrice | None, currency: str | None) -> 
 
 def common_currency(document: written.WrittenCatalog) -> str | None:
     """Find the currency of prices that name none: the catalog's, or the only one that is written."""
-    offers = (*document.plans.values(), *document.add_ons.values())
-    named = {offer.price.currency for offer in offers if offer.price is not None} - {None}
+    offers: list[written.WrittenPlan | written.WrittenAddOn] = [
+        *document.plans.values(),
+        *document.add_ons.values(),
+    ]
+    prices = (offer.price for offer in offers)
+    named = {price.currency for price in prices if price is not None and price.currency is not None}
     return document.currency or (named.pop() if len(named) == 1 else None)
 
 
@@ -123,7 +127,9 @@ def read_plan(key: str, rank: int, flat: Flat, limits: Mapping[str, object], rea
     modules = tuple(
         name
         for name in plan.modules
-        if reading.names(name, reading.modules, "module", f"plan {at['modules', name][1]!r}", at["modules", name])
+        if reading.names(
+            name, reading.modules, "module", f"plan {at['modules', name][1]!r}", at["modules", name]
+        )
     )
     trial = None
     if plan.trial is not None:
@@ -183,7 +189,9 @@ def read_add_on(
     """Read an add-on; *plans* are those that the catalog defines."""
     who, path = f"add-on {key!r}", ("add_ons", key)
 
-    def values(section: str, given: Mapping[str, object], fits: Callable[[Feature, object], _T]) -> dict[str, _T]:
+    def values(
+        section: str, given: Mapping[str, object], fits: Callable[[Feature, object], _T]
+    ) -> dict[str, _T]:
         found: dict[str, _T] = {}
         for name, value in given.items():
             place = (*path, section, name)

@@ -135,7 +135,7 @@ class _Walk:
                 return self._text(value, path)
             case date():  # TOML has dates, YAML 1.2 and JSON write them as text
                 return value.isoformat()
-            case Mapping() if len(value) == 1 and isinstance(value.get(_DECIMAL), str):
+            case Mapping() if is_decimal(value):
                 return self._number(number(value[_DECIMAL]), path)
             case Mapping():
                 return self.mapping(value, path)
@@ -149,7 +149,9 @@ class _Walk:
     def _text(self, text: str, path: Path) -> str:
         # Databases keep neither NUL nor half of a surrogate pair, and the hash is over UTF-8.
         if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
-            self._refuse("text.invalid", f"the text {text[:60]!a} holds a character that cannot be stored", path)
+            self._refuse(
+                "text.invalid", f"the text {text[:60]!a} holds a character that cannot be stored", path
+            )
         return str.__str__(text)  # an enum member that is text becomes just its text
 
     def _number(self, value: int | Decimal, path: Path) -> int | Decimal:
@@ -158,7 +160,9 @@ class _Walk:
                 self._refuse("number.range", f"a number has at most {DIGITS} digits", path)
             return int(value)
         if not value.is_finite():
-            self._refuse("number.not_finite", "infinite is written `unlimited`, and what is no number not at all", path)
+            self._refuse(
+                "number.not_finite", "infinite is written `unlimited`, and what is no number not at all", path
+            )
         places = cast("int", value.as_tuple().exponent)
         if max(value.adjusted(), 0) - min(places, 0) >= DIGITS:
             self._refuse("number.range", f"a number has at most {DIGITS} digits", path)
@@ -173,6 +177,11 @@ class _Walk:
     def _stop(self, code: str, message: str, path: Path) -> NoReturn:
         self._findings.add(code, message, path[:4])
         raise _Endless
+
+
+def is_decimal(data: object) -> bool:
+    """Tell whether *data* is how a number with a point is written as JSON."""
+    return isinstance(data, Mapping) and len(data) == 1 and isinstance(data.get(_DECIMAL), str)
 
 
 def as_json(data: Plain) -> object:
@@ -198,16 +207,17 @@ def content_hash(document: Mapping[str, object]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def canonical(data: object, path: tuple[str, ...] = ()) -> object:
+def canonical(data: object, path: Path = ()) -> object:
     """Write JSON data in the one form in which equal content is equal text."""
     match data:
         case dict():
             items = [(key, canonical(value, (*path, key))) for key, value in data.items()]
-            return [[key, value] for key, value in items] if _is_ordered(path) else dict(sorted(items))
+            return [[key, value] for key, value in items] if is_ordered(path) else dict(sorted(items))
         case list():
             return [canonical(value, (*path, "")) for value in data]
     return data
 
 
-def _is_ordered(path: tuple[str, ...]) -> bool:
+def is_ordered(path: Path) -> bool:
+    """Tell whether the order of the keys at *path* is part of the content."""
     return path in _ORDERED or (len(path) == 3 and path[0] == "modules" and path[2] == "features")

@@ -54,7 +54,9 @@ class Findings:
         # A dictionary as an ordered set: a value that three plans inherit is wrong once.
         self._found: dict[Problem, None] = {}
 
-    def add(self, code: str, message: str, path: Path, *, fatal: bool = True, line: int | None = None) -> None:
+    def add(
+        self, code: str, message: str, path: Path, *, fatal: bool = True, line: int | None = None
+    ) -> None:
         """Note a problem at *path*; without a *line* it is that of the path or of what contains it."""
         where = line if line is not None else self.line(path)
         self._found[Problem(code, message, dotted(path), self.file, where, fatal)] = None
@@ -97,4 +99,4 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Write ``; did you mean 'crm.export'?`` where a *known* word is near, else nothing."""
     # Long words are cut: the comparison is quadratic, and nobody mistypes a key of a thousand letters.
     near = get_close_matches(word.lower()[:128], list(known), n=1, cutoff=0.6)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    return f"; did you mean {str(near[0])!r}?" if near else ""  # str(): it may be an enum's

@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final, Literal, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from payaid_entitlements.core.catalog.model import (
     Access,
     ConfigType,
-    Feature,
     FailPolicy,
+    Feature,
     Kind,
     OnExceed,
     Rate,
@@ -106,7 +106,9 @@ def _allowance(kind: Kind, written: object) -> Allowance:
     if isinstance(written, int | Decimal) and not isinstance(written, bool):
         # Zero needs no window. Anything else without one would be used up for good by a forgotten word.
         if written < 0 or (written and not holds):
-            raise ValueError(f"write {'at least 0' if holds else _window_hint(written)}, not {described(written)}")
+            raise ValueError(
+                f"write {'at least 0' if holds else _window_hint(written)}, not {described(written)}"
+            )
         return Allowance(whole(written) if holds else written)
     if not isinstance(written, str):
         example = "5" if holds else "`100/month`"
@@ -114,7 +116,9 @@ def _allowance(kind: Kind, written: object) -> Allowance:
     number, slash, window = (part.strip() for part in written.partition("/"))
     if not slash:
         near = did_you_mean(written, ["unlimited"])
-        raise ValueError(f"write an amount such as {'5' if holds else '`100/month`'}, or `unlimited`, not {described(written)}{near}")
+        raise ValueError(
+            f"write an amount such as {'5' if holds else '`100/month`'}, or `unlimited`, not {described(written)}{near}"
+        )
     if holds:
         raise ValueError(f"what is held does not come anew with each {window}; write only {number}")
     limit = amount(number)
@@ -179,11 +183,13 @@ def on_exceed(text: str) -> OnExceed:
     """Read what happens above a limit."""
     match text.split(maxsplit=1):
         case ["hard" | "soft" | "warn" as kind]:
-            return OnExceed(cast("Literal['hard', 'soft', 'warn']", kind))
+            return OnExceed(kind)
         case ["soft_until", percent]:
             found = _PERCENT.fullmatch(percent)
             if found is None or int(found[1]) < 100:
-                raise ValueError(f"`soft_until` takes at least 100%, such as `soft_until 110%`, not {percent!r}")
+                raise ValueError(
+                    f"`soft_until` takes at least 100%, such as `soft_until 110%`, not {percent!r}"
+                )
             return OnExceed("soft_until", percent=int(found[1]))
         case ["grace_then_block", length]:
             return OnExceed("grace_then_block", grace=_length(length))
@@ -195,7 +201,7 @@ def on_outage(text: str) -> FailPolicy:
     """Read what to answer when the store cannot be reached."""
     match text.split(maxsplit=1):
         case ["closed" | "open" as kind]:
-            return FailPolicy(cast("Literal['closed', 'open']", kind))
+            return FailPolicy(kind)
         case ["last_known_good", length]:
             return FailPolicy("last_known_good", _length(length))
     words = ("closed", "open", "last_known_good 10 minutes")
@@ -217,7 +223,9 @@ def _stage(text: str) -> Stage:
     access, _, length = (part.strip() for part in text.partition(" for "))
     if access not in tuple(Access):
         near = did_you_mean(access, list(Access))
-        raise ValueError(f"write `full for 7 days`, `read_only for 14 days` or `none`, not {described(text)}{near}")
+        raise ValueError(
+            f"write `full for 7 days`, `read_only for 14 days` or `none`, not {described(text)}{near}"
+        )
     return Stage(Access(access), _length(length) if length else None)
 
 

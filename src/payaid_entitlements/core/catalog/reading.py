@@ -28,6 +28,7 @@ class Reading:
     Attributes:
         left_out: What had the wrong shape; what names it is not wrong for that.
         modules, features, retired: As far as they are read.
+        is_whole: Nothing was left out, and every name so far means something.
     """
 
     findings: Findings
@@ -35,6 +36,7 @@ class Reading:
     modules: dict[str, Module] = field(default_factory=dict)
     features: dict[str, Feature] = field(default_factory=dict)
     retired: Mapping[str, date] = field(default_factory=dict)
+    is_whole: bool = True
 
     def take(
         self, path: Path, where: str, read: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs
@@ -51,6 +53,7 @@ class Reading:
         known = tuple(known)
         if key in known:
             return True
+        self.is_whole = False
         if key in self.retired:
             message = f"{who} names {key!r}, which was retired on {self.retired[key]}; remove it"
             self.findings.add("key.retired", message, path)

@@ -8,14 +8,13 @@ left out is remembered: a plan that names a feature whose definition is broken i
 from __future__ import annotations
 
 import re
-from decimal import Decimal
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from payaid_entitlements.core.catalog import written
 from payaid_entitlements.core.catalog.plain import Plain, described
-from payaid_entitlements.core.catalog.problems import dotted, did_you_mean
+from payaid_entitlements.core.catalog.problems import did_you_mean, dotted
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -97,7 +96,7 @@ def _report(detail: ErrorDetails, data: Plain, path: Path, at: Path, findings: F
         case "extra_forbidden":
             known = _known_fields(path, data)
             word = str(path[-1])
-            near = did_you_mean(word, known) or f"; it has {', '.join(known)}"
+            near = _other_kinds(word, path) or did_you_mean(word, known) or f"; it has {', '.join(known)}"
             findings.add("unknown.field", f"{dotted(path[:-1]) or 'the catalog'} has no {word!r}{near}", path)
         case "missing":
             findings.add("missing.field", f"{name} lacks {detail['loc'][-1]!r}", path)
@@ -109,7 +108,9 @@ def _report(detail: ErrorDetails, data: Plain, path: Path, at: Path, findings: F
         case "literal_error":
             expected = re.findall(r"'([^']*)'", detail["ctx"]["expected"])
             if path == ("catalog",):
-                findings.add("catalog.version", f"this release reads `catalog: 1`, not {described(value)}", path)
+                findings.add(
+                    "catalog.version", f"this release reads `catalog: 1`, not {described(value)}", path
+                )
             else:
                 _wrong_word(value, expected, path, findings)
         case "value_error":
@@ -124,6 +125,13 @@ def _wrong_word(value: object, known: list[str], path: Path, findings: Findings)
     near = did_you_mean(value, known) if isinstance(value, str) else ""
     message = f"{dotted(path)} is one of {', '.join(known)}, not {described(value)}{near}"
     findings.add("wrong.value", message, path)
+
+
+def _other_kinds(word: str, path: Path) -> str:
+    """Say which kinds of features have the field *word*, where it was written for another kind."""
+    kinds = [kind for kind, model in _KINDS.items() if word in model.model_fields]
+    is_feature = path[:1] == ("features",) or path[2:3] == ("features",)
+    return f"; only a {' or a '.join(kinds)} has" if kinds and is_feature else ""
 
 
 def _known_fields(path: Path, data: Plain) -> list[str]:

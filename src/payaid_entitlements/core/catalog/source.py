@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Final, Literal
 from payaid_entitlements.core.catalog.lines import json_lines, toml_lines
 from payaid_entitlements.core.catalog.plain import Plain, number, plain
 from payaid_entitlements.core.catalog.problems import Findings, did_you_mean
-from payaid_entitlements.core.catalog.yaml12 import read_yaml
 from payaid_entitlements.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -91,6 +90,13 @@ def _read(text: str, size: int, format: Format, findings: Findings) -> dict[str,
     return plain(data, findings)
 
 
+def _read_yaml(text: str, findings: Findings) -> object:
+    # PyYAML takes longer to import than a catalog takes to check; other formats do without it.
+    from payaid_entitlements.core.catalog.yaml12 import read_yaml
+
+    return read_yaml(text, findings)
+
+
 def _read_json(text: str, findings: Findings) -> object:
     try:
         data: object = json.loads(text, parse_float=number, parse_int=number, parse_constant=_refuse_constant)
@@ -123,7 +129,7 @@ def _read_toml(text: str, findings: Findings) -> object:
 
 
 _READERS: Final[dict[Format, Callable[[str, Findings], object]]] = {
-    "yaml": read_yaml,
+    "yaml": _read_yaml,
     "toml": _read_toml,
     "json": _read_json,
 }

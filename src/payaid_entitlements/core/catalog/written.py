@@ -14,7 +14,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 
-from payaid_entitlements.core.catalog.plain import Plain, described
+from payaid_entitlements.core.catalog.plain import described
 
 _KEY: Final = "^[a-z][a-z0-9_-]*$"
 _REFERENCE: Final = r"^[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)?$"
@@ -76,7 +76,9 @@ Stages = Annotated[
     ),
 ]
 Anything = Annotated[object, PlainValidator(lambda value: value), WithJsonSchema({})]
-Title = Annotated[str, Field(min_length=1, max_length=200, description="What people read; defaults to the key.")]
+Title = Annotated[
+    str, Field(min_length=1, max_length=200, description="What people read; defaults to the key.")
+]
 Url = Annotated[str, Field(min_length=1, max_length=2000, description="Where to buy it.")]
 Reference = Annotated[str, Field(json_schema_extra={"pattern": _REFERENCE})]
 Requires = Annotated[list[Reference], Field(description="Modules and features that must be held too.")]
@@ -116,9 +118,10 @@ class Config(_Feature):
     kind: Literal["config"]
     type: Literal["bool", "int", "decimal", "string", "choice", "duration", "size", "list"]
     merge: Literal["max", "min", "priority"] | None = Field(
-        None, description="How values of a plan and its add-ons become one; needless for `string` and `list`."
+        default=None,
+        description="How values of a plan and its add-ons become one; needless for `string` and `list`.",
     )
-    choices: list[str] = Field([], description="For `choice`, from least to most.")
+    choices: list[str] = Field(default=[], description="For `choice`, from least to most.")
 
 
 class WrittenRollover(Written):
@@ -133,7 +136,8 @@ class Consumed(_Feature):
 
     unit: Unit | None = None
     window: Literal["anchored", "calendar"] = Field(
-        "anchored", description="Windows begin on the billing date, or with the calendar's month, week, day."
+        default="anchored",
+        description="Windows begin on the billing date, or with the calendar's month, week, day.",
     )
     rollover: WrittenRollover | None = None
 
@@ -143,7 +147,7 @@ class Quota(Consumed):
 
     kind: Literal["quota"]
     on_exceed: str = Field(
-        "hard",
+        default="hard",
         description="Above the limit: `hard`, `soft`, `soft_until 110%`, `grace_then_block 3 days` or `warn`.",
         json_schema_extra={"pattern": "^(hard|soft|warn|soft_until .+|grace_then_block .+)$"},
     )
@@ -154,14 +158,18 @@ class Allocation(_Feature):
 
     kind: Literal["allocation"]
     unit: Unit | None = None
-    count: Literal["ledger", "host"] = Field("ledger", description="Named holders, or the host's own rows.")
+    count: Literal["ledger", "host"] = Field(
+        default="ledger", description="Named holders, or the host's own rows."
+    )
 
 
 class Credit(Consumed):
     """A balance that pays for other features."""
 
     kind: Literal["credit"]
-    pays_for: dict[Reference, Number] = Field({}, description="Units of this that one unit of a quota costs.")
+    pays_for: dict[Reference, Number] = Field(
+        default={}, description="Units of this that one unit of a quota costs."
+    )
 
 
 WrittenFeature = Annotated[Switch | Config | Quota | Allocation | Credit, Field(discriminator="kind")]
@@ -184,10 +192,12 @@ class WrittenPrice(Written):
     yearly: Number | None = None
     once: Number | None = None
     currency: str | None = Field(
-        None, description="ISO 4217; needless where the catalog has one.", json_schema_extra={"pattern": "^[A-Z]{3}$"}
+        default=None,
+        description="ISO 4217; needless where the catalog has one.",
+        json_schema_extra={"pattern": "^[A-Z]{3}$"},
     )
     ids: dict[str, dict[Literal["monthly", "yearly", "once"], str]] = Field(
-        {}, description="The payment providers' ids: {stripe: {monthly: price_1, yearly: price_2}}."
+        default={}, description="The payment providers' ids: {stripe: {monthly: price_1, yearly: price_2}}."
     )
 
 
@@ -195,9 +205,11 @@ class WrittenPlan(Written):
     """What a customer holds; it sells only what it lists."""
 
     title: Title = ""
-    extends: str | None = Field(None, description="An earlier plan; its modules, features and rate limits are held too.")
+    extends: str | None = Field(
+        default=None, description="An earlier plan; its modules, features and rate limits are held too."
+    )
     price: WrittenPrice | None = None
-    trial: str | None = Field(None, description="`14 days`, `month`.")
+    trial: str | None = Field(default=None, description="`14 days`, `month`.")
     buy: Literal["checkout", "contact_us", "hidden"] = "checkout"
     url: Url | None = None
     modules: list[str] = []
@@ -212,13 +224,17 @@ class WrittenAddOn(Written):
     price: WrittenPrice | None = None
     url: Url | None = None
     max_quantity: Annotated[int, Field(ge=1)] | None = None
-    for_plans: list[str] = Field([], description="Plans that may hold it; all where it is left out.")
+    for_plans: list[str] = Field(default=[], description="Plans that may hold it; all where it is left out.")
     modules: list[str] = []
-    increment: dict[Reference, FeatureValue] = Field({}, description="Added to the plan's value, times the quantity.")
-    override: dict[Reference, FeatureValue] = Field({}, description="Replaces the plan's value.")
-    max: dict[Reference, FeatureValue] = Field({}, description="Lifts the plan's value to at least this.")
+    increment: dict[Reference, FeatureValue] = Field(
+        default={}, description="Added to the plan's value, times the quantity."
+    )
+    override: dict[Reference, FeatureValue] = Field(default={}, description="Replaces the plan's value.")
+    max: dict[Reference, FeatureValue] = Field(
+        default={}, description="Lifts the plan's value to at least this."
+    )
     grant: dict[Reference, FeatureValue] = Field(
-        {}, description="Credit, given once: {ai_credits: 500, expires: 90 days}."
+        default={}, description="Credit, given once: {ai_credits: 500, expires: 90 days}."
     )
 
 
@@ -245,7 +261,7 @@ class WrittenFlag(Written):
     owner: str | None = None
     remove_by: Day | None = None
     bucket_by: Literal["tenant", "user"] = "tenant"
-    narrows: list[Reference] = Field([], description="Features that are refused outside the rollout.")
+    narrows: list[Reference] = Field(default=[], description="Features that are refused outside the rollout.")
     rollout: Anything = None
     variants: Anything = None
     default: Anything = None
@@ -264,20 +280,26 @@ class WrittenCatalog(Written):
 
     model_config = ConfigDict(title="payaid catalog")
 
-    catalog: Literal[1] = Field(1, description="Version of this format.")
-    timezone: str = Field("UTC", description="IANA name; where calendar windows begin.")
+    catalog: Literal[1] = Field(default=1, description="Version of this format.")
+    timezone: str = Field(default="UTC", description="IANA name; where calendar windows begin.")
     currency: str | None = Field(
-        None, description="ISO 4217; of prices that name none.", json_schema_extra={"pattern": "^[A-Z]{3}$"}
+        default=None,
+        description="ISO 4217; of prices that name none.",
+        json_schema_extra={"pattern": "^[A-Z]{3}$"},
     )
-    default_plan: str = Field("none", description="Held by tenants without a subscription; `none` refuses them.")
+    default_plan: str = Field(
+        default="none", description="Held by tenants without a subscription; `none` refuses them."
+    )
     modules: dict[str, WrittenModule] = {}
-    features: dict[str, WrittenFeature] = Field({}, description="For the whole account, in no module.")
-    plans: dict[str, WrittenPlan] = Field({}, description="Cheapest first: the order is the rank.")
+    features: dict[str, WrittenFeature] = Field(
+        default={}, description="For the whole account, in no module."
+    )
+    plans: dict[str, WrittenPlan] = Field(default={}, description="Cheapest first: the order is the rank.")
     add_ons: dict[str, WrittenAddOn] = {}
     lifecycle: WrittenLifecycle = WrittenLifecycle()
     rate_limits: dict[str, WrittenRateLimit] = {}
     flags: dict[str, WrittenFlag] = {}
-    retired: dict[str, Day] = Field({}, description="Keys that are never used again, with their day.")
+    retired: dict[str, Day] = Field(default={}, description="Keys that are never used again, with their day.")
 
 
 def schema() -> dict[str, object]:

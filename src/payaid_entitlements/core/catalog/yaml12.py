@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
+
+import yaml
+from yaml import events
 
 from payaid_entitlements.core.catalog.plain import DEPTH, described, number
 
 if TYPE_CHECKING:
-    from yaml.events import Event, NodeEvent, ScalarEvent
+    from yaml import Event, Mark, NodeEvent, ScalarEvent
 
     from payaid_entitlements.core.catalog.problems import Findings, Path
 
@@ -37,8 +40,6 @@ class _Stop(Exception):
 
 def read_yaml(text: str, findings: Findings) -> object:
     """Read *text*; problems and the line of each path go to *findings*."""
-    import yaml  # PyYAML takes longer to import than a catalog takes to check; other formats do without
-
     builder = _Builder(findings)
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
@@ -48,7 +49,8 @@ def read_yaml(text: str, findings: Findings) -> object:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         what = error.problem or error.context
-        findings.add("syntax", f"this is not YAML: {what}", (), line=mark.line + 1 if mark else None)
+        line = None if mark is None else mark.line + 1
+        findings.add("syntax", f"this is not YAML: {what}", (), line=line)
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         # PyYAML itself trips over some escapes ("\UFFFFFFFF") with errors that are not its own.
         findings.add("syntax", f"this is not YAML: {str(error).splitlines()[0]}", ())
@@ -78,18 +80,17 @@ class _Builder:
         self._documents = 0
 
     def take(self, event: Event) -> None:
-        from yaml import events
-
-        line = event.start_mark.line + 1
+        line = cast("Mark", event.start_mark).line + 1  # only events made by hand have none
         match event:
             case events.DocumentStartEvent():
                 self._documents += 1
                 if self._documents > 1:
                     self._stop("document.multiple", "a catalog is one document; remove the `---` here", line)
             case events.AliasEvent():
-                if event.anchor not in self._anchors:
-                    self._stop("alias.unknown", f"`*{event.anchor}` names nothing above it", line)
-                self._put(self._anchors[event.anchor], line)
+                anchor = str(event.anchor)
+                if anchor not in self._anchors:
+                    self._stop("alias.unknown", f"`*{anchor}` names nothing above it", line)
+                self._put(self._anchors[anchor], line)
             case events.ScalarEvent():
                 self._refuse_tag(event, line)
                 value = self._scalar(event, line)
@@ -175,7 +176,9 @@ class _Builder:
         tag = getattr(event, "tag", None)
         if tag is not None:
             short = tag.replace("tag:yaml.org,2002:", "!!")
-            self._stop("yaml.tag", f"the tag `{short}` is not read; write text in quotes, the rest plainly", line)
+            self._stop(
+                "yaml.tag", f"the tag `{short}` is not read; write text in quotes, the rest plainly", line
+            )
 
     def _stop(self, code: str, message: str, line: int) -> None:
         self._findings.add(code, message, self._here(), line=line)
