@@ -14,7 +14,7 @@ from typing import cast
 from payaid_entitlements.cache.loading import SURE_WITHIN, Found, Setting, begin, hold, hosted
 from payaid_entitlements.cache.steps import Flow, Join, Poll, ReadAudit, ReadHost, ReadTenants
 from payaid_entitlements.core.controls import Enforcement
-from payaid_entitlements.core.decision import COUNTED, Decision, Intent, Reason
+from payaid_entitlements.core.decision import SOFTENED, Decision, Intent, Reason
 from payaid_entitlements.core.evaluation import HARD
 from payaid_entitlements.core.explanation import Explanation, explain
 from payaid_entitlements.core.facts import KEPT_BEHIND, TenantDocument, replay
@@ -83,7 +83,7 @@ def answer(
         raise unknown_feature(feature, world)
     if legacy is not None and world is not None:
         decision = with_legacy(setting, world, decision, is_legacy_allowed=legacy)
-    if not decision.settled:
+    if decision.noteworthy:
         note(setting.observer, decision)
     return decision
 
@@ -102,14 +102,14 @@ def with_legacy(setting: Setting, world: World, decision: Decision, *, is_legacy
     Until a module is enforced, the old answer decides; what we would have said is an advisory. A difference is
     counted in both directions, also once ours decides. What the vendor took away stays away.
     """
-    ours = decision.allowed and decision.reason not in COUNTED
+    ours = decision.allowed and decision.reason not in SOFTENED
     if ours is not is_legacy_allowed:
         setting.observer.count(
             "legacy.differs", decision.feature, "legacy_allows" if is_legacy_allowed else "legacy_refuses"
         )
     if world.mode_of(decision.feature) is Enforcement.ENFORCE or decision.reason in HARD or decision.degraded:
         return decision
-    would = decision.advisories if decision.reason in COUNTED else (decision.reason, *decision.advisories)
+    would = decision.advisories if decision.reason in SOFTENED else (decision.reason, *decision.advisories)
     return replace(decision, allowed=is_legacy_allowed, reason=Reason.ENFORCEMENT_LEGACY, advisories=would)
 
 

@@ -453,6 +453,13 @@ class AsyncEntitlements(_Client):
                 return decision  # type: ignore[return-value] # Decision.__await__ is hidden from type checkers
             if not decision.allowed and not self._strict and near.certain(held, now, SURE_WITHIN):
                 return decision  # type: ignore[return-value] # as above
+        return self._pending(tenant, feature, access, user, legacy, after)
+
+    def _pending(
+        self, tenant: str, feature: str, access: Intent, user: str | None, legacy: bool | None, after: int | None
+    ) -> Awaitable[Decision]:
+        # Not in `check`: a closure there would turn its arguments into cells and tax every hit by a half.
+        is_strict = bool(self._strict)
         return Pending(
             lambda: self._driver.run(
                 answer(
@@ -463,7 +470,7 @@ class AsyncEntitlements(_Client):
                     user=user,
                     legacy=legacy,
                     after=after,
-                    is_strict=bool(self._strict),
+                    is_strict=is_strict,
                 )
             )
         )

@@ -130,20 +130,15 @@ class TenantView:
 
     def check(self, feature: str, *, access: Intent = "write") -> Decision:
         """
-        Decide *feature*, a module or a feature. Pure CPU, no I/O.
+        Decide *feature*, a module or a feature. Pure CPU: no I/O and not even a clock, the view is pinned.
 
         Args:
             access: What is about to be done; a read-only stage of a subscription lets ``"read"`` pass.
-
-        Raises:
-            ViewExpired: The view is older than `MAX_AGE` seconds; take a new one for each request.
         """
-        if self._clock() < self._expires:
-            decision = (self._table if access == "write" else self._reads_for(access))[feature]
-            if decision.settled:
-                return decision
-            return self._noted(decision)
-        raise self._expired()
+        decision = (self._table if access == "write" else self._reads_for(access))[feature]
+        if decision.noteworthy:
+            note(self._observer, decision)
+        return decision
 
     def decide(self, feature: str, access: Intent) -> Decision:
         """Decide without counting: for those who may ask again before they answer."""
@@ -156,7 +151,9 @@ class TenantView:
         Raises:
             Refused: It is not; carries the decision, the tenant and a reference.
             StoreUnavailable: Nothing is known because the store gave no answer.
+            ViewExpired: The view is older than `MAX_AGE` seconds; take a new one for each request.
         """
+        self.require_young()
         decision = self.check(feature, access=access)
         return decision if decision.allowed else decision.or_raise(tenant=self.tenant, reference=self.reference(decision))
 
@@ -173,6 +170,7 @@ class TenantView:
             TypeError: The feature is of another kind or type.
             Refused: The tenant does not hold it. Also while enforcement is only observed: there is no value to give.
         """
+        self.require_young()
         decision = self.check(feature, access="read")
         sold = None if self._world is None else self._world.catalog.features.get(feature)
         if sold is not None and sold.kind is not Kind.CONFIG:
@@ -247,6 +245,19 @@ class TenantView:
         """The modules that may be used, at least for reading."""
         return frozenset() if self._standpoint is None else self._standpoint.modules
 
+    def require_young(self) -> None:
+        """
+        Refuse to be used past the maximum age. `require`, `value` and `current_tenant` ask this; `check` reads no clock.
+
+        Raises:
+            ViewExpired: The view is older than `MAX_AGE` seconds.
+        """
+        if self._clock() >= self._expires:
+            raise ViewExpired(
+                f"this view of tenant {self.tenant!r} is older than {MAX_AGE:.0f} s; a view is for one request: "
+                "take a new one with ent.tenant(...)"
+            )
+
     def is_sure(self, within: float) -> bool:
         """Was it known to be true less than *within* seconds ago?"""
         return not self.stale and self._clock() - self._seen_at < within
@@ -287,15 +298,6 @@ class TenantView:
             raise ValueError(f"access is {access!r}; it is 'read' or 'write'")
         return self._reads
 
-    def _noted(self, decision: Decision) -> Decision:
-        note(self._observer, decision)
-        return decision
-
-    def _expired(self) -> ViewExpired:
-        return ViewExpired(
-            f"this view of tenant {self.tenant!r} is older than {MAX_AGE:.0f} s; a view is for one request: "
-            "take a new one with ent.tenant(...)"
-        )
 
 
 def note(observer: Observer, decision: Decision) -> None:
@@ -337,7 +339,9 @@ def current_tenant() -> TenantView:
             "no tenant is bound here; in a request use a gate, in a task or script `with ent.bind(tenant):`, "
             "or name the argument that holds the tenant: tenant='org_id'"
         )
-    return found()
+    view = found()
+    view.require_young()
+    return view
 
 
 @contextmanager

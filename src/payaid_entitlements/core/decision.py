@@ -194,8 +194,11 @@ class Reason(StrEnum):
         return self.value.partition(".")[0]
 
 
-#: Reasons that must be counted each time they are given: the host learns from the difference.
-COUNTED = frozenset({Reason.ENFORCEMENT_OBSERVED, Reason.ENFORCEMENT_OFF, Reason.ENFORCEMENT_LEGACY})
+#: Reasons of answers that enforcement modes have turned around.
+SOFTENED = frozenset({Reason.ENFORCEMENT_OBSERVED, Reason.ENFORCEMENT_OFF, Reason.ENFORCEMENT_LEGACY})
+#: Reasons that are counted each time they are given: from the first the host learns who would be refused, the
+#: others are mistakes of the code that asks.
+COUNTED = SOFTENED | {Reason.CATALOG_UNKNOWN, Reason.CATALOG_RETIRED}
 
 _EXPIRED = frozenset(
     {
@@ -239,12 +242,15 @@ class Decision:
     value: Value | None = None
     advisories: tuple[Reason, ...] = ()
     degraded: bool = False
-    # True where the answer may be given as it is: allowed, and not to be counted. One attribute, so that the
-    # hit path has one question to ask.
+    # Two questions of the hit path, answered once. `settled`: allowed, and nothing else is to be done.
+    # `noteworthy`: to be counted each time it is given.
     settled: bool = field(init=False, repr=False, compare=False, default=False)
+    noteworthy: bool = field(init=False, repr=False, compare=False, default=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "settled", self.allowed and self.reason not in COUNTED and not self.degraded)
+        noteworthy = self.degraded or self.reason in COUNTED
+        object.__setattr__(self, "noteworthy", noteworthy)
+        object.__setattr__(self, "settled", self.allowed and not noteworthy)
 
     if not TYPE_CHECKING:
         # Hidden from type checkers, so that mypy's truthy-bool and a missing `await` are reported by them.
