@@ -197,8 +197,11 @@ class Evaluation:
             self._say(key, rule, "allow" if decision.allowed else "pass", _sentence(decision, level))
             if decision.allowed:
                 return decision
-            refused = refused or decision
-        decision = self._lapsed(key) or refused or Decision(False, Reason.SUBSCRIPTION_NONE, key)
+            if refused is None:
+                refused = decision
+        decision = self._lapsed(key)
+        if decision is None:
+            decision = Decision(False, Reason.SUBSCRIPTION_NONE, key) if refused is None else refused
         self._say(key, "result", "deny", f"{decision.reason.value}: {decision.reason.meaning}")
         return decision
 
