@@ -60,7 +60,7 @@ def test_of_a_repeated_local_time_the_fold_says_which_is_meant():
 @pytest.mark.parametrize("naive", [datetime(2026, 1, 1), datetime(2026, 1, 1, tzinfo=Undecided())])
 def test_a_naive_datetime_is_refused_and_the_way_out_is_named(naive):
     """A time without a zone names no moment."""
-    with pytest.raises(TypeError, match=r"has no time zone, .* pass an aware one, such as datetime\.now\(UTC\)"):
+    with pytest.raises(TypeError, match=r"has no time zone, .* an aware one, such as datetime\.now\(UTC\)"):
         instant(naive)
 
 
@@ -86,7 +86,9 @@ def test_all_of_the_years_1_to_9999_can_be_told():
 @pytest.mark.parametrize("at", [EARLIEST - 1, LATEST + 1, 10**40])
 def test_an_instant_outside_of_the_years_1_to_9999_is_refused(at):
     """There is no datetime for it; whoever means 'never' is told to say so."""
-    with pytest.raises(ConfigurationError, match=f"{at} microseconds .* outside of the years .* 'never' use None"):
+    with pytest.raises(
+        ConfigurationError, match=f"{at} microseconds .* the years 1 to 9999 .* 'never' use None"
+    ):
         moment(at)
 
 

