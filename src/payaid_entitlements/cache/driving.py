@@ -11,8 +11,9 @@ import asyncio
 import inspect
 import threading
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar, cast
+from typing import Final, TypeVar, assert_never, cast
 
+from payaid_entitlements.cache.forking import after_fork
 from payaid_entitlements.cache.steps import (
     Apply,
     Find,
@@ -66,6 +67,7 @@ class Driver:
         self.host = host
         self._never_waits = never_waits
         self.reset()
+        after_fork(self.reset)
 
     def reset(self) -> None:
         """Forget who is flying, as after a fork."""
@@ -127,6 +129,8 @@ class Driver:
                 )
             case Find():
                 return store.find(module=step.module, plan=step.plan, after=step.after, limit=step.limit)
+            case _:
+                assert_never(step)
 
     def _join(self, key: str, begin: Callable[[], Flow[object]], wait: bool) -> object:
         while True:
@@ -179,6 +183,7 @@ class AsyncDriver:
         self.store = store
         self.host = host
         self.reset()
+        after_fork(self.reset)
 
     def reset(self) -> None:
         """Forget who is flying, as after a fork."""
@@ -233,6 +238,8 @@ class AsyncDriver:
                 )
             case Find():
                 return await store.find(module=step.module, plan=step.plan, after=step.after, limit=step.limit)
+            case _:
+                assert_never(step)
 
     async def _join(self, key: str, begin: Callable[[], Flow[object]], wait: bool) -> object:
         # Flights belong to a loop: a future of another loop (threads with a loop each) must not be awaited here.

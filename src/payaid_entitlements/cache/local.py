@@ -10,13 +10,12 @@ Two promises end an answer's life, and a hit compares both with one clock:
 
 from __future__ import annotations
 
-import os
 import random
 import threading
-import weakref
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from payaid_entitlements.cache.forking import after_fork
 from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.core.resolution import Standpoint, Table
 from payaid_entitlements.core.world import World
@@ -125,8 +124,7 @@ class LocalCache:
         self.fresh_for = fresh_for
         self.lock = threading.Lock()
         self.reset()
-        reset = weakref.WeakMethod(self.reset)
-        os.register_at_fork(after_in_child=lambda: _call(reset))
+        after_fork(self.reset)
 
     def reset(self) -> None:
         """Forget everything, as after a fork: locks of the parent may be held by nobody any more."""
@@ -237,9 +235,3 @@ class LocalCache:
         self._ring = []
         self._hand = 0
         self._floors = {}
-
-
-def _call(method: weakref.WeakMethod[Callable[[], None]]) -> None:
-    bound = method()
-    if bound is not None:
-        bound()

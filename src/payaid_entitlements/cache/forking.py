@@ -1,0 +1,21 @@
+"""What a process must forget when it was forked: nothing of its parent may be believed, and no lock of it waited for."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Callable
+
+
+def after_fork(method: Callable[[], None]) -> None:
+    """Call the bound *method* in every forked child, as long as its object lives. Does nothing where there is no fork."""
+    reference = weakref.WeakMethod(method)
+    if hasattr(os, "register_at_fork"):  # pragma: no branch # Windows has none
+        os.register_at_fork(after_in_child=lambda: call_if_alive(reference))
+
+
+def call_if_alive(reference: weakref.WeakMethod[Callable[[], None]]) -> None:
+    """Call what *reference* refers to, unless it is gone."""
+    method = reference()
+    if method is not None:
+        method()

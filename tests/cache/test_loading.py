@@ -1,0 +1,406 @@
+"""The miss path, driven by hand: no store, no loop, no waiting. Failure first: that is where policy is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from payaid_entitlements.cache.loading import RETRY_AFTER, begin, hold, hosted, load, poll, read_world
+from payaid_entitlements.cache.local import LEASE, NEVER, POLL_AFTER
+from payaid_entitlements.cache.steps import (
+    Apply,
+    Join,
+    Poll,
+    Prepare,
+    ReadCatalog,
+    ReadControls,
+    ReadHost,
+    ReadTenants,
+)
+from payaid_entitlements.core.catalog import Catalog
+from payaid_entitlements.core.controls import OBSERVE, Controls
+from payaid_entitlements.core.instant import instant
+from payaid_entitlements.core.subscription import Subscription
+from payaid_entitlements.errors import ChangeConflict, ConfigurationError, StoreUnavailable
+from payaid_entitlements.stores.ports import Applied, LogEntry, LogPage, Scope
+from tests.cache.conftest import CATALOG, SECOND, document, published_of
+
+DOWN = StoreUnavailable("down")
+QUIET = LogPage((), 5)
+
+
+class Outside:
+    """Plays the store to a flow: answers steps from a script, and notes what was asked."""
+
+    def __init__(self, **answers):
+        self.answers = answers
+        self.asked = []
+
+    def run(self, flow):
+        try:
+            step = next(flow)
+            while True:
+                self.asked.append(type(step).__name__ if not isinstance(step, Join) else f"Join {step.key.strip(chr(0))}")
+                answer = self.answer(step)
+                step = flow.throw(answer) if isinstance(answer, Exception) else flow.send(answer)
+        except StopIteration as done:
+            return done.value
+
+    def answer(self, step):
+        match step:
+            case Join(key, start, wait):
+                if f"join_{key}" in self.answers:
+                    return self.answers[f"join_{key}"]
+                if not wait and self.answers.get("somebody_else_flies"):
+                    return None
+                try:
+                    return self.run(start())
+                except StoreUnavailable as error:
+                    return error
+            case ReadTenants((tenant,)):
+                found = self.answers.get(tenant, document(tenant))
+                return found if isinstance(found, Exception) else {} if found is None else {tenant: found}
+            case Poll():
+                return self.next("poll", QUIET)
+            case ReadCatalog():
+                return self.next("catalog", published_of())
+            case ReadControls():
+                return self.next("controls", Controls())
+            case ReadHost():
+                return self.next("host", None)
+            case Prepare():
+                return self.next("prepare", None)
+            case Apply():
+                return self.next("apply", Applied("c", True, 1, 1))
+        raise AssertionError(step)
+
+    def next(self, name, default):
+        answer = self.answers.get(name, default)
+        return answer.pop(0) if isinstance(answer, list) else answer
+
+
+@pytest.fixture
+def warm(setting):
+    """A client that has begun and knows acme, and then lets its lease run on."""
+    Outside().run(begin(setting))
+    Outside().run(hold(setting, "acme"))
+    return setting
+
+
+def test_the_first_question_prepares_reads_the_world_and_then_the_tenant(setting):
+    """In this order, so that nothing that changes in between is missed."""
+    outside = Outside()
+    found = outside.run(hold(setting, "acme"))
+
+    assert outside.asked == ["Join world", "Prepare", "Poll", "ReadCatalog", "ReadControls", "Join acme", "ReadTenants"]
+    assert found.age is None
+    assert found.entry.table["crm.export"].allowed
+
+
+def test_a_question_within_the_lease_asks_nobody(warm):
+    """Nothing is read while the change log vouches for what is near."""
+    outside = Outside()
+    outside.run(hold(warm, "acme"))
+    assert outside.asked == []
+
+
+def test_after_two_seconds_whoever_asks_reads_the_change_log(warm, hand):
+    """One cheap question vouches for every tenant in the process."""
+    hand.advance(POLL_AFTER)
+    outside = Outside()
+    outside.run(hold(warm, "acme"))
+
+    assert outside.asked == ["Join poll", "Poll"]
+    assert warm.near.lease == hand.now + POLL_AFTER
+
+
+def test_while_one_reads_the_change_log_others_do_not_wait(warm, hand):
+    """Until the five seconds are over they answer from what is near."""
+    hand.advance(POLL_AFTER)
+    found = Outside(somebody_else_flies=True).run(hold(warm, "acme"))
+    assert found.age is None
+    hand.advance(LEASE)
+    outside = Outside()
+    outside.run(hold(warm, "acme"))
+    assert outside.asked[:2] == ["Join poll", "Poll"]
+
+
+def test_a_change_in_the_log_makes_the_tenant_be_read_again(warm, hand):
+    """And the answer is the new one."""
+    hand.advance(POLL_AFTER)
+    page = LogPage((LogEntry(6, Scope.TENANT, "acme", 2),), 6)
+    outside = Outside(poll=page, acme=document("acme", revision=2, plan="free"))
+    found = outside.run(hold(warm, "acme"))
+
+    assert found.entry.revision == 2
+    assert not found.entry.table["crm.export"].allowed
+    assert warm.near.position == 6
+
+
+def test_a_change_of_the_catalog_or_the_controls_makes_a_new_world(warm, hand):
+    """Everything that was worked out under the old one is dropped."""
+    hand.advance(POLL_AFTER)
+    page = LogPage((LogEntry(6, Scope.CONTROLS, None, 1),), 6)
+    outside = Outside(poll=page, controls=Controls().with_killed("crm"))
+    found = outside.run(hold(warm, "acme"))
+
+    assert outside.asked == ["Join poll", "Poll", "ReadCatalog", "ReadControls", "Join acme", "ReadTenants"]
+    assert not found.entry.table["crm.export"].allowed
+
+
+def test_a_gap_in_the_log_drops_everything(warm, hand):
+    """Who cannot know what has changed believes nothing."""
+    generation = warm.near.generation
+    hand.advance(POLL_AFTER)
+    Outside(poll=LogPage((), 90, gap=True)).run(hold(warm, "acme"))
+    assert warm.near.generation > generation
+    assert warm.near.position == 90
+
+
+def test_the_log_is_read_to_its_end(warm, hand):
+    """The lease counts from the last page, which was asked last."""
+    pages = [LogPage((LogEntry(6, Scope.TENANT, "acme", 2),), 6, more=True), LogPage((LogEntry(7, Scope.TENANT, "b", 1),), 7)]
+    outside = Outside(poll=pages)
+    outside.run(poll(warm))
+    assert outside.asked == ["Poll", "Poll"]
+    assert warm.near.position == 7
+    assert warm.near.floor("b") == 1
+
+
+def test_the_log_is_not_asked_again_at_once_when_it_gave_no_answer(warm, hand):
+    """A store that is down is not hammered; within five seconds answers go on as they were."""
+    hand.advance(POLL_AFTER)
+    outside = Outside(poll=DOWN)
+    found = outside.run(hold(warm, "acme"))
+    assert outside.asked == ["Join poll", "Poll"]
+    assert found.age is None
+
+    outside = Outside(poll=DOWN)
+    assert outside.run(hold(warm, "acme")).age is None
+    assert outside.asked == []
+
+    hand.advance(RETRY_AFTER)
+    outside = Outside()
+    outside.run(hold(warm, "acme"))
+    assert outside.asked == ["Join poll", "Poll"]
+
+
+def test_beyond_the_lease_an_answer_says_how_old_it_is(warm, hand):
+    """A dead log ends the promise; it does not prolong it."""
+    hand.advance(LEASE)
+    found = Outside(poll=DOWN).run(hold(warm, "acme"))
+    assert found.age == LEASE
+    hand.advance(100)
+    assert Outside(poll=DOWN).run(hold(warm, "acme")).age == LEASE + 100
+    assert Outside().run(hold(warm, "acme")).age == LEASE + 100
+
+
+def test_a_tenant_that_is_not_near_is_read_even_if_the_log_gives_no_answer(warm, hand):
+    """A reading is the truth of its moment; only when it fails too is there nothing to say."""
+    hand.advance(LEASE)
+    assert Outside(poll=DOWN).run(hold(warm, "other")).age is None
+    with pytest.raises(StoreUnavailable):
+        Outside(poll=DOWN, third=DOWN).run(hold(warm, "third"))
+
+
+def test_an_entry_that_was_invalidated_and_cannot_be_read_is_old(warm, hand):
+    """It is known to be wrong in something, so it is degraded, by the age of its reading."""
+    hand.advance(1.0)
+    warm.near.invalidate("acme", 9)
+    found = Outside(acme=DOWN).run(hold(warm, "acme"))
+    assert found.age == 1.0
+
+
+def test_what_was_never_confirmed_is_not_old_but_unknown(warm, hand):
+    """Without any moment at which it was true there is no age to state."""
+    warm.near.confirmed = NEVER
+    warm.near.held["acme"].read_at = NEVER
+    warm.near.invalidate("acme", 9)
+    with pytest.raises(StoreUnavailable):
+        Outside(acme=DOWN).run(hold(warm, "acme"))
+
+
+def test_when_freshness_ends_one_reads_and_the_others_keep_the_answer(warm, hand):
+    """Stale while revalidate, as long as the change log vouches for it."""
+    hand.advance(61)
+    Outside().run(poll(warm))
+    outside = Outside()
+    found = outside.run(hold(warm, "acme"))
+    assert outside.asked == ["Join acme", "ReadTenants"]
+    assert found.entry.read_at == hand.now
+
+    hand.advance(61)
+    Outside().run(poll(warm))
+    before = warm.near.held["acme"]
+    assert Outside(somebody_else_flies=True).run(hold(warm, "acme")).entry is before
+    assert Outside(acme=DOWN).run(hold(warm, "acme")).entry is before
+    assert Outside(acme=DOWN).run(hold(warm, "acme")).age is None
+
+
+def test_nobody_is_turned_away_on_a_copy_older_than_a_second(warm, hand):
+    """sure=True reads the change log first, and waits for it."""
+    hand.advance(0.999)
+    outside = Outside()
+    outside.run(hold(warm, "acme", sure=True))
+    assert outside.asked == []
+
+    hand.advance(0.001)
+    page = LogPage((LogEntry(6, Scope.TENANT, "acme", 2),), 6)
+    outside = Outside(poll=page, acme=document("acme", revision=2))
+    assert outside.run(hold(warm, "acme", sure=True)).entry.revision == 2
+    assert outside.asked == ["Join poll", "Poll", "Join acme", "ReadTenants"]
+
+
+def test_where_the_host_keeps_subscriptions_being_sure_asks_the_host(warm, hand):
+    """The change log knows nothing of the host's own table."""
+    hosted_setting = replace(warm, hosted=True)
+    Outside(host=Subscription("free")).run(hold(hosted_setting, "acme", fresh=True))
+    hand.advance(1.0)
+    outside = Outside(host=Subscription("pro"))
+    found = outside.run(hold(hosted_setting, "acme", sure=True))
+    assert outside.asked == ["Join poll", "Poll", "Join acme", "ReadTenants", "ReadHost"]
+    assert found.entry.table["crm.export"].allowed
+
+
+def test_fresh_goes_past_every_cache_and_shares_nobodys_reading(warm):
+    """A reading that somebody else began may have begun too early."""
+    outside = Outside(acme=document("acme", revision=2))
+    assert outside.run(hold(warm, "acme", fresh=True)).entry.revision == 2
+    assert outside.asked == ["ReadTenants"]
+
+
+def test_fresh_without_the_store_is_old_and_says_so(warm, hand):
+    """The page after paying still shows something."""
+    hand.advance(LEASE)
+    assert Outside(poll=DOWN).run(hold(warm, "acme", fresh=True)).age == LEASE
+    assert Outside(acme=DOWN).run(hold(warm, "acme", fresh=True)).age is not None
+
+
+def test_an_answer_is_never_older_than_the_revision_that_was_asked_for(warm):
+    """Read your writes: what is near and older does not count, not even in an outage."""
+    outside = Outside(acme=document("acme", revision=4))
+    assert outside.run(hold(warm, "acme", floor=3)).entry.revision == 4
+    with pytest.raises(StoreUnavailable, match="revision 9"):
+        Outside(acme=document("acme", revision=4)).run(hold(warm, "acme", floor=9))
+    with pytest.raises(StoreUnavailable):
+        Outside(acme=DOWN).run(hold(warm, "acme", floor=9))
+
+
+def test_a_shared_reading_that_began_too_early_is_read_again(warm):
+    """Whoever joins a flight checks that it is new enough for them."""
+    world = warm.near.world
+    stale = Outside(other=document("other", revision=1)).run(load(warm, "other"))
+    warm.near.invalidate("other", 2)
+    assert world is not None
+    outside = Outside(join_other=stale, other=document("other", revision=2))
+    assert outside.run(hold(warm, "other")).entry.revision == 2
+
+
+def test_a_reading_that_a_drop_overtook_is_read_again(warm):
+    """Its answer was worked out in a world that is no more."""
+
+    class Overtaking(Outside):
+        def answer(self, step):
+            if isinstance(step, Join) and step.key == "late":
+                found = self.run(step.begin())
+                warm.near.drop()
+                return found
+            return super().answer(step)
+
+    outside = Overtaking()
+    outside.run(hold(warm, "late"))
+    assert outside.asked == ["Join late", "ReadTenants", "ReadTenants"]
+
+
+def test_a_tenant_of_whom_nothing_is_known_holds_the_default_plan(warm):
+    """And is kept near like any other."""
+    found = Outside(nobody=None).run(hold(warm, "nobody"))
+    assert found.entry.revision == 0
+    assert found.entry.standpoint.plan == "free"
+    assert "nobody" in warm.near.held
+
+
+def test_a_trial_ends_without_asking_anybody(setting, hand):
+    """The transition was foreseen when the tenant was read, to the instant."""
+    end = instant(datetime.fromtimestamp(hand.now + 30, UTC))
+    Outside(acme=document("acme", trial_end=end)).run(hold(setting, "acme"))
+    setting.near.lease = setting.near.trusted = hand.now + 1000
+    hand.advance(29.999)
+    outside = Outside()
+    assert outside.run(hold(setting, "acme")).entry.table["crm.export"].allowed
+    hand.advance(0.001)
+    assert not outside.run(hold(setting, "acme")).entry.table["crm.export"].allowed
+    assert outside.asked == []
+
+
+def test_users_with_overrides_get_segments_of_their_own(setting):
+    """Only users who have any cost memory."""
+    from payaid_entitlements.core.facts import NewFact, record
+
+    known = document("acme", plan="free")
+    facts = [NewFact(("override", "crm.export", "u1"), 0, {"to": True, "until": None})]
+    both = record(known, facts, recorded=0).document
+    entry = Outside(acme=both).run(hold(setting, "acme")).entry
+    assert set(entry.users) == {"u1"}
+    assert entry.for_user("u1", setting.near.clock()).write["crm.export"].allowed
+    assert not entry.table["crm.export"].allowed
+
+
+def test_an_empty_store_is_published_into(setting):
+    """Opening with a catalog sells it, when nothing was sold before."""
+    given = replace(setting, catalog=Catalog.load(CATALOG))
+    outside = Outside(catalog=[None, published_of()])
+    outside.run(begin(given))
+    assert outside.asked == ["Prepare", "Poll", "ReadCatalog", "Apply", "ReadCatalog", "ReadControls"]
+
+
+def test_two_processes_that_open_an_empty_store_agree(setting):
+    """The one that loses the race takes what the other published."""
+    given = replace(setting, catalog=Catalog.load(CATALOG))
+    conflict = ChangeConflict("somebody was faster", expected=0, found=1)
+    outside = Outside(catalog=[None, published_of(), published_of()], apply=conflict)
+    outside.run(begin(given))
+    assert setting.observer.counts() == {}
+    assert setting.near.world is not None
+
+
+def test_a_store_that_sells_something_else_is_left_alone_and_said(setting, capsys):
+    """An old worker that restarts must not publish its old file over the new one."""
+    other = Catalog.load({**CATALOG, "default_plan": "none"})
+    outside = Outside()
+    outside.run(begin(replace(setting, catalog=other)))
+    assert "Apply" not in outside.asked
+    assert "catalog.differs" in capsys.readouterr().out
+
+
+def test_the_same_catalog_is_not_worth_a_word(setting, capsys):
+    """Restarting is normal."""
+    Outside().run(begin(replace(setting, catalog=Catalog.load(CATALOG))))
+    assert capsys.readouterr().out == ""
+
+
+def test_a_store_that_sells_nothing_is_a_mistake_of_the_setup(setting):
+    """It is said at the first question, with the command to run."""
+    with pytest.raises(ConfigurationError, match="payaid catalog publish"):
+        Outside(catalog=None).run(read_world(setting))
+
+
+def test_modes_of_the_controls_reach_the_world(setting):
+    """What operators set is part of what answers depend on."""
+    world = Outside(controls=Controls().with_mode("crm", OBSERVE)).run(read_world(setting))
+    assert world.mode_of("crm.export") is OBSERVE
+
+
+def test_a_host_that_answers_with_something_else_is_told():
+    """None is "no subscription"; anything but a Subscription is a mistake."""
+    assert hosted(None) == ()
+    assert hosted(Subscription("pro"))[0].plan == "pro"
+    with pytest.raises(TypeError, match="str"):
+        hosted("pro")
+
+
+def test_seconds_are_seconds():
+    """The clock counts seconds, facts count microseconds."""
+    assert SECOND == instant(datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC))

@@ -1,0 +1,289 @@
+"""The copy in this process: what may be believed, for how long, and who leaves when there is no room."""
+
+from __future__ import annotations
+
+import gc
+import os
+import random
+import threading
+import weakref
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from payaid_entitlements.cache.forking import call_if_alive
+from payaid_entitlements.cache.local import FOREVER, LEASE, MOST_FLOORS, NEVER, POLL_AFTER, Entry, LocalCache
+from payaid_entitlements.core.evaluation import Situation
+from payaid_entitlements.core.resolution import Standpoint, Table
+from payaid_entitlements.core.world import World
+
+
+def standpoint(world: World, name: str) -> Standpoint:
+    table = Table({}, world)
+    return Standpoint(table, table, name, None, frozenset(), Situation(()))
+
+
+def entry(world: World, *, revision: int = 1, read_at: float = 0.0, fresh: float = FOREVER, ends: float = FOREVER) -> Entry:
+    return Entry(((ends, None, standpoint(world, "now")),), revision=revision, read_at=read_at, fresh=fresh)
+
+
+def test_an_entry_is_good_until_the_earlier_of_freshness_and_transition(world):
+    """Whatever comes first ends it."""
+    assert entry(world, fresh=5.0, ends=9.0).until == 5.0
+    assert entry(world, fresh=9.0, ends=5.0).until == 5.0
+
+
+def test_a_transition_that_was_foreseen_asks_nobody(world, near):
+    """At the instant at which a standpoint ends, inclusive, the next one holds."""
+    later = ((10.0, 1, standpoint(world, "a")), (20.0, 2, standpoint(world, "b")), (FOREVER, None, standpoint(world, "c")))
+    near.put("acme", Entry(later, revision=7, read_at=1.0, fresh=100.0), 0)
+
+    assert near.current("acme", 9.999).standpoint.plan == "a"
+    assert near.current("acme", 10.0).standpoint.plan == "b"
+    assert near.held["acme"].standpoint.plan == "b"
+    assert near.held["acme"].transition == 2
+    assert near.held["acme"].revision == 7
+    assert near.held["acme"].read_at == 1.0
+    assert near.current("acme", 25.0).standpoint.plan == "c"
+    assert near.current("acme", 25.0).until == 100.0
+
+
+def test_several_transitions_may_be_crossed_at_once(world, near):
+    """A tenant that was asleep wakes up where it is now."""
+    later = ((10.0, 1, standpoint(world, "a")), (20.0, 2, standpoint(world, "b")), (30.0, 3, standpoint(world, "c")))
+    near.put("acme", Entry(later, revision=1, read_at=1.0, fresh=100.0), 0)
+
+    assert near.current("acme", 20.0).standpoint.plan == "c"
+    assert near.current("acme", 30.0) is None
+
+
+def test_moving_on_does_not_revive_what_was_invalidated(world, near):
+    """An entry that must be read again stays so when it crosses a transition."""
+    later = ((10.0, 1, standpoint(world, "a")), (FOREVER, None, standpoint(world, "b")))
+    near.put("acme", Entry(later, revision=1, read_at=1.0, fresh=100.0), 0)
+    near.invalidate("acme", 2)
+
+    moved = near.current("acme", 15.0)
+
+    assert moved.standpoint.plan == "b"
+    assert moved.until == NEVER
+    assert moved.fresh == NEVER
+
+
+def test_moving_on_loses_against_a_newer_reading(world, near, monkeypatch):
+    """What another thread has read meanwhile is kept."""
+    old = Entry(((10.0, 1, standpoint(world, "a")), (FOREVER, None, standpoint(world, "b"))), revision=1, read_at=1.0, fresh=50.0)
+    near.put("acme", old, 0)
+    newer = entry(world, revision=2)
+
+    class Sneaking:
+        def __enter__(self):
+            near.held["acme"] = newer
+
+        def __exit__(self, *error):
+            return None
+
+    near.lock = Sneaking()
+    near.current("acme", 15.0)
+
+    assert near.held["acme"] is newer
+
+
+def test_a_tenant_that_is_not_here_is_none(near):
+    """Nothing is made up."""
+    assert near.current("acme", 1.0) is None
+
+
+def test_overrides_of_a_user_count_for_that_user_only(world):
+    """Another user sees the tenant's standpoint, and so does the user once his own has ended."""
+    own = ((10.0, 1, standpoint(world, "own")),)
+    held = Entry(((FOREVER, None, standpoint(world, "all")),), revision=1, read_at=0, fresh=FOREVER, users={"u1": own})
+
+    assert held.for_user("u1", 5.0).plan == "own"
+    assert held.for_user("u1", 10.0).plan == "all"
+    assert held.for_user("u2", 5.0).plan == "all"
+    assert held.for_user(None, 5.0).plan == "all"
+    assert held.at(1e9) is held
+    assert entry(world).for_user("u1", 5.0).plan == "now"
+
+
+def test_an_older_reading_never_replaces_a_newer_one(world, near):
+    """C-3: fills are versioned."""
+    assert near.put("acme", entry(world, revision=5), 0)
+    assert not near.put("acme", entry(world, revision=4), 0)
+    assert near.held["acme"].revision == 5
+    assert near.put("acme", entry(world, revision=5), 0)
+
+
+def test_a_reading_that_is_older_than_a_change_already_heard_of_is_thrown_away(world, near):
+    """C-3: the reading began before the change and arrives after it."""
+    near.invalidate("acme", 3)
+
+    assert not near.put("acme", entry(world, revision=2), 0)
+    assert near.floor("acme") == 3
+    assert near.floor("other") == 0
+    assert near.put("acme", entry(world, revision=3), 0)
+
+
+def test_invalidation_ends_what_is_older_and_spares_what_is_not(world, near):
+    """The same change heard twice costs nothing the second time."""
+    near.put("acme", entry(world, revision=3), 0)
+    near.invalidate("acme", 3)
+    assert near.held["acme"].until == FOREVER
+    near.invalidate("acme", 4)
+    assert near.held["acme"].until == NEVER
+    near.invalidate("acme", 2)
+    assert near.floor("acme") == 4
+
+
+def test_a_drop_makes_readings_under_way_too_old(world, near):
+    """A reading that began before everything was dropped must not come back."""
+    generation = near.generation
+    near.drop()
+
+    assert not near.put("acme", entry(world, revision=9), generation)
+    assert near.put("acme", entry(world, revision=9), near.generation)
+
+
+def test_a_drop_can_bring_a_new_world(world, near):
+    """A new catalog starts with nothing known under the old one."""
+    near.put("acme", entry(world), 0)
+    near.drop(world=world)
+    assert near.world is world
+    assert near.held == {}
+    near.drop()
+    assert near.world is world
+
+
+def test_too_many_invalidations_drop_everything(world, near):
+    """Memory for invalidations is bounded, and forgetting them must not let an old reading in."""
+    generation = near.generation
+    for number in range(MOST_FLOORS):
+        near.invalidate(f"t{number}", 2)
+    assert near.generation == generation
+    near.invalidate("t0", 3)
+    assert near.generation == generation
+    near.invalidate("one more", 2)
+    assert near.generation == generation + 1
+    assert near.floor("t5") == 0
+    assert near.floor("one more") == 2
+
+
+def test_the_lease_counts_from_when_the_log_was_asked(near):
+    """A slow answer does not make the promise longer."""
+    near.extend(100.0)
+    assert (near.confirmed, near.lease, near.trusted) == (100.0, 100.0 + POLL_AFTER, 100.0 + LEASE)
+    assert POLL_AFTER < LEASE == 5.0
+
+
+def test_freshness_is_spread_so_that_a_crowd_does_not_come_back_at_once(near):
+    """Up to 10 % are taken off at random, never more, and never added."""
+    random.seed(4)
+    lives = [near.fresh_until(0.0) for _ in range(500)]
+    assert all(54.0 <= life <= 60.0 for life in lives)
+    assert max(lives) - min(lives) > 5.0
+
+
+def test_certainty_comes_from_the_log_or_from_a_reading(world, near):
+    """Either was true less than a second ago."""
+    old, new = entry(world, read_at=0.0), entry(world, read_at=99.5)
+    near.confirmed = 0.0
+    assert not near.certain(old, 100.0, 1.0)
+    assert near.certain(new, 100.0, 1.0)
+    near.confirmed = 99.5
+    assert near.certain(old, 100.0, 1.0)
+    near.confirmed = 99.0
+    assert not near.certain(old, 100.0, 1.0)
+
+
+def test_who_was_asked_about_stays_when_room_is_needed(world, near):
+    """CLOCK: a hit sets a mark, the hand takes the first without one."""
+    for name in "abc":
+        near.put(name, entry(world), 0)
+    near.held["a"].touched = 1
+    near.put("d", entry(world), 0)
+    assert set(near.held) == {"a", "c", "d"}
+    near.put("e", entry(world), 0)
+    assert set(near.held) == {"a", "d", "e"}
+    near.held["d"].touched = near.held["e"].touched = near.held["a"].touched = 1
+    near.put("f", entry(world), 0)
+    assert len(near.held) == 3
+    assert "f" in near.held
+
+
+def test_a_second_reading_keeps_the_mark_of_the_first(world, near):
+    """Being read again is not being new."""
+    near.put("a", entry(world), 0)
+    near.held["a"].touched = 1
+    near.put("a", entry(world, revision=2), 0)
+    assert near.held["a"].touched == 1
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.sampled_from(["put", "hit", "drop", "stale"])), max_size=120))
+def test_the_cache_never_holds_more_than_its_bound(operations):
+    """Whatever happens in whichever order."""
+    world = object.__new__(World)
+    near = LocalCache(bound=3, clock=lambda: 0.0, fresh_for=60.0)
+    for name, operation in operations:
+        if operation == "put":
+            assert near.put(name, entry(world, revision=near.floor(name) + 1), near.generation)
+            assert name in near.held
+        elif operation == "hit" and name in near.held:
+            near.held[name].touched = 1
+        elif operation == "drop":
+            near.drop()
+        elif operation == "stale":
+            near.invalidate(name, near.floor(name) + 1)
+        assert len(near.held) <= 3
+        assert set(near.held) <= set(near._ring)
+        assert len(near._ring) == len(set(near._ring))
+
+
+def test_threads_that_fill_and_invalidate_leave_nothing_old(world):
+    """P-4: no reading that is older than the last invalidation survives, and the bound holds."""
+    near = LocalCache(bound=20, clock=lambda: 0.0, fresh_for=60.0)
+
+    def work(seed: int) -> None:
+        rng = random.Random(seed)
+        for _ in range(800):
+            name = f"t{rng.randrange(40)}"
+            if rng.random() < 0.5:
+                near.put(name, entry(world, revision=rng.randrange(50)), near.generation)
+            else:
+                near.invalidate(name, rng.randrange(50))
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(near.held) <= 20
+    assert all(held.until == NEVER or held.revision >= near.floor(name) for name, held in near.held.items())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
+def test_a_forked_child_believes_nothing_of_its_parent(world, near):
+    """C-8: the lease of the parent vouches for nothing in the child, and a lock held elsewhere harms nobody."""
+    near.put("acme", entry(world), 0)
+    near.extend(0.0)
+    near.lock.acquire()
+    pid = os.fork()
+    if pid == 0:  # pragma: no cover # the child is another process
+        ok = near.held == {} and near.lease == NEVER and near.world is None and near.lock.acquire(timeout=1)
+        os._exit(0 if ok else 1)
+    near.lock.release()
+    assert os.waitpid(pid, 0)[1] == 0
+    assert "acme" in near.held
+
+
+def test_a_cache_that_is_gone_is_not_kept_alive_by_the_fork_hook():
+    """Registering at fork holds it weakly."""
+    cache = LocalCache(bound=1, clock=lambda: 0.0, fresh_for=1.0)
+    seen = weakref.ref(cache)
+    method = weakref.WeakMethod(cache.reset)
+    call_if_alive(method)
+    del cache
+    gc.collect()
+    assert seen() is None
+    call_if_alive(method)
