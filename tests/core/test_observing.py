@@ -1,0 +1,42 @@
+"""Counting and warning once, in bounded memory."""
+
+from __future__ import annotations
+
+import threading
+
+from payaid_entitlements.core import observing
+from payaid_entitlements.core.observing import Tally
+
+
+def test_counts_are_exact_under_threads():
+    """Every occurrence is counted, whoever counts it."""
+    tally = Tally()
+    threads = [threading.Thread(target=lambda: [tally.count("a", "b") for _ in range(2000)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert tally.counts() == {("a", "b"): 8000}
+
+
+def test_a_warning_is_said_once(capsys):
+    """Another one with other fields is another one."""
+    tally = Tally()
+    for _ in range(3):
+        tally.once("catalog.unknown_feature", feature="crm.exprot")
+    tally.once("catalog.unknown_feature", feature="crm.other")
+    out = capsys.readouterr().out
+    assert out.count("crm.exprot") == 1
+    assert out.count("crm.other") == 1
+
+
+def test_names_that_callers_make_up_do_not_fill_the_memory(monkeypatch, capsys):
+    """Keys come from outside, and there is no end of wrong ones."""
+    monkeypatch.setattr(observing, "MOST_NAMES", 2)
+    tally = Tally()
+    for number in range(5):
+        tally.count("decision", str(number))
+        tally.once("unknown", key=number)
+    tally.count("decision", "0")
+    assert tally.counts() == {("decision", "0"): 2, ("decision", "1"): 1, ("decision", "(others)"): 3}
+    assert capsys.readouterr().out.count("unknown") == 2

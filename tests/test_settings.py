@@ -1,0 +1,46 @@
+"""The environment of a process: unset means enforce, a typo fails start-up."""
+
+from __future__ import annotations
+
+import pytest
+
+from payaid_entitlements.core.controls import ENFORCE, EVERYWHERE, OBSERVE, OFF
+from payaid_entitlements.errors import ConfigurationError
+from payaid_entitlements.settings import environment_modes
+
+
+@pytest.mark.parametrize(
+    ("environ", "modes"),
+    [
+        ({}, {}),
+        ({"PAYAID_ENFORCEMENT": ""}, {}),
+        ({"PAYAID_ENFORCEMENT": "observe"}, {EVERYWHERE: OBSERVE}),
+        ({"PAYAID_ENFORCEMENT": " OFF "}, {EVERYWHERE: OFF}),
+        ({"PAYAID_ENFORCEMENT_CRM": "off", "PAYAID_ENFORCEMENT": "enforce"}, {"crm": OFF, EVERYWHERE: ENFORCE}),
+        ({"PAYAID_ENFORCEMENTS": "nonsense", "OTHER": "x"}, {}),
+        ({"FEATURE_LICENSING": "true"}, {EVERYWHERE: ENFORCE}),
+        ({"FEATURE_LICENSING": "false"}, {EVERYWHERE: OFF}),
+        ({"FEATURE_MODULE_GATING": "0"}, {EVERYWHERE: OFF}),
+        ({"FEATURE_LICENSING": "True", "FEATURE_MODULE_GATING": "false"}, {EVERYWHERE: OFF}),
+        ({"FEATURE_LICENSING": "1", "PAYAID_ENFORCEMENT": "enforce"}, {EVERYWHERE: ENFORCE}),
+        ({"FEATURE_LICENSING": "", "FEATURE_MODULE_GATING": ""}, {}),
+    ],
+)
+def test_what_is_set_counts_and_what_is_not_enforces(environ, modes):
+    """An unset or empty variable never opens anything."""
+    assert environment_modes(environ) == modes
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"PAYAID_ENFORCEMENT": "enforced"},
+        {"PAYAID_ENFORCEMENT_CRM": "yes"},
+        {"FEATURE_LICENSING": "on"},
+        {"FEATURE_LICENSING": "false", "PAYAID_ENFORCEMENT": "enforce"},
+    ],
+)
+def test_a_word_that_nobody_knows_or_a_contradiction_fails_start_up(environ):
+    """And the message names the variable."""
+    with pytest.raises(ConfigurationError, match=next(iter(environ))[:6]):
+        environment_modes(environ)
