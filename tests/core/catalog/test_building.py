@@ -49,7 +49,7 @@ def test_the_example_has_no_problem(example: Catalog) -> None:
 
 
 def test_a_plan_holds_what_it_extends(example: Catalog) -> None:
-    """Modules add up, a feature named again is replaced; price, trial, buy, title and url are a plan's own."""
+    """Modules add up, a feature named again is replaced; price, trial and buy are a plan's own."""
     starter, enterprise = example.plans["starter"], example.plans["enterprise"]
 
     assert starter.modules == ("crm", "invoicing")
@@ -86,7 +86,7 @@ def test_definitions_say_how_features_behave(example: Catalog) -> None:
 
 
 def test_add_ons_say_what_they_change(example: Catalog) -> None:
-    """Increments, maxima and grants are values of their features; a price takes the only currency there is."""
+    """Increments, maxima and grants are values of features; a price has the only currency there is."""
     add_ons = example.add_ons
     assert add_ons["extra_seats"].increment == {"seats": Allowance(5)}
     assert add_ons["extra_seats"].max_quantity == 20
@@ -102,7 +102,12 @@ def test_past_due_stages_follow_one_another(example: Catalog) -> None:
     """After the last stage with an end nothing is left."""
     stages = (Stage(Access.FULL, 7 * DAY), Stage(Access.READ_ONLY, 14 * DAY), Stage(Access.NONE))
     assert example.lifecycle == Lifecycle(stages, Access.READ_ONLY)
-    assert Catalog.load({"lifecycle": {"past_due": ["full for 7 days", "read_only for 14 days"]}}).lifecycle.past_due == stages
+    assert (
+        Catalog.load(
+            {"lifecycle": {"past_due": ["full for 7 days", "read_only for 14 days"]}}
+        ).lifecycle.past_due
+        == stages
+    )
     assert Catalog.load({"lifecycle": {"past_due": "full", "paused": "none"}}).lifecycle == Lifecycle(
         (Stage(Access.FULL),), Access.NONE
     )
@@ -114,7 +119,11 @@ def test_flags_and_limits_are_data(example: Catalog) -> None:
     assert example.rate_limits["export"].default == (Rate(1, 3600 * SECOND),)
     assert example.rate_limits["api"].burst == 10
     flag = example.flags["new-checkout"]
-    assert (flag.remove_by, flag.narrows, flag.bucket_by) == (date(2027, 3, 31), ("invoicing.recurring",), "tenant")
+    assert (flag.remove_by, flag.narrows, flag.bucket_by) == (
+        date(2027, 3, 31),
+        ("invoicing.recurring",),
+        "tenant",
+    )
     assert list(flag.rules) == ["rollout"]
 
 
@@ -163,7 +172,9 @@ QUOTA: dict[str, object] = {"kind": "quota"}
         ({"kind": "allocation"}, "unlimited", Allowance(UNLIMITED)),
     ],
 )
-def test_a_value_is_read_by_the_kind_of_its_feature(kind: dict[str, object], written: object, means: Value) -> None:
+def test_a_value_is_read_by_the_kind_of_its_feature(
+    kind: dict[str, object], written: object, means: Value
+) -> None:
     """The same text means what the feature's kind and type say, exactly."""
     read = value(kind, written)
 
@@ -180,8 +191,15 @@ def test_excess_in_one_word(word: str) -> None:
 
 def test_prices_can_name_their_ids() -> None:
     """Each payment provider's id belongs to one interval of a price."""
-    price = {"once": 1, "monthly": Decimal("9.99"), "ids": {"stripe": {"monthly": "p1"}, "pay": {"once": "p2"}}}
-    data = {"currency": "EUR", "plans": {"a": {"price": price}, "b": {"price": {"yearly": 0, "currency": "USD"}}}}
+    price = {
+        "once": 1,
+        "monthly": Decimal("9.99"),
+        "ids": {"stripe": {"monthly": "p1"}, "pay": {"once": "p2"}},
+    }
+    data = {
+        "currency": "EUR",
+        "plans": {"a": {"price": price}, "b": {"price": {"yearly": 0, "currency": "USD"}}},
+    }
     plans = Catalog.load(data).plans
 
     assert plans["a"].prices == (
@@ -209,7 +227,10 @@ def test_grants_can_stay_for_ever() -> None:
 def test_overrides_and_maxima_take_any_value_that_fits() -> None:
     """A switch can be overridden; a choice has more and less."""
     kinds = {"s": {"kind": "switch"}, "c": config("choice", choices=["a", "b"]), "n": config("int")}
-    data = {"features": kinds, "add_ons": {"a": {"override": {"s": True}, "max": {"c": "b"}, "increment": {"n": 2}}}}
+    data = {
+        "features": kinds,
+        "add_ons": {"a": {"override": {"s": True}, "max": {"c": "b"}, "increment": {"n": 2}}},
+    }
     add_on = Catalog.load(data).add_ons["a"]
     assert (add_on.override, add_on.max, add_on.increment) == ({"s": True}, {"c": "b"}, {"n": 2})
 
@@ -231,7 +252,9 @@ def test_the_document_reads_back_to_an_equal_catalog(example: Catalog) -> None:
     text = json.dumps(example.document)
     assert Catalog.load(json.loads(text)) == example
     assert Catalog.loads(text, "json") == example
-    exact = Catalog.load({"features": {"x": config("decimal")}, "plans": {"p": {"features": {"x": Decimal("0.10")}}}})
+    exact = Catalog.load(
+        {"features": {"x": config("decimal")}, "plans": {"p": {"features": {"x": Decimal("0.10")}}}}
+    )
     again = Catalog.loads(json.dumps(exact.document), "json")
     assert again == exact
     assert again.plans["p"].features["x"] == Decimal("0.1")
@@ -240,7 +263,9 @@ def test_the_document_reads_back_to_an_equal_catalog(example: Catalog) -> None:
 def test_comments_and_formatting_do_not_change_the_hash(example: Catalog) -> None:
     """The hash is of the content: another order of fields, comments or quotes do not count."""
     a = Catalog.loads("# one\nfeatures: {x: {kind: switch, title: X}}\nplans: {p: {features: {x: true}}}\n")
-    b = Catalog.loads("plans:\n  p:\n    features: {'x': true}\nfeatures:\n  x:\n    title: 'X'\n    kind: switch\n")
+    b = Catalog.loads(
+        "plans:\n  p:\n    features: {'x': true}\nfeatures:\n  x:\n    title: 'X'\n    kind: switch\n"
+    )
     assert a.hash == b.hash
     assert example.hash == "342b137df1be3bbb6fbe6dca4759af95af45ff0c1dac521e1020a2d5331df781"
 
@@ -248,7 +273,9 @@ def test_comments_and_formatting_do_not_change_the_hash(example: Catalog) -> Non
 @pytest.mark.parametrize("section", ["plans", "add_ons", "modules"])
 def test_the_order_of_what_is_ranked_is_content(section: str) -> None:
     """Two plans in another order are another catalog: the order is their rank."""
-    assert Catalog.load({section: {"a": {}, "b": {}}}).hash != Catalog.load({section: {"b": {}, "a": {}}}).hash
+    assert (
+        Catalog.load({section: {"a": {}, "b": {}}}).hash != Catalog.load({section: {"b": {}, "a": {}}}).hash
+    )
 
 
 # --- schema and keys ------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,13 @@ DATA = read_source(EXAMPLE)[0]
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 WORDS = st.sampled_from(
-    ["", "crm", "crm.export", "crm.exprot", "seats", "free", "starter", "none", "unlimited", "100/month", "5/lifetime",
-     "0/day", "1/", "/", "9 GB", "14 days", "month", "hard", "soft_until 1%", "switch", "quota", "allocation", "config",
-     "credit", "choice", "int", "max", "full for 7 days", "read_only", "5%", "INR", "Mars/Base", "2026-02-30", "A", "é",
-     "\0", "\ud800", "x" * 300, "9" * 50 + "/month", "1e9/day", "٣/day", "1/٣ days", "999999999999 years", "0.0/month"]
+    [
+        "", "crm", "crm.export", "crm.exprot", "seats", "free", "starter", "none", "unlimited",
+        "100/month", "5/lifetime", "0/day", "1/", "/", "9 GB", "14 days", "month", "hard", "soft_until 1%",
+        "switch", "quota", "allocation", "config", "credit", "choice", "int", "max", "full for 7 days",
+        "read_only", "5%", "INR", "Mars/Base", "2026-02-30", "A", "é", "\x00", "\ud800", "x" * 300,
+        "9" * 50 + "/month", "1e9/day", "٣/day", "1/٣ days", "999999999999 years", "0.0/month",
+    ]
 )  # fmt: skip
 JUNK = st.recursive(
     st.none()
@@ -34,7 +38,9 @@ JUNK = st.recursive(
     | st.sampled_from([10**40, -1, 0, Decimal("0.5"), Decimal("NaN"), Decimal("1e30"), Decimal("-0"), 1.5])
     | WORDS
     | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS | st.text(max_size=4), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(WORDS | st.text(max_size=4), inner, max_size=3)
+    ),
     max_leaves=5,
 )
 
@@ -48,31 +54,35 @@ def places(data: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 PLACES = places(DATA)
 
 
+def place(data: Any, path: Sequence[Any]) -> Any:
+    """Find what is at *path*; None where an earlier damage took it away."""
+    for key in path:
+        try:
+            data = data[key]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return data
+
+
 @st.composite
 def malformed(draw: st.DrawFn) -> dict[str, Any]:
     """Damage the example in some places: delete, replace, copy from elsewhere, rename."""
     data: Any = copy.deepcopy(DATA)
     for _ in range(draw(st.integers(1, 4))):
         *path, last = draw(st.sampled_from(PLACES))
-        try:
-            inner = data
-            for key in path:
-                inner = inner[key]
-            inner[last]
+        inner = place(data, path)
+        if isinstance(inner, dict) and last in inner:
             match draw(st.sampled_from(["delete", "replace", "copy", "rename"])):
                 case "delete":
                     del inner[last]
                 case "replace":
                     inner[last] = draw(JUNK)
                 case "copy":
-                    value: Any = data
-                    for key in draw(st.sampled_from(PLACES)):
-                        value = value[key]
-                    inner[last] = copy.deepcopy(value)
+                    inner[last] = copy.deepcopy(place(data, draw(st.sampled_from(PLACES))))
                 case "rename":
                     inner[draw(WORDS)] = inner.pop(last)
-        except (KeyError, IndexError, TypeError):
-            continue  # an earlier damage took the place away
+        elif isinstance(inner, list):
+            inner.append(draw(JUNK))
     return data  # type: ignore[no-any-return]  # always the copy
 
 

@@ -1,5 +1,7 @@
 """Every problem that a catalog can have: its code, its line, and the way out that it names."""
 
+# ruff: noqa: E501 - a case is a line, so that the table reads like one
+
 from __future__ import annotations
 
 import pytest
@@ -71,8 +73,17 @@ ROWS = "rows: {kind: config, type: int, merge: max}"
 COINS = "{kind: credit, pays_for: {crm.calls: 2}}"
 
 #: What does not keep a catalog from being used.
-LINTS = {"module.unsold", "feature.unsold", "add_on.empty", "flag.empty", "credit.unused", "catalog.no_plans", "entry.twice"}
+LINTS = {
+    "module.unsold",
+    "feature.unsold",
+    "add_on.empty",
+    "flag.empty",
+    "credit.unused",
+    "catalog.no_plans",
+    "entry.twice",
+}
 
+# fmt: off
 CASES = [
     # --- shape
     case("misspelt section", "add_ons:", "addons:", "unknown.field", 24, "has no 'addons'", "did you mean 'add_ons'"),
@@ -91,6 +102,7 @@ CASES = [
     case("empty plan", "add_ons:\n" + MORE, "add_ons:\n  more:\n", "wrong.type", 25, "add_ons.more is nothing"),
     case("modules are no list", "modules: [crm]", "modules: crm", "wrong.type", 18, "the text 'crm'", "a list"),
     case("title is no text", "{kind: allocation}", "{kind: allocation, title: 5}", "wrong.type", 8, "should be text"),
+    case("requires a number", "export: {kind: switch}", "export: {kind: switch, requires: [crm.calls, 5]}", "wrong.type", 4, "requires[1]"),
     case("title is empty", "{kind: allocation}", "{kind: allocation, title: ''}", "wrong.value", 8, "at least 1"),
     case("quantity is no number", MORE, "  more: {increment: {seats: 5}, max_quantity: two}\n", "wrong.type", 25, "whole"),
     case("value is a mapping", "coins: 5/month", "coins: {a: 1}", "wrong.type", 22, "a mapping"),
@@ -221,6 +233,7 @@ CASES = [
     case("credit for nothing", COINS, "{kind: credit}", "credit.unused", 9, "pays for nothing"),
     case("module twice", "modules: [crm]", "modules: [crm, crm]", "entry.twice", 18, "'crm' twice"),
 ]
+# fmt: on
 
 
 @pytest.mark.parametrize(("old", "new", "code", "line", "says"), CASES)
@@ -231,7 +244,9 @@ def test_a_mistake_is_named_with_its_line_and_a_way_out(
     assert old in RIGHT
     found = [problem for problem in problems(RIGHT.replace(old, new, 1)) if problem.code == code]
 
-    assert [(problem.line, problem.file, problem.fatal) for problem in found][:1] == [(line, "catalog.yaml", code not in LINTS)]
+    assert [(problem.line, problem.file, problem.fatal) for problem in found][:1] == [
+        (line, "catalog.yaml", code not in LINTS)
+    ]
     for text in says:
         assert text in str(found[0])
 
@@ -272,7 +287,9 @@ def test_circles_are_named_once_whole() -> None:
     assert [(p.code, p.message) for p in problems(text)] == [
         ("extends.cycle", "plan 'a' extends 'b' extends 'c' extends 'a': one of them must stand alone"),
     ]
-    text = "features: {a: {kind: switch, requires: [b]}, b: {kind: switch, requires: [a, c]}, c: {kind: switch}}"
+    text = (
+        "features: {a: {kind: switch, requires: [b]}, b: {kind: switch, requires: [a, c]}, c: {kind: switch}}"
+    )
     assert [p.message for p in problems(text) if p.code == "requires.cycle"] == [
         "a requires b requires a: nobody could ever hold them; remove one of these"
     ]
@@ -304,7 +321,9 @@ def test_all_problems_are_shown_at_once_in_the_order_of_the_file() -> None:
 
 def test_what_could_not_be_read_is_not_called_unknown() -> None:
     """A plan that names a feature with a broken definition is not wrong itself."""
-    text = RIGHT.replace("  seats: {kind: allocation}", "  seats: {kind: allocaton}").replace("  crm:", "  crm: 5\n  crn:")
+    text = RIGHT.replace("  seats: {kind: allocation}", "  seats: {kind: allocaton}").replace(
+        "  crm:", "  crm: 5\n  crn:"
+    )
     codes = {problem.code for problem in problems(text)}
     assert codes == {"wrong.value", "wrong.type"}
 

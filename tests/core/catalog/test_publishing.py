@@ -23,7 +23,10 @@ Data = dict[str, Any]  # of what people write: tests change it at any depth
 
 FIRST: Data = {
     "modules": {"crm": {"features": {"export": {"kind": "switch"}, "calls": {"kind": "quota"}}}, "hr": {}},
-    "features": {"seats": {"kind": "allocation"}, "share": {"kind": "config", "type": "decimal", "merge": "max"}},
+    "features": {
+        "seats": {"kind": "allocation"},
+        "share": {"kind": "config", "type": "decimal", "merge": "max"},
+    },
     "plans": {
         "free": {"modules": ["crm"], "features": {"seats": 2, "share": Decimal("0.10")}},
         "pro": {
@@ -73,7 +76,10 @@ def test_the_first_publication_is_version_1_of_everything() -> None:
     now, publication = publish(None, Catalog.load(FIRST))
 
     assert now.revision == 1
-    assert {key: plan.version for key in ("free", "pro") for plan in now.versions[key]} == {"free": 1, "pro": 1}
+    assert {key: plan.version for key in ("free", "pro") for plan in now.versions[key]} == {
+        "free": 1,
+        "pro": 1,
+    }
     assert publication.added == (PlanVersion("free", 1), PlanVersion("pro", 1))
     assert (publication.changed, publication.removed, publication.differences) == ((), (), ())
     assert publication.lines()[1:] == ("plan 'free' is sold, version 1", "plan 'pro' is sold, version 1")
@@ -128,7 +134,7 @@ def test_a_change_of_what_is_sold_makes_a_version(data: Data) -> None:
     assert now.plan("pro", 1) == held.plan("pro")
     assert now.plan("pro").version == 2
     assert now.revision == 2
-    assert "plan 'pro' has version 2; who holds version 1 keeps it" in publication.lines()
+    assert "plan 'pro' has version 2; who holds an older one keeps it" in publication.lines()
 
 
 SHOWN = [
@@ -157,7 +163,7 @@ def test_a_change_of_what_is_shown_makes_none(data: Data) -> None:
 
 
 def test_a_plan_that_is_not_sold_any_more_is_kept_for_its_holders() -> None:
-    """Removing a plan removes it from sale, not from those who hold it; when it comes back it goes on counting."""
+    """Removing a plan takes it from sale, not from its holders; when it comes back it goes on counting."""
     without = changed("plans", "pro", ...)
     without["retired"] = {}
     now, publication = publish(published(FIRST), Catalog.load(without))
@@ -203,7 +209,9 @@ def test_what_an_old_version_lists_cannot_vanish() -> None:
     del gone["modules"]["crm"]["features"]["export"]
 
     (message,) = refused(held, gone)
-    assert message.startswith("publish.removed: 'crm.export' is gone, but plan 'pro' version 1 still lists it; ")
+    assert message.startswith(
+        "publish.removed: 'crm.export' is gone, but plan 'pro' version 1 still lists it; "
+    )
     assert "`retired: {crm.export: <the day>}`" in message
 
     now, publication = publish(held, Catalog.load({**gone, "retired": {"crm.export": "2026-11-24"}}))
@@ -226,9 +234,10 @@ def test_a_retired_module_takes_its_features_along() -> None:
 def test_what_is_retired_stays_retired() -> None:
     """A key that was retired cannot be forgotten, and so never used again."""
     held = published({**FIRST, "retired": {"crm.fax": "2026-05-01"}})
-    assert refused(held, FIRST) == [
-        "publish.unretired: 'crm.fax' was retired on 2026-05-01 and cannot come back; put it into `retired` again"
-    ]
+    (message,) = refused(held, FIRST)
+    assert message.startswith("publish.unretired: 'crm.fax' was retired on 2026-05-01 and cannot come back; ")
+    still = {**FIRST, "retired": {"crm.fax": "2026-05-01"}, "timezone": "Asia/Kolkata"}
+    assert published(FIRST, still).catalog.timezone == publish(held, Catalog.load(still))[0].catalog.timezone
 
 
 @pytest.mark.parametrize(
@@ -238,7 +247,8 @@ def test_what_is_retired_stays_retired() -> None:
          "'crm.export' was a switch and would become a config of type bool, but plan 'pro' version 1"),
         (changed("features", "share", "type", "int", data=changed("plans", "free", "features", "share", 1)),
          "'share' was a config of type decimal and would become a config of type int"),
-        (changed("plans", "pro", "modules", [], data=changed("features", "hr", {"kind": "switch"}, data=changed("modules", "hr", ...))),
+        (changed("plans", "pro", "modules", [],
+                 data=changed("features", "hr", {"kind": "switch"}, data=changed("modules", "hr", ...))),
          "'hr' was a module and would become a switch"),
     ],
 )  # fmt: skip
@@ -253,7 +263,7 @@ def test_a_feature_cannot_become_a_module() -> None:
     data = changed("modules", "seats", {}, data=changed("features", "seats", ...))
     del data["plans"]["free"]["features"]["seats"]
     (message,) = refused(published(FIRST), data)
-    assert "'seats' was a allocation" in message or "'seats' was an allocation" in message
+    assert "'seats' was an allocation and would become a module" in message
 
 
 def test_a_value_that_is_held_must_go_on_to_fit() -> None:
@@ -302,7 +312,10 @@ def test_the_example_is_published_and_read() -> None:
         ('{"format": 2}', "another format"),
         ('{"format": 1, "revision": 1, "catalog": {}, "plans": {"a": [5]}}', "malformed"),
         ('{"format": 1, "revision": 1, "catalog": {}, "plans": {"a": [{"rank": 1}]}}', "malformed"),
-        ('{"format": 1, "revision": 1, "catalog": {}, "plans": {"a": [{"rank": 1, "plan": {"trial": "x"}}]}}', "trial"),
+        (
+            '{"format": 1, "revision": 1, "catalog": {}, "plans": {"a": [{"rank": 1, "plan": {"a": 1}}]}}',
+            "trial",
+        ),
         ('{"format": 1, "revision": 1, "catalog": {"plans": 5}, "plans": {}}', "plans is the number 5"),
     ],
 )
@@ -312,7 +325,9 @@ def test_a_text_that_is_damaged_is_refused(text: str, says: str) -> None:
         Published.from_json(text)
 
 
-STEPS = st.lists(st.sampled_from([FIRST, *SOLD, *SOLD_WITH_PRO, *SHOWN, changed("plans", "pro", ...)]), max_size=6)
+STEPS = st.lists(
+    st.sampled_from([FIRST, *SOLD, *SOLD_WITH_PRO, *SHOWN, changed("plans", "pro", ...)]), max_size=6
+)
 
 
 @settings(deadline=None)
@@ -359,6 +374,7 @@ def test_differences_name_the_place_and_both_values() -> None:
 
 def test_values_that_look_alike_are_told_apart() -> None:
     """The text "1" and the number 1 differ, and it shows."""
+
     def of(value: object) -> Catalog:
         return Catalog.load({"flags": {"f": {"rules": value}}})
 
@@ -371,7 +387,10 @@ def test_values_that_look_alike_are_told_apart() -> None:
 
 
 @settings(deadline=None)
-@given(st.sampled_from([FIRST, *SOLD, *SOLD_WITH_PRO, *SHOWN]), st.sampled_from([FIRST, *SOLD, *SOLD_WITH_PRO, *SHOWN]))
+@given(
+    st.sampled_from([FIRST, *SOLD, *SOLD_WITH_PRO, *SHOWN]),
+    st.sampled_from([FIRST, *SOLD, *SOLD_WITH_PRO, *SHOWN]),
+)
 def test_equal_hashes_have_no_difference(one: Data, other: Data) -> None:
     """There is a difference exactly when the hashes differ."""
     a, b = Catalog.load(one), Catalog.load(json.loads(json.dumps(Catalog.load(other).document)))

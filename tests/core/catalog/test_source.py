@@ -182,7 +182,8 @@ def test_json_knows_its_lines() -> None:
 
     assert data == {"a": [{"x": Decimal("1.5")}, [{}, "s"]], 'q"': "{"}
     assert findings.marks == {
-        (): 1, ("a",): 2, ("a", 0): 3, ("a", 0, "x"): 3, ("a", 1): 4, ("a", 1, 0): 4, ("a", 1, 1): 4, ('q"',): 5,
+        (): 1, ("a",): 2, ("a", 0): 3, ("a", 0, "x"): 3,
+        ("a", 1): 4, ("a", 1, 0): 4, ("a", 1, 1): 4, ('q"',): 5,
     }  # fmt: skip
     assert findings.line(("a", 1, 7, "deeper")) == 4
 
@@ -191,6 +192,7 @@ TOML = '''\
 catalog = 1
 note = """
 [not.a.table
+[not a table]
 x y = z
 """
 [plans.free]
@@ -209,9 +211,9 @@ def test_toml_knows_its_lines() -> None:
 
     assert data["plans"] == {"free": {"trial": "2026-05-01", "quoted key": {"inner": Decimal("9.9")}}}
     assert data["list"] == [{"a": 1}, {"a": 2}]
-    assert findings.line(("plans", "free", "trial")) == 7
-    assert findings.line(("plans", "free", "quoted key", "inner")) == 8
-    assert findings.line(("list", 1, "a")) == 12
+    assert findings.line(("plans", "free", "trial")) == 8
+    assert findings.line(("plans", "free", "quoted key", "inner")) == 9
+    assert findings.line(("list", 1, "a")) == 13
     assert findings.line(("note",)) == 2
 
 
@@ -234,7 +236,13 @@ class Size(StrEnum):
 
 def test_python_data_is_copied_exactly() -> None:
     """Tuples, enums, dates and decimals are taken for what they are; the caller's data stays its own."""
-    given = {"a": (1, Decimal("2.50")), Size.SMALL: Size.SMALL, "d": date(2026, 5, 1), "$schema": "x", "n": None}
+    given = {
+        "a": (1, Decimal("2.50")),
+        Size.SMALL: Size.SMALL,
+        "d": date(2026, 5, 1),
+        "$schema": "x",
+        "n": None,
+    }
     data, findings = source.read_source(given)
 
     assert findings.fatal == ()
@@ -273,8 +281,14 @@ def test_data_that_contains_itself_is_refused() -> None:
 
 def test_all_formats_give_one_catalog(tmp_path: Path) -> None:
     """The same content has one hash, whatever it is written in."""
-    yaml = "features: {seats: {kind: allocation}}\nplans: {a: {features: {seats: 2}, price: {monthly: 9.90, currency: EUR}}}"
-    toml = '[features]\nseats = {kind = "allocation"}\n[plans.a]\nfeatures = {seats = 2}\nprice = {monthly = 9.9, currency = "EUR"}'
+    yaml = (
+        "features: {seats: {kind: allocation}}\n"
+        "plans: {a: {features: {seats: 2}, price: {monthly: 9.90, currency: EUR}}}"
+    )
+    toml = (
+        '[features]\nseats = {kind = "allocation"}\n'
+        '[plans.a]\nfeatures = {seats = 2}\nprice = {monthly = 9.9, currency = "EUR"}'
+    )
     data = {
         "features": {"seats": {"kind": "allocation"}},
         "plans": {"a": {"features": {"seats": 2}, "price": {"monthly": Decimal("9.900"), "currency": "EUR"}}},

@@ -187,8 +187,9 @@ def _check_references(places: Mapping[str, Path], reading: Reading) -> None:
             for paid in item.pays_for:
                 at = (*places[key], "pays_for", paid)
                 known = reading.names(paid, reading.features, "feature", who, at)
-                if known and reading.features[paid].kind is not Kind.QUOTA:
-                    message = f"{who} pays for {paid!r}, which is a {reading.features[paid].kind}; only a quota is paid"
+                kind = reading.features[paid].kind if known else Kind.QUOTA
+                if kind is not Kind.QUOTA:
+                    message = f"{who} pays for {paid!r}, which is of kind {kind}; only a quota is paid"
                     reading.findings.add("feature.pays_for", message, at)
 
 

@@ -118,7 +118,8 @@ class Feature:
         module: The module it belongs to; None for the whole account.
         requires: Modules and features that must be held too.
         type, choices, merge: For config features.
-        unit, window, on_exceed, rollover: For metered features; ``anchored`` windows begin on the billing date.
+        unit, window, on_exceed, rollover: For metered features; ``anchored`` windows begin on the
+            billing date.
         count: Who counts an allocation: our ``ledger`` of named holders, or the ``host``'s own rows.
         pays_for: For credits: units of this credit that one unit of another feature costs.
         deprecated: Still works; answers carry an advisory. The date after which it may be retired.

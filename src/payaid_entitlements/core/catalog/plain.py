@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, TypeAlias, cast
 if TYPE_CHECKING:
     from payaid_entitlements.core.catalog.problems import Findings, Path
 
-Plain: TypeAlias = "None | bool | int | Decimal | str | list[Plain] | dict[str, Plain]"
+Plain: TypeAlias = "bool | int | Decimal | str | list[Plain] | dict[str, Plain] | None"
 
 #: How deep a document may be, and how many values it may have once aliases are written out.
 DEPTH: Final = 64

@@ -2,8 +2,9 @@
 Publishing: a catalog becomes what is sold, and each plan that changed gets a new version.
 
 Customers keep the version that they hold. What is sold with a plan makes a version: its modules,
-features, rate limits, trial, and the amounts of its price. Title, url, `buy`, rank and the ids that a payment provider
-has for a price are shown or looked up, not sold: they change for every holder of the newest version.
+features, rate limits, trial, and the amounts of its price. Title, url, `buy`, rank and the ids that
+a payment provider has for a price are shown or looked up, not sold: they change for every holder of
+the newest version.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ class Publication:
             f"revision {self.revision}, {self.hash[:12]}",
             *(f"plan {item.plan!r} is sold, version {item.version}" for item in self.added),
             *(
-                f"plan {item.plan!r} has version {item.version}; who holds version {item.version - 1} keeps it"
+                f"plan {item.plan!r} has version {item.version}; who holds an older one keeps it"
                 for item in self.changed
             ),
             *(f"plan {item.plan!r} is not sold any more; who holds it keeps it" for item in self.removed),
@@ -261,16 +262,22 @@ def _listed(held: Published) -> dict[str, PlanVersion]:
 
 
 def _check_kind(key: str, holder: PlanVersion, held: Published, catalog: Catalog, findings: Findings) -> None:
-    before, after = held.catalog.features.get(key), catalog.features.get(key)
-    was = "module" if before is None else f"{before.kind}{f' of type {before.type}' if before.type else ''}"
-    now = "module" if after is None else f"{after.kind}{f' of type {after.type}' if after.type else ''}"
+    was, now = (_described(key, catalog) for catalog in (held.catalog, catalog))
     if was != now:
         message = (
-            f"{key!r} was a {was} and would become a {now}, but plan {holder.plan!r} version {holder.version} "
+            f"{key!r} was {was} and would become {now}, but plan {holder.plan!r} version {holder.version} "
             "lists it; give the new feature a new key"
         )
         path = ("modules", *key.split(".")) if "." in key else ("features", key)
         findings.add("publish.kind_changed", message, path)
+
+
+def _described(key: str, catalog: Catalog) -> str:
+    feature = catalog.features.get(key)
+    if feature is None:
+        return "a module"
+    article = "an" if feature.kind[0] in "aeiou" else "a"
+    return f"{article} {feature.kind}{f' of type {feature.type}' if feature.type else ''}"
 
 
 def _refuse(findings: Findings) -> None:

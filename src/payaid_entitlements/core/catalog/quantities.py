@@ -110,15 +110,12 @@ def _allowance(kind: Kind, written: object) -> Allowance:
                 f"write {'at least 0' if holds else _window_hint(written)}, not {described(written)}"
             )
         return Allowance(whole(written) if holds else written)
-    if not isinstance(written, str):
-        example = "5" if holds else "`100/month`"
-        raise ValueError(f"write an amount such as {example}, or `unlimited`, not {described(written)}")
-    number, slash, window = (part.strip() for part in written.partition("/"))
+    text = written if isinstance(written, str) else ""
+    number, slash, window = (part.strip() for part in text.partition("/"))
     if not slash:
-        near = did_you_mean(written, ["unlimited"])
-        raise ValueError(
-            f"write an amount such as {'5' if holds else '`100/month`'}, or `unlimited`, not {described(written)}{near}"
-        )
+        example = "5" if holds else "`100/month`"
+        near = did_you_mean(text, ["unlimited"])
+        raise ValueError(f"write an amount such as {example}, or `unlimited`, not {described(written)}{near}")
     if holds:
         raise ValueError(f"what is held does not come anew with each {window}; write only {number}")
     limit = amount(number)

@@ -58,19 +58,19 @@ def fit(
         except ValidationError as error:
             wrong: set[Path] = set()
             for detail in error.errors(include_url=False):
-                where, at = _located(detail, rest)
+                where = _place(detail, rest)
                 wrong.add(where)
                 if first:  # later rounds only see what leaving something out has broken
-                    _report(detail, rest, (*path, *at), at, findings)
+                    _report(detail, rest, (*path, *where), findings)
             # Positions in lists are those of the first round only as long as whole values go.
             left_out |= wrong
             rest = _without(rest, wrong)
             first = False
 
 
-def _located(detail: ErrorDetails, data: Plain) -> tuple[Path, Path]:
+def _place(detail: ErrorDetails, data: Plain) -> Path:
     """
-    Find what to leave out, and what to point at.
+    Find what is wrong, to point at it and to leave it out.
 
     Pydantic adds the kind of a feature to its path; what is missing has no place of its own, so
     what should contain it goes.
@@ -85,11 +85,10 @@ def _located(detail: ErrorDetails, data: Plain) -> tuple[Path, Path]:
         else:
             continue  # the kind, or "[key]"; what is missing is nowhere either
         at.append(piece)
-    path = tuple(at)
-    return path, path
+    return tuple(at)
 
 
-def _report(detail: ErrorDetails, data: Plain, path: Path, at: Path, findings: Findings) -> None:
+def _report(detail: ErrorDetails, data: Plain, path: Path, findings: Findings) -> None:
     kind, name = detail["type"], dotted(path) or "the catalog"
     value = detail["input"]
     match kind:
@@ -165,8 +164,8 @@ _SECTIONS: Final[dict[str, type[BaseModel]]] = {
 
 def _at(data: Plain, path: Path) -> Plain:
     for piece in path:
-        if isinstance(data, dict):
-            data = data[str(piece)]
+        assert isinstance(data, dict)  # only features are looked up, and all around them are mappings
+        data = data[str(piece)]
     return data
 
 

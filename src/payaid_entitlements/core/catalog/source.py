@@ -52,7 +52,8 @@ def read_source(source: str | os.PathLike[str] | Mapping[str, object]) -> tuple[
         return {}, findings
     suffix = os.path.splitext(path)[1].lower()
     if suffix not in _SUFFIXES:
-        message = f"a catalog's name ends in {', '.join(_SUFFIXES)}, not in {suffix!r}{did_you_mean(suffix, _SUFFIXES)}"
+        near = did_you_mean(suffix, _SUFFIXES)
+        message = f"a catalog's name ends in {', '.join(_SUFFIXES)}, not in {suffix!r}{near}"
         findings.add("file.format", message, ())
         return {}, findings
     try:

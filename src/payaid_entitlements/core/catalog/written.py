@@ -148,7 +148,7 @@ class Quota(Consumed):
     kind: Literal["quota"]
     on_exceed: str = Field(
         default="hard",
-        description="Above the limit: `hard`, `soft`, `soft_until 110%`, `grace_then_block 3 days` or `warn`.",
+        description="Above the limit: `hard`, `soft`, `soft_until 110%`, `grace_then_block 3 days`, `warn`.",
         json_schema_extra={"pattern": "^(hard|soft|warn|soft_until .+|grace_then_block .+)$"},
     )
 
