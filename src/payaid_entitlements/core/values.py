@@ -47,7 +47,8 @@ class Allowance:
 
     Attributes:
         limit: Units, at least 0; 0 is "listed, but none"; or `UNLIMITED`.
-        per: The window after which usage starts anew; None for what is held rather than used up.
+        per: The window after which usage starts anew; None for what is held rather than used up, for
+            nothing and `UNLIMITED`, and for an allowance that never comes anew (``100/lifetime``).
     """
 
     limit: Amount | Literal[Unlimited.UNLIMITED]

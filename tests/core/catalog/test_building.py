@@ -333,8 +333,8 @@ def test_keys_are_constants() -> None:
 
     assert names["CRM_BULK_EXPORT"] == "crm.bulk-export"
     assert (names["CRM"], names["SEATS"], names["NEW_LOOK"]) == ("crm", "seats", "new-look")
-    assert vars(names["Plans"])["PRO_PLUS"] == "pro-plus"  # type: ignore[arg-type]  # of exec
-    assert vars(names["RateLimits"])["API"] == "api"  # type: ignore[arg-type]  # of exec
+    assert vars(names["Plans"])["PRO_PLUS"] == "pro-plus"
+    assert vars(names["RateLimits"])["API"] == "api"
     assert "AddOns" not in names
     assert text.endswith('    API: Final = "api"\n')
     assert keys_module(Catalog.load(catalog.document)) == text

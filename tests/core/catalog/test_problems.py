@@ -334,6 +334,16 @@ def test_a_value_that_plans_inherit_is_wrong_once() -> None:
     assert [(p.code, p.path) for p in problems(text)] == [("wrong.quantity", "plans.a.features.seats")]
 
 
+def test_thousands_of_mistakes_are_all_named() -> None:
+    """Every mistake is a problem; near names are only looked for while somebody reads them."""
+    features = ", ".join(f"seat{n}: 1" for n in range(300))
+    found = problems(f"features: {{seats: {{kind: allocation}}}}\nplans: {{a: {{features: {{{features}}}}}}}")
+
+    assert len(found) == 300
+    assert "did you mean 'seats'" in found[0].message
+    assert "did you mean" not in found[-1].message
+
+
 def test_a_catalog_without_plans_is_suspicious() -> None:
     """A catalog that sells nothing can be used, and says so."""
     assert [(p.code, p.fatal) for p in problems("features: {}")] == [("catalog.no_plans", False)]

@@ -161,7 +161,7 @@ def _rate_limit(key: str, read: written.WrittenRateLimit, reading: Reading) -> R
 def _flag(key: str, read: written.WrittenFlag, reading: Reading) -> Flag:
     who, path = f"flag {key!r}", ("flags", key)
     for index, name in enumerate(read.narrows):
-        known = (*reading.modules, *reading.features)
+        known = reading.modules.keys() | reading.features.keys()
         reading.names(name, known, "module or feature", who, (*path, "narrows", index))
     remove_by = None
     if read.remove_by is not None:

@@ -182,7 +182,7 @@ def _check_references(places: Mapping[str, Path], reading: Reading) -> None:
         who = f"{'module' if isinstance(item, Module) else 'feature'} {key!r}"
         for index, required in enumerate(item.requires):
             at: Path = (*places[key], "requires", index)
-            reading.names(required, (*reading.modules, *reading.features), "module or feature", who, at)
+            reading.names(required, items, "module or feature", who, at)
         if isinstance(item, Feature):
             for paid in item.pays_for:
                 at = (*places[key], "pays_for", paid)

@@ -71,7 +71,11 @@ def _opened(add_on: AddOn) -> tuple[str, ...]:
 
 
 def _for_plan(plan: Plan, catalog: Catalog) -> list[AddOn]:
-    return [item for item in catalog.add_ons.values() if not item.for_plans or plan.key in item.for_plans]
+    return [add_on for add_on in catalog.add_ons.values() if _fits(add_on, plan)]
+
+
+def _fits(add_on: AddOn, plan: Plan) -> bool:
+    return not add_on.for_plans or plan.key in add_on.for_plans
 
 
 def _check_add_on(add_on: AddOn, catalog: Catalog, reading: Reading) -> None:
@@ -83,7 +87,7 @@ def _check_add_on(add_on: AddOn, catalog: Catalog, reading: Reading) -> None:
     if not _opened(add_on):
         message = f"{who} does nothing; give it modules, `increment`, `override`, `max` or `grant`"
         reading.findings.add("add_on.empty", message, path, fatal=False)
-    plans = [plan for plan in catalog.plans.values() if add_on in _for_plan(plan, catalog)]
+    plans = [plan for plan in catalog.plans.values() if _fits(add_on, plan)]
     opened = {key for plan in plans for key in plan.modules}
     opened.update(key for plan in plans for item in _for_plan(plan, catalog) for key in item.modules)
     for key in dict.fromkeys((*changed, *add_on.grant)):

@@ -164,7 +164,7 @@ class Price:
         amount: In the currency's major unit, exact: ``999`` or ``Decimal("9.99")``.
         currency: ISO 4217.
         interval: ``month``, ``year`` or ``once``.
-        provider_ids: The payment provider's ids for this price, by provider.
+        provider_ids: The payment providers' ids for this price, by provider.
     """
 
     amount: Amount
@@ -286,7 +286,8 @@ class Flag:
 
     Attributes:
         narrows: Features that are refused outside the rollout. A flag never grants.
-        rules: What was written besides, as plain JSON data (rollout, variants, targeting).
+        rules: What was written besides (rollout, variants, targeting ...), as plain data; a number
+            with a point is a `Decimal`.
     """
 
     key: str
@@ -303,12 +304,13 @@ class Catalog:
     All that is sold. Immutable; equal content has an equal hash.
 
     Attributes:
-        document: What was written, as plain JSON data; reading it again gives an equal catalog.
-        hash: SHA-256 of the canonical document, hexadecimal.
+        document: What was written, as plain JSON data; reading it again gives an equal catalog. A number
+            with a point is ``{"$decimal": "9.99"}``.
+        hash: SHA-256 of the canonical document, hexadecimal; the order of plans counts, comments do not.
         timezone: IANA name of the zone in which calendar windows begin.
         default_plan: Key of the plan of tenants without a subscription; None refuses them.
         retired: Keys that were sold once and are never used again, with their day.
-        lints: What looks wrong but does not keep the catalog from being used.
+        lints: What looks wrong but does not keep the catalog from being used; not part of what is equal.
     """
 
     modules: Mapping[str, Module]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -70,6 +71,11 @@ class Findings:
         return None
 
     @property
+    def count(self) -> int:
+        """How many problems and lints there are so far."""
+        return len(self._found)
+
+    @property
     def fatal(self) -> tuple[Problem, ...]:
         """The problems that keep the catalog from being used, in the order of the file."""
         return self._sorted(fatal=True)
@@ -97,6 +103,6 @@ def dotted(path: Path) -> str:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Write ``; did you mean 'crm.export'?`` where a *known* word is near, else nothing."""
-    # Long words are cut: the comparison is quadratic, and nobody mistypes a key of a thousand letters.
-    near = get_close_matches(word.lower()[:128], list(known), n=1, cutoff=0.6)
+    # Both are bounded: the comparison is quadratic in the letters and is made for every unknown word.
+    near = get_close_matches(word.lower()[:128], list(islice(known, 1000)), n=1, cutoff=0.6)
     return f"; did you mean {str(near[0])!r}?" if near else ""  # str(): it may be an enum's

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
@@ -48,9 +48,8 @@ class Reading:
             self.findings.add("wrong.quantity", f"{where}: {error}", path)
             return None
 
-    def names(self, key: str, known: Iterable[str], what: str, who: str, path: Path) -> bool:
+    def names(self, key: str, known: Collection[str], what: str, who: str, path: Path) -> bool:
         """Tell whether *key*, which *who* names as a *what*, is *known*; note a problem where it is not."""
-        known = tuple(known)
         if key in known:
             return True
         self.is_whole = False
@@ -59,7 +58,9 @@ class Reading:
             self.findings.add("key.retired", message, path)
         elif not self.was_left_out(key):
             nobody = "no module defines" if "." in key else "is not defined"
-            message = f"{who} names the {what} {key!r}, which {nobody}{did_you_mean(key, known)}"
+            # Looking for a near name takes a millisecond or two; nobody reads the two hundredth.
+            near = did_you_mean(key, known) if self.findings.count < 200 else ""
+            message = f"{who} names the {what} {key!r}, which {nobody}{near}"
             self.findings.add(f"unknown.{_CODES.get(what, what)}", message, path)
         return False
 
