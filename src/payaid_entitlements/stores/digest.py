@@ -1,0 +1,23 @@
+"""Is a repeated operation the same act? Compared by a digest of what the caller asked, not of when."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from payaid_entitlements.stores.ports import Write
+
+
+def digest(write: Write) -> str:
+    """
+    Summarise what was asked.
+
+    A webhook that comes again is worked out at another instant and perhaps to other facts; what the caller asked is
+    in ``write.detail["asked"]`` and stays the same. Without it the verb and the subjects stand for it.
+
+    Returns:
+        SHA-256, hexadecimal.
+    """
+    asked = write.detail.get("asked", [list(fact.subject) for fact in write.facts])
+    text = json.dumps([write.verb, asked], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

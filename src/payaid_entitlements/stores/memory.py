@@ -1,0 +1,295 @@
+"""
+A store in the memory of one process: for tests, for trying out, and as the plainest statement of the port.
+
+Nothing is copied: documents are immutable. One lock makes every write atomic; nothing ever waits, so the
+asynchronous twin only passes calls on.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from payaid_entitlements.core.catalog.publishing import Published
+from payaid_entitlements.core.controls import Controls
+from payaid_entitlements.core.facts import TenantDocument
+from payaid_entitlements.core.instant import Instant
+from payaid_entitlements.errors import ChangeConflict, ConfigurationError
+from payaid_entitlements.stores.digest import digest
+from payaid_entitlements.stores.ports import (
+    Applied,
+    AuditEntry,
+    LogEntry,
+    LogPage,
+    OutboxEvent,
+    Scope,
+    TenantRow,
+    Transaction,
+    Write,
+)
+from payaid_entitlements.stores.writing import change_conflict, event_of, operation_conflict, scrubbed, target
+
+
+@dataclass(slots=True)
+class _Content:
+    documents: dict[str, TenantDocument] = field(default_factory=dict)
+    rows: dict[str, TenantRow] = field(default_factory=dict)
+    published: Published | None = None
+    controls: Controls = field(default_factory=Controls)
+    changes: list[AuditEntry] = field(default_factory=list)
+    operations: dict[tuple[str | None, str], tuple[Applied, str]] = field(default_factory=dict)
+    outbox: list[OutboxEvent] = field(default_factory=list)
+
+
+class MemoryStore:
+    """Keeps everything in this process, and loses it with the process."""
+
+    name = "memory"
+    is_durable = False
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._content = _Content()
+
+    def prepare(self) -> None:
+        """Same as `Store.prepare`: there is nothing to make ready."""
+
+    def read(self, tenants: Sequence[str], *, tx: Transaction | None = None) -> Mapping[str, TenantDocument]:
+        """Same as `Store.read`."""
+        _refuse(tx)
+        documents = self._content.documents
+        return {tenant: documents[tenant] for tenant in tenants if tenant in documents}
+
+    def catalog(self) -> Published | None:
+        """Same as `Store.catalog`."""
+        return self._content.published
+
+    def controls(self) -> Controls:
+        """Same as `Store.controls`."""
+        return self._content.controls
+
+    def apply(
+        self,
+        write: Write,
+        *,
+        expect: int,
+        actor: str,
+        because: str | None,
+        operation: str | None = None,
+        as_of: Instant | None = None,
+        tx: Transaction | None = None,
+    ) -> Applied:
+        """Same as `Store.apply`."""
+        _refuse(tx)
+        with self._lock:
+            content = self._content
+            scope, tenant, generation, revision = target(write)
+            summary = digest(write)
+            if operation is not None and (tenant, operation) in content.operations:
+                first, known = content.operations[tenant, operation]
+                if known != summary:
+                    raise operation_conflict(operation)
+                return replace(first, applied=False)
+            found = self._revision(scope, tenant)
+            if found != expect:
+                raise self._conflict(scope, tenant, expect, found)
+            applied = Applied(write.id, True, revision, len(content.changes) + 1)
+            self._store(write, tenant)
+            if write.erase:
+                self._erase(tenant)
+            content.changes.append(
+                AuditEntry(
+                    write.id,
+                    applied.position,
+                    scope,
+                    tenant,
+                    generation,
+                    revision,
+                    write.recorded,
+                    write.verb,
+                    actor,
+                    because,
+                    operation,
+                    as_of,
+                    write.facts,
+                    write.detail,
+                )
+            )
+            content.outbox.append(event_of(write, applied.position))
+            if operation is not None:
+                content.operations[tenant, operation] = applied, summary
+            return applied
+
+    def _store(self, write: Write, tenant: str | None) -> None:
+        content = self._content
+        if write.document is not None:
+            content.documents[write.document.tenant] = write.document
+            content.rows[write.document.tenant] = TenantRow(
+                write.document.tenant, write.document.revision, write.plan, tuple(write.modules)
+            )
+        if write.published is not None:
+            content.published = write.published
+        if write.controls is not None:
+            content.controls = write.controls
+
+    def _erase(self, tenant: str | None) -> None:
+        content = self._content
+        del content.rows[str(tenant)]
+        content.changes = [
+            scrubbed(entry) if entry.tenant == tenant else entry for entry in content.changes
+        ]
+        content.outbox = [
+            replace(event, payload={}) if event.payload.get("tenant") == tenant else event for event in content.outbox
+        ]
+        content.operations = {key: known for key, known in content.operations.items() if key[0] != tenant}
+
+    def _revision(self, scope: Scope, tenant: str | None) -> int:
+        content = self._content
+        match scope:
+            case Scope.TENANT:
+                document = content.documents.get(str(tenant))
+                return 0 if document is None else document.revision
+            case Scope.CATALOG:
+                return 0 if content.published is None else content.published.revision
+            case Scope.CONTROLS:
+                return content.controls.revision
+
+    def _conflict(self, scope: Scope, tenant: str | None, expect: int, found: int) -> ChangeConflict:
+        faster = [
+            f"{entry.verb} by {entry.actor}"
+            for entry in self._content.changes
+            if entry.scope is scope and entry.tenant == tenant and entry.revision > expect
+        ]
+        return change_conflict(scope, tenant, expect, found, faster)
+
+    def changes_since(self, position: int | None, *, limit: int = 1000) -> LogPage:
+        """Same as `Store.changes_since`."""
+        changes = self._content.changes
+        end = len(changes)
+        if position is None:
+            return LogPage((), end)
+        if position > end:
+            return LogPage((), end, gap=True)
+        page = changes[position : min(position + limit, end)]
+        entries = tuple(LogEntry(entry.position, entry.scope, entry.tenant, entry.revision) for entry in page)
+        return LogPage(entries, position + len(page), more=position + len(page) < end)
+
+    def find(
+        self, *, module: str | None = None, plan: str | None = None, after: str | None = None, limit: int = 100
+    ) -> Sequence[TenantRow]:
+        """Same as `Store.find`."""
+        with self._lock:
+            rows = sorted(self._content.rows.values(), key=lambda row: row.tenant.encode())
+        return [
+            row
+            for row in rows
+            if (after is None or row.tenant.encode() > after.encode())
+            and (module is None or module in row.modules)
+            and (plan is None or plan == row.plan)
+        ][:limit]
+
+    def audit(
+        self,
+        *,
+        tenant: str | None = None,
+        id: str | None = None,
+        since: Instant | None = None,
+        after: int = 0,
+        limit: int = 100,
+    ) -> Sequence[AuditEntry]:
+        """Same as `Store.audit`."""
+        return [
+            entry
+            for entry in self._content.changes[after:]
+            if (tenant is None or entry.tenant == tenant)
+            and (id is None or entry.id == id)
+            and (since is None or entry.recorded >= since)
+        ][:limit]
+
+    def outbox(self, *, after: int = 0, limit: int = 100) -> Sequence[OutboxEvent]:
+        """Same as `Store.outbox`."""
+        return [event for event in self._content.outbox if event.position > after][:limit]
+
+    def close(self) -> None:
+        """Same as `Store.close`: what is known stays as long as this object."""
+
+
+class AsyncMemoryStore:
+    """
+    Same as `MemoryStore`, awaited.
+
+    Args:
+        store: To share what another client keeps; None for an empty one.
+    """
+
+    name = MemoryStore.name
+    is_durable = MemoryStore.is_durable
+
+    def __init__(self, store: MemoryStore | None = None) -> None:
+        self._store = MemoryStore() if store is None else store
+
+    async def prepare(self) -> None:
+        """Same as `Store.prepare`."""
+
+    async def read(self, tenants: Sequence[str], *, tx: Transaction | None = None) -> Mapping[str, TenantDocument]:
+        """Same as `Store.read`."""
+        return self._store.read(tenants, tx=tx)
+
+    async def catalog(self) -> Published | None:
+        """Same as `Store.catalog`."""
+        return self._store.catalog()
+
+    async def controls(self) -> Controls:
+        """Same as `Store.controls`."""
+        return self._store.controls()
+
+    async def apply(
+        self,
+        write: Write,
+        *,
+        expect: int,
+        actor: str,
+        because: str | None,
+        operation: str | None = None,
+        as_of: Instant | None = None,
+        tx: Transaction | None = None,
+    ) -> Applied:
+        """Same as `Store.apply`."""
+        return self._store.apply(
+            write, expect=expect, actor=actor, because=because, operation=operation, as_of=as_of, tx=tx
+        )
+
+    async def changes_since(self, position: int | None, *, limit: int = 1000) -> LogPage:
+        """Same as `Store.changes_since`."""
+        return self._store.changes_since(position, limit=limit)
+
+    async def find(
+        self, *, module: str | None = None, plan: str | None = None, after: str | None = None, limit: int = 100
+    ) -> Sequence[TenantRow]:
+        """Same as `Store.find`."""
+        return self._store.find(module=module, plan=plan, after=after, limit=limit)
+
+    async def audit(
+        self,
+        *,
+        tenant: str | None = None,
+        id: str | None = None,
+        since: Instant | None = None,
+        after: int = 0,
+        limit: int = 100,
+    ) -> Sequence[AuditEntry]:
+        """Same as `Store.audit`."""
+        return self._store.audit(tenant=tenant, id=id, since=since, after=after, limit=limit)
+
+    async def outbox(self, *, after: int = 0, limit: int = 100) -> Sequence[OutboxEvent]:
+        """Same as `Store.outbox`."""
+        return self._store.outbox(after=after, limit=limit)
+
+    async def aclose(self) -> None:
+        """Same as `Store.close`."""
+
+
+def _refuse(tx: Transaction | None) -> None:
+    if tx is not None:
+        raise ConfigurationError("a memory store cannot join a transaction; leave tx= out, or open a database")
