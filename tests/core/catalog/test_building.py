@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -338,6 +340,13 @@ def test_keys_are_constants() -> None:
     assert "AddOns" not in names
     assert text.endswith('    API: Final = "api"\n')
     assert keys_module(Catalog.load(catalog.document)) == text
+
+
+def test_importing_the_catalog_is_light() -> None:
+    """A process that only asks pays neither for the models of what people write nor for PyYAML."""
+    program = "import sys, payaid_entitlements.core.catalog; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert not {"yaml", "payaid_entitlements.core.catalog.written"} & set(loaded.stdout.split())
 
 
 def test_an_empty_catalog_has_no_keys() -> None:

@@ -316,6 +316,11 @@ def test_the_example_is_published_and_read() -> None:
             '{"format": 1, "revision": 1, "catalog": {}, "plans": {"a": [{"rank": 1, "plan": {"a": 1}}]}}',
             "trial",
         ),
+        ('{"format": 1, "revision": 1, "catalog": {}, "plans": {"a": []}}', "a plan has no version"),
+        (
+            '{"format": 1, "revision": 1, "catalog": {"plans": {"a": {}}}, "plans": {}}',
+            "a plan has no version",
+        ),
         ('{"format": 1, "revision": 1, "catalog": {"plans": 5}, "plans": {}}', "plans is the number 5"),
     ],
 )

@@ -142,6 +142,8 @@ class Published:
             }
         except (KeyError, TypeError, ValueError) as error:
             raise _unreadable(f"its plans are malformed: {error!r}") from error
+        if not all(kept.values()) or not kept.keys() >= catalog.plans.keys():
+            raise _unreadable("a plan has no version")
         findings = Findings("<published>")
         versions = _read_versions(kept, catalog, findings)
         if findings.fatal:

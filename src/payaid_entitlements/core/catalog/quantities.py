@@ -35,11 +35,11 @@ _BYTES: Final = {
     **{f"{letter}iB": 1024**power for power, letter in enumerate("KMGTP", start=1)},
 }
 _UNITS: Final = {unit.lower(): size for unit, size in _BYTES.items()}
-_SIZE: Final = re.compile(r"(\d{1,20}(?:\.\d{1,20})?)\s*([A-Za-z]+)")
-_AMOUNT: Final = re.compile(r"\d{1,30}(?:\.\d{1,20})?")
-_RATE: Final = re.compile(r"(\d{1,18})\s*/\s*(.+)")
-_PERCENT: Final = re.compile(r"(\d{1,6})\s*%")
-_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+_SIZE: Final = re.compile(r"([0-9]{1,20}(?:\.[0-9]{1,20})?)\s*([A-Za-z]+)")
+_AMOUNT: Final = re.compile(r"[0-9]{1,30}(?:\.[0-9]{1,20})?")
+_RATE: Final = re.compile(r"([0-9]{1,18})\s*/\s*(.+)")
+_PERCENT: Final = re.compile(r"([0-9]{1,6})\s*%")
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _COUNTABLE: Final = (ConfigType.INT, ConfigType.DECIMAL, ConfigType.DURATION, ConfigType.SIZE)
 
 
@@ -129,7 +129,7 @@ def _window_hint(written: int | Decimal) -> str:
 
 def amount(text: str) -> Amount:
     """Read an amount of units, at least 0."""
-    if _AMOUNT.fullmatch(text) is None or not text.isascii():
+    if _AMOUNT.fullmatch(text) is None:
         raise ValueError(f"{text!r} is no amount; write digits, such as 100 or 0.5")
     value = Decimal(text)
     return int(value) if value == int(value) else value
@@ -159,7 +159,7 @@ def size(text: str) -> int:
 def rate(text: str) -> Rate:
     """Read a rate: ``30/minute``, ``100/15 minutes``."""
     match = _RATE.fullmatch(text.strip())
-    if match is None or not match[1].isascii():
+    if match is None:
         raise ValueError(f"{text!r} is no rate; write calls and a window, such as `30/minute`")
     window = match[2] if match[2][0].isdecimal() else f"1 {match[2]}"
     limit, length = int(match[1]), parse_duration(window)
