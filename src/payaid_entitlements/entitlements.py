@@ -582,7 +582,7 @@ class Pending:
             raise TypeError("this is not a Decision yet: await it, then use .allowed")
 
 
-def _url(url: object) -> object:
+def _url(url: T | str | None) -> T | str:
     if url is None:
         return os.environ.get("PAYAID_URL") or DEFAULT_URL
     if url == "":

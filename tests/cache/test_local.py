@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payaid_entitlements.cache.forking import call_if_alive
+from payaid_entitlements.forking import call_if_alive
 from payaid_entitlements.cache.local import FOREVER, LEASE, MOST_FLOORS, NEVER, POLL_AFTER, Entry, LocalCache
 from payaid_entitlements.core.evaluation import Situation
 from payaid_entitlements.core.resolution import Standpoint, Table

@@ -13,7 +13,6 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar, assert_never, cast
 
-from payaid_entitlements.cache.forking import after_fork
 from payaid_entitlements.cache.steps import (
     Apply,
     Find,
@@ -30,6 +29,7 @@ from payaid_entitlements.cache.steps import (
 )
 from payaid_entitlements.core.subscription import Subscription
 from payaid_entitlements.errors import StoreUnavailable
+from payaid_entitlements.forking import after_fork
 from payaid_entitlements.stores.ports import AsyncStore, Store
 
 T = TypeVar("T")

@@ -15,10 +15,10 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from payaid_entitlements.cache.forking import after_fork
 from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.core.resolution import Standpoint, Table
 from payaid_entitlements.core.world import World
+from payaid_entitlements.forking import after_fork
 
 #: Before everything: what was never confirmed.
 NEVER: Final = float("-inf")

@@ -1,0 +1,60 @@
+"""From a URL, or an engine of the host's, to a store. Drivers are imported only when a URL asks for them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from payaid_entitlements.errors import ConfigurationError
+from payaid_entitlements.stores.memory import AsyncMemoryStore, MemoryStore
+from payaid_entitlements.stores.ports import AsyncStore, Store
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+_MEMORY = "memory://"
+
+
+def open_store(place: str | Engine) -> Store:
+    """
+    Make the store at *place*; connects to nothing yet.
+
+    Args:
+        place: ``memory://``, ``sqlite:///file.db``, ``postgresql://...``, or a SQLAlchemy engine.
+
+    Raises:
+        ConfigurationError: It names nothing that is supported, or the extra ``sql`` is not installed.
+    """
+    if place == _MEMORY:
+        return MemoryStore()
+    _require_sql(place)
+    from sqlalchemy import Engine
+
+    from payaid_entitlements.stores.sql import SQLStore
+
+    if not isinstance(place, str | Engine):
+        raise ConfigurationError(f"url={place!r}: pass a URL or a SQLAlchemy Engine (AsyncEngine: AsyncEntitlements)")
+    return SQLStore(place)
+
+
+def open_async_store(place: str | AsyncEngine) -> AsyncStore:
+    """Same as `open_store`, for asyncio."""
+    if place == _MEMORY:
+        return AsyncMemoryStore()
+    _require_sql(place)
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from payaid_entitlements.stores.sql import AsyncSQLStore
+
+    if not isinstance(place, str | AsyncEngine):
+        raise ConfigurationError(f"url={place!r}: pass a URL or a SQLAlchemy AsyncEngine (Engine: Entitlements)")
+    return AsyncSQLStore(place)
+
+
+def _require_sql(place: object) -> None:
+    try:
+        import sqlalchemy  # noqa: F401
+    except ImportError as error:
+        raise ConfigurationError(
+            f"{place!r} needs a database driver: pip install 'payaid_entitlements[sql]', or open memory://"
+        ) from error

@@ -1,0 +1,90 @@
+"""
+The write door as a flow: which statements, in which order, and what their answers mean. Written once.
+
+The flow yields a statement, is sent its rows and its row count, and returns the outcome; the stores
+run it inside one transaction, theirs or the host's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sqlalchemy import Executable
+
+from payaid_entitlements.core.instant import Instant
+from payaid_entitlements.stores.digest import digest
+from payaid_entitlements.stores.ports import Applied, Write
+from payaid_entitlements.stores.sql.statements import AnyRow, Statements
+from payaid_entitlements.stores.writing import change_conflict, operation_conflict, target
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a statement gave: its rows, and how many it changed."""
+
+    rows: Sequence[AnyRow]
+    count: int
+
+
+class Result(Protocol):
+    """The part of a driver's result that is read, in either colour."""
+
+    @property
+    def returns_rows(self) -> bool:
+        """Has it rows?"""
+        ...
+
+    @property
+    def rowcount(self) -> int:
+        """How many it changed."""
+        ...
+
+    def fetchall(self) -> Sequence[Any]:
+        """All of its rows."""
+        ...
+
+
+def answer_of(result: Result) -> Answer:
+    """Read a driver's result to its end."""
+    return Answer(result.fetchall() if result.returns_rows else (), result.rowcount)
+
+
+Applying = Generator[Executable, Answer, Applied]
+
+
+def applying(
+    statements: Statements,
+    write: Write,
+    *,
+    expect: int,
+    actor: str,
+    because: str | None,
+    operation: str | None,
+    as_of: Instant | None,
+) -> Applying:
+    """
+    Store *write*, or find that it is known already, or that somebody was faster.
+
+    The sequencer comes as late as it can: its row stays locked until the commit, so no position ever appears
+    before a smaller one, and it is locked for as short a time as possible.
+    """
+    scope, tenant, _, revision = target(write)
+    if operation is not None:
+        for first, known_revision, position, known in (yield statements.known_operation(tenant, operation)).rows:
+            if known != digest(write):
+                raise operation_conflict(operation)
+            return Applied(first, False, known_revision, position)
+    if (yield statements.compare_and_set(write, expect)).count != 1:
+        rows = (yield statements.found_revision(write)).rows
+        faster = [f"{verb} by {who}" for verb, who in (yield statements.faster(write, expect)).rows]
+        raise change_conflict(scope, tenant, expect, rows[0][0] if rows else 0, faster)
+    for statement in (*statements.index(write), *statements.erase(write)):
+        yield statement
+    position = (yield statements.next_position).rows[0][0]
+    for statement in statements.append(
+        write, position, actor=actor, because=because, operation=operation, as_of=as_of
+    ):
+        yield statement
+    return Applied(write.id, True, revision, position)

@@ -1,0 +1,324 @@
+"""Every statement, built once, and the mappers of their rows. No I/O."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, cast
+
+from sqlalchemy import Executable, Row, Select, bindparam, delete, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from payaid_entitlements.core.facts import TenantDocument, recorded_from_json, recorded_to_json
+from payaid_entitlements.core.instant import Instant
+from payaid_entitlements.stores.digest import digest
+from payaid_entitlements.stores.ports import AuditEntry, LogEntry, LogPage, OutboxEvent, Scope, TenantRow, Write
+from payaid_entitlements.stores.sql.tables import NO_TENANT, SCHEMA_VERSION, Tables, tables
+from payaid_entitlements.stores.writing import event_of, target
+
+#: A row as the driver gives it; its columns are those of the statement beside the mapper.
+AnyRow = Row[*tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class Statements:
+    """The statements for the tables under *prefix*, in the dialect of *dialect* (``sqlite`` or ``postgresql``)."""
+
+    prefix: str
+    dialect: str
+
+    @cached_property
+    def tables(self) -> Tables:
+        """What they are about."""
+        return tables(self.prefix)
+
+    @cached_property
+    def read_one(self) -> Executable:
+        """The document of ``tenant``: a cold check is this one read by primary key."""
+        t = self.tables.tenants
+        return select(t.c.document).where(t.c.tenant == bindparam("tenant"))
+
+    @cached_property
+    def read_many(self) -> Executable:
+        """The documents of ``tenants``."""
+        t = self.tables.tenants
+        return select(t.c.tenant, t.c.document).where(t.c.tenant.in_(bindparam("tenants", expanding=True)))
+
+    @cached_property
+    def catalog(self) -> Executable:
+        """What is published."""
+        return select(self.tables.catalog.c.content)
+
+    @cached_property
+    def controls(self) -> Executable:
+        """How the switches stand."""
+        return select(self.tables.controls.c.content)
+
+    @cached_property
+    def head(self) -> Executable:
+        """The newest position."""
+        return select(self.tables.sequencer.c.position)
+
+    @cached_property
+    def log(self) -> Executable:
+        """The change log behind ``position``, at most ``limit`` lines."""
+        c = self.tables.changes.c
+        return (
+            select(c.position, c.scope, c.tenant, c.revision)
+            .where(c.position > bindparam("position"))
+            .order_by(c.position)
+            .limit(bindparam("limit"))
+        )
+
+    @cached_property
+    def version(self) -> Executable:
+        """Which version the tables have."""
+        return select(self.tables.schema.c.version)
+
+    def find(self, module: str | None, plan: str | None, after: str | None, limit: int) -> Executable:
+        """Tenants by module and plan."""
+        t, m = self.tables.tenants, self.tables.modules
+        found: Select[Any] = select(t.c.tenant, t.c.revision, t.c.plan).where(t.c.is_listed == 1)
+        if module is not None:
+            found = found.join(m, m.c.tenant == t.c.tenant).where(m.c.module == module)
+        if plan is not None:
+            found = found.where(t.c.plan == plan)
+        if after is not None:
+            found = found.where(t.c.tenant > after)
+        return found.order_by(t.c.tenant).limit(limit)
+
+    @cached_property
+    def modules_of(self) -> Executable:
+        """The modules of ``tenants``."""
+        m = self.tables.modules
+        return select(m.c.tenant, m.c.module).where(m.c.tenant.in_(bindparam("tenants", expanding=True)))
+
+    def audit(
+        self, tenant: str | None, id: str | None, since: Instant | None, after: int, limit: int
+    ) -> Executable:
+        """The audit trail, filtered."""
+        c = self.tables.changes.c
+        found = select(
+            c.id,
+            c.position,
+            c.scope,
+            c.tenant,
+            c.generation,
+            c.revision,
+            c.recorded,
+            c.verb,
+            c.actor,
+            c.because,
+            c.operation,
+            c.as_of,
+            c.facts,
+            c.detail,
+        ).where(c.position > after)
+        if tenant is not None:
+            found = found.where(c.tenant == tenant)
+        if id is not None:
+            found = found.where(c.id == id)
+        if since is not None:
+            found = found.where(c.recorded >= since)
+        return found.order_by(c.position).limit(limit)
+
+    def outbox(self, after: int, limit: int) -> Executable:
+        """What is to be told to others."""
+        c = self.tables.outbox.c
+        return (
+            select(c.position, c.name, c.payload).where(c.position > after).order_by(c.position).limit(limit)
+        )
+
+    # -- writing ------------------------------------------------------------------------------------------------
+
+    def known_operation(self, tenant: str | None, operation: str) -> Executable:
+        """The change that *operation* made."""
+        c = self.tables.changes.c
+        return select(c.id, c.revision, c.position, c.digest).where(
+            c.tenant == (tenant or NO_TENANT), c.operation == operation
+        )
+
+    def compare_and_set(self, write: Write, expect: int) -> Executable:
+        """Store what *write* carries where the stored revision is *expect*; the row count says whether it was."""
+        if write.document is not None:
+            document = write.document
+            values: dict[str, object] = {
+                "revision": document.revision,
+                "generation": document.generation,
+                "document": document.to_json(),
+                "plan": write.plan,
+                "is_listed": 0 if write.erase else 1,
+            }
+            t = self.tables.tenants
+            if expect == 0:
+                return self._insert_if_absent(t, {"tenant": document.tenant, **values})
+            return update(t).where(t.c.tenant == document.tenant, t.c.revision == expect).values(values)
+        if write.published is not None:
+            table, content = self.tables.catalog, write.published.to_json()
+            revision = write.published.revision
+        else:
+            controls = cast("Any", write.controls)
+            table, content, revision = self.tables.controls, controls.to_json(), controls.revision
+        row = {"one": 1, "revision": revision, "content": content}
+        if expect == 0:
+            return self._insert_if_absent(table, row)
+        return update(table).where(table.c.revision == expect).values(row)
+
+    def _insert_if_absent(self, table: Any, values: Mapping[str, object]) -> Executable:
+        maker = postgresql.insert if self.dialect == "postgresql" else sqlite.insert
+        return maker(table).values(values).on_conflict_do_nothing()
+
+    def found_revision(self, write: Write) -> Executable:
+        """The revision that is stored of what *write* is about."""
+        if write.document is not None:
+            t = self.tables.tenants
+            return select(t.c.revision).where(t.c.tenant == write.document.tenant)
+        return select((self.tables.catalog if write.published is not None else self.tables.controls).c.revision)
+
+    def faster(self, write: Write, expect: int) -> Executable:
+        """Who changed the same thing since *expect*."""
+        scope, tenant, _, _ = target(write)
+        c = self.tables.changes.c
+        return (
+            select(c.verb, c.actor)
+            .where(c.tenant == (tenant or NO_TENANT), c.scope == scope.value, c.revision > expect)
+            .order_by(c.position)
+            .limit(5)
+        )
+
+    def index(self, write: Write) -> Iterable[Executable]:
+        """What keeps the index of modules in step with the document."""
+        if write.document is None:
+            return
+        m, tenant = self.tables.modules, write.document.tenant
+        yield delete(m).where(m.c.tenant == tenant)
+        if write.modules and not write.erase:
+            yield insert(m).values([{"module": module, "tenant": tenant} for module in sorted(set(write.modules))])
+
+    def erase(self, write: Write) -> Iterable[Executable]:
+        """What removes the personal part of everything that was recorded of a tenant."""
+        if not write.erase or write.document is None:
+            return
+        c, o, tenant = self.tables.changes, self.tables.outbox, write.document.tenant
+        yield (
+            update(c)
+            .where(c.c.tenant == tenant)
+            .values(because=None, operation=None, facts="[]", detail="{}")
+        )
+        yield update(o).where(o.c.tenant == tenant).values(payload="{}")
+
+    @cached_property
+    def next_position(self) -> Executable:
+        """Take the next position, and with it the lock under which positions appear in their order."""
+        s = self.tables.sequencer
+        return update(s).values(position=s.c.position + 1).returning(s.c.position)
+
+    def append(
+        self,
+        write: Write,
+        position: int,
+        *,
+        actor: str,
+        because: str | None,
+        operation: str | None,
+        as_of: Instant | None,
+    ) -> Iterable[Executable]:
+        """The line of the change log, and the row of the outbox."""
+        scope, tenant, generation, revision = target(write)
+        yield insert(self.tables.changes).values(
+            position=position,
+            id=write.id,
+            scope=scope.value,
+            tenant=tenant or NO_TENANT,
+            generation=generation,
+            revision=revision,
+            recorded=write.recorded,
+            verb=write.verb,
+            actor=actor,
+            because=because,
+            operation=operation,
+            digest=digest(write),
+            as_of=as_of,
+            facts=recorded_to_json(write.facts),
+            detail=json.dumps(write.detail, separators=(",", ":")),
+        )
+        event = event_of(write, position)
+        yield insert(self.tables.outbox).values(
+            position=position,
+            name=event.name,
+            tenant=tenant or NO_TENANT,
+            payload=json.dumps(event.payload, separators=(",", ":")),
+        )
+
+    def first_rows(self) -> Iterable[Executable]:
+        """The rows that tables begin with."""
+        yield self._insert_if_absent(self.tables.sequencer, {"one": 1, "position": 0})
+        yield self._insert_if_absent(self.tables.schema, {"one": 1, "version": SCHEMA_VERSION})
+
+
+def documents(rows: Iterable[AnyRow]) -> dict[str, TenantDocument]:
+    """Documents by tenant, from (tenant, document)."""
+    return {tenant: TenantDocument.from_json(text, tenant=tenant) for tenant, text in rows}
+
+
+def log_page(rows: Sequence[AnyRow], position: int, limit: int) -> LogPage:
+    """A page of the log, from (position, scope, tenant, revision)."""
+    entries = tuple(
+        LogEntry(place, Scope(scope), tenant or None, revision) for place, scope, tenant, revision in rows
+    )
+    return LogPage(entries, entries[-1].position if entries else position, more=len(entries) == limit)
+
+
+def tenant_rows(rows: Sequence[AnyRow], modules: Iterable[AnyRow]) -> list[TenantRow]:
+    """Tenants from (tenant, revision, plan) and (tenant, module)."""
+    licensed: dict[str, list[str]] = {}
+    for tenant, module in modules:
+        licensed.setdefault(tenant, []).append(module)
+    return [
+        TenantRow(tenant, revision, plan, tuple(sorted(licensed.get(tenant, ())))) for tenant, revision, plan in rows
+    ]
+
+
+def audit_entries(rows: Iterable[AnyRow]) -> list[AuditEntry]:
+    """Entries of the audit trail, from the columns of `Statements.audit`."""
+    return [
+        AuditEntry(
+            id,
+            position,
+            Scope(scope),
+            tenant or None,
+            generation,
+            revision,
+            recorded,
+            verb,
+            actor,
+            because,
+            operation,
+            as_of,
+            recorded_from_json(facts),
+            json.loads(detail),
+        )
+        for (
+            id,
+            position,
+            scope,
+            tenant,
+            generation,
+            revision,
+            recorded,
+            verb,
+            actor,
+            because,
+            operation,
+            as_of,
+            facts,
+            detail,
+        ) in rows
+    ]
+
+
+def outbox_events(rows: Iterable[AnyRow]) -> list[OutboxEvent]:
+    """Events from (position, name, payload)."""
+    return [OutboxEvent(position, name, json.loads(payload)) for position, name, payload in rows]

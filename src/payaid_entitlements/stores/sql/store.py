@@ -1,0 +1,402 @@
+"""
+The two SQL stores. They execute; what is executed is in `statements` and `applying`.
+
+A read is one statement without a transaction. A write is one transaction, or a part of the host's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Executable
+from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from payaid_entitlements.core.catalog.publishing import Published
+from payaid_entitlements.core.controls import Controls
+from payaid_entitlements.core.facts import TenantDocument
+from payaid_entitlements.core.instant import Instant
+from payaid_entitlements.errors import OutcomeUnknown, SchemaOutOfDate, StoreUnavailable
+from payaid_entitlements.forking import after_fork
+from payaid_entitlements.stores.ports import Applied, AuditEntry, LogPage, OutboxEvent, TenantRow, Transaction, Write
+from payaid_entitlements.stores.sql.applying import answer_of, applying
+from payaid_entitlements.stores.sql.engines import WRITES, async_engine, sync_engine
+from payaid_entitlements.stores.sql.joining import joined, joined_async
+from payaid_entitlements.stores.sql.statements import (
+    AnyRow,
+    Statements,
+    audit_entries,
+    documents,
+    log_page,
+    outbox_events,
+    tenant_rows,
+)
+from payaid_entitlements.stores.sql.tables import SCHEMA_VERSION
+
+
+class _Common:
+    """What both colours are made of."""
+
+    is_durable = True
+
+    def __init__(self, engine: Engine, prefix: str) -> None:
+        self._engine = engine
+        self._statements = Statements(prefix, engine.dialect.name)
+        # Reads need no transaction: on PostgreSQL one would double their cost, on SQLite it would hold a writer up.
+        options: dict[str, Any] = {WRITES: False}
+        if engine.dialect.name == "postgresql":
+            options["isolation_level"] = "AUTOCOMMIT"
+        self._read_options = options
+        after_fork(self._forget_connections)
+
+    @property
+    def name(self) -> str:
+        """Same as `Store.name`."""
+        return self._engine.url.render_as_string(hide_password=True)
+
+    def _forget_connections(self) -> None:
+        # Not closed: they are the parent's, and two processes on one connection hang or mix their answers.
+        self._engine.dispose(close=False)
+
+    @property
+    def _creates_schema(self) -> bool:
+        return self._engine.dialect.name == "sqlite"
+
+    def _create(self, connection: Connection) -> None:
+        self._statements.tables.metadata.create_all(connection)
+        for statement in self._statements.first_rows():
+            connection.execute(statement)
+
+    def _check(self, version: int | None) -> None:
+        if version != SCHEMA_VERSION:
+            found = "has no tables of ours" if version is None else f"has tables of version {version}"
+            raise SchemaOutOfDate(
+                f"{self.name} {found}, and this release needs version {SCHEMA_VERSION}; run `payaid db upgrade`"
+            )
+
+
+class SQLStore(_Common):
+    """
+    Same as `Store`, in a SQL database. Connects at the first use.
+
+    Args:
+        engine: An engine of yours, or a URL as people write it: ``sqlite:///payaid.db``, ``postgresql://...``.
+        prefix: What our tables' names begin with.
+    """
+
+    def __init__(self, engine: Engine | str, *, prefix: str = "payaid_") -> None:
+        self._owns_engine = isinstance(engine, str)
+        made = sync_engine(engine) if isinstance(engine, str) else engine
+        super().__init__(made, prefix)
+        self._reading = made.execution_options(**self._read_options)
+
+    def prepare(self) -> None:
+        """Same as `Store.prepare`."""
+        version = self.current()
+        if version is None and self._creates_schema:
+            self.upgrade()
+            version = SCHEMA_VERSION
+        self._check(version)
+
+    def current(self) -> int | None:
+        """Which version our tables have; None where there are none."""
+        with _mapped(), self._reading.connect() as connection:
+            try:
+                row = connection.execute(self._statements.version).first()
+            except (OperationalError, ProgrammingError):
+                _require_absent(connection.dialect.has_table(connection, self._statements.tables.schema.name))
+                return None
+            return None if row is None else int(row[0])
+
+    def upgrade(self) -> int:
+        """Bring our tables to the version of this release, and return it. Repeating it is harmless."""
+        with _mapped(), self._engine.begin() as connection:
+            self._create(connection)
+        return SCHEMA_VERSION
+
+    def read(self, tenants: Sequence[str], *, tx: Transaction | None = None) -> Mapping[str, TenantDocument]:
+        """Same as `Store.read`."""
+        if tx is not None:
+            connection = joined(tx, self._engine)
+            with _mapped():
+                return documents(connection.execute(self._statements.read_many, {"tenants": list(tenants)}).fetchall())
+        if len(tenants) == 1:
+            tenant = tenants[0]
+            return documents((tenant, row[0]) for row in self._rows(self._statements.read_one, {"tenant": tenant}))  # type: ignore[misc] # pairs stand for rows
+        return documents(self._rows(self._statements.read_many, {"tenants": list(tenants)}))
+
+    def catalog(self) -> Published | None:
+        """Same as `Store.catalog`."""
+        rows = self._rows(self._statements.catalog)
+        return Published.from_json(rows[0][0]) if rows else None
+
+    def controls(self) -> Controls:
+        """Same as `Store.controls`."""
+        rows = self._rows(self._statements.controls)
+        return Controls.from_json(rows[0][0]) if rows else Controls()
+
+    def apply(
+        self,
+        write: Write,
+        *,
+        expect: int,
+        actor: str,
+        because: str | None,
+        operation: str | None = None,
+        as_of: Instant | None = None,
+        tx: Transaction | None = None,
+    ) -> Applied:
+        """Same as `Store.apply`."""
+        flow = applying(
+            self._statements,
+            write,
+            expect=expect,
+            actor=actor,
+            because=because,
+            operation=operation,
+            as_of=as_of,
+        )
+        with self._transaction(tx, operation) as connection:
+            try:
+                statement = next(flow)
+                while True:
+                    statement = flow.send(answer_of(connection.execute(statement)))
+            except StopIteration as done:
+                return done.value  # type: ignore[no-any-return] # what the flow returns is an Applied
+
+    @contextmanager
+    def _transaction(self, tx: Transaction | None, operation: str | None) -> Iterator[Connection]:
+        if tx is not None:
+            connection = joined(tx, self._engine)
+            with _mapped():
+                yield connection
+            return
+        with _mapped(), self._engine.connect() as connection:
+            transaction = connection.begin()
+            with transaction:
+                yield connection
+                with _committing(operation):
+                    transaction.commit()
+
+    def changes_since(self, position: int | None, *, limit: int = 1000) -> LogPage:
+        """Same as `Store.changes_since`."""
+        if position is not None:
+            rows = self._rows(self._statements.log, {"position": position, "limit": limit})
+            if rows:
+                return log_page(rows, position, limit)
+        end = int(self._rows(self._statements.head)[0][0])
+        return LogPage((), end, gap=position is not None and end < position, more=position is not None and end > position)
+
+    def find(
+        self, *, module: str | None = None, plan: str | None = None, after: str | None = None, limit: int = 100
+    ) -> Sequence[TenantRow]:
+        """Same as `Store.find`."""
+        rows = self._rows(self._statements.find(module, plan, after, limit))
+        modules = self._rows(self._statements.modules_of, {"tenants": [row[0] for row in rows]}) if rows else ()
+        return tenant_rows(rows, modules)
+
+    def audit(
+        self,
+        *,
+        tenant: str | None = None,
+        id: str | None = None,
+        since: Instant | None = None,
+        after: int = 0,
+        limit: int = 100,
+    ) -> Sequence[AuditEntry]:
+        """Same as `Store.audit`."""
+        return audit_entries(self._rows(self._statements.audit(tenant, id, since, after, limit)))
+
+    def outbox(self, *, after: int = 0, limit: int = 100) -> Sequence[OutboxEvent]:
+        """Same as `Store.outbox`."""
+        return outbox_events(self._rows(self._statements.outbox(after, limit)))
+
+    def close(self) -> None:
+        """Same as `Store.close`. An engine of yours stays open."""
+        if self._owns_engine:
+            self._engine.dispose()
+
+    def _rows(self, statement: Executable, values: Mapping[str, object] | None = None) -> Sequence[AnyRow]:
+        with _mapped(), self._reading.connect() as connection:
+            return connection.execute(statement, values).fetchall()
+
+
+class AsyncSQLStore(_Common):
+    """Same as `SQLStore`, awaited, on an `AsyncEngine`."""
+
+    def __init__(self, engine: AsyncEngine | str, *, prefix: str = "payaid_") -> None:
+        self._owns_engine = isinstance(engine, str)
+        self._awaited = async_engine(engine) if isinstance(engine, str) else engine
+        super().__init__(self._awaited.sync_engine, prefix)
+        self._reading = self._awaited.execution_options(**self._read_options)
+
+    async def prepare(self) -> None:
+        """Same as `Store.prepare`."""
+        version = await self.current()
+        if version is None and self._creates_schema:
+            await self.upgrade()
+            version = SCHEMA_VERSION
+        self._check(version)
+
+    async def current(self) -> int | None:
+        """Same as `SQLStore.current`."""
+        with _mapped():
+            async with self._reading.connect() as connection:
+                try:
+                    row = (await connection.execute(self._statements.version)).first()
+                except (OperationalError, ProgrammingError):
+                    table = self._statements.tables.schema.name
+                    _require_absent(await connection.run_sync(lambda sync: sync.dialect.has_table(sync, table)))
+                    return None
+                return None if row is None else int(row[0])
+
+    async def upgrade(self) -> int:
+        """Same as `SQLStore.upgrade`."""
+        with _mapped():
+            async with self._awaited.begin() as connection:
+                await connection.run_sync(self._create)
+        return SCHEMA_VERSION
+
+    async def read(self, tenants: Sequence[str], *, tx: Transaction | None = None) -> Mapping[str, TenantDocument]:
+        """Same as `Store.read`."""
+        if tx is not None:
+            connection = await joined_async(tx, self._awaited)
+            with _mapped():
+                result = await connection.execute(self._statements.read_many, {"tenants": list(tenants)})
+                return documents(result.fetchall())
+        if len(tenants) == 1:
+            tenant = tenants[0]
+            rows = await self._rows(self._statements.read_one, {"tenant": tenant})
+            return documents((tenant, row[0]) for row in rows)  # type: ignore[misc] # pairs stand for rows
+        return documents(await self._rows(self._statements.read_many, {"tenants": list(tenants)}))
+
+    async def catalog(self) -> Published | None:
+        """Same as `Store.catalog`."""
+        rows = await self._rows(self._statements.catalog)
+        return Published.from_json(rows[0][0]) if rows else None
+
+    async def controls(self) -> Controls:
+        """Same as `Store.controls`."""
+        rows = await self._rows(self._statements.controls)
+        return Controls.from_json(rows[0][0]) if rows else Controls()
+
+    async def apply(
+        self,
+        write: Write,
+        *,
+        expect: int,
+        actor: str,
+        because: str | None,
+        operation: str | None = None,
+        as_of: Instant | None = None,
+        tx: Transaction | None = None,
+    ) -> Applied:
+        """Same as `Store.apply`."""
+        flow = applying(
+            self._statements,
+            write,
+            expect=expect,
+            actor=actor,
+            because=because,
+            operation=operation,
+            as_of=as_of,
+        )
+        async with self._transaction(tx, operation) as connection:
+            try:
+                statement = next(flow)
+                while True:
+                    statement = flow.send(answer_of(await connection.execute(statement)))
+            except StopIteration as done:
+                return done.value  # type: ignore[no-any-return] # what the flow returns is an Applied
+
+    @asynccontextmanager
+    async def _transaction(self, tx: Transaction | None, operation: str | None) -> AsyncIterator[AsyncConnection]:
+        if tx is not None:
+            connection = await joined_async(tx, self._awaited)
+            with _mapped():
+                yield connection
+            return
+        with _mapped():
+            async with self._awaited.connect() as connection:
+                transaction = await connection.begin()
+                async with transaction:
+                    yield connection
+                    with _committing(operation):
+                        await transaction.commit()
+
+    async def changes_since(self, position: int | None, *, limit: int = 1000) -> LogPage:
+        """Same as `Store.changes_since`."""
+        if position is not None:
+            rows = await self._rows(self._statements.log, {"position": position, "limit": limit})
+            if rows:
+                return log_page(rows, position, limit)
+        end = int((await self._rows(self._statements.head))[0][0])
+        return LogPage((), end, gap=position is not None and end < position, more=position is not None and end > position)
+
+    async def find(
+        self, *, module: str | None = None, plan: str | None = None, after: str | None = None, limit: int = 100
+    ) -> Sequence[TenantRow]:
+        """Same as `Store.find`."""
+        rows = await self._rows(self._statements.find(module, plan, after, limit))
+        modules = await self._rows(self._statements.modules_of, {"tenants": [row[0] for row in rows]}) if rows else ()
+        return tenant_rows(rows, modules)
+
+    async def audit(
+        self,
+        *,
+        tenant: str | None = None,
+        id: str | None = None,
+        since: Instant | None = None,
+        after: int = 0,
+        limit: int = 100,
+    ) -> Sequence[AuditEntry]:
+        """Same as `Store.audit`."""
+        return audit_entries(await self._rows(self._statements.audit(tenant, id, since, after, limit)))
+
+    async def outbox(self, *, after: int = 0, limit: int = 100) -> Sequence[OutboxEvent]:
+        """Same as `Store.outbox`."""
+        return outbox_events(await self._rows(self._statements.outbox(after, limit)))
+
+    async def aclose(self) -> None:
+        """Same as `Store.close`. An engine of yours stays open."""
+        if self._owns_engine:
+            await self._awaited.dispose()
+
+    async def _rows(self, statement: Executable, values: Mapping[str, object] | None = None) -> Sequence[AnyRow]:
+        with _mapped():
+            async with self._reading.connect() as connection:
+                return (await connection.execute(statement, values)).fetchall()
+
+
+@contextmanager
+def _mapped() -> Iterator[None]:
+    """Give what drivers raise our own name, with theirs as the cause."""
+    try:
+        yield
+    except (SQLAlchemyError, OSError) as error:
+        raise StoreUnavailable(f"the database gave no answer: {_first_line(error)}") from error
+
+
+@contextmanager
+def _committing(operation: str | None) -> Iterator[None]:
+    """An error while committing leaves unknown whether it happened."""
+    try:
+        yield
+    except (DBAPIError, OSError) as error:
+        raise OutcomeUnknown(
+            f"the database gave no answer to a commit: {_first_line(error)}; repeat with the same operation to find out",
+            operation=operation,
+        ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    return (str(cause).strip() or type(cause).__name__).splitlines()[0]
+
+
+def _require_absent(has_table: bool) -> None:
+    """A statement on the schema table failed: fine where there is no such table, else it is a failure."""
+    if has_table:
+        raise StoreUnavailable("the database could not say which version its tables have")
