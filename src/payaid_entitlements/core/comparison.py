@@ -115,10 +115,9 @@ def _decisions(subscription: Subscription, world: World, at: Instant) -> dict[st
     return {key: evaluation.decide(key) for key in (*world.catalog.modules, *world.catalog.features)}
 
 
-def gains_and_losses(
-    before: Standpoint, after: Standpoint, catalog: Catalog
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What a tenant gains and loses between two standpoints of the same catalog."""
+def gains_and_losses(before: Standpoint, after: Standpoint) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What a tenant gains and loses between two standpoints in the same world."""
+    catalog = before.write.world.catalog
     keys = (*catalog.modules, *catalog.features)
     return differences(
         {key: before.write[key] for key in keys}, {key: after.write[key] for key in keys}, catalog.features

@@ -199,9 +199,10 @@ class Evaluation:
                 return decision
             if refused is None:
                 refused = decision
-        decision = self._lapsed(key)
-        if decision is None:
-            decision = Decision(False, Reason.SUBSCRIPTION_NONE, key) if refused is None else refused
+        if refused is None:
+            refused = Decision(False, Reason.SUBSCRIPTION_NONE, key)
+        lapsed = self._lapsed(key)
+        decision = refused if lapsed is None else lapsed
         self._say(key, "result", "deny", f"{decision.reason.value}: {decision.reason.meaning}")
         return decision
 
