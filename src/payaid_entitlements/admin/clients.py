@@ -1,0 +1,84 @@
+"""The two clients that change things. They perform what `Verbs` asks; nothing is decided here."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from datetime import datetime
+
+from payaid_entitlements.admin.change import Change
+from payaid_entitlements.admin.trail import AuditEntry, Trail
+from payaid_entitlements.admin.verbs import Verbs
+from payaid_entitlements.cache.driving import AsyncDriver, Driver
+from payaid_entitlements.cache.loading import Setting
+from payaid_entitlements.cache.steps import Flow
+from payaid_entitlements.core.identity import identify
+from payaid_entitlements.core.instant import instant
+
+
+class Admin(Verbs[Change]):
+    """
+    Changes what is sold and who holds it, as somebody: ``ent.admin("asha", because="INC-4711")``.
+
+    Shares the caches of the client that made it: its process sees a change at once, others within two seconds.
+    """
+
+    def __init__(
+        self, driver: Driver, setting: Setting, actor: str, *, because: str | None = None, dry_run: bool = False
+    ) -> None:
+        super().__init__(setting, actor, because=because, dry_run=dry_run)
+        self._driver = driver
+
+    def _change(self, flow: Flow[Change]) -> Change:
+        return self._driver.run(flow)
+
+    def audit(
+        self, tenant: str | None = None, *, feature: str | None = None, since: datetime | None = None
+    ) -> Iterator[AuditEntry]:
+        """
+        Read who changed what, oldest first, page by page while you iterate.
+
+        Args:
+            feature: Only what names this module or feature: its overrides, kill switches and modes.
+            since: Only what was recorded then or later.
+        """
+        trail = _trail(tenant, feature, since)
+        return self._pages(trail)
+
+    def _pages(self, trail: Trail) -> Iterator[AuditEntry]:
+        after: int | None = 0
+        while after is not None:
+            entries, after = self._driver.run(trail.page(after))
+            yield from entries
+
+
+class AsyncAdmin(Verbs[Coroutine[object, object, Change]]):
+    """Same as `Admin`, awaited; `audit` is an asynchronous iterator."""
+
+    def __init__(
+        self, driver: AsyncDriver, setting: Setting, actor: str, *, because: str | None = None, dry_run: bool = False
+    ) -> None:
+        super().__init__(setting, actor, because=because, dry_run=dry_run)
+        self._driver = driver
+
+    def _change(self, flow: Flow[Change]) -> Coroutine[object, object, Change]:
+        return self._driver.run(flow)
+
+    def audit(
+        self, tenant: str | None = None, *, feature: str | None = None, since: datetime | None = None
+    ) -> AsyncIterator[AuditEntry]:
+        """Same as `Admin.audit`."""
+        trail = _trail(tenant, feature, since)
+        return self._pages(trail)
+
+    async def _pages(self, trail: Trail) -> AsyncIterator[AuditEntry]:
+        after: int | None = 0
+        while after is not None:
+            entries, after = await self._driver.run(trail.page(after))
+            for entry in entries:
+                yield entry
+
+
+def _trail(tenant: str | None, feature: str | None, since: datetime | None) -> Trail:
+    return Trail(
+        None if tenant is None else identify("tenant", tenant), feature, None if since is None else instant(since)
+    )

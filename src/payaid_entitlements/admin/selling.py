@@ -1,0 +1,122 @@
+"""What is sold: publishing a catalog, and moving holders of older versions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Final, cast
+
+from payaid_entitlements.admin.change import Author, Change, ChangeReason
+from payaid_entitlements.admin.tenants import MOST_TRIES, Request, change_tenant, current_world
+from payaid_entitlements.cache.loading import Setting, begin, read_world
+from payaid_entitlements.cache.steps import Apply, Find, Flow, Join, Prepare, ReadCatalog, ReadTenants
+from payaid_entitlements.core.altered import Altered
+from payaid_entitlements.core.catalog.model import Catalog
+from payaid_entitlements.core.catalog.publishing import Publication, Published, publish
+from payaid_entitlements.core.changing import Ground, migrate
+from payaid_entitlements.core.facts import TenantDocument
+from payaid_entitlements.core.instant import moment
+from payaid_entitlements.errors import ChangeConflict, ConfigurationError
+from payaid_entitlements.stores.ports import Applied, TenantRow, Write
+
+#: How many tenants are looked at together.
+PAGE: Final = 100
+
+
+def publish_catalog(setting: Setting, author: Author, catalog: Catalog, to_migrate: tuple[str, ...]) -> Flow[Change]:
+    """
+    Sell what *catalog* says, then move the holders of *to_migrate*.
+
+    Raises:
+        CatalogInvalid: It takes the meaning from what somebody may hold.
+        UnknownPlan: It has no plan of *to_migrate*; nothing was published.
+    """
+    near = setting.near
+    yield Prepare()
+    for left in reversed(range(MOST_TRIES)):
+        held = cast("Published | None", (yield ReadCatalog()))
+        published, publication = publish(held, catalog)
+        for plan in to_migrate:
+            published.plan(plan)
+        change = _described(setting, held, publication)
+        if author.is_dry or publication.is_empty:
+            break
+        now = setting.now()
+        detail = {"asked": {"hash": catalog.hash}, "difference": list(publication.lines())}
+        write = Write(setting.new_id(now), "publish", now, published=published, detail=detail)
+        try:
+            applied = cast("Applied", (yield Apply(write, published.revision - 1, author.actor, author.because)))
+        except ChangeConflict:
+            if not left:
+                raise
+            continue
+        change = replace(change, id=applied.id, applied=True, reason=ChangeReason.APPLIED, revision=applied.revision)
+        if near.world is None:
+            yield Join("\x00world", partial(begin, setting))
+        else:
+            near.drop(world=(yield from read_world(setting)))
+        break
+    if author.is_dry and not publication.is_empty:
+        return change
+    for plan in to_migrate:
+        moved = yield from migrate_all(setting, author, plan, None, None)
+        change = replace(change, tenants=change.tenants + moved.tenants)
+    return change
+
+
+def _described(setting: Setting, held: Published | None, publication: Publication) -> Change:
+    altered = [Altered(f"plan {each.plan}", "not sold", f"version {each.version}") for each in publication.added]
+    altered += [
+        Altered(f"plan {each.plan}", f"version {each.version - 1}", f"version {each.version}")
+        for each in publication.changed
+    ]
+    altered += [Altered(f"plan {each.plan}", f"version {each.version}", "not sold") for each in publication.removed]
+    reason = ChangeReason.UNCHANGED if publication.is_empty else ChangeReason.DRY_RUN
+    revision = 0 if held is None else held.revision
+    return Change(None, False, reason, revision, moment(setting.now()), altered=tuple(altered), tenants=0)
+
+
+def migrate_all(
+    setting: Setting, author: Author, plan: str, to: int | None, progress: Callable[[int, int], None] | None
+) -> Flow[Change]:
+    """
+    Move everybody who holds an older version of *plan*, or will by a scheduled change.
+
+    All tenants are looked at: those whom a scheduled change has moved to the plan meanwhile are not listed under it.
+
+    Raises:
+        UnknownPlan: The plan was never sold, or not in this version.
+        ConfigurationError: The host keeps subscriptions itself.
+    """
+    world = yield from current_world(setting)
+    if setting.hosted:
+        raise ConfigurationError("migrate: this client was opened with subscriptions=; your own table says which version is held")
+    version = world.published.plan(plan, to).version
+    work = partial(migrate, plan=plan, to=version)
+    seen = moved = 0
+    after: str | None = None
+    while True:
+        rows = cast("Sequence[TenantRow]", (yield Find(after=after, limit=PAGE)))
+        if not rows:
+            break
+        tenants = tuple(row.tenant for row in rows)
+        documents = cast("Mapping[str, TenantDocument]", (yield ReadTenants(tenants)))
+        for tenant in tenants:
+            if tenant in documents and work(Ground(documents[tenant], world, setting.now())):
+                request = Request(tenant, "migrate", work, {"plan": plan, "to": version}, author)
+                change = yield from change_tenant(setting, request)
+                moved += change.applied or author.is_dry
+        seen, after = seen + len(rows), rows[-1].tenant
+        if progress is not None:
+            progress(seen, moved)
+    reason = ChangeReason.DRY_RUN if author.is_dry else ChangeReason.APPLIED if moved else ChangeReason.UNCHANGED
+    return Change(
+        None,
+        bool(moved) and not author.is_dry,
+        reason,
+        world.published.revision,
+        moment(setting.now()),
+        altered=(Altered(f"holders of older versions of {plan}", "their own", f"{plan}@{version}"),) if moved else (),
+        tenants=moved,
+    )

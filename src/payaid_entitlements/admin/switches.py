@@ -1,0 +1,126 @@
+"""Kill switches and enforcement modes: what operators turn for everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Literal, cast
+
+from payaid_entitlements.admin.change import Author, Change, ChangeReason
+from payaid_entitlements.admin.tenants import MOST_TRIES, current_world
+from payaid_entitlements.cache.loading import Setting, read_world
+from payaid_entitlements.cache.steps import Apply, Flow, ReadControls
+from payaid_entitlements.core.altered import Altered
+from payaid_entitlements.core.catalog.problems import did_you_mean
+from payaid_entitlements.core.controls import EVERYWHERE, Controls, Enforcement
+from payaid_entitlements.core.instant import moment
+from payaid_entitlements.core.overriding import require_key
+from payaid_entitlements.errors import ChangeConflict, UnknownFeature
+from payaid_entitlements.stores.ports import Applied, Write
+
+#: A kill switch of a key, or the mode of a scope.
+Switch = tuple[Literal["killed", "mode"], str]
+
+#: Where a switch stands: killed or not; the mode's word, None where none is set.
+Position = bool | str | None
+
+
+def set_killed(setting: Setting, author: Author, key: str, is_killed: bool, operation: str | None) -> Flow[Change]:
+    """
+    Turn a module or feature off for everybody, or on again.
+
+    Raises:
+        UnknownFeature: The catalog has no such key. A kill switch of a key that is not sold any more can be lifted.
+    """
+    world = yield from current_world(setting)
+    if is_killed or key not in world.controls.killed:
+        require_key(world.catalog, key)
+    verb = "kill" if is_killed else "restore"
+    return (yield from turn(setting, author, verb, ("killed", key), is_killed, {"key": key}, operation))
+
+
+def set_mode(setting: Setting, author: Author, scope: str, mode: Enforcement, operation: str | None) -> Flow[Change]:
+    """
+    Set the mode of a module, or of everywhere.
+
+    Raises:
+        UnknownFeature: The catalog has no such module.
+    """
+    world = yield from current_world(setting)
+    modules = world.catalog.modules
+    if scope != EVERYWHERE and scope not in modules:
+        raise UnknownFeature(f"the catalog has no module {scope!r}{did_you_mean(str(scope), modules)}; '*' is everywhere")
+    asked = {"scope": scope, "mode": mode.value}
+    return (yield from turn(setting, author, "set_enforcement", ("mode", scope), mode.value, asked, operation))
+
+
+def turn(
+    setting: Setting,
+    author: Author,
+    verb: str,
+    switch: Switch,
+    to: Position,
+    asked: Mapping[str, object],
+    operation: str | None,
+    notes: Mapping[str, object] | None = None,
+) -> Flow[Change]:
+    """Turn one switch to a position; every process follows at its next look at the change log, this one at once."""
+    for left in reversed(range(MOST_TRIES)):
+        controls = cast("Controls", (yield ReadControls()))
+        now, was = setting.now(), position(controls, switch)
+        change = Change(
+            None,
+            False,
+            ChangeReason.UNCHANGED if was == to else ChangeReason.DRY_RUN,
+            controls.revision,
+            moment(now),
+            altered=() if was == to else (Altered(_named(switch), _worded(was), _worded(to)),),
+            tenants=0,
+        )
+        if author.is_dry or (was == to and operation is None):
+            return change
+        detail = {"asked": dict(asked), "about": list(switch), "was": was, "is": to, **(notes or {})}
+        write = Write(setting.new_id(now), verb, now, controls=turned(controls, switch, to), detail=detail)
+        try:
+            applied = cast(
+                "Applied", (yield Apply(write, controls.revision, author.actor, author.because, operation))
+            )
+        except ChangeConflict:
+            if not left:
+                raise
+            continue
+        break
+    setting.near.drop(world=(yield from read_world(setting)))
+    reason = ChangeReason.APPLIED if applied.applied else ChangeReason.REPEATED
+    return replace(change, id=applied.id, applied=applied.applied, reason=reason, revision=applied.revision)
+
+
+def position(controls: Controls, switch: Switch) -> Position:
+    """Where *switch* stands."""
+    kind, key = switch
+    if kind == "killed":
+        return key in controls.killed
+    mode = controls.modes.get(key)
+    return None if mode is None else mode.value
+
+
+def turned(controls: Controls, switch: Switch, to: Position) -> Controls:
+    """The controls with *switch* at another position, one revision later."""
+    kind, key = switch
+    if kind == "killed":
+        return controls.with_killed(key) if to else controls.with_restored(key)
+    if isinstance(to, str):
+        return controls.with_mode(key, Enforcement(to))
+    modes = {scope: mode for scope, mode in controls.modes.items() if scope != key}
+    return replace(controls, revision=controls.revision + 1, modes=modes)
+
+
+def _named(switch: Switch) -> str:
+    kind, key = switch
+    if kind == "killed":
+        return f"kill switch of {key}"
+    return "enforcement everywhere" if key == EVERYWHERE else f"enforcement of {key}"
+
+
+def _worded(at: Position) -> str:
+    return "not set" if at is None else {True: "on", False: "off"}[at] if isinstance(at, bool) else at

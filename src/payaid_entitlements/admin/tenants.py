@@ -1,0 +1,260 @@
+"""
+One flow for every change of one tenant: read, work out, compare, write; again when somebody was faster.
+
+The working out is pure, so doing it anew on what the faster one left is safe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Final, cast
+
+from payaid_entitlements.admin.change import Author, Change, ChangeReason
+from payaid_entitlements.cache.loading import Setting, begin, hosted, poll
+from payaid_entitlements.cache.steps import Apply, Flow, Join, ReadAudit, ReadHost, ReadTenants
+from payaid_entitlements.core.altered import altered
+from payaid_entitlements.core.changing import Ground
+from payaid_entitlements.core.comparison import gains_and_losses
+from payaid_entitlements.core.facts import NewFact, Outcome, Subject, TenantDocument, record
+from payaid_entitlements.core.instant import Instant, moment
+from payaid_entitlements.core.licensed import licensed
+from payaid_entitlements.core.resolution import Standpoint, situation, standpoint
+from payaid_entitlements.core.subscription import Terms
+from payaid_entitlements.core.world import World
+from payaid_entitlements.errors import ChangeConflict, ConfigurationError
+from payaid_entitlements.stores.ports import Applied, AuditEntry, Transaction, Write
+
+#: How often a change is worked out anew because somebody was faster.
+MOST_TRIES: Final = 10
+
+#: How many entries of the audit trail are read at once.
+PAGE: Final = 500
+
+Work = Callable[[Ground], tuple[NewFact, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """
+    What is to be changed about one tenant.
+
+    Attributes:
+        work: Works out the facts.
+        arguments: What the caller asked, as JSON data: a repeated operation is known by it.
+        notes: What an audit reader should see besides.
+        user: Whose answers are compared; None for the tenant's.
+        is_about_subscription: The host keeps those itself where it said so.
+        is_forced: Written although it records nothing.
+        erases: All that is known is forgotten.
+        check: Runs on what was read, before working out; raises to refuse.
+    """
+
+    tenant: str
+    verb: str
+    work: Work
+    arguments: Mapping[str, object]
+    author: Author
+    operation: str | None = None
+    as_of: Instant | None = None
+    tx: Transaction | None = None
+    notes: Mapping[str, object] = field(default_factory=dict)
+    user: str | None = None
+    is_about_subscription: bool = False
+    is_forced: bool = False
+    erases: bool = False
+    check: Callable[[TenantDocument], Flow[None]] | None = None
+
+    @property
+    def detail(self) -> dict[str, object]:
+        """What is stored beside the facts."""
+        return {"asked": dict(self.arguments), **self.notes}
+
+
+def change_tenant(setting: Setting, request: Request) -> Flow[Change]:
+    """
+    Change one tenant.
+
+    Raises:
+        ConfigurationError: It is about a subscription, and the host keeps those itself.
+        ChangeConflict: Others were faster each time, or once inside the host's transaction.
+        OperationConflict: The operation was used for something else.
+    """
+    if request.is_about_subscription and setting.hosted:
+        raise ConfigurationError(
+            f"{request.verb}: this client was opened with subscriptions=, so your own table is the truth; change it there, "
+            "then call invalidate(tenant, tx=...)"
+        )
+    world = yield from current_world(setting, is_joined=request.tx is not None)
+    tries_left = MOST_TRIES
+    while True:
+        tries_left -= 1
+        plan = yield from _worked_out(setting, request, world)
+        if isinstance(plan, Change):
+            return plan
+        try:
+            applied = cast("Applied", (yield plan.apply))
+            break
+        except ChangeConflict:
+            if request.tx is not None or not tries_left:
+                raise
+    if not applied.applied:
+        return _repeated(applied.id, applied.revision, setting)
+    if request.tx is None:
+        # Inside the host's transaction nobody may see it before the commit; the change log tells all, this process too.
+        setting.near.invalidate(request.tenant, applied.revision)
+    return replace(plan.change, id=applied.id, applied=True, reason=ChangeReason.APPLIED, revision=applied.revision)
+
+
+def current_world(setting: Setting, *, is_joined: bool = False) -> Flow[World]:
+    """
+    Make sure that this process knows what is sold now: somebody may have published a moment ago.
+
+    Args:
+        is_joined: Inside a host's transaction another connection is only asked for when it must be.
+    """
+    near = setting.near
+    if near.world is None:
+        yield Join("\x00world", partial(begin, setting))
+    elif not is_joined or near.clock() >= near.lease:
+        yield from poll(setting)
+    return cast("World", near.world)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    change: Change
+    apply: Apply
+
+
+def _worked_out(setting: Setting, request: Request, world: World) -> Flow[_Plan | Change]:
+    """Read and work out; a `Change` where there is nothing to write."""
+    tenant = request.tenant
+    documents = cast("Mapping[str, TenantDocument]", (yield ReadTenants((tenant,), request.tx)))
+    document = documents.get(tenant) or TenantDocument(tenant)
+    host = hosted((yield ReadHost(tenant))) if setting.hosted else None
+    now = setting.now()
+    try:
+        if request.check is not None:
+            yield from request.check(document)
+        outcome, reason = _outcome(request, Ground(document, world, now, request.as_of))
+    except Exception:
+        # What was right the first time may be refused now; a repeated message must not fail for that.
+        first = yield from _first(request)
+        if first is None:
+            raise
+        return _repeated(first.id, first.revision, setting)
+    if reason is not ChangeReason.APPLIED or request.author.is_dry:
+        first = yield from _first(request)
+        if first is not None:
+            return _repeated(first.id, first.revision, setting)
+    change = _described(request, world, document, outcome, now, host)
+    if reason is ChangeReason.SUPERSEDED or (reason is ChangeReason.UNCHANGED and request.operation is None):
+        return replace(change, reason=reason)
+    if request.author.is_dry:
+        return change
+    plan, modules = licensed(outcome.document, world, now, host)
+    write = Write(
+        setting.new_id(now),
+        request.verb,
+        now,
+        document=outcome.document,
+        facts=outcome.recorded,
+        plan=plan,
+        modules=modules,
+        erase=request.erases,
+        detail=request.detail,
+    )
+    author = request.author
+    return _Plan(
+        change,
+        Apply(write, document.revision, author.actor, author.because, request.operation, request.as_of, request.tx),
+    )
+
+
+def _outcome(request: Request, ground: Ground) -> tuple[Outcome, ChangeReason]:
+    document = ground.document
+    if request.erases:
+        empty = TenantDocument(document.tenant, document.revision + 1, document.generation + 1)
+        is_known = bool(document.timelines)
+        return Outcome(empty, ()), ChangeReason.APPLIED if is_known else ChangeReason.UNCHANGED
+    wanted = request.work(ground)
+    facts = wanted if ground.as_of is not None else _altering(document, wanted, ground.now)
+    outcome = record(document, facts, recorded=ground.now, as_of=ground.as_of)
+    if outcome.recorded:
+        return outcome, ChangeReason.APPLIED
+    # Nothing is recorded but the act itself: its operation, or that the host's own table has changed.
+    bare = Outcome(replace(document, revision=document.revision + 1), ())
+    if request.is_forced:
+        return bare, ChangeReason.APPLIED
+    return bare, ChangeReason.UNCHANGED if ground.as_of is None else ChangeReason.SUPERSEDED
+
+
+def _altering(document: TenantDocument, facts: tuple[NewFact, ...], now: Instant) -> tuple[NewFact, ...]:
+    """Leave out the subjects of which *facts* say what is known already, for now and for later."""
+    after = record(document, facts, recorded=now).document
+    subjects = {fact.subject for fact in facts}
+    altering = {each for each in subjects if _coming(document, each, now) != _coming(after, each, now)}
+    return tuple(fact for fact in facts if fact.subject in altering)
+
+
+def _coming(document: TenantDocument, subject: Subject, now: Instant) -> list[tuple[Instant, object]]:
+    line = document.timelines.get(subject)
+    coming: list[tuple[Instant, object]] = [(now, None if line is None else line.at(now))]
+    for fact in () if line is None else line.facts:
+        if fact.since > now and fact.value != coming[-1][1]:
+            coming.append((fact.since, fact.value))
+    return coming
+
+
+def _described(
+    request: Request, world: World, document: TenantDocument, outcome: Outcome, now: Instant, host: tuple[Terms, ...] | None
+) -> Change:
+    """The change as it would be, with what it opens and closes at the instant from which it holds."""
+    effective = effective_at(outcome, now)
+    when = max(effective, now)
+
+    def seen(known: TenantDocument) -> Standpoint:
+        return standpoint(situation(known, world, when, user=request.user, host=host), world)
+
+    gains, losses = gains_and_losses(seen(document), seen(outcome.document))
+    return Change(
+        None,
+        False,
+        ChangeReason.DRY_RUN,
+        document.revision,
+        moment(effective),
+        gains,
+        losses,
+        altered=altered(outcome.recorded),
+    )
+
+
+def effective_at(outcome: Outcome, now: Instant) -> Instant:
+    """From when on what was recorded changes something: a cancellation is said now and is one later."""
+    effective = min((fact.since for fact in outcome.recorded), default=now)
+    for fact in outcome.recorded:
+        if fact.subject[-1] in ("cancel_at", "starts") and isinstance(fact.value, int):
+            effective = max(effective, fact.value)
+    return effective
+
+
+def _repeated(id: str, revision: int, setting: Setting) -> Change:
+    return Change(id, False, ChangeReason.REPEATED, revision, moment(setting.now()))
+
+
+def _first(request: Request) -> Flow[AuditEntry | None]:
+    """Find the change that this operation made before; for the cases in which the store is not asked to write."""
+    if request.operation is None:
+        return None
+    after = 0
+    while True:
+        page = cast("Sequence[AuditEntry]", (yield ReadAudit(tenant=request.tenant, after=after, limit=PAGE)))
+        for entry in page:
+            is_same = entry.verb == request.verb and entry.detail.get("asked") == request.arguments
+            if entry.operation == request.operation and is_same:
+                return entry
+        if len(page) < PAGE:
+            return None
+        after = page[-1].position

@@ -1,0 +1,82 @@
+"""The audit trail as people read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+from payaid_entitlements.admin.tenants import PAGE
+from payaid_entitlements.cache.steps import Flow, ReadAudit
+from payaid_entitlements.core.altered import Altered, altered
+from payaid_entitlements.core.instant import Instant, moment
+from payaid_entitlements.stores import ports
+from payaid_entitlements.stores.ports import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """
+    Who changed what, when and why.
+
+    Attributes:
+        id: What `undo` takes.
+        tenant: None for what is about everybody.
+        as_of: When the source said it, where that is known.
+        altered: What became otherwise, in words.
+        detail: What the caller asked, and more, as JSON data.
+    """
+
+    id: str
+    at: datetime
+    scope: Scope
+    tenant: str | None
+    revision: int
+    verb: str
+    actor: str
+    because: str | None
+    operation: str | None
+    as_of: datetime | None
+    altered: tuple[Altered, ...]
+    detail: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """What is asked of the audit trail; filters join by "and"."""
+
+    tenant: str | None = None
+    feature: str | None = None
+    since: Instant | None = None
+
+    def page(self, after: int) -> Flow[tuple[list[AuditEntry], int | None]]:
+        """Read the entries behind position *after*; with where to go on, None at the end."""
+        step = ReadAudit(tenant=self.tenant, since=self.since, after=after, limit=PAGE)
+        found = cast("Sequence[ports.AuditEntry]", (yield step))
+        entries = [_public(entry) for entry in found if self.feature is None or self.feature in _features(entry)]
+        return entries, found[-1].position if len(found) == PAGE else None
+
+
+def _features(entry: ports.AuditEntry) -> set[str]:
+    """The modules and features that an entry names."""
+    about = entry.detail.get("about")
+    named = {fact.subject[1] for fact in entry.facts if fact.subject[0] == "override"}
+    return named | ({str(about[1])} if isinstance(about, list) else set())
+
+
+def _public(entry: ports.AuditEntry) -> AuditEntry:
+    return AuditEntry(
+        entry.id,
+        moment(entry.recorded),
+        entry.scope,
+        entry.tenant,
+        entry.revision,
+        entry.verb,
+        entry.actor,
+        entry.because,
+        entry.operation,
+        None if entry.as_of is None else moment(entry.as_of),
+        altered(entry.facts),
+        entry.detail,
+    )

@@ -1,0 +1,162 @@
+"""
+Overrides: what somebody of the vendor says about one key of one tenant, or of one user in it.
+
+What is said is checked against the kind of the feature here, so that resolving can believe it.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from payaid_entitlements.core.catalog.model import ConfigType, Feature, Kind
+from payaid_entitlements.core.catalog.problems import did_you_mean
+from payaid_entitlements.core.catalog.quantities import feature_value
+from payaid_entitlements.core.encoding import encode_value
+from payaid_entitlements.core.facts import NewFact, Subject
+from payaid_entitlements.core.instant import Instant, moment
+from payaid_entitlements.core.values import DENY, UNLIMITED, Allowance, Deny, Value
+from payaid_entitlements.errors import ConfigurationError, UnknownFeature
+
+if TYPE_CHECKING:
+    from payaid_entitlements.core.catalog.model import Catalog
+    from payaid_entitlements.core.changing import Ground
+
+
+def override_subject(feature: str, user: str | None = None) -> Subject:
+    """What an override is about; without *user* it is the tenant's."""
+    return ("override", feature) if user is None else ("override", feature, user)
+
+
+def override(
+    on: Ground,
+    feature: str,
+    to: Value | Deny,
+    *,
+    until: Instant | None,
+    user: str | None,
+    because: str | None,
+    actor: str,
+) -> tuple[NewFact, ...]:
+    """
+    Let a module or feature be *to*, whatever was bought, until *until*.
+
+    Raises:
+        UnknownFeature: The catalog has no such key.
+        TypeError: *to* is of another kind than the feature, or nobody said why.
+        ConfigurationError: *to* is no value that the feature can have; *until* is over already.
+    """
+    value = override_value(on.world.catalog, feature, to)
+    if not because:
+        raise TypeError(
+            f"an override of {feature!r} without a reason cannot be told from a mistake later; pass because='...', "
+            "here or to ent.admin(...)"
+        )
+    if until is not None and until <= on.now:
+        raise ConfigurationError(f"until={moment(until)} is over already; an override ends in the future, or never (None)")
+    said = {"to": encode_value(value), "until": until, "because": because, "actor": actor}
+    return (NewFact(override_subject(feature, user), on.at, said),)
+
+
+def clear_override(on: Ground, feature: str, *, user: str | None) -> tuple[NewFact, ...]:
+    """
+    Let what was bought count again.
+
+    Raises:
+        UnknownFeature: The catalog has no such key, and nothing was ever said about it.
+    """
+    about = override_subject(feature, user)
+    if about not in on.document.timelines:
+        require_key(on.world.catalog, feature)
+    return (NewFact(about, on.at, None),)
+
+
+def require_key(catalog: Catalog, key: str) -> None:
+    """
+    Pass for a module or feature.
+
+    Raises:
+        UnknownFeature: The catalog has no such key.
+    """
+    if key not in catalog.modules and key not in catalog.features:
+        near = did_you_mean(str(key), [*catalog.modules, *catalog.features])
+        raise UnknownFeature(f"the catalog has no module or feature {key!r}{near}")
+
+
+def override_value(catalog: Catalog, key: str, to: object) -> Value | Deny:
+    """
+    Check what an override says, and write it as plans have it.
+
+    A number, a text as in the catalog (``"500/month"``, ``"10 GB"``) or `UNLIMITED` becomes an allowance for a metered
+    feature; without a window it keeps that of what was bought.
+
+    Raises:
+        UnknownFeature, TypeError, ConfigurationError: As for `override`.
+    """
+    require_key(catalog, key)
+    feature = catalog.features.get(key)
+    if to is DENY:
+        return DENY
+    if feature is None or feature.kind is Kind.SWITCH or feature.type is ConfigType.BOOL:
+        if isinstance(to, bool):
+            return to
+        raise _wrong(key, "module" if feature is None else "switch", to, "True, False or DENY")
+    return _metered(feature, to) if feature.kind.is_metered else _config(feature, to)
+
+
+def _metered(feature: Feature, to: object) -> Value:
+    if to is UNLIMITED:
+        return Allowance(UNLIMITED)
+    if isinstance(to, str):
+        return _written(feature, to)
+    allowance = Allowance(to) if isinstance(to, int | Decimal) and not isinstance(to, bool) else to
+    if not isinstance(allowance, Allowance):
+        raise _wrong(feature.key, feature.kind.value, to, "an amount (int or Decimal), '500/month', UNLIMITED or DENY")
+    limit = allowance.limit
+    if limit is not UNLIMITED and (limit < 0 or (feature.kind is Kind.ALLOCATION and limit != int(limit))):
+        raise ConfigurationError(f"{feature.key!r} cannot be {limit}; write a whole number of at least 0")
+    if feature.kind is Kind.ALLOCATION and allowance.per is not None:
+        raise ConfigurationError(f"{feature.key!r} is held, it does not come anew each {allowance.per}; write only {limit}")
+    return allowance
+
+
+def _config(feature: Feature, to: object) -> Value:
+    match feature.type, to:
+        case ConfigType.INT | ConfigType.SIZE, int() if not isinstance(to, bool):
+            return to
+        case ConfigType.DECIMAL, int() | Decimal() if not isinstance(to, bool):
+            return Decimal(to)
+        case ConfigType.DURATION, timedelta():
+            return to
+        case ConfigType.LIST, tuple() | list() if all(isinstance(item, str) for item in to):
+            return tuple(to)
+        case ConfigType.STRING, str():
+            return to
+        case ConfigType.INT | ConfigType.SIZE | ConfigType.DECIMAL | ConfigType.DURATION, _ if to is UNLIMITED:
+            return UNLIMITED
+        case ConfigType.CHOICE | ConfigType.SIZE | ConfigType.DURATION, str():
+            return _written(feature, to)
+    raise _wrong(feature.key, f"{feature.type} config", to, f"{_TAKES[feature.type]} or DENY")
+
+
+_TAKES: dict[ConfigType | None, str] = {
+    ConfigType.INT: "an int, UNLIMITED",
+    ConfigType.DECIMAL: "an int or a Decimal, UNLIMITED",
+    ConfigType.STRING: "a str",
+    ConfigType.CHOICE: "one of its choices",
+    ConfigType.DURATION: "a timedelta, '24 hours', UNLIMITED",
+    ConfigType.SIZE: "bytes as an int, '10 GB', UNLIMITED",
+    ConfigType.LIST: "a list of str",
+}
+
+
+def _written(feature: Feature, text: str) -> Value:
+    try:
+        return feature_value(feature, text)
+    except ValueError as error:
+        raise ConfigurationError(f"{feature.key!r}: {error}") from error
+
+
+def _wrong(key: str, what: str, to: object, takes: str) -> TypeError:
+    return TypeError(f"{key!r} is a {what}; override it with {takes}, not with {type(to).__name__} ({to!r})")
