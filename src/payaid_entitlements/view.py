@@ -186,7 +186,7 @@ class TenantView:
         """What would turn *decision*, the cheapest first; only what this tenant may buy, never losing what it holds."""
         if decision.allowed or self._standpoint is None or self._world is None:
             return ()
-        return remedies(self._standpoint.situation, self._world, decision.feature, at=self._at, until=self._until)
+        return remedies(self._standpoint.situation, self._world, decision.feature)
 
     def explain(self, feature: str) -> Explanation:
         """Every rule that was asked about *feature*, in its order. `Entitlements.explain` also names who and when."""

@@ -7,20 +7,19 @@ Nothing is written. A reduced allowance is a loss, a raised one a gain, each tol
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
-from payaid_entitlements.core.catalog.model import Catalog, Feature, Merge
+from payaid_entitlements.core.catalog.model import Access, Catalog
 from payaid_entitlements.core.catalog.publishing import publish
 from payaid_entitlements.core.controls import Controls
-from payaid_entitlements.core.decision import Decision
-from payaid_entitlements.core.encoding import encode_value
-from payaid_entitlements.core.evaluation import Evaluation, Situation
-from payaid_entitlements.core.instant import Instant
-from payaid_entitlements.core.merging import size
-from payaid_entitlements.core.resolution import Standpoint, held_of
-from payaid_entitlements.core.subscription import Subscription, terms_of
-from payaid_entitlements.core.values import Allowance, Value
+from payaid_entitlements.core.evaluation import Held, Situation
+from payaid_entitlements.core.instant import instant
+from payaid_entitlements.core.resolution import Standpoint, held_of, standpoint
+from payaid_entitlements.core.subscription import Standing, State, Subscription, terms_of
+from payaid_entitlements.core.values import UNLIMITED, Allowance, Amount, Value
 from payaid_entitlements.core.world import World
+from payaid_entitlements.core.worth import is_less, is_more, told
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +29,13 @@ class Effect:
 
     Attributes:
         gains, losses: One line each: ``crm.export``, or ``invoicing.invoices: 2000/month -> 100/month``.
+        exceeds: What is used beyond the new limit, where that is lower: ``seats: 7 used, 5 allowed``.
     """
 
     tenant: str
     gains: tuple[str, ...]
     losses: tuple[str, ...]
+    exceeds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +61,27 @@ class Comparison:
         return {
             "unchanged": self.unchanged,
             "tenants": [
-                {"tenant": effect.tenant, "gains": list(effect.gains), "losses": list(effect.losses)}
+                {
+                    "tenant": effect.tenant,
+                    "gains": list(effect.gains),
+                    "losses": list(effect.losses),
+                    "exceeds": list(effect.exceeds),
+                }
                 for effect in self.effects
             ],
         }
 
     def to_text(self) -> str:
         """All of it for a terminal."""
-        lines = [f"{len(self.effects)} tenants change, {len(self.losers)} of them lose something, {self.unchanged} keep all"]
+        lines = [
+            f"{len(self.effects)} tenants change, {len(self.losers)} of them lose something, "
+            f"{self.unchanged} keep all"
+        ]
         for effect in self.effects:
             lines.append(f"  {effect.tenant}")
             lines += [f"    + {gain}" for gain in effect.gains]
             lines += [f"    - {loss}" for loss in effect.losses]
+            lines += [f"    ! {excess}" for excess in effect.exceeds]
         return "\n".join(lines)
 
 
@@ -80,19 +90,24 @@ def compare(
     new: Catalog,
     subscriptions: Mapping[str, Subscription] | Iterable[tuple[str, Subscription]],
     *,
-    at: Instant = 0,
+    at: datetime | None = None,
+    usage: Mapping[str, Mapping[str, Amount]] | None = None,
 ) -> Comparison:
     """
-    Try *new* on subscriptions that are held under *old*: who would gain and lose what, if all of them moved to it.
+    Try *new* on subscriptions that are held under *old*: who would gain and lose what, if all moved to it.
 
-    Pure; publishes nothing.
+    Pure; publishes nothing. Each plan is taken as it is in either catalog, whatever version is held; one that
+    *new* does not sell any more stays as it is.
 
     Args:
         subscriptions: By tenant.
-        at: Instant at which subscriptions are judged; it matters for those that are described by times.
+        at: When; subscriptions stand as their times say. None: as if each were paid and in force, so that
+            what a plan is worth is compared and not who has paid.
+        usage: Units used, by tenant and feature; what exceeds a lower limit is told.
 
     Raises:
         CatalogInvalid: *new* may not follow *old* (a key that is still held was removed).
+        TypeError: *at*, or a time of a subscription, is naive.
     """
     before, _ = publish(None, old)
     after, _ = publish(before, new)
@@ -101,68 +116,87 @@ def compare(
     unchanged = 0
     pairs = subscriptions.items() if isinstance(subscriptions, Mapping) else subscriptions
     for tenant, subscription in sorted(pairs, key=lambda pair: pair[0]):
-        held = [_decisions(subscription, world, at) for world in worlds]
-        gains, losses = differences(held[0], held[1], {**old.features, **new.features})
+        then, now = (_standpoint(subscription, world, at) for world in worlds)
+        gains, losses = gains_and_losses(then, now)
+        used = {} if usage is None else usage.get(tenant, {})
         if gains or losses:
-            effects.append(Effect(tenant, gains, losses))
+            effects.append(Effect(tenant, gains, losses, _exceeds(then, now, used)))
         else:
             unchanged += 1
     return Comparison(tuple(effects), unchanged)
 
 
-def _decisions(subscription: Subscription, world: World, at: Instant) -> dict[str, Decision]:
-    evaluation = Evaluation(world, Situation((held_of(terms_of(subscription), world, at),)))
-    return {key: evaluation.decide(key) for key in (*world.catalog.modules, *world.catalog.features)}
+_IN_FORCE = Standing(State.ACTIVE, Access.FULL)
 
 
-def gains_and_losses(before: Standpoint, after: Standpoint) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What a tenant gains and loses between two standpoints in the same world."""
-    catalog = before.write.world.catalog
-    keys = (*catalog.modules, *catalog.features)
-    return differences(
-        {key: before.write[key] for key in keys}, {key: after.write[key] for key in keys}, catalog.features
+def _standpoint(subscription: Subscription, world: World, at: datetime | None) -> Standpoint:
+    terms = replace(terms_of(subscription), version=None)
+    held = held_of(terms, world, 0 if at is None else instant(at))
+    return standpoint(Situation((Held(held.source, held.standing if at else _IN_FORCE),)), world)
+
+
+def _exceeds(before: Standpoint, after: Standpoint, used: Mapping[str, Amount]) -> tuple[str, ...]:
+    return tuple(
+        f"{key}: {units} used, {allowed} allowed"
+        for key, units in sorted(used.items())
+        if (allowed := _limit(after, key)) is not None
+        and units > allowed
+        and ((allowed_before := _limit(before, key)) is None or allowed < allowed_before)
     )
 
 
-def differences(
-    before: Mapping[str, Decision], after: Mapping[str, Decision], features: Mapping[str, Feature]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Tell what *after* allows more and less than *before*, as (gains, losses)."""
+def _limit(of: Standpoint, key: str) -> Amount | None:
+    """How many units are sold; None for no limit."""
+    match of.read[key].value:
+        case Allowance(limit):
+            return None if limit is UNLIMITED else limit
+    return 0
+
+
+def gains_and_losses(before: Standpoint, after: Standpoint) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """
+    Tell what a tenant gains and loses between two standpoints, which may be of two worlds.
+
+    What is left to be read, but not written any more, is a loss of its own: ``crm: full -> read_only``. Where
+    nobody can say which is more (another text) the line is in both.
+    """
     gains: list[str] = []
     losses: list[str] = []
-    for key in dict.fromkeys((*before, *after)):
-        old, new = _held(before, key), _held(after, key)
-        if old is None and new is not None:
-            gains.append(_named(key, new))
-        elif old is not None and new is None:
-            losses.append(_named(key, old))
-        elif old is not None and new is not None and old != new:
-            line = f"{key}: {told(old)} -> {told(new)}"
-            (gains if _is_more(features.get(key), old, new) else losses).append(line)
+    features = {**before.write.world.catalog.features, **after.write.world.catalog.features}
+    for key in _keys(before.write.world.catalog, after.write.world.catalog):
+        access, was = _has(before, key)
+        access_now, now = _has(after, key)
+        if access is not access_now:
+            line = f"{key}: {access.value} -> {access_now.value}"
+            if Access.NONE in (access, access_now):
+                # Nothing to compare with: the key itself says it.
+                line = _named(key, now if access is Access.NONE else was, access, access_now)
+            (gains if _ORDER.index(access) < _ORDER.index(access_now) else losses).append(line)
+        if was is not None and now is not None and was != now:
+            line = f"{key}: {told(was)} -> {told(now)}"
+            less, more = is_less(features[key], was, now), is_more(features[key], was, now)
+            if more or not less:
+                gains.append(line)
+            if less or not more:
+                losses.append(line)
     return tuple(gains), tuple(losses)
 
 
-def _held(decisions: Mapping[str, Decision], key: str) -> Value | None:
-    decision = decisions.get(key)
-    return decision.value if decision is not None and decision.allowed else None
+_ORDER = (Access.NONE, Access.READ_ONLY, Access.FULL)
 
 
-def _named(key: str, value: Value) -> str:
-    return key if value is True else f"{key}: {told(value)}"
+def _keys(old: Catalog, new: Catalog) -> Iterable[str]:
+    return dict.fromkeys((*old.modules, *old.features, *new.modules, *new.features))
 
 
-def _is_more(feature: Feature | None, old: Value, new: Value) -> bool:
-    if feature is None:
-        return True
-    if feature.merge is Merge.MIN:
-        return size(feature, new) < size(feature, old)
-    return size(feature, new) > size(feature, old)
+def _has(of: Standpoint, key: str) -> tuple[Access, Value | None]:
+    if of.write[key].allowed:
+        return Access.FULL, of.write[key].value
+    if of.read[key].allowed:
+        return Access.READ_ONLY, of.read[key].value
+    return Access.NONE, None
 
 
-def told(value: Value) -> str:
-    """A value in the words of the catalog: ``100/month``, ``unlimited``, ``basic``."""
-    if isinstance(value, Allowance):
-        limit = told(value.limit)
-        return limit if value.per is None else f"{limit}/{value.per}"
-    encoded = encode_value(value)
-    return "unlimited" if encoded == {"unlimited": True} else str(value)
+def _named(key: str, value: Value | None, *accesses: Access) -> str:
+    worth = "" if value is None or value is True else f": {told(value)}"
+    return f"{key}{worth}{' (read_only)' if Access.READ_ONLY in accesses else ''}"

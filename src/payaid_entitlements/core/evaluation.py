@@ -16,14 +16,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from payaid_entitlements.core.catalog.model import Access, Feature, Module
+from payaid_entitlements.core.catalog.model import Access, Feature, Kind, Module
 from payaid_entitlements.core.controls import Enforcement
 from payaid_entitlements.core.decision import Decision, Intent, Reason
+from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.core.merging import Source, is_held, is_zero, merge
 from payaid_entitlements.core.subscription import Standing, State
 from payaid_entitlements.core.tracing import Outcome, Step
-from payaid_entitlements.core.values import DENY, Allowance, Deny, Value
+from payaid_entitlements.core.values import DENY, UNLIMITED, Allowance, Deny, Value
 from payaid_entitlements.core.world import World
+from payaid_entitlements.core.worth import told
 
 #: What somebody of the vendor did to a tenant as a whole.
 Status = Literal["suspended", "revoked"]
@@ -44,10 +46,17 @@ HARD = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """One subscription as the rules see it: what it sells, and where it stands."""
+    """
+    One subscription as the rules see it: what it sells, and where it stands.
+
+    Attributes:
+        opens_at: When it begins, or its pause ends, where that opens it in full. No rule looks at it: it is what
+            the remedy "wait" says, and two who differ only in this share their decisions.
+    """
 
     source: Source
     standing: Standing
+    opens_at: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,25 +164,26 @@ class Evaluation:
         if to is None:
             self._say(key, "override", "pass", "there is none")
             return None
-        if to is DENY or to is False:
+        feature = self._world.catalog.features.get(key)
+        is_on_or_off = feature is None or feature.kind is Kind.SWITCH
+        if to is DENY or (to is False and is_on_or_off):
             self._say(key, "override", "deny", "it is denied")
             return Decision(False, Reason.OVERRIDE_DENIED, key, "override")
-        feature = self._world.catalog.features.get(key)
         if feature is None:
             self._say(key, "override", "allow", "the module is granted")
             return Decision(True, Reason.OVERRIDE_GRANTED, key, "override", value=True)
         value = self._overriding_value(feature, to)
         if not is_held(feature, value):
-            self._say(key, "override", "deny", f"it is set to {value!r}")
+            self._say(key, "override", "deny", f"it is set to {told(value)}")
             return Decision(False, Reason.PLAN_ZERO, key, "override")
-        self._say(key, "override", "allow", f"it is set to {value!r}")
+        self._say(key, "override", "allow", f"it is set to {told(value)}")
         return Decision(
             True, Reason.OVERRIDE_GRANTED, key, "override", value=value, advisories=self._notes(feature, None)
         )
 
     def _overriding_value(self, feature: Feature, to: Value) -> Value:
         """An override that names no window keeps that of what is sold."""
-        if isinstance(to, Allowance) and to.per is None:
+        if isinstance(to, Allowance) and to.per is None and to.limit is not UNLIMITED:
             for held in (*self._paid, *self._trials, *self._default):
                 sold = held.source.value(feature)
                 if isinstance(sold, Allowance) and sold.per is not None:
@@ -194,7 +204,8 @@ class Evaluation:
                 self._say(key, rule, "pass", "there is none in force")
                 continue
             decision = self._by_level(key, level, reason)
-            self._say(key, rule, "allow" if decision.allowed else "pass", _sentence(decision, level))
+            if self._trace is not None:
+                self._say(key, rule, "allow" if decision.allowed else "pass", _sentence(decision, level))
             if decision.allowed:
                 return decision
             if refused is None:
@@ -286,7 +297,9 @@ def _sells(source: Source, key: str, feature: Feature | None) -> bool:
 def _sentence(decision: Decision, level: Sequence[Held]) -> str:
     names = ", ".join(f"{held.source.plan.key}@{held.source.plan.version}" for held in level)
     if decision.allowed:
-        return f"{decision.source} gives {decision.value!r}"
+        if decision.value is None or decision.value is True:
+            return f"{decision.source} includes it"
+        return f"{decision.source} gives {told(decision.value)}"
     return f"{names}: {decision.reason.value}"
 
 

@@ -6,19 +6,48 @@ It runs the same rules as a check, with a place to write each step down, so it c
 
 from __future__ import annotations
 
-import difflib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from payaid_entitlements.core.catalog.model import Access
+from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.decision import Decision, Reason
-from payaid_entitlements.core.encoding import encode_value
-from payaid_entitlements.core.evaluation import Evaluation, Situation
+from payaid_entitlements.core.encoding import decode_value, encode_value
+from payaid_entitlements.core.evaluation import Evaluation, Held, Situation
 from payaid_entitlements.core.facts import TenantDocument
-from payaid_entitlements.core.instant import Instant, moment
+from payaid_entitlements.core.instant import LATEST, Instant, moment
 from payaid_entitlements.core.period import zone
-from payaid_entitlements.core.resolution import TIMEZONE, next_transition, situation
-from payaid_entitlements.core.subscription import Terms
+from payaid_entitlements.core.resolution import TIMEZONE, held_of, next_transition, situation
+from payaid_entitlements.core.subscription import State, Terms, boundaries, terms_at
 from payaid_entitlements.core.tracing import Step
+from payaid_entitlements.core.values import Deny
 from payaid_entitlements.core.world import World
+from payaid_entitlements.core.worth import told
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionThen:
+    """
+    A subscription as it stood.
+
+    Attributes:
+        name: None where only its effect is known, as to a view.
+        add_ons: (key, quantity).
+        next_transition: When something about it changes by itself; None when nothing is known to.
+    """
+
+    name: str | None
+    plan: str
+    version: int
+    add_ons: tuple[tuple[str, int], ...]
+    state: State
+    access: Access
+    next_transition: Instant | None
+
+    def __str__(self) -> str:
+        name = "" if self.name is None else f"{self.name}: "
+        add_ons = "".join(f" + {quantity} x {key}" for key, quantity in self.add_ons)
+        return f"{name}{self.plan}@{self.version}{add_ons}: {self.state.value}, access {self.access.value}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +72,11 @@ class Explanation:
         decision: What `check` says then, for writing.
         read: The same for reading, where it differs; else None.
         steps: Every rule that was asked, in order; deeper steps are about what a key requires.
-        subscriptions: One line for each, with its state.
-        overrides: Those in force.
+        subscriptions: Each with its state, that of the highest plan first.
+        overrides: Those in force, for this key and for others.
         next_transition: When something changes by itself; None when nothing is known to.
+        revision: Of the tenant's facts; None where only their effect is known.
+        catalog: Content hash of the catalog that was asked.
         zone: IANA name of the zone in which times are told.
     """
 
@@ -56,7 +87,7 @@ class Explanation:
     decision: Decision
     read: Decision | None
     steps: tuple[Step, ...]
-    subscriptions: tuple[str, ...]
+    subscriptions: tuple[SubscriptionThen, ...]
     overrides: tuple[OverrideInForce, ...]
     next_transition: Instant | None
     revision: int | None
@@ -70,25 +101,42 @@ class Explanation:
             "user": self.user,
             "feature": self.feature,
             "at": moment(self.at).isoformat(),
-            "decision": dict(self.decision.to_public()) | {"source": self.decision.source},
-            "read": None if self.read is None else dict(self.read.to_public()) | {"source": self.read.source},
+            "decision": _decision_data(self.decision),
+            "read": None if self.read is None else _decision_data(self.read),
             "steps": [
-                {"key": step.key, "rule": step.rule, "outcome": step.outcome, "text": step.text, "depth": step.depth}
+                {
+                    "key": step.key,
+                    "rule": step.rule,
+                    "outcome": step.outcome,
+                    "text": step.text,
+                    "depth": step.depth,
+                }
                 for step in self.steps
             ],
-            "subscriptions": list(self.subscriptions),
+            "subscriptions": [
+                {
+                    "name": each.name,
+                    "plan": each.plan,
+                    "version": each.version,
+                    "add_ons": dict(each.add_ons),
+                    "state": each.state.value,
+                    "access": each.access.value,
+                    "next_transition": _written(each.next_transition),
+                }
+                for each in self.subscriptions
+            ],
             "overrides": [
                 {
                     "feature": each.feature,
                     "to": each.to,
-                    "until": None if each.until is None else moment(each.until).isoformat(),
+                    "until": _written(each.until),
                     "user": each.user,
                     "actor": each.actor,
                     "because": each.because,
                 }
                 for each in self.overrides
             ],
-            "next_transition": None if self.next_transition is None else moment(self.next_transition).isoformat(),
+            "next_transition": _written(self.next_transition),
             "revision": self.revision,
             "catalog": self.catalog,
             "zone": self.zone,
@@ -98,35 +146,56 @@ class Explanation:
         """All of it for a terminal; each time in the tenant's zone and in UTC."""
         verdict = "allowed" if self.decision.allowed else "refused"
         who = f"{self.tenant} / {self.user}" if self.user else self.tenant
+        source = f" ({self.decision.source})" if self.decision.source else ""
         lines = [
             f"{self.feature} for {who} at {self._told(self.at)}",
-            f"  {verdict}: {self.decision.reason.value}" + (f" ({self.decision.source})" if self.decision.source else ""),
+            f"  {verdict}: {self.decision.reason.value}{source}",
             f"  meaning: {self.decision.reason.meaning}",
             f"  way out: {self.decision.reason.way_out}",
         ]
         lines += [f"  besides: {note.value}: {note.meaning}" for note in self.decision.advisories]
         if self.read is not None:
-            lines.append(f"  for reading: {'allowed' if self.read.allowed else 'refused'}: {self.read.reason.value}")
+            verdict = "allowed" if self.read.allowed else "refused"
+            lines.append(f"  for reading: {verdict}: {self.read.reason.value}")
         lines.append("  rules, in the order in which they were asked:")
         lines += [
             f"    {'  ' * step.depth}{_MARKS[step.outcome]} {step.rule}: {step.text}"
             + (f"  [{step.key}]" if step.depth else "")
             for step in self.steps
         ]
-        lines += [f"  subscription {line}" for line in self.subscriptions]
-        for each in self.overrides:
-            until = "for good" if each.until is None else f"until {self._told(each.until)}"
-            user = f" for {each.user}" if each.user else ""
-            lines.append(f"  override {each.feature} = {each.to}{user} {until}, by {each.actor}: {each.because}")
+        for each in self.subscriptions:
+            end = "" if each.next_transition is None else f"; changes at {self._told(each.next_transition)}"
+            lines.append(f"  subscription {each}{end}")
+        lines += [f"  override {self._override(each)}" for each in self.overrides]
         if self.next_transition is not None:
             lines.append(f"  changes by itself at {self._told(self.next_transition)}")
-        lines.append(f"  revision {self.revision}, catalog {self.catalog[:12]}")
+        revision = "" if self.revision is None else f"revision {self.revision}, "
+        lines.append(f"  {revision}catalog {self.catalog[:12]}")
         return "\n".join(lines)
+
+    def _override(self, of: OverrideInForce) -> str:
+        user = f" for {of.user}" if of.user else ""
+        until = "" if of.until is None else f" until {self._told(of.until)}"
+        by = f", by {of.actor}: {of.because}" if of.actor else ""
+        value = decode_value(of.to)
+        to = "denied" if value is None or isinstance(value, Deny) else told(value)
+        return f"{of.feature} = {to}{user}{until}{by}"
 
     def _told(self, at: Instant) -> str:
         utc = moment(at)
-        here = utc.astimezone(zone(self.zone))
-        return f"{here:%Y-%m-%d %H:%M:%S %Z} ({utc:%Y-%m-%d %H:%M:%S} UTC)"
+        try:
+            here = f"{utc.astimezone(zone(self.zone)):%Y-%m-%d %H:%M:%S %Z}"
+        except OverflowError:  # within a day of the years 1 and 9999 some zones have no calendar
+            here = self.zone
+        return f"{here} ({utc:%Y-%m-%d %H:%M:%S} UTC)"
+
+
+def _written(at: Instant | None) -> str | None:
+    return None if at is None else moment(at).isoformat()
+
+
+def _decision_data(decision: Decision) -> dict[str, object]:
+    return {**decision.to_public(), "source": decision.source}
 
 
 _MARKS = {"pass": "-", "allow": "+", "deny": "x", "note": "i"}
@@ -150,37 +219,66 @@ def explain(
         document: Its facts; for the past its whole history.
         host: Subscriptions that the host keeps; None where it keeps none.
     """
-    of = situation(document, world, at, user=user, host=host)
-    overrides = tuple(
-        OverrideInForce(
-            path[1], value["to"], value["until"], path[2] if len(path) > 2 else None, value["actor"], value["because"]
-        )
-        for path, line in sorted(document.timelines.items())
-        if path[0] == "override" and (len(path) == 2 or path[2] == user)
-        if isinstance(value := line.at(at), dict) and (value["until"] is None or at < value["until"])
-    )
-    named = document.value(TIMEZONE, at)
     return _explained(
         document.tenant,
-        of,
+        situation(document, world, at, user=user, host=host),
         world,
         key,
         at,
         user=user,
-        overrides=overrides,
+        subscriptions=_subscriptions(document, world, at, host),
+        overrides=tuple(_overrides(document, at, user)),
         next_at=next_transition(document, world, at, user=user, host=host),
         revision=document.revision,
-        zone_name=named if isinstance(named, str) else world.catalog.timezone,
+        zone_name=_zone(document, world, at),
+    )
+
+
+def _zone(document: TenantDocument, world: World, at: Instant) -> str:
+    match document.value(TIMEZONE, at):
+        case {"zone": str(name)}:
+            return name
+    return world.catalog.timezone
+
+
+def _overrides(document: TenantDocument, at: Instant, user: str | None) -> Iterator[OverrideInForce]:
+    for path, line in sorted(document.timelines.items()):
+        if path[0] == "override" and (len(path) == 2 or path[2] == user):
+            match line.at(at):
+                case {"to": to, "until": until, **said} if until is None or at < until:
+                    whose = path[2] if len(path) > 2 else None
+                    actor, because = str(said.get("actor", "")), str(said.get("because", ""))
+                    yield OverrideInForce(path[1], to, until, whose, actor, because)
+
+
+def _subscriptions(
+    document: TenantDocument, world: World, at: Instant, host: tuple[Terms, ...] | None
+) -> tuple[SubscriptionThen, ...]:
+    found: list[tuple[Held, SubscriptionThen]] = []
+    for terms in terms_at(document, at) if host is None else host:
+        held = held_of(terms, world, at)
+        changes = [when for when in boundaries(terms.times, world.catalog.lifecycle) if at < when <= LATEST]
+        if host is None:
+            for path, line in document.timelines.items():
+                if path[:2] == ("subscription", terms.name):
+                    changes += [fact.since for fact in line.facts if fact.since > at]
+        found.append((held, _then(held, terms.name, min(changes, default=None))))
+    found.sort(key=lambda each: -each[0].source.plan.rank)
+    return tuple(then for _, then in found)
+
+
+def _then(held: Held, name: str | None, next_at: Instant | None) -> SubscriptionThen:
+    plan = held.source.plan
+    add_ons = tuple((add_on.key, quantity) for add_on, quantity in held.source.add_ons)
+    return SubscriptionThen(
+        name, plan.key, plan.version, add_ons, held.standing.state, held.standing.access, next_at
     )
 
 
 def explain_situation(
     tenant: str, of: Situation, world: World, key: str, at: Instant, *, user: str | None = None
 ) -> Explanation:
-    """Explain from a situation alone, as a view does: without who set an override, and without what comes next."""
-    overrides = tuple(
-        OverrideInForce(feature, encode_value(to), None, None, "", "") for feature, to in sorted((of.overrides or {}).items())
-    )
+    """Explain from a situation alone, as a view does: not who set an override, and not what comes next."""
     return _explained(
         tenant,
         of,
@@ -188,7 +286,11 @@ def explain_situation(
         key,
         at,
         user=user,
-        overrides=overrides,
+        subscriptions=tuple(_then(held, None, None) for held in of.held),
+        overrides=tuple(
+            OverrideInForce(feature, encode_value(to), None, None, "", "")
+            for feature, to in sorted((of.overrides or {}).items())
+        ),
         next_at=None,
         revision=None,
         zone_name=world.catalog.timezone,
@@ -203,6 +305,7 @@ def _explained(
     at: Instant,
     *,
     user: str | None,
+    subscriptions: tuple[SubscriptionThen, ...],
     overrides: tuple[OverrideInForce, ...],
     next_at: Instant | None,
     revision: int | None,
@@ -222,12 +325,7 @@ def _explained(
         decision=decision,
         read=None if read == decision else read,
         steps=tuple(steps),
-        subscriptions=tuple(
-            f"{held.source.plan.key}@{held.source.plan.version}"
-            + "".join(f" + {quantity} x {add_on.key}" for add_on, quantity in held.source.add_ons)
-            + f": {held.standing.state.value}, access {held.standing.access.value}"
-            for held in of.held
-        ),
+        subscriptions=subscriptions,
         overrides=overrides,
         next_transition=next_at,
         revision=revision,
@@ -241,7 +339,6 @@ def _unknown(world: World, key: str, steps: list[Step]) -> Decision:
     if retired is not None:
         steps.append(Step(key, "catalog", "deny", f"it was retired on {retired.isoformat()}"))
         return Decision(False, Reason.CATALOG_RETIRED, key)
-    close = difflib.get_close_matches(key, [*world.catalog.modules, *world.catalog.features], n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
+    hint = did_you_mean(key, [*world.catalog.modules, *world.catalog.features])
     steps.append(Step(key, "catalog", "deny", f"the catalog has no module or feature {key!r}{hint}"))
     return Decision(False, Reason.CATALOG_UNKNOWN, key)

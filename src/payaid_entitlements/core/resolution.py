@@ -9,7 +9,7 @@ scheduled plan) comes out as further segments, so crossing such an instant asks 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from payaid_entitlements.core.catalog.model import Access
@@ -17,9 +17,9 @@ from payaid_entitlements.core.decision import Decision, Intent, Reason
 from payaid_entitlements.core.encoding import decode_value
 from payaid_entitlements.core.evaluation import Evaluation, Held, Situation
 from payaid_entitlements.core.facts import TenantDocument
-from payaid_entitlements.core.instant import Instant
+from payaid_entitlements.core.instant import LATEST, Instant
 from payaid_entitlements.core.merging import Source
-from payaid_entitlements.core.subscription import State, Terms, boundaries, standing, terms_at
+from payaid_entitlements.core.subscription import State, Terms, boundaries, opens_at, standing, terms_at
 from payaid_entitlements.core.values import DENY, Deny, Value
 
 if TYPE_CHECKING:
@@ -144,7 +144,9 @@ def held_of(terms: Terms, world: World, at: Instant) -> Held:
     """Look up what a subscription sells and where it stands at *at*. Add-ons that the catalog no longer has give nothing."""
     catalog = world.catalog
     add_ons = tuple((catalog.add_ons[key], quantity) for key, quantity in terms.add_ons if key in catalog.add_ons)
-    return Held(Source(world.plan(terms.plan, terms.version), add_ons), standing(terms.times, catalog.lifecycle, at))
+    now = standing(terms.times, catalog.lifecycle, at)
+    source = Source(world.plan(terms.plan, terms.version), add_ons)
+    return Held(source, now, opens_at(terms.times, catalog.lifecycle, now))
 
 
 def overrides_at(document: TenantDocument, at: Instant, user: str | None) -> dict[str, Value | Deny]:
@@ -180,7 +182,9 @@ def next_transition(
     host: tuple[Terms, ...] | None = None,
 ) -> Instant | None:
     """The first instant after *at* at which something may change by itself; None when nothing is known to."""
-    return min((when for when in _transitions(document, world, at, user, host) if when > at), default=None)
+    # What lies behind the last instant that there is (a grace that begins in 9999) never comes.
+    found = (when for when in _transitions(document, world, at, user, host) if at < when <= LATEST)
+    return min(found, default=None)
 
 
 def _transitions(
@@ -199,14 +203,17 @@ def _transitions(
 
 def standpoint(at: Situation, world: World) -> Standpoint:
     """Find or build the decisions for a situation; situations without overrides share theirs."""
-    base = Situation(at.held, at.status)
     # The shape, not the situation: it hashes in a microsecond where plans and add-ons would be walked through.
-    shape = _shape(base)
+    shape = _shape(at)
     known = world.tables.get(shape)
     if known is None:
+        # Without what is only this tenant's: others get it too.
+        base = Situation(tuple(replace(held, opens_at=None) for held in at.held), at.status)
         known = world.tables[shape] = _build(base, world)
     shared = cast("Standpoint", known)
-    return shared if at.overrides is None else _overlaid(at, world, shared)
+    if at.overrides is not None:
+        return _overlaid(at, world, shared)
+    return replace(shared, situation=at) if any(held.opens_at is not None for held in at.held) else shared
 
 
 def _shape(of: Situation) -> object:

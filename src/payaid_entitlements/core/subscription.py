@@ -197,6 +197,22 @@ def _stages(since: Instant, lifecycle: Lifecycle) -> Iterator[tuple[Instant, Acc
     yield begins, Access.NONE
 
 
+def opens_at(times: Times, lifecycle: Lifecycle, now: Standing) -> Instant | None:
+    """
+    Find when a subscription that stands so *now* opens in full by itself: it begins, or its pause ends.
+
+    None where neither is decided, or where it is not open then: overdue, cancelled before it begins.
+    """
+    match now.state:
+        case State.SCHEDULED:
+            opens = times.starts
+        case State.PAUSED:
+            opens = times.paused_until
+        case _:
+            return None
+    return opens if opens is not None and standing(times, lifecycle, opens).access is Access.FULL else None
+
+
 def boundaries(times: Times, lifecycle: Lifecycle) -> Iterator[Instant]:
     """All instants at which the standing may change, in no order."""
     for end in (times.cancel_at, times.ends, times.trial_end):
