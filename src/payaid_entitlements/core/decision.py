@@ -252,7 +252,7 @@ class Decision:
         object.__setattr__(self, "noteworthy", noteworthy)
         object.__setattr__(self, "settled", self.allowed and not noteworthy)
 
-    if not TYPE_CHECKING:
+    if not TYPE_CHECKING:  # pragma: no branch - whatever runs is not being type-checked
         # Hidden from type checkers, so that mypy's truthy-bool and a missing `await` are reported by them.
 
         def __bool__(self) -> NoReturn:

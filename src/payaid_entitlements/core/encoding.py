@@ -30,7 +30,7 @@ def encode_value(value: Value | Deny | None) -> object:
             return {"microseconds": value // timedelta(microseconds=1)}
         case tuple():
             return list(value)
-        case Allowance(limit, per):
+        case Allowance(limit, per):  # pragma: no branch - the types leave nothing else
             return {"limit": encode_value(limit), "per": None if per is None else str(per)}
 
 

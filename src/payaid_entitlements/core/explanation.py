@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from payaid_entitlements.core.catalog.model import Access
 from payaid_entitlements.core.catalog.problems import did_you_mean
@@ -178,16 +179,20 @@ class Explanation:
         until = "" if of.until is None else f" until {self._told(of.until)}"
         by = f", by {of.actor}: {of.because}" if of.actor else ""
         value = decode_value(of.to)
-        to = "denied" if value is None or isinstance(value, Deny) else told(value)
+        to = "denied" if isinstance(value, Deny | None) else told(value)
         return f"{of.feature} = {to}{user}{until}{by}"
 
     def _told(self, at: Instant) -> str:
         utc = moment(at)
         try:
-            here = f"{utc.astimezone(zone(self.zone)):%Y-%m-%d %H:%M:%S %Z}"
-        except OverflowError:  # within a day of the years 1 and 9999 some zones have no calendar
+            here = _shown(utc.astimezone(zone(self.zone)))
+        except OverflowError:  # at the ends of the years 1 and 9999 some zones have no calendar
             here = self.zone
-        return f"{here} ({utc:%Y-%m-%d %H:%M:%S} UTC)"
+        return f"{here} ({_shown(utc)})"
+
+
+def _shown(dt: datetime) -> str:
+    return f"{dt.replace(tzinfo=None).isoformat(sep=' ', timespec='seconds')} {dt.tzname()}"
 
 
 def _written(at: Instant | None) -> str | None:
@@ -245,7 +250,7 @@ def _overrides(document: TenantDocument, at: Instant, user: str | None) -> Itera
     for path, line in sorted(document.timelines.items()):
         if path[0] == "override" and (len(path) == 2 or path[2] == user):
             match line.at(at):
-                case {"to": to, "until": until, **said} if until is None or at < until:
+                case {"to": to, "until": until, **said} if to is not None and (until is None or at < until):
                     whose = path[2] if len(path) > 2 else None
                     actor, because = str(said.get("actor", "")), str(said.get("because", ""))
                     yield OverrideInForce(path[1], to, until, whose, actor, because)

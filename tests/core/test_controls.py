@@ -1,0 +1,62 @@
+"""The operators' switches: unset means enforce, and a typo is never open."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from payaid_entitlements.core.controls import (
+    ENFORCE,
+    EVERYWHERE,
+    OBSERVE,
+    OFF,
+    Controls,
+    Enforcement,
+    enforcement,
+)
+from payaid_entitlements.errors import ConfigurationError
+
+
+@pytest.mark.parametrize(
+    ("word", "mode"),
+    [("off", OFF), ("observe", OBSERVE), ("enforce", ENFORCE), (" Enforce ", ENFORCE), ("OFF", OFF)],
+)
+def test_modes_are_read_as_people_write_them(word, mode):
+    """Case and blanks do not matter."""
+    assert enforcement(word, source="PAYAID_ENFORCEMENT") is mode
+
+
+@pytest.mark.parametrize("word", ["", "of", "false", "0", "on", None, 1])
+def test_an_unknown_word_stops_the_start(word):
+    """A typo must never open what is sold; the message says where it was written."""
+    with pytest.raises(ConfigurationError, match="PAYAID_ENFORCEMENT"):
+        enforcement(word, source="PAYAID_ENFORCEMENT")
+
+
+def test_each_change_is_one_revision_later_and_leaves_the_old_alone():
+    """Controls are values; what caches compare grows with each change."""
+    first = Controls()
+    second = first.with_mode("crm", OBSERVE)
+    third = second.with_killed("crm.export").with_killed("hr")
+    fourth = third.with_restored("hr")
+    assert [each.revision for each in (first, second, third, fourth)] == [0, 1, 3, 4]
+    assert first == Controls()
+    assert second.modes == {"crm": OBSERVE}
+    assert fourth.killed == {"crm.export"}
+    assert third.with_mode("crm", OFF).modes == {"crm": OFF}
+
+
+@given(
+    st.builds(
+        Controls,
+        st.integers(0),
+        st.dictionaries(st.text() | st.just(EVERYWHERE), st.sampled_from(list(Enforcement))),
+        st.frozensets(st.text()),
+    )
+)
+def test_controls_come_back_from_their_text(controls):
+    """The one text that is stored has all of it, and equal controls have the same one."""
+    again = Controls.from_json(controls.to_json())
+    assert again == controls
+    assert again.to_json() == controls.to_json()
