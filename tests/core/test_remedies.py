@@ -86,7 +86,7 @@ def found(key, *facts, world=WORLD):
         ),
         # What somebody of the vendor did.
         ("crm", [status("suspended")], (Contact("Talk to us: the account is suspended"),)),
-        ("crm", [status("revoked")], (Contact("Talk to us: the licence was revoked"),)),
+        ("crm", [status("revoked")], (Contact("Talk to us: the license was revoked"),)),
         ("crm", [override("crm", DENY)], (Contact("Talk to us: this was switched off for the account"),)),
         (
             "seats",

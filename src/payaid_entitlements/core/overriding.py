@@ -114,6 +114,8 @@ def _metered(feature: Feature, to: object) -> Value:
     if not isinstance(allowance, Allowance):
         raise _wrong(feature.key, feature.kind.value, to, "an amount (int or Decimal), '500/month', UNLIMITED or DENY")
     limit = allowance.limit
+    if isinstance(limit, Decimal) and not limit.is_finite():
+        raise ConfigurationError(f"{feature.key!r} cannot be {limit}; without a limit is UNLIMITED")
     if limit is not UNLIMITED and (limit < 0 or (feature.kind is Kind.ALLOCATION and limit != int(limit))):
         raise ConfigurationError(f"{feature.key!r} cannot be {limit}; write a whole number of at least 0")
     if feature.kind is Kind.ALLOCATION and allowance.per is not None:
@@ -125,7 +127,7 @@ def _config(feature: Feature, to: object) -> Value:
     match feature.type, to:
         case ConfigType.INT | ConfigType.SIZE, int() if not isinstance(to, bool):
             return to
-        case ConfigType.DECIMAL, int() | Decimal() if not isinstance(to, bool):
+        case ConfigType.DECIMAL, int() | Decimal() if not isinstance(to, bool) and Decimal(to).is_finite():
             return Decimal(to)
         case ConfigType.DURATION, timedelta():
             return to

@@ -128,7 +128,7 @@ def remedies(situation: Situation, world: World, key: str) -> tuple[Remedy, ...]
 _BY_HAND = "Talk to us: this was set for the account by hand"
 _CONTACT = {
     Reason.SUBSCRIPTION_SUSPENDED: "Talk to us: the account is suspended",
-    Reason.SUBSCRIPTION_REVOKED: "Talk to us: the licence was revoked",
+    Reason.SUBSCRIPTION_REVOKED: "Talk to us: the license was revoked",
     Reason.OVERRIDE_DENIED: "Talk to us: this was switched off for the account",
     Reason.SUBSCRIPTION_PAST_DUE: "Pay what is due",
     Reason.SUBSCRIPTION_PAUSED: "Resume the subscription",
