@@ -1,8 +1,8 @@
 """
 Edge cases of entitlement systems, by the numbers of docs/explanation/edge-cases.md.
 
-Those of periods (1 to 9) are in test_period.py. Changes are made by the functions behind the verbs of `Admin`, so
-that a late invoice is the message that an application really gets.
+Those of periods (1 to 9) are in test_period.py. Changes are made by the functions behind the verbs of
+`Admin`, so that a late invoice is the message that an application really gets.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ def _metered(feature: Feature, to: object) -> Value:
     if isinstance(to, str):
         return _written(feature, to)
     allowance = Allowance(to) if isinstance(to, int | Decimal) and not isinstance(to, bool) else to
-    if not isinstance(allowance, Allowance):
+    if not isinstance(allowance, Allowance) or not _is_amount(allowance.limit):
         raise _wrong(feature.key, feature.kind.value, to, "an amount (int or Decimal), '500/month', UNLIMITED or DENY")
     limit = allowance.limit
     if isinstance(limit, Decimal) and not limit.is_finite():
@@ -121,6 +121,10 @@ def _metered(feature: Feature, to: object) -> Value:
     if feature.kind is Kind.ALLOCATION and allowance.per is not None:
         raise ConfigurationError(f"{feature.key!r} is held, it does not come anew each {allowance.per}; write only {limit}")
     return allowance
+
+
+def _is_amount(limit: object) -> bool:
+    return limit is UNLIMITED or (isinstance(limit, int | Decimal) and not isinstance(limit, bool))
 
 
 def _config(feature: Feature, to: object) -> Value:

@@ -1,0 +1,185 @@
+"""Overrides are checked against the kind of the feature when they are said: resolving can believe them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from payaid_entitlements.core.catalog import Catalog
+from payaid_entitlements.core.changing import Ground
+from payaid_entitlements.core.encoding import decode_value
+from payaid_entitlements.core.facts import NewFact
+from payaid_entitlements.core.interval import Interval, Unit
+from payaid_entitlements.core.overriding import clear_override, override, override_subject, override_value
+from payaid_entitlements.core.values import DENY, UNLIMITED, Allowance
+from payaid_entitlements.errors import ConfigurationError, UnknownFeature
+from tests.core.conftest import NOW, tenant, world_of
+
+CATALOG = Catalog.load(
+    {
+        "catalog": 1,
+        "default_plan": "none",
+        "modules": {"m": {"features": {"switch": {"kind": "switch"}}}},
+        "features": {
+            "seats": {"kind": "allocation", "unit": "seat"},
+            "calls": {"kind": "quota", "unit": "call"},
+            "coins": {"kind": "credit", "unit": "coin"},
+            **{
+                name: {"kind": "config", "type": name, "merge": "priority"}
+                for name in ("bool", "int", "decimal", "string", "duration", "size", "list")
+            },
+            "choice": {"kind": "config", "type": "choice", "merge": "priority", "choices": ["low", "high"]},
+        },
+        "plans": {},
+    }
+)
+MONTH = Interval(1, Unit.MONTH)
+
+
+@pytest.mark.parametrize(
+    ("key", "to", "value"),
+    [
+        ("m", True, True),
+        ("m", False, False),
+        ("m", DENY, DENY),
+        ("m.switch", True, True),
+        ("bool", False, False),
+        ("seats", 7, Allowance(7)),
+        ("seats", Decimal(7), Allowance(Decimal(7))),
+        ("seats", UNLIMITED, Allowance(UNLIMITED)),
+        ("seats", Allowance(3), Allowance(3)),
+        ("seats", 0, Allowance(0)),
+        ("calls", "500/month", Allowance(500, MONTH)),
+        ("calls", 500, Allowance(500)),
+        ("calls", Decimal("0.5"), Allowance(Decimal("0.5"))),
+        ("coins", "unlimited", Allowance(UNLIMITED)),
+        ("calls", DENY, DENY),
+        ("int", 7, 7),
+        ("int", UNLIMITED, UNLIMITED),
+        ("decimal", 7, Decimal(7)),
+        ("decimal", Decimal("0.1"), Decimal("0.1")),
+        ("string", "any", "any"),
+        ("choice", "high", "high"),
+        ("duration", timedelta(hours=1), timedelta(hours=1)),
+        ("duration", "24 hours", timedelta(hours=24)),
+        ("duration", UNLIMITED, UNLIMITED),
+        ("size", 5, 5),
+        ("size", "10 GB", 10 * 1000**3),
+        ("list", ["a"], ("a",)),
+        ("list", ("a", "b"), ("a", "b")),
+    ],
+)
+def test_a_value_that_fits_is_written_as_plans_have_it(key, to, value):
+    """Numbers, texts as in the catalog and Python values come to the same."""
+    found = override_value(CATALOG, key, to)
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("key", "to", "error"),
+    [
+        ("m", 1, TypeError),
+        ("m.switch", "yes", TypeError),
+        ("m.switch", UNLIMITED, TypeError),
+        ("bool", None, TypeError),
+        ("seats", True, TypeError),
+        ("seats", 1.5, TypeError),
+        ("seats", None, TypeError),
+        ("seats", -1, ConfigurationError),
+        ("seats", Decimal("1.5"), ConfigurationError),
+        ("seats", Decimal("NaN"), ConfigurationError),
+        ("calls", Decimal("Infinity"), ConfigurationError),
+        ("seats", Allowance(5, MONTH), ConfigurationError),
+        ("seats", "many", ConfigurationError),
+        ("seats", "9", ConfigurationError),
+        ("calls", Allowance(1.5), TypeError),
+        ("calls", Allowance(True), TypeError),
+        ("calls", Allowance("5"), TypeError),
+        ("calls", "500/fortnight", ConfigurationError),
+        ("int", "7", TypeError),
+        ("int", True, TypeError),
+        ("int", 7.0, TypeError),
+        ("decimal", 0.1, TypeError),
+        ("decimal", False, TypeError),
+        ("decimal", Decimal("NaN"), TypeError),
+        ("string", 7, TypeError),
+        ("string", UNLIMITED, TypeError),
+        ("choice", "middle", ConfigurationError),
+        ("choice", UNLIMITED, TypeError),
+        ("duration", 7, TypeError),
+        ("duration", "soon", ConfigurationError),
+        ("size", "10 XB", ConfigurationError),
+        ("size", True, TypeError),
+        ("list", "a", TypeError),
+        ("list", ["a", 1], TypeError),
+        ("nonsense", 1, UnknownFeature),
+    ],
+)
+def test_a_value_of_another_kind_is_refused(key, to, error):
+    """What a feature cannot be is named together with what it can be."""
+    with pytest.raises(error, match=key):
+        override_value(CATALOG, key, to)
+
+
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.decimals()
+    | st.text(max_size=8)
+    | st.timedeltas()
+    | st.just(UNLIMITED)
+    | st.just(DENY)
+    | st.binary(max_size=2),
+    lambda inner: st.lists(inner, max_size=2) | st.builds(Allowance, inner),
+    max_leaves=3,
+)
+
+
+@given(st.sampled_from([*CATALOG.modules, *CATALOG.features]), anything)
+def test_whatever_is_said_is_a_value_or_a_typed_error(key, to):
+    """Nothing else ever comes out, and what comes out is kept without loss."""
+    try:
+        value = override_value(CATALOG, key, to)
+    except (TypeError, ConfigurationError):
+        return
+    world = world_of(CATALOG)
+    ground = Ground(tenant(), world, NOW)
+    (fact,) = override(ground, key, value, until=None, user=None, because="x", actor="a")
+    assert decode_value(fact.value["to"]) == value
+
+
+def test_an_override_says_until_when_for_whom_why_and_who():
+    """All of it is in the fact; a user's is about another subject than the tenant's."""
+    ground = Ground(tenant(), world_of(CATALOG), NOW)
+    fact = override(ground, "seats", 7, until=NOW + 5, user="u", because="a promise", actor="asha")
+    said = {"to": {"limit": 7, "per": None}, "until": NOW + 5, "because": "a promise", "actor": "asha"}
+    assert fact == (NewFact(("override", "seats", "u"), NOW, said),)
+    assert override_subject("seats") == ("override", "seats")
+
+
+def test_an_override_ends_in_the_future():
+    """One that is over when it is said is a mistake."""
+    ground = Ground(tenant(), world_of(CATALOG), NOW)
+    with pytest.raises(ConfigurationError, match="over already"):
+        override(ground, "seats", 7, until=NOW, user=None, because="x", actor="a")
+
+
+def test_clearing_needs_a_key_that_exists_or_existed():
+    """An override of a key that was retired meanwhile can be cleared; a typo is named."""
+    world = world_of(CATALOG)
+    gone = tenant(NewFact(("override", "gone"), 0, {"to": True, "until": None}))
+    assert clear_override(Ground(gone, world, NOW), "gone", user=None) == (
+        NewFact(("override", "gone"), NOW, None),
+    )
+    assert clear_override(Ground(gone, world, NOW), "seats", user="u") == (
+        NewFact(("override", "seats", "u"), NOW, None),
+    )
+    with pytest.raises(UnknownFeature, match="did you mean 'seats'"):
+        clear_override(Ground(gone, world, NOW), "seat", user=None)

@@ -1,0 +1,104 @@
+"""What a change is called, by what a tenant is found, and how a change is said the other way round."""
+
+from __future__ import annotations
+
+import pytest
+
+from payaid_entitlements.core.altered import Altered, altered, named, worded
+from payaid_entitlements.core.facts import NewFact, Recorded, record
+from payaid_entitlements.core.instant import DAY
+from payaid_entitlements.core.licensed import licensed
+from payaid_entitlements.core.subscription import Terms, Times, subject
+from payaid_entitlements.core.undoing import restored
+from payaid_entitlements.core.values import DENY
+from tests.core.conftest import NOW, override, status, sub, tenant, world_of
+
+WORLD = world_of()
+
+
+@pytest.mark.parametrize(
+    ("about", "words"),
+    [
+        (subject("main", "plan"), "plan"),
+        (subject("main", "past_due_since"), "past due since"),
+        (subject("main", "add_on", "more_seats"), "add on more seats"),
+        (subject("second", "plan"), "plan of subscription second"),
+        (("override", "seats"), "override of seats"),
+        (("override", "seats", "u"), "override of seats for user u"),
+        (("status",), "status"),
+    ],
+)
+def test_a_subject_is_named_for_people(about, words):
+    """The usual subscription needs no name."""
+    assert named(about) == words
+
+
+@pytest.mark.parametrize(
+    ("about", "value", "words"),
+    [
+        (("status",), None, "none"),
+        (("status",), "suspended", "suspended"),
+        (subject("main", "plan"), {"plan": "pro", "version": 2}, "pro@2"),
+        (subject("main", "ends"), NOW, "2026-09-21 14:13:20+00:00"),
+        (subject("main", "add_on", "more_seats"), 2, "2"),
+        (("override", "crm"), {"to": True, "until": None}, "allowed"),
+        (("override", "crm"), {"to": False, "until": None}, "denied"),
+        (
+            ("override", "seats"),
+            {"to": {"limit": 7, "per": None}, "until": NOW},
+            "7 until 2026-09-21 14:13:20+00:00",
+        ),
+        (("override", "days"), {"to": 7, "until": None}, "7"),
+        (("timezone",), {"zone": "Asia/Kolkata", "history": []}, "Asia/Kolkata"),
+    ],
+)
+def test_a_value_is_worded_for_people(about, value, words):
+    """Instants are told as times, plans with their version."""
+    assert worded(about, value) == words
+
+
+def test_what_was_only_confirmed_is_not_told():
+    """Altered is what is otherwise than before."""
+    facts = (
+        Recorded(subject("main", "plan"), NOW, {"plan": "pro", "version": 1}, {"plan": "free", "version": 1}),
+        Recorded(("status",), NOW, None, None),
+    )
+    assert altered(facts) == (Altered("plan", "free@1", "pro@1", NOW),)
+    assert str(altered(facts)[0]) == "plan: free@1 -> pro@1"
+
+
+@pytest.mark.parametrize(
+    ("facts", "found"),
+    [
+        ([], (None, ())),
+        ([sub("pro", "a"), sub("free", "b")], ("pro", ("crm", "books", "old"))),
+        ([sub("pro", ends=NOW), status("suspended")], ("pro", ("crm", "books", "old"))),
+        ([override("books", True)], (None, ("books",))),
+        ([sub("pro"), override("books", DENY), override("old", False)], ("pro", ("crm",))),
+    ],
+)
+def test_a_tenant_is_found_by_what_is_licensed_to_it(facts, found):
+    """By its highest plan in whatever state, and by modules of subscriptions and overrides."""
+    assert licensed(tenant(*facts), WORLD, NOW) == found
+
+
+def test_a_tenant_of_the_host_is_found_by_what_the_host_says():
+    """Subscriptions of the host replace those of the document."""
+    host = (Terms("host", "free", None, (), Times()),)
+    assert licensed(tenant(sub("big")), WORLD, NOW, host) == ("free", ("crm",))
+
+
+def test_undoing_says_what_would_be_without_the_change():
+    """The value of before from now on, and again all that was planned for later."""
+    about = subject("main", "plan")
+    plans = [NewFact(about, 0, "a"), NewFact(about, NOW + DAY, "b"), NewFact(about, NOW + 2 * DAY, "c")]
+    change = record(tenant(plans), [NewFact(about, NOW, "x")], recorded=NOW)
+    assert restored(change.recorded, NOW + DAY + 5) == (
+        NewFact(about, NOW + DAY + 5, "b"),
+        NewFact(about, NOW + 2 * DAY, "c"),
+    )
+    later = record(tenant(plans), [NewFact(about, NOW + DAY, "x")], recorded=NOW)
+    assert restored(later.recorded, NOW) == (
+        NewFact(about, NOW + DAY, "b"),
+        NewFact(about, NOW + 2 * DAY, "c"),
+    )
