@@ -187,6 +187,14 @@ def test_add_ons_go_along_where_the_bigger_plan_allows_them():
     assert found("crm.contacts", sub("pro", add_ons={"pack": 1}), world=only) == (CONTACTS,)
 
 
+def test_what_can_only_be_read_now_is_not_lost_either():
+    """A customer who is overdue keeps, with any remedy, what is there again once that is paid."""
+    late = sub("pro", past_due_since=NOW - 8 * DAY)
+    smaller = {"extends": "pro", "features": {"crm.contacts": 5, "seats": 4}}
+    assert found("crm.contacts", late) == (PAY, BIG)
+    assert found("crm.contacts", late, world=altered(plans={"big": smaller})) == ()
+
+
 def test_add_ons_are_only_for_their_plans_and_up_to_their_number():
     """An add-on is offered to whom it may be sold, and not to those who have all of it that there is."""
     world = altered(

@@ -245,9 +245,9 @@ def _replaced(situation: Situation, index: int, by: Held) -> Situation:
 
 def _turns(candidate: Situation, world: World, key: str, holds: Mapping[str, Decision]) -> bool:
     """Does it open *key*, and is all that is held still held and worth as much?"""
-    evaluation = Evaluation(world, candidate)
-    if not evaluation.sold(key).allowed:
+    if not _opens(candidate, world, key):
         return False
+    evaluation = Evaluation(world, _untroubled(candidate))
     for held, before in holds.items():
         after = evaluation.sold(held)
         if not after.allowed:
@@ -264,9 +264,20 @@ def _opens(candidate: Situation, world: World, key: str) -> bool:
 
 
 def _holdings(situation: Situation, world: World) -> dict[str, Decision]:
-    evaluation = Evaluation(world, situation)
+    evaluation = Evaluation(world, _untroubled(situation))
     keys = (*world.catalog.modules, *world.catalog.features)
     return {key: decision for key in keys if (decision := evaluation.sold(key)).allowed}
+
+
+def _untroubled(situation: Situation) -> Situation:
+    """What is held, were it not for what is due or paused: who can only read it now must not lose it either."""
+    return replace(
+        situation,
+        held=tuple(
+            replace(held, standing=_ACTIVE) if held.standing.access is Access.READ_ONLY else held
+            for held in situation.held
+        ),
+    )
 
 
 def _prices(prices: tuple[Price, ...]) -> list[dict[str, object]]:
