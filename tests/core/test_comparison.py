@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from payaid_entitlements.core.catalog import Catalog
 from payaid_entitlements.core.comparison import Comparison, Effect, compare, gains_and_losses
@@ -105,6 +105,7 @@ def test_a_change_of_one_tenant_gains_and_loses(before, after, gains, losses):
     assert between(before, after) == (gains, losses)
 
 
+@settings(deadline=None)
 @given(documents, documents, days)
 def test_what_one_way_gains_the_other_way_loses(one, other, at):
     """Going back loses just the keys that going there gains."""

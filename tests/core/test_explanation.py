@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from payaid_entitlements.core.controls import OBSERVE, Controls
@@ -24,6 +24,7 @@ WORLD = world_of()
 ZONE = NewFact(("timezone",), 0, {"zone": "Asia/Kolkata", "history": []})
 
 
+@settings(deadline=None)
 @given(
     documents, controls, days, st.sampled_from([None, "u"]), st.sampled_from([*KEYS, "nonsense", "crm.fax"])
 )

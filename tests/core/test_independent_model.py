@@ -269,7 +269,7 @@ def said(model: Model, key: str, access: str) -> tuple[bool, str, object]:
     return allowed, reason, value
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(documents, controls, days, st.sampled_from([None, "u"]))
 def test_the_rules_agree_with_what_they_are_told_to_be(document, switches, at, user):
     """Whatever is known of a tenant, resolution answers as the plain reading of the design does."""

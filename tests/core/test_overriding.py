@@ -6,7 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from payaid_entitlements.core.catalog import Catalog
@@ -142,6 +142,7 @@ anything = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.sampled_from([*CATALOG.modules, *CATALOG.features]), anything)
 def test_whatever_is_said_is_a_value_or_a_typed_error(key, to):
     """Nothing else ever comes out, and what comes out is kept without loss."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from payaid_entitlements.core.adding import set_add_on
@@ -313,6 +313,7 @@ def carried_out(document, remedy):
     return None
 
 
+@settings(deadline=None)
 @given(tenants, st.sampled_from(KEYS))
 def test_every_remedy_does_what_it_promises(document, key):
     """Buying, adding or waiting opens the key, and takes nothing away that was held."""

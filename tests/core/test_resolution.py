@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from payaid_entitlements.core.catalog.model import Access
@@ -32,6 +32,7 @@ def answers(of):
     return [(of.write[key], of.read[key]) for key in KEYS], of.plan, of.state, of.modules
 
 
+@settings(deadline=None)
 @given(documents, controls, days, st.sampled_from([None, "u"]))
 def test_segments_tile_the_time_and_agree_with_every_instant_inside(document, switches, at, user):
     """Each segment ends where the next begins; inside of one, resolving anew says the same."""
@@ -51,6 +52,7 @@ def test_segments_tile_the_time_and_agree_with_every_instant_inside(document, sw
     assert begins >= horizon or len(segments) == MOST_SEGMENTS
 
 
+@settings(deadline=None)
 @given(documents, controls, days, st.sampled_from([None, "u"]))
 def test_an_overlay_is_the_same_as_deciding_everything(document, switches, at, user):
     """What is shared plus what is overlaid answers each key as the rules do for this tenant alone."""
@@ -65,6 +67,7 @@ def test_an_overlay_is_the_same_as_deciding_everything(document, switches, at, u
     assert found.modules == {key for key in world.catalog.modules if read.decide(key).allowed}
 
 
+@settings(deadline=None)
 @given(documents, documents, days)
 def test_a_tenant_never_changes_another_ones_answers(one, other, at):
     """Whoever was asked about before in the same world, and whatever overrides they have, nothing differs."""
