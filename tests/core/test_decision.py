@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import pickle
 
 import pytest
 
 from payaid_entitlements.core.decision import COUNTED, SOFTENED, Decision, Reason
 from payaid_entitlements.core.observing import MISREAD
-from payaid_entitlements.core.values import DENY, UNLIMITED, Allowance
+from payaid_entitlements.core.values import UNLIMITED, Allowance
 from payaid_entitlements.errors import (
     EntitlementError,
     NotEntitled,
@@ -144,10 +143,3 @@ def test_the_public_form_keeps_the_vendors_secrets():
         "advisories": ["subscription.expiring"],
         "degraded": True,
     }
-
-
-def test_unlimited_and_deny_stay_themselves():
-    """The two values that are no amounts are one object each, also after a pickle."""
-    assert pickle.loads(pickle.dumps(UNLIMITED)) is UNLIMITED
-    assert pickle.loads(pickle.dumps(DENY)) is DENY
-    assert (repr(UNLIMITED), repr(DENY)) == ("UNLIMITED", "DENY")

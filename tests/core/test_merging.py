@@ -176,6 +176,7 @@ def test_the_largest_of_choices_is_the_later_one():
         (QUOTA, Allowance(5), Allowance(UNLIMITED), False, True),
         (QUOTA, Allowance(UNLIMITED, MONTH), Allowance(10**9, MONTH), True, False),
         (QUOTA, Allowance(100, MONTH), Allowance(1000, YEAR), True, False),
+        (QUOTA, Allowance(100, MONTH), Allowance(1200, YEAR), False, False),
         (QUOTA, Allowance(100, MONTH), Allowance(1300, YEAR), False, True),
         (QUOTA, Allowance(100, MONTH), Allowance(99, DAYS), False, True),
         (QUOTA, Allowance(1, Interval(1, Unit.HOUR)), Allowance(23, Interval(1, Unit.DAY)), True, False),
