@@ -6,7 +6,7 @@ Everything is done through `Admin`, as an app or an operator does it; running it
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from payaid_entitlements import Catalog, Entitlements
@@ -37,9 +37,8 @@ def first_catalog() -> Catalog:
     return Catalog.load({**today.document, "plans": plans})
 
 
-def seed(ent: Entitlements) -> dict[str, str]:
+def seed(ent: Entitlements, now: datetime) -> dict[str, str]:
     """Publish the catalog, in two steps as history did, and let every tenant become what `TENANTS` says."""
-    now = datetime.fromtimestamp(ent.now(), UTC)
     admin = ent.admin("seed", because="tenants to try things out with")
 
     admin.publish(first_catalog())

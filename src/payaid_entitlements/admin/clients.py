@@ -1,4 +1,4 @@
-"""The two clients that change things. They perform what `Verbs` asks; nothing is decided here."""
+"""The two clients that change things. They perform what the verbs ask; nothing is decided here."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator, Coroutine, Iterator
 from datetime import datetime
 
 from payaid_entitlements.admin.change import Change
+from payaid_entitlements.admin.product_verbs import ProductVerbs
+from payaid_entitlements.admin.subscription_verbs import SubscriptionVerbs
+from payaid_entitlements.admin.tenant_verbs import TenantVerbs
 from payaid_entitlements.admin.trail import AuditEntry, Trail
-from payaid_entitlements.admin.verbs import Verbs
 from payaid_entitlements.cache.driving import AsyncDriver, Driver
 from payaid_entitlements.cache.loading import Setting
 from payaid_entitlements.cache.steps import Flow
@@ -15,7 +17,7 @@ from payaid_entitlements.core.identity import identify
 from payaid_entitlements.core.instant import instant
 
 
-class Admin(Verbs[Change]):
+class Admin(SubscriptionVerbs[Change], TenantVerbs[Change], ProductVerbs[Change]):
     """
     Changes what is sold and who holds it, as somebody: ``ent.admin("asha", because="INC-4711")``.
 
@@ -51,7 +53,10 @@ class Admin(Verbs[Change]):
             yield from entries
 
 
-class AsyncAdmin(Verbs[Coroutine[object, object, Change]]):
+_Awaited = Coroutine[object, object, Change]
+
+
+class AsyncAdmin(SubscriptionVerbs[_Awaited], TenantVerbs[_Awaited], ProductVerbs[_Awaited]):
     """Same as `Admin`, awaited; `audit` is an asynchronous iterator."""
 
     def __init__(
@@ -60,7 +65,7 @@ class AsyncAdmin(Verbs[Coroutine[object, object, Change]]):
         super().__init__(setting, actor, because=because, dry_run=dry_run)
         self._driver = driver
 
-    def _change(self, flow: Flow[Change]) -> Coroutine[object, object, Change]:
+    def _change(self, flow: Flow[Change]) -> _Awaited:
         return self._driver.run(flow)
 
     def audit(

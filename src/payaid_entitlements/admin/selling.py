@@ -32,37 +32,47 @@ def publish_catalog(setting: Setting, author: Author, catalog: Catalog, to_migra
         CatalogInvalid: It takes the meaning from what somebody may hold.
         UnknownPlan: It has no plan of *to_migrate*; nothing was published.
     """
-    near = setting.near
     yield Prepare()
-    for left in reversed(range(MOST_TRIES)):
+    tries_left = MOST_TRIES
+    while True:
+        tries_left -= 1
         held = cast("Published | None", (yield ReadCatalog()))
         published, publication = publish(held, catalog)
         for plan in to_migrate:
             published.plan(plan)
         change = _described(setting, held, publication)
-        if author.is_dry or publication.is_empty:
+        if publication.is_empty:
             break
-        now = setting.now()
-        detail = {"asked": {"hash": catalog.hash}, "difference": list(publication.lines())}
-        write = Write(setting.new_id(now), "publish", now, published=published, detail=detail)
+        if author.is_dry:
+            return change
         try:
-            applied = cast("Applied", (yield Apply(write, published.revision - 1, author.actor, author.because)))
+            applied = cast("Applied", (yield _apply(setting, author, published, publication)))
         except ChangeConflict:
-            if not left:
+            if not tries_left:
                 raise
             continue
         change = replace(change, id=applied.id, applied=True, reason=ChangeReason.APPLIED, revision=applied.revision)
-        if near.world is None:
-            yield Join("\x00world", partial(begin, setting))
-        else:
-            near.drop(world=(yield from read_world(setting)))
+        yield from _follow(setting)
         break
-    if author.is_dry and not publication.is_empty:
-        return change
     for plan in to_migrate:
         moved = yield from migrate_all(setting, author, plan, None, None)
         change = replace(change, tenants=change.tenants + moved.tenants)
     return change
+
+
+def _apply(setting: Setting, author: Author, published: Published, publication: Publication) -> Apply:
+    now = setting.now()
+    detail = {"asked": {"hash": publication.hash}, "difference": list(publication.lines())}
+    write = Write(setting.new_id(now), "publish", now, published=published, detail=detail)
+    return Apply(write, published.revision - 1, author.actor, author.because)
+
+
+def _follow(setting: Setting) -> Flow[None]:
+    """Let this process answer by what is sold now."""
+    if setting.near.world is None:
+        yield Join("\x00world", partial(begin, setting))
+    else:
+        setting.near.drop(world=(yield from read_world(setting)))
 
 
 def _described(setting: Setting, held: Published | None, publication: Publication) -> Change:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Literal, cast
 
@@ -63,10 +63,20 @@ def turn(
     asked: Mapping[str, object],
     operation: str | None,
     notes: Mapping[str, object] | None = None,
+    check: Callable[[], Flow[None]] | None = None,
 ) -> Flow[Change]:
-    """Turn one switch to a position; every process follows at its next look at the change log, this one at once."""
-    for left in reversed(range(MOST_TRIES)):
+    """
+    Turn one switch to a position; every process follows at its next look at the change log, this one at once.
+
+    Args:
+        check: Runs before each try; raises to refuse.
+    """
+    tries_left = MOST_TRIES
+    while True:
+        tries_left -= 1
         controls = cast("Controls", (yield ReadControls()))
+        if check is not None:
+            yield from check()
         now, was = setting.now(), position(controls, switch)
         change = Change(
             None,
@@ -85,11 +95,10 @@ def turn(
             applied = cast(
                 "Applied", (yield Apply(write, controls.revision, author.actor, author.because, operation))
             )
+            break
         except ChangeConflict:
-            if not left:
+            if not tries_left:
                 raise
-            continue
-        break
     setting.near.drop(world=(yield from read_world(setting)))
     reason = ChangeReason.APPLIED if applied.applied else ChangeReason.REPEATED
     return replace(change, id=applied.id, applied=applied.applied, reason=reason, revision=applied.revision)

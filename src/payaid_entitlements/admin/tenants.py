@@ -153,7 +153,7 @@ def _worked_out(setting: Setting, request: Request, world: World) -> Flow[_Plan 
     if reason is ChangeReason.SUPERSEDED or (reason is ChangeReason.UNCHANGED and request.operation is None):
         return replace(change, reason=reason)
     if request.author.is_dry:
-        return change
+        return change if reason is ChangeReason.APPLIED else replace(change, reason=reason)
     plan, modules = licensed(outcome.document, world, now, host)
     write = Write(
         setting.new_id(now),

@@ -39,10 +39,11 @@ def undo_change(setting: Setting, author: Author, change_id: str, operation: str
                 f"change {change_id!r} published a catalog; publish the earlier file again: `payaid catalog publish FILE`"
             )
         case Scope.CONTROLS:
-            yield from _require_untouched(entry)
             switch = cast("Switch", tuple(cast("Sequence[str]", entry.detail["about"])))
             was = cast("Position", entry.detail["was"])
-            return (yield from turn(setting, author, "undo", switch, was, asked, operation, {"undoes": change_id}))
+            check = partial(_require_untouched, entry)
+            notes = {"undoes": change_id}
+            return (yield from turn(setting, author, "undo", switch, was, asked, operation, notes, check))
         case Scope.TENANT:
             request = Request(
                 str(entry.tenant),

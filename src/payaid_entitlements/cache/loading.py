@@ -25,7 +25,8 @@ from payaid_entitlements.cache.steps import (
     ReadHost,
     ReadTenants,
 )
-from payaid_entitlements.core.catalog.publishing import Published, difference, publish
+from payaid_entitlements.core.catalog.difference import difference
+from payaid_entitlements.core.catalog.publishing import Published, publish
 from payaid_entitlements.core.facts import TenantDocument
 from payaid_entitlements.core.instant import MICROSECONDS, Instant, from_clock
 from payaid_entitlements.core.outage import STALE_FOR

@@ -1,0 +1,83 @@
+"""
+Changing what is sold and switching it: what operators do. ``operation`` and ``because`` are as for all verbs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from os import PathLike
+
+from payaid_entitlements.admin.asking import Asking, R, optional_operation
+from payaid_entitlements.admin.selling import migrate_all, publish_catalog
+from payaid_entitlements.admin.switches import set_killed, set_mode
+from payaid_entitlements.admin.undoing import undo_change
+from payaid_entitlements.core.catalog.model import Catalog
+from payaid_entitlements.core.controls import Enforcement, enforcement
+from payaid_entitlements.core.identity import Operation, identify
+
+
+class ProductVerbs(Asking[R]):
+    """Verbs about what is sold, about switches, and undoing."""
+
+    def publish(
+        self, catalog: Catalog | str | PathLike[str] | Mapping[str, object], *, migrate: Iterable[str] = (), because: str | None = None
+    ) -> R:
+        """
+        Sell what *catalog* says. Each plan that changed gets a new version; who holds an older one keeps it.
+
+        Args:
+            catalog: A `Catalog`, or what `Catalog.load` takes.
+            migrate: Plans whose holders move to the new version at once.
+
+        Raises:
+            CatalogInvalid: It has mistakes, or takes the meaning from what somebody may hold.
+        """
+        new = catalog if isinstance(catalog, Catalog) else Catalog.load(catalog)
+        return self._change(publish_catalog(self._setting, self._by(because), new, tuple(migrate)))
+
+    def migrate(
+        self, plan: str, *, to: int | None = None, progress: Callable[[int, int], None] | None = None, because: str | None = None
+    ) -> R:
+        """
+        Move all who hold an older version of *plan* to version *to*, by default the newest.
+
+        Each tenant is a change of its own; interrupted, call it again and it goes on with those who are left.
+
+        Args:
+            progress: Is told, after each hundred tenants, how many were looked at and how many moved.
+        """
+        return self._change(migrate_all(self._setting, self._by(because), plan, to, progress))
+
+    def kill(self, key: str, *, because: str | None = None, operation: Operation | None = None) -> R:
+        """Turn a module or feature off for everybody, at once."""
+        return self._change(set_killed(self._setting, self._by(because), key, True, optional_operation(operation)))
+
+    def restore(self, key: str, *, because: str | None = None, operation: Operation | None = None) -> R:
+        """Undo `kill`."""
+        return self._change(set_killed(self._setting, self._by(because), key, False, optional_operation(operation)))
+
+    def set_enforcement(
+        self, scope: str, mode: Enforcement | str, *, because: str | None = None, operation: Operation | None = None
+    ) -> R:
+        """
+        Set whether refusals are carried out.
+
+        Args:
+            scope: A module, or ``"*"`` for wherever no module has a mode of its own.
+            mode: ``off``, ``observe`` or ``enforce``.
+        """
+        word = enforcement(mode, source="mode")
+        return self._change(set_mode(self._setting, self._by(because), scope, word, optional_operation(operation)))
+
+    def undo(self, change_id: str, *, because: str | None = None, operation: Operation | None = None) -> R:
+        """
+        Let everything that a change touched be, from now on, what it would be without that change.
+
+        An undoing can be undone. What was published or forgotten cannot.
+
+        Raises:
+            ChangeConflict: Something of it was changed since; the message names that change: undo it first.
+            ConfigurationError: There is no such change, or it cannot be undone.
+        """
+        author = self._by(because)
+        return self._change(undo_change(self._setting, author, identify("change_id", change_id), optional_operation(operation)))

@@ -1,0 +1,235 @@
+"""
+Changing subscriptions: what billing does.
+
+All verbs share some arguments:
+
+- ``operation``: your id of the act, the same on each try; repeated, nothing happens and the reason is ``change.repeated``.
+- ``as_of``: when the source said it; older than what is known of the same thing, it is ``change.superseded``.
+- ``tx``: your open transaction. The change holds when you commit; this process sees it at its next look at the change
+  log, within two seconds, or at once where you ask with ``after=change.revision``.
+- ``because``: why; without it, what the `Admin` was made with.
+
+Datetimes must be aware.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from typing import Literal
+
+from payaid_entitlements.admin.asking import Asking, R, optional_instant
+from payaid_entitlements.admin.tenants import Work, change_tenant
+from payaid_entitlements.core import adding, changing
+from payaid_entitlements.core.changing import When
+from payaid_entitlements.core.identity import Operation, identify
+from payaid_entitlements.core.instant import instant
+from payaid_entitlements.core.subscription import MAIN
+from payaid_entitlements.errors import ConfigurationError
+from payaid_entitlements.stores.ports import Transaction
+
+
+class SubscriptionVerbs(Asking[R]):
+    """Verbs about subscriptions. A host that keeps those itself (``subscriptions=``) gets a `ConfigurationError`."""
+
+    def subscribe(
+        self,
+        tenant: str,
+        plan: str,
+        *,
+        trial: bool = False,
+        add_ons: Mapping[str, int] | None = None,
+        anchor: datetime | None = None,
+        starts: datetime | None = None,
+        ends: datetime | None = None,
+        timezone: str | None = None,
+        name: str = MAIN,
+        because: str | None = None,
+        operation: Operation | None = None,
+        as_of: datetime | None = None,
+        tx: Transaction | None = None,
+    ) -> R:
+        """
+        Begin a subscription to the newest version of *plan*, in place of the one of the same *name*.
+
+        Args:
+            trial: Begin the plan's trial. Who may have one, and how often, is up to you.
+            add_ons: Quantity by add-on.
+            anchor: Where billing periods are counted from; None for the start.
+            starts: None for now. Nothing is held before; not allowed while another subscription is in force.
+            ends: It ends then by contract.
+            timezone: IANA name of the zone of its periods; None for the tenant's, else the catalog's.
+            name: Tells several subscriptions of one tenant apart.
+
+        Raises:
+            UnknownPlan: The catalog has no such plan or add-on.
+            ConfigurationError: The plan has no trial, or the add-ons are not for it.
+        """
+        given: dict[str, object] = {
+            "plan": plan,
+            "trial": trial,
+            "add_ons": dict(add_ons or {}),
+            "anchor": optional_instant(anchor),
+            "starts": optional_instant(starts),
+            "ends": optional_instant(ends),
+            "timezone": timezone,
+        }
+        work = partial(
+            changing.subscribe,
+            plan=plan,
+            trial=trial,
+            add_ons=add_ons,
+            anchor=optional_instant(anchor),
+            starts=optional_instant(starts),
+            ends=optional_instant(ends),
+            timezone=timezone,
+            name=identify("name", name),
+        )
+        return self._subscription("subscribe", tenant, work, given, name, because, operation, as_of, tx)
+
+    def change_plan(
+        self,
+        tenant: str,
+        plan: str,
+        *,
+        when: Literal["now", "period_end"] | datetime = "now",
+        name: str = MAIN,
+        because: str | None = None,
+        operation: Operation | None = None,
+        as_of: datetime | None = None,
+        tx: Transaction | None = None,
+    ) -> R:
+        """
+        Hold the newest version of *plan* from *when* on.
+
+        A trial ends by it: that was the purchase. A change that was scheduled for later is dropped, and add-ons that are
+        not for the new plan end. A cancellation, a pause and an overdue payment stay.
+
+        Raises:
+            UnknownPlan, UnknownTenant: There is no such plan, or no subscription.
+        """
+        work = partial(changing.change_plan, plan=plan, when=_when(when), name=identify("name", name))
+        given: dict[str, object] = {"plan": plan, "when": _when(when)}
+        return self._subscription("change_plan", tenant, work, given, name, because, operation, as_of, tx)
+
+    def set_add_on(
+        self,
+        tenant: str,
+        add_on: str,
+        quantity: int,
+        *,
+        name: str = MAIN,
+        because: str | None = None,
+        operation: Operation | None = None,
+        as_of: datetime | None = None,
+        tx: Transaction | None = None,
+    ) -> R:
+        """
+        Hold *quantity* of an add-on from now on; 0 gives it back.
+
+        Raises:
+            UnknownPlan, UnknownTenant: There is no such add-on, or no subscription.
+            ConfigurationError: It is not for the plan that is held, or too many.
+        """
+        work = partial(adding.set_add_on, add_on=add_on, quantity=quantity, name=identify("name", name))
+        given: dict[str, object] = {"add_on": add_on, "quantity": quantity}
+        return self._subscription("set_add_on", tenant, work, given, name, because, operation, as_of, tx)
+
+    def cancel(
+        self,
+        tenant: str,
+        *,
+        when: Literal["now", "period_end"] | datetime = "period_end",
+        name: str = MAIN,
+        because: str | None = None,
+        operation: Operation | None = None,
+        as_of: datetime | None = None,
+        tx: Transaction | None = None,
+    ) -> R:
+        """Let a subscription end at *when*; a trial's period ends with the trial. `undo` takes it back."""
+        work = partial(changing.cancel, when=_when(when), name=identify("name", name))
+        return self._subscription("cancel", tenant, work, {"when": _when(when)}, name, because, operation, as_of, tx)
+
+    def pause(
+        self,
+        tenant: str,
+        until: datetime | None = None,
+        *,
+        name: str = MAIN,
+        because: str | None = None,
+        operation: Operation | None = None,
+        as_of: datetime | None = None,
+        tx: Transaction | None = None,
+    ) -> R:
+        """Pause a subscription, to *until* or until it is resumed. The catalog says what stays open meanwhile."""
+        work = partial(changing.pause, until=optional_instant(until), name=identify("name", name))
+        return self._subscription("pause", tenant, work, {"until": optional_instant(until)}, name, because, operation, as_of, tx)
+
+    def resume(
+        self,
+        tenant: str,
+        *,
+        name: str = MAIN,
+        because: str | None = None,
+        operation: Operation | None = None,
+        as_of: datetime | None = None,
+        tx: Transaction | None = None,
+    ) -> R:
+        """End the pause of a subscription."""
+        work = partial(changing.resume, name=identify("name", name))
+        return self._subscription("resume", tenant, work, {}, name, because, operation, as_of, tx)
+
+    def past_due(
+        self,
+        tenant: str,
+        since: datetime,
+        *,
+        name: str = MAIN,
+        because: str | None = None,
+        operation: Operation | None = None,
+        as_of: datetime | None = None,
+        tx: Transaction | None = None,
+    ) -> R:
+        """Note that payment is due since *since*: the catalog's grace counts from there. A second failure restarts nothing."""
+        work = partial(changing.past_due, since=instant(since), name=identify("name", name))
+        given: dict[str, object] = {"since": instant(since)}
+        return self._subscription("past_due", tenant, work, given, name, because, operation, as_of, tx)
+
+    def paid(
+        self,
+        tenant: str,
+        *,
+        name: str = MAIN,
+        because: str | None = None,
+        operation: Operation | None = None,
+        as_of: datetime | None = None,
+        tx: Transaction | None = None,
+    ) -> R:
+        """Note that nothing is due any more."""
+        work = partial(changing.paid, name=identify("name", name))
+        return self._subscription("paid", tenant, work, {}, name, because, operation, as_of, tx)
+
+    def _subscription(
+        self,
+        verb: str,
+        tenant: str,
+        work: Work,
+        given: Mapping[str, object],
+        name: str,
+        because: str | None,
+        operation: Operation | None,
+        as_of: datetime | None,
+        tx: Transaction | None,
+    ) -> R:
+        request = self._request(verb, tenant, work, {**given, "name": name}, because, operation, as_of, tx)
+        return self._change(change_tenant(self._setting, replace(request, is_about_subscription=True)))
+
+
+def _when(when: Literal["now", "period_end"] | datetime) -> When:
+    if not isinstance(when, str):
+        return instant(when)
+    if when in ("now", "period_end"):
+        return when
+    raise ConfigurationError(f"when={when!r}; write 'now', 'period_end' or give a datetime")

@@ -1,0 +1,194 @@
+"""
+Changing a tenant as a whole: what support does.
+
+All verbs share some arguments:
+
+- ``operation``: your id of the act, the same on each try; repeated, nothing happens and the reason is ``change.repeated``.
+- ``as_of``: when the source said it; older than what is known of the same thing, it is ``change.superseded``.
+- ``tx``: your open transaction. The change holds when you commit; this process sees it at its next look at the change
+  log, within two seconds, or at once where you ask with ``after=change.revision``.
+- ``because``: why; without it, what the `Admin` was made with.
+
+Datetimes must be aware.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+
+from payaid_entitlements.admin.asking import Asking, R, optional_instant
+from payaid_entitlements.admin.tenants import Work, change_tenant
+from payaid_entitlements.cache.steps import Flow
+from payaid_entitlements.core import changing, overriding
+from payaid_entitlements.core.encoding import encode_value
+from payaid_entitlements.core.facts import TenantDocument
+from payaid_entitlements.core.identity import Operation, identify
+from payaid_entitlements.core.values import Deny, Value
+from payaid_entitlements.errors import UnknownTenant
+from payaid_entitlements.stores.ports import Transaction
+
+
+class TenantVerbs(Asking[R]):
+    """Verbs about tenants, whether or not they have a subscription."""
+
+    def suspend(
+        self,
+        tenant: str,
+        *,
+        because: str | None = None,
+        operation: Operation | None = None,
+        as_of: datetime | None = None,
+        tx: Transaction | None = None,
+    ) -> R:
+        """Refuse a tenant everything until it is reinstated; no enforcement mode softens that."""
+        return self._status("suspend", "suspended", tenant, because, operation, as_of, tx)
+
+    def revoke(
+        self,
+        tenant: str,
+        *,
+        because: str | None = None,
+        operation: Operation | None = None,
+        as_of: datetime | None = None,
+        tx: Transaction | None = None,
+    ) -> R:
+        """Take everything back for good; as `suspend`, in words that say so."""
+        return self._status("revoke", "revoked", tenant, because, operation, as_of, tx)
+
+    def reinstate(
+        self,
+        tenant: str,
+        *,
+        because: str | None = None,
+        operation: Operation | None = None,
+        as_of: datetime | None = None,
+        tx: Transaction | None = None,
+    ) -> R:
+        """Lift a suspension or revocation: what was bought counts again."""
+        return self._status("reinstate", None, tenant, because, operation, as_of, tx)
+
+    def override(
+        self,
+        tenant: str,
+        feature: str,
+        to: Value | Deny,
+        *,
+        until: datetime | None = None,
+        user: str | None = None,
+        because: str | None = None,
+        operation: Operation | None = None,
+        as_of: datetime | None = None,
+        tx: Transaction | None = None,
+    ) -> R:
+        """
+        Let a module or feature be *to* for a tenant, whatever was bought.
+
+        Args:
+            to: True, False or `DENY` for a module or switch; an amount, ``"500/month"``, `UNLIMITED` or `DENY` for what
+                is metered; else a value of the feature's type.
+            until: It ends then; None for never.
+            user: Only for this user. `DENY` for the tenant or the user beats a value for the other.
+
+        Raises:
+            UnknownFeature: The catalog has no such key.
+            TypeError: *to* is of another kind than the feature, or nobody said why.
+            ConfigurationError: *to* is no value that it can have, or *until* is over.
+        """
+        given: dict[str, object] = {"feature": feature, "to": _shown(to), "until": optional_instant(until), "user": user}
+        work = partial(
+            overriding.override,
+            feature=feature,
+            to=to,
+            until=optional_instant(until),
+            user=None if user is None else identify("user", user),
+            because=because or self._author.because,
+            actor=self._author.actor,
+        )
+        return self._tenant("override", tenant, work, given, because, operation, as_of, tx, user)
+
+    def clear_override(
+        self,
+        tenant: str,
+        feature: str,
+        *,
+        user: str | None = None,
+        because: str | None = None,
+        operation: Operation | None = None,
+        as_of: datetime | None = None,
+        tx: Transaction | None = None,
+    ) -> R:
+        """Let what was bought count again."""
+        work = partial(overriding.clear_override, feature=feature, user=None if user is None else identify("user", user))
+        given: dict[str, object] = {"feature": feature, "user": user}
+        return self._tenant("clear_override", tenant, work, given, because, operation, as_of, tx, user)
+
+    def set_timezone(
+        self,
+        tenant: str,
+        timezone: str,
+        *,
+        because: str | None = None,
+        operation: Operation | None = None,
+        as_of: datetime | None = None,
+        tx: Transaction | None = None,
+    ) -> R:
+        """Move a tenant, with its subscriptions, to another time zone (IANA name). The window that runs ends in the old one."""
+        work = partial(changing.set_timezone, timezone=timezone)
+        return self._tenant("set_timezone", tenant, work, {"timezone": timezone}, because, operation, as_of, tx)
+
+    def invalidate(
+        self,
+        tenant: str,
+        *,
+        because: str | None = None,
+        operation: Operation | None = None,
+        tx: Transaction | None = None,
+    ) -> R:
+        """Let every process read a tenant anew: for hosts that keep subscriptions in a table of their own, after changing it."""
+        request = self._request("invalidate", tenant, _nothing, {}, because, operation, None, tx)
+        return self._change(change_tenant(self._setting, replace(request, is_forced=True)))
+
+    def forget(
+        self, tenant: str, *, because: str | None = None, operation: Operation | None = None, tx: Transaction | None = None
+    ) -> R:
+        """
+        Erase all that is known about a tenant, also from the audit trail. That it was erased, when and by whom stays.
+
+        Raises:
+            UnknownTenant: Nothing was ever recorded about it.
+        """
+        request = self._request("forget", tenant, _nothing, {}, because, operation, None, tx)
+        return self._change(change_tenant(self._setting, replace(request, erases=True, check=_require_known)))
+
+    def _status(
+        self,
+        verb: str,
+        status: changing.VendorStatus | None,
+        tenant: str,
+        because: str | None,
+        operation: Operation | None,
+        as_of: datetime | None,
+        tx: Transaction | None,
+    ) -> R:
+        return self._tenant(verb, tenant, partial(changing.set_status, status=status), {}, because, operation, as_of, tx)
+
+
+def _nothing(on: changing.Ground) -> tuple[()]:
+    return ()
+
+
+def _require_known(document: TenantDocument) -> Flow[None]:
+    if not document.revision:
+        raise UnknownTenant(f"nothing was ever recorded about tenant {document.tenant!r}")
+    yield from ()
+
+
+def _shown(to: Value | Deny) -> object:
+    """What an override was asked to be, as JSON data; a wrong type is refused later, by name."""
+    try:
+        return encode_value(to)
+    except TypeError:
+        return repr(to)

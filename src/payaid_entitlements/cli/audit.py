@@ -1,0 +1,147 @@
+"""`payaid audit` and `payaid undo`: who changed what, when and why, and taking it back."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Annotated, Optional
+from zoneinfo import ZoneInfo
+
+import typer
+from rich.markup import escape
+from rich.text import Text
+
+from payaid_entitlements.cli.changing import said
+from payaid_entitlements.cli.confirming import Line, confirm
+from payaid_entitlements.cli.endings import Ending
+from payaid_entitlements.cli.facts import changes_in_words
+from payaid_entitlements.cli.opening import Opened, actor, opened
+from payaid_entitlements.cli.options import AsJson, Because, Url, Yes, identified
+from payaid_entitlements.cli.printing import console, emit
+from payaid_entitlements.cli.times import parse_length, parse_time, shown, stamp
+from payaid_entitlements.core.instant import Instant, instant, moment
+from payaid_entitlements.stores.ports import AuditEntry
+
+_PAGE = 500
+
+
+def audit(
+    tenant: Annotated[Optional[str], typer.Argument(metavar="[TENANT]", help="Only this tenant.")] = None,
+    feature: Annotated[Optional[str], typer.Option(help="Only what says something about this key.")] = None,
+    since: Annotated[
+        Optional[str], typer.Option(help="A time with its zone, or how long ago: 7d, 24h.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 50,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show who changed what, when and why, the newest last."""
+    if tenant is not None:
+        identified("tenant", tenant)
+    with opened(url) as store:
+        begin = None if since is None else _since(since, store.now)
+        entries = deque(_entries(store, tenant, feature, begin), maxlen=limit)
+        if as_json:
+            emit([as_data(entry) for entry in entries])
+            return
+        zones: dict[str | None, ZoneInfo] = {}
+        out = console()
+        out.print(f"[dim]{escape(store.store.name)}[/]")
+        for entry in entries:
+            zone = zones.get(entry.tenant) or zones.setdefault(entry.tenant, store.zone(entry.tenant))
+            about = entry.tenant if entry.tenant is not None else entry.scope.value
+            when = shown(entry.recorded, zone)
+            line = Text.assemble((about, "bold"), f"  {entry.verb}  ", (f"{when}  by {entry.actor}  ", "dim"))
+            out.print(line.append(entry.id, "dim cyan"))
+            for what, old, new in _lines(entry, zone):
+                before = f"[dim]{escape(old)} -> [/]" if old else ""
+                out.print(f"    {escape(what)}  {before}{escape(new)}")
+            if entry.because:
+                out.print(f"    [italic]{escape(entry.because)}[/]")
+
+
+def undo(
+    change: Annotated[str, typer.Argument(metavar="CHANGE", help="The id of a change, from `payaid audit`.")],
+    because: Because,
+    yes: Yes = False,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take a change back: what it said is replaced by what was there before."""
+    with opened(url) as store:
+        found = store.store.audit(id=change, limit=1)
+        if not found:
+            raise Ending(f"there is no change {change}; `payaid audit` lists them")
+        entry = found[0]
+        zone = store.zone(entry.tenant)
+        admin = store.ent.admin(actor(), because=because, dry_run=True)
+        proposed = admin.undo(change)
+        about = entry.tenant or entry.scope.value
+        lines = [
+            Line(f"{about} {each.what}", escape(each.before), escape(each.after)) for each in proposed.altered
+        ]
+        if entry.facts:  # the same, with times in the tenant's zone
+            lines = [
+                Line(f"{about} {what}", escape(new), escape(old)) for what, old, new in _lines(entry, zone)
+            ]
+        confirm(store.store.name, lines, because=because, yes=yes, as_json=as_json)
+        said(store.ent.admin(actor(), because=because).undo(change), zone, as_json=as_json)
+
+
+def as_data(entry: AuditEntry) -> dict[str, object]:
+    """An entry as JSON data."""
+    return {
+        "change": entry.id,
+        "at": stamp(entry.recorded),
+        "scope": entry.scope.value,
+        "tenant": entry.tenant,
+        "revision": entry.revision,
+        "actor": entry.actor,
+        "verb": entry.verb,
+        "because": entry.because,
+        "operation": entry.operation,
+        "as_of": stamp(entry.as_of),
+        "facts": [
+            {
+                "subject": list(fact.subject),
+                "since": stamp(fact.since),
+                "before": fact.before,
+                "after": fact.value,
+            }
+            for fact in entry.facts
+        ],
+        "detail": dict(entry.detail),
+    }
+
+
+def _since(text: str, now: Instant) -> Instant:
+    if text[:4].isdigit() and "-" in text:
+        return instant(parse_time(text))
+    return instant(moment(now) - parse_length(text))
+
+
+def _entries(
+    store: Opened, tenant: str | None, feature: str | None, since: Instant | None
+) -> Iterator[AuditEntry]:
+    after = 0
+    while True:
+        page = store.store.audit(tenant=tenant, since=since, after=after, limit=_PAGE)
+        yield from (entry for entry in page if feature is None or _is_about(entry, feature))
+        if len(page) < _PAGE:
+            return
+        after = page[-1].position
+
+
+def _is_about(entry: AuditEntry, feature: str) -> bool:
+    about = entry.detail.get("about")
+    named = {fact.subject[1] for fact in entry.facts if fact.subject[0] == "override"}
+    return feature in named or (isinstance(about, list) and feature in about)
+
+
+def _lines(entry: AuditEntry, zone: ZoneInfo) -> Iterator[tuple[str, str, str]]:
+    yield from changes_in_words(entry.facts, zone)
+    if not entry.facts:
+        for key, value in entry.detail.items():
+            if key != "asked":
+                for line in value if isinstance(value, list) else [value]:
+                    yield key, "", str(line)

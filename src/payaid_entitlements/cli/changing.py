@@ -1,0 +1,40 @@
+"""What a change came to, said when it is done."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+from rich.markup import escape
+
+from payaid_entitlements.admin import Change
+from payaid_entitlements.cli.printing import console, emit
+from payaid_entitlements.cli.times import shown, stamp
+
+
+def as_data(change: Change) -> dict[str, object]:
+    """A change as JSON data."""
+    return {
+        "change": change.id,
+        "applied": change.applied,
+        "reason": change.reason,
+        "revision": change.revision,
+        "effective_at": stamp(change.effective_at),
+        "gains": list(change.gains),
+        "losses": list(change.losses),
+    }
+
+
+def said(change: Change, zone: ZoneInfo, *, as_json: bool, more: dict[str, object] | None = None) -> None:
+    """Say that *change* was made, and how to take it back."""
+    if as_json:
+        emit({**as_data(change), **(more or {})})
+        return
+    if not change.applied:
+        console().print(f"[yellow]nothing was changed[/] ({escape(str(change.reason))})")
+        return
+    out = console()
+    out.print(f"[green]done[/], revision {change.revision}, in force from {shown(change.effective_at, zone)}")
+    for word, keys, colour in (("gains", change.gains, "green"), ("loses", change.losses, "red")):
+        if keys:
+            out.print(f"  {word} [{colour}]{escape(', '.join(keys))}[/]")
+    out.print(f"  [dim]take it back: payaid undo {change.id} --because ...[/]")

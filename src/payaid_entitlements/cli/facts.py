@@ -1,0 +1,51 @@
+"""Facts in words: what a change in the audit trail said, before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from zoneinfo import ZoneInfo
+
+from payaid_entitlements.cli.printing import worth_of
+from payaid_entitlements.cli.times import shown
+from payaid_entitlements.core.altered import named
+from payaid_entitlements.core.encoding import decode_value
+from payaid_entitlements.core.facts import Recorded, Subject
+
+#: Fields of a subscription that are instants.
+TIMES = (
+    "starts",
+    "anchor",
+    "trial_end",
+    "past_due_since",
+    "paused_from",
+    "paused_until",
+    "cancel_at",
+    "ends",
+)
+
+
+def value_in_words(subject: Subject, value: object, zone: ZoneInfo) -> str:
+    """What a fact says: a plan with its version, a time in *zone*, a value until a time."""
+    match value:
+        case None:
+            return "-"
+        case {"plan": str(plan), "version": int(version)}:
+            return f"{plan}@{version}"
+        case {"to": to, "until": until}:
+            end = f" until {shown(until, zone)}" if isinstance(until, int) else ""
+            return f"{worth_of(decode_value(to))}{end}"
+        case int() if subject[-1] in TIMES:
+            return shown(value, zone)
+        case {"zone": str(name)}:
+            return name
+    return str(value)
+
+
+def changes_in_words(facts: tuple[Recorded, ...], zone: ZoneInfo) -> Iterator[tuple[str, str, str]]:
+    """Each fact of a change as (subject, before, after)."""
+    for fact in facts:
+        yield (
+            named(fact.subject),
+            value_in_words(fact.subject, fact.before, zone),
+            value_in_words(fact.subject, fact.value, zone),
+        )

@@ -1,0 +1,64 @@
+"""The options and arguments that many commands have, each written once."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Optional
+
+import typer
+
+from payaid_entitlements.core.identity import identify
+from payaid_entitlements.entitlements import DEFAULT_URL
+
+
+def _chosen(ctx: typer.Context, url: str | None) -> str:
+    """The URL behind the command, else the one before it, else the environment's."""
+    above = ctx.find_root().obj
+    return url or (above if isinstance(above, str) else None) or os.environ.get("PAYAID_URL") or DEFAULT_URL
+
+
+def identified(name: str, value: str) -> str:
+    """
+    Return *value*, an id.
+
+    Raises:
+        BadParameter: It identifies nobody.
+    """
+    try:
+        return identify(name, value)
+    except TypeError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def _tenant(value: str | None) -> str | None:
+    return None if value is None else identified("tenant", value)
+
+
+def _user(value: str | None) -> str | None:
+    return None if value is None else identified("user", value)
+
+
+def _because(value: str) -> str:
+    if not value.strip():
+        raise typer.BadParameter("say why: a ticket or a sentence")
+    return value
+
+
+Url = Annotated[
+    Optional[str],
+    typer.Option(
+        "--url",
+        help="The store; else PAYAID_URL, else sqlite:///payaid.db.",
+        callback=_chosen,
+        show_default=False,
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")]
+Because = Annotated[
+    str,
+    typer.Option("--because", help="Why; kept in the audit trail. No reason, no change.", callback=_because),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Tenant = Annotated[str, typer.Argument(metavar="TENANT", help="The id of a tenant.", callback=_tenant)]
+Feature = Annotated[str, typer.Argument(metavar="FEATURE", help="The key of a module or feature.")]
+User = Annotated[Optional[str], typer.Option("--user", help="A user inside the tenant.", callback=_user)]

@@ -1,0 +1,107 @@
+"""What the terminal shows: answers on stdout, everything else on stderr, JSON alone when it was asked for."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from decimal import Decimal
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from payaid_entitlements.core.catalog.model import ConfigType, Feature
+from payaid_entitlements.core.decision import Decision
+from payaid_entitlements.core.interval import format_duration
+from payaid_entitlements.core.values import Allowance, Deny, Unlimited, Value
+
+#: Columns where the output is no terminal: tables in a log or a pipe must not be folded at 80.
+PIPED = 140
+
+_UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
+
+
+def console() -> Console:
+    """Where answers go."""
+    return Console(width=None if sys.stdout.isatty() else PIPED, highlight=False)
+
+
+def notes() -> Console:
+    """Where remarks, questions and errors go, so that stdout can be read by a program."""
+    return Console(width=None if sys.stderr.isatty() else PIPED, highlight=False, stderr=True)
+
+
+def emit(data: Mapping[str, object] | Sequence[object]) -> None:
+    """Print *data* as JSON on stdout, where nothing else is."""
+    print(json.dumps(data, ensure_ascii=False, indent=2))
+
+
+def grid(*columns: str, title: str | None = None) -> Table:
+    """An empty table as all commands show them."""
+    table = Table(
+        title=title, title_justify="left", title_style="bold", header_style="bold", border_style="dim"
+    )
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def verdict(decision: Decision) -> Text:
+    """The answer in one word, and why."""
+    word = Text("allowed", "bold green") if decision.allowed else Text("refused", "bold red")
+    return Text.assemble(
+        word,
+        "  ",
+        (decision.reason.value, "cyan"),
+        (f"  {decision.source}" if decision.source else "", "dim"),
+    )
+
+
+def held(decision: Decision, feature: Feature | None) -> str:
+    """What a decision comes to, in one line: ``allowed, 5 (plan starter@1)``."""
+    if not decision.allowed:
+        return f"[red]refused[/] ({escape(decision.reason.value)})"
+    worth = (
+        ""
+        if decision.value is None or decision.value is True
+        else f", {escape(worth_of(decision.value, feature))}"
+    )
+    return f"[green]allowed[/]{worth} ({escape(decision.source or decision.reason.value)})"
+
+
+def worth_of(value: Value | Deny | None, feature: Feature | None = None) -> str:
+    """A value for people: ``100 a month``, ``10 GB``, ``unlimited``, ``yes``."""
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case Unlimited():
+            return "unlimited"
+        case Deny():
+            return "denied"
+        case timedelta():
+            return format_duration(value // timedelta(microseconds=1))
+        case tuple():
+            return ", ".join(value)
+        case Allowance(limit, per):
+            unit = (
+                "" if feature is None or not feature.unit else f" {feature.unit}{'' if limit == 1 else 's'}"
+            )
+            return f"{worth_of(limit)}{unit}{f' per {per}' if per else ''}"
+        case int() if feature is not None and feature.type is ConfigType.SIZE:
+            return _size(value)
+        case int() | Decimal() | str():
+            return str(value)
+
+
+def _size(count: int) -> str:
+    power = 0
+    while power + 1 < len(_UNITS) and count and count % 1000 == 0:
+        count //= 1000
+        power += 1
+    return f"{count} {_UNITS[power]}"

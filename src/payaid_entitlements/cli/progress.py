@@ -1,0 +1,42 @@
+"""Progress of long work, on stderr and only where somebody looks at it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from payaid_entitlements.cli.printing import notes
+
+
+@contextmanager
+def counting(doing: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """
+    Show how far it is; call what this gives with how many more are done.
+
+    Args:
+        total: How many there are; None where that is not known.
+    """
+    bar = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=notes(),
+        transient=True,
+    )
+    if not bar.console.is_terminal:
+        yield lambda _: None
+        return
+    with bar:
+        task = bar.add_task(doing, total=total)
+        yield lambda done: bar.advance(task, done)

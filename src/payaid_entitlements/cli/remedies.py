@@ -1,0 +1,33 @@
+"""Remedies in words: what would open something, as an operator tells a customer."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+from rich.markup import escape
+
+from payaid_entitlements.cli.times import shown
+from payaid_entitlements.core.catalog import Price
+from payaid_entitlements.core.remedies import AddAddOn, ChangePlan, Contact, Remedy, WaitUntil
+
+
+def remedy_in_words(remedy: Remedy, zone: ZoneInfo) -> str:
+    """One remedy in one line, marked up."""
+    match remedy:
+        case ChangePlan(plan=plan, prices=prices):
+            return f"change to plan [bold cyan]{escape(plan)}[/]{_prices(prices)}"
+        case AddAddOn(add_on=add_on, quantity=quantity, prices=prices):
+            count = "" if quantity == 1 else f"{quantity} x "
+            return f"add {count}[bold cyan]{escape(add_on)}[/]{_prices(prices)}"
+        case WaitUntil(at=at):
+            return f"wait until {shown(at, zone)}"
+        case Contact(title=title):
+            return escape(title)
+
+
+def _prices(prices: tuple[Price, ...]) -> str:
+    said = " or ".join(f"{price.amount} {price.currency} {_EVERY[price.interval]}" for price in prices)
+    return f" [dim]({escape(said)})[/]" if said else ""
+
+
+_EVERY = {"month": "a month", "year": "a year", "once": "once"}

@@ -1,0 +1,162 @@
+"""`payaid tenant`: who holds what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+from typing import Annotated, Optional
+
+import typer
+from rich.markup import escape
+
+from payaid_entitlements.cli.facts import TIMES
+from payaid_entitlements.cli.opening import PAGE, Opened, opened
+from payaid_entitlements.cli.options import AsJson, Tenant, Url
+from payaid_entitlements.cli.overrides import overrides_of
+from payaid_entitlements.cli.printing import console, emit, grid, held, notes, worth_of
+from payaid_entitlements.cli.times import shown, stamp
+from payaid_entitlements.core.resolution import STATUS
+from payaid_entitlements.core.subscription import Terms, standing, terms_at
+from payaid_entitlements.stores.ports import TenantRow
+
+app = typer.Typer(help="Who holds what.", no_args_is_help=True)
+
+_COLOURS = {"active": "green", "trialing": "cyan", "past_due": "yellow", "paused": "yellow", "none": "dim"}
+
+
+@app.command("list")
+def list_(
+    module: Annotated[Optional[str], typer.Option(help="Only those to whom this module is licensed.")] = None,
+    plan: Annotated[Optional[str], typer.Option(help="Only those who hold this plan.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """List tenants by their id, with what they held when they were last changed."""
+    with opened(url) as store:
+        rows = list(islice(store.tenants(module=module, plan=plan), limit + 1))
+        name, more, rows = store.store.name, len(rows) > limit, rows[:limit]
+        states = _states(store, rows)
+    if as_json:
+        emit(
+            [
+                {
+                    "tenant": row.tenant,
+                    "plan": row.plan,
+                    "state": states[row.tenant],
+                    "modules": list(row.modules),
+                    "revision": row.revision,
+                }
+                for row in rows
+            ]
+        )
+    else:
+        table = grid("tenant", "plan", "state now", "modules", "revision", title=name)
+        for row in rows:
+            state = states[row.tenant]
+            colour = _COLOURS.get(state, "red")
+            modules = " ".join(row.modules) or "-"
+            table.add_row(
+                escape(row.tenant), row.plan or "-", f"[{colour}]{state}[/]", modules, str(row.revision)
+            )
+        console().print(table)
+    if more:
+        notes().print(f"[dim]there are more than {limit}; --limit shows them[/]")
+
+
+@app.command()
+def show(tenant: Tenant, url: Url = None, as_json: AsJson = False) -> None:
+    """Show one tenant: subscriptions, overrides, modules, and what happens next by itself."""
+    with opened(url) as store:
+        published, document, zone = store.published(), store.document(tenant), store.zone(tenant)
+        view = store.ent.tenant(tenant, fresh=True)
+        subscriptions = terms_at(document, store.now)
+        overrides = overrides_of(document, store.now)
+        if as_json:
+            emit(
+                {
+                    **view.to_public(),
+                    "revision": document.revision,
+                    "known": document.revision > 0,
+                    "timezone": str(zone),
+                    "subscriptions": [_as_data(terms, store) for terms in subscriptions],
+                    "overrides": [each.as_data() for each in overrides],
+                }
+            )
+            return
+        out = console()
+        out.print(
+            f"[bold]{escape(tenant)}[/]  [dim]revision {document.revision}, {zone}, {store.store.name}[/]"
+        )
+        if not document.revision:
+            out.print("  [yellow]nothing was ever recorded about this tenant[/]: it holds the default plan")
+        newest = {key: len(versions) for key, versions in published.versions.items()}
+        for terms in subscriptions:
+            state = standing(terms.times, published.catalog.lifecycle, store.now).state.value
+            version = terms.version or newest.get(terms.plan, 0)
+            old = (
+                f" [yellow](there is version {newest[terms.plan]})[/]"
+                if version < newest.get(terms.plan, 0)
+                else ""
+            )
+            out.print(f"  holds [bold cyan]{escape(terms.plan)}@{version}[/]{old}, {state}")
+            for key, quantity in terms.add_ons:
+                out.print(f"    add-on {escape(key)} x {quantity}")
+            for field, at in _times(terms):
+                out.print(f"    {field.replace('_', ' ')}: {shown(at, zone)}")
+        for each in overrides:
+            out.print(f"  {each.in_words(zone)}")
+        if view.valid_until is not None:
+            out.print(f"  next change by itself: {shown(view.valid_until, zone)}")
+        table = grid("", "now")
+        for key, module in published.catalog.modules.items():
+            table.add_row(f"[bold]{escape(key)}[/]", held(view.check(key, access="read"), None))
+            for feature in module.features:
+                decision = view.check(feature, access="read")
+                if decision.allowed:
+                    table.add_row(
+                        f"  {escape(feature)}",
+                        escape(worth_of(decision.value, published.catalog.features[feature])),
+                    )
+        for key, sold in published.catalog.features.items():
+            if sold.module is None:
+                decision = view.check(key, access="read")
+                table.add_row(
+                    escape(key),
+                    escape(worth_of(decision.value, sold)) if decision.allowed else held(decision, sold),
+                )
+        out.print(table)
+
+
+def _states(store: Opened, rows: Sequence[TenantRow]) -> dict[str, str]:
+    """What each tenant is now: computed from its times, which the index of `find` cannot know."""
+    lifecycle = store.published().catalog.lifecycle
+    states: dict[str, str] = {row.tenant: "none" for row in rows}
+    for begin in range(0, len(rows), PAGE):
+        page = [row.tenant for row in rows[begin : begin + PAGE]]
+        for tenant, document in store.store.read(page).items():
+            status = document.value(STATUS, store.now)
+            found = [
+                standing(terms.times, lifecycle, store.now).state for terms in terms_at(document, store.now)
+            ]
+            states[tenant] = str(status) if status else found[0].value if found else "none"
+    return states
+
+
+def _times(terms: Terms) -> list[tuple[str, int]]:
+    found = {field: getattr(terms.times, field, None) for field in TIMES}
+    if terms.anchor != terms.times.starts:
+        found["anchor"] = terms.anchor
+    return [(field, at) for field, at in found.items() if isinstance(at, int)]
+
+
+def _as_data(terms: Terms, store: Opened) -> dict[str, object]:
+    published = store.published()
+    return {
+        "name": terms.name,
+        "plan": terms.plan,
+        "version": terms.version,
+        "state": standing(terms.times, published.catalog.lifecycle, store.now).state.value,
+        "add_ons": dict(terms.add_ons),
+        **{field: stamp(at) for field, at in _times(terms)},
+    }
