@@ -41,14 +41,10 @@ Tenant = Annotated[TenantView, gate.tenant]
 
 crm = APIRouter(prefix="/crm", tags=["CRM"], dependencies=[gate.require_module("crm")])
 invoicing = APIRouter(prefix="/invoices", tags=["Invoicing"], dependencies=[gate.require_module("invoicing")])
-accounting = APIRouter(
-    prefix="/accounting", tags=["Accounting"], dependencies=[gate.require_module("accounting")]
-)
+accounting = APIRouter(prefix="/accounting", tags=["Accounting"], dependencies=[gate.require_module("accounting")])
 hr = APIRouter(prefix="/hr", tags=["HR"], dependencies=[gate.require_module("hr")])
 whatsapp = APIRouter(prefix="/whatsapp", tags=["WhatsApp"], dependencies=[gate.require_module("whatsapp")])
-analytics = APIRouter(
-    prefix="/analytics", tags=["Analytics"], dependencies=[gate.require_module("analytics")]
-)
+analytics = APIRouter(prefix="/analytics", tags=["Analytics"], dependencies=[gate.require_module("analytics")])
 
 
 @crm.get("/contacts")
@@ -87,9 +83,7 @@ async def ledgers(tenant: Tenant) -> dict[str, int]:
     return {"ledgers": tenant.value("accounting.ledgers", int)}
 
 
-@accounting.post(
-    "/gst-filings", status_code=201, dependencies=[gate.require_feature("accounting.gst_filing")]
-)
+@accounting.post("/gst-filings", status_code=201, dependencies=[gate.require_feature("accounting.gst_filing")])
 async def file_gst() -> dict[str, str]:
     """Module and feature, one after the other."""
     return {"filed": "GSTR-1"}
@@ -161,9 +155,7 @@ async def paid(payment: Annotated[Payment, Depends(verified)]) -> dict[str, obje
     When this returns, this process answers anew. Others follow by themselves.
     """
     admin = ent.admin("webhook:payments", because=payment.id)
-    change = await admin.change_plan(
-        payment.tenant, payment.plan, operation=payment.id, as_of=payment.created_at
-    )
+    change = await admin.change_plan(payment.tenant, payment.plan, operation=payment.id, as_of=payment.created_at)
     return {"applied": change.applied, "reason": change.reason}
 
 

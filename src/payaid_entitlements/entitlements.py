@@ -102,7 +102,7 @@ class _Client:
         held = near.held.get(tenant)
         if held is not None and held.until > (now := near.clock()) < near.lease:
             held.touched = 1
-            seen_at = near.confirmed if near.confirmed > held.read_at else held.read_at
+            seen_at = max(held.read_at, near.confirmed)
             return view_of(self._setting, tenant, user, Found(held, now), seen_at=seen_at)
         return None
 
@@ -295,7 +295,9 @@ class Entitlements(_Client):
             view = self.confirm(view)
         return {key: view.check(key, access=access) for key in keys}
 
-    def tenant(self, tenant: str, *, user: str | None = None, after: int | None = None, fresh: bool = False) -> TenantView:
+    def tenant(
+        self, tenant: str, *, user: str | None = None, after: int | None = None, fresh: bool = False
+    ) -> TenantView:
         """
         Take a view of *tenant*: one truth for one request.
 
@@ -328,9 +330,7 @@ class Entitlements(_Client):
         view = self.tenant(tenant)
         return view.remedies(view.decide(feature, "write"))
 
-    def explain(
-        self, tenant: str, feature: str, *, at: datetime | None = None, user: str | None = None
-    ) -> Explanation:
+    def explain(self, tenant: str, feature: str, *, at: datetime | None = None, user: str | None = None) -> Explanation:
         """
         Explain every step of a decision, now or at any instant, past every cache.
 
@@ -543,9 +543,7 @@ class AsyncEntitlements(_Client):
 
     async def health(self) -> Health:
         """Same as `Entitlements.health`, awaited."""
-        return await self._driver.run(
-            health(self._setting, store=self._store.name, is_durable=self._store.is_durable)
-        )
+        return await self._driver.run(health(self._setting, store=self._store.name, is_durable=self._store.is_durable))
 
     async def aclose(self) -> None:
         """Same as `Entitlements.close`, awaited."""

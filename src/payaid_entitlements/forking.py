@@ -1,4 +1,4 @@
-"""What a process must forget when it was forked: nothing of its parent may be believed, and no lock of it waited for."""
+"""What a process must forget when it was forked: it believes nothing of its parent, and waits for no lock of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 
 def after_fork(method: Callable[[], None]) -> None:
-    """Call the bound *method* in every forked child, as long as its object lives. Does nothing where there is no fork."""
+    """Call the bound *method* in every forked child, as long as its object lives. Nothing happens without fork."""
     reference = weakref.WeakMethod(method)
     if hasattr(os, "register_at_fork"):  # pragma: no branch # Windows has none
         os.register_at_fork(after_in_child=lambda: call_if_alive(reference))

@@ -37,7 +37,7 @@ def environment_modes(environ: Mapping[str, str]) -> dict[str, Enforcement]:
         said = Enforcement.OFF if Enforcement.OFF in aliases.values() else Enforcement.ENFORCE
         if modes.setdefault(EVERYWHERE, said) is not said:
             raise ConfigurationError(
-                f"{_PREFIX} is {modes[EVERYWHERE].value!r} and {', '.join(aliases)} says {said.value!r}; keep one of them"
+                f"{_PREFIX} is {modes[EVERYWHERE].value!r} and {', '.join(aliases)} says {said.value!r}; keep one"
             )
     return modes
 

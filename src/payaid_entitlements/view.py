@@ -155,7 +155,9 @@ class TenantView:
         """
         self.require_young()
         decision = self.check(feature, access=access)
-        return decision if decision.allowed else decision.or_raise(tenant=self.tenant, reference=self.reference(decision))
+        return (
+            decision if decision.allowed else decision.or_raise(tenant=self.tenant, reference=self.reference(decision))
+        )
 
     def value(self, feature: str, type_: type[T]) -> T:
         """
@@ -192,7 +194,9 @@ class TenantView:
         """Every rule that was asked about *feature*, in its order. `Entitlements.explain` also names who and when."""
         if self._standpoint is None or self._world is None:
             raise StoreUnavailable(f"the store gave no answer about {self.tenant!r}; there is nothing to explain")
-        return explain_situation(self.tenant, self._standpoint.situation, self._world, feature, self._at, user=self.user)
+        return explain_situation(
+            self.tenant, self._standpoint.situation, self._world, feature, self._at, user=self.user
+        )
 
     def for_user(self, user: str | None) -> TenantView:
         """The same view for *user*, whose own overrides then count."""
@@ -247,7 +251,7 @@ class TenantView:
 
     def require_young(self) -> None:
         """
-        Refuse to be used past the maximum age. `require`, `value` and `current_tenant` ask this; `check` reads no clock.
+        Refuse to be used past the maximum age. `require`, `value`, `current_tenant` ask this; `check` reads no clock.
 
         Raises:
             ViewExpired: The view is older than `MAX_AGE` seconds.
@@ -297,7 +301,6 @@ class TenantView:
         if access != "read":
             raise ValueError(f"access is {access!r}; it is 'read' or 'write'")
         return self._reads
-
 
 
 def note(observer: Observer, decision: Decision) -> None:

@@ -88,7 +88,9 @@ def test_the_host_may_answer_in_either_colour():
         return f"{tenant} later"
 
     assert Driver(Recording(), lambda tenant: f"{tenant} now").run(asking(ReadHost("a"))) == ["a now"]
-    assert asyncio.run(AsyncDriver(AsyncRecording(), lambda tenant: f"{tenant} now").run(asking(ReadHost("a")))) == ["a now"]
+    assert asyncio.run(AsyncDriver(AsyncRecording(), lambda tenant: f"{tenant} now").run(asking(ReadHost("a")))) == [
+        "a now"
+    ]
     assert asyncio.run(AsyncDriver(AsyncRecording(), later).run(asking(ReadHost("a")))) == ["a later"]
 
 

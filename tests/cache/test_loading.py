@@ -42,7 +42,9 @@ class Outside:
         try:
             step = next(flow)
             while True:
-                self.asked.append(type(step).__name__ if not isinstance(step, Join) else f"Join {step.key.strip(chr(0))}")
+                self.asked.append(
+                    type(step).__name__ if not isinstance(step, Join) else f"Join {step.key.strip(chr(0))}"
+                )
                 answer = self.answer(step)
                 step = flow.throw(answer) if isinstance(answer, Exception) else flow.send(answer)
         except StopIteration as done:
@@ -161,7 +163,10 @@ def test_a_gap_in_the_log_drops_everything(warm, hand):
 
 def test_the_log_is_read_to_its_end(warm, hand):
     """The lease counts from the last page, which was asked last."""
-    pages = [LogPage((LogEntry(6, Scope.TENANT, "acme", 2),), 6, more=True), LogPage((LogEntry(7, Scope.TENANT, "b", 1),), 7)]
+    pages = [
+        LogPage((LogEntry(6, Scope.TENANT, "acme", 2),), 6, more=True),
+        LogPage((LogEntry(7, Scope.TENANT, "b", 1),), 7),
+    ]
     outside = Outside(poll=pages)
     outside.run(poll(warm))
     assert outside.asked == ["Poll", "Poll"]
@@ -403,4 +408,4 @@ def test_a_host_that_answers_with_something_else_is_told():
 
 def test_seconds_are_seconds():
     """The clock counts seconds, facts count microseconds."""
-    assert SECOND == instant(datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC))
+    assert instant(datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)) == SECOND

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payaid_entitlements.forking import call_if_alive
 from payaid_entitlements.cache.local import FOREVER, LEASE, MOST_FLOORS, NEVER, POLL_AFTER, Entry, LocalCache
 from payaid_entitlements.core.evaluation import Situation
 from payaid_entitlements.core.resolution import Standpoint, Table
 from payaid_entitlements.core.world import World
+from payaid_entitlements.forking import call_if_alive
 
 
 def standpoint(world: World, name: str) -> Standpoint:
@@ -24,7 +24,9 @@ def standpoint(world: World, name: str) -> Standpoint:
     return Standpoint(table, table, name, None, frozenset(), Situation(()))
 
 
-def entry(world: World, *, revision: int = 1, read_at: float = 0.0, fresh: float = FOREVER, ends: float = FOREVER) -> Entry:
+def entry(
+    world: World, *, revision: int = 1, read_at: float = 0.0, fresh: float = FOREVER, ends: float = FOREVER
+) -> Entry:
     return Entry(((ends, None, standpoint(world, "now")),), revision=revision, read_at=read_at, fresh=fresh)
 
 
@@ -36,7 +38,11 @@ def test_an_entry_is_good_until_the_earlier_of_freshness_and_transition(world):
 
 def test_a_transition_that_was_foreseen_asks_nobody(world, near):
     """At the instant at which a standpoint ends, inclusive, the next one holds."""
-    later = ((10.0, 1, standpoint(world, "a")), (20.0, 2, standpoint(world, "b")), (FOREVER, None, standpoint(world, "c")))
+    later = (
+        (10.0, 1, standpoint(world, "a")),
+        (20.0, 2, standpoint(world, "b")),
+        (FOREVER, None, standpoint(world, "c")),
+    )
     near.put("acme", Entry(later, revision=7, read_at=1.0, fresh=100.0), 0)
 
     assert near.current("acme", 9.999).standpoint.plan == "a"
@@ -73,7 +79,12 @@ def test_moving_on_does_not_revive_what_was_invalidated(world, near):
 
 def test_moving_on_loses_against_a_newer_reading(world, near, monkeypatch):
     """What another thread has read meanwhile is kept."""
-    old = Entry(((10.0, 1, standpoint(world, "a")), (FOREVER, None, standpoint(world, "b"))), revision=1, read_at=1.0, fresh=50.0)
+    old = Entry(
+        ((10.0, 1, standpoint(world, "a")), (FOREVER, None, standpoint(world, "b"))),
+        revision=1,
+        read_at=1.0,
+        fresh=50.0,
+    )
     near.put("acme", old, 0)
     newer = entry(world, revision=2)
 

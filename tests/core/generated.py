@@ -25,9 +25,7 @@ subscriptions = st.builds(
     st.sampled_from(["main", "second", "third"]),
     quantities,
     st.dictionaries(
-        st.sampled_from(
-            ["starts", "trial_end", "past_due_since", "paused_from", "paused_until", "cancel_at", "ends"]
-        ),
+        st.sampled_from(["starts", "trial_end", "past_due_since", "paused_from", "paused_until", "cancel_at", "ends"]),
         days,
         max_size=3,
     ),

@@ -121,9 +121,7 @@ def test_what_one_way_gains_the_other_way_loses(one, other, at):
 def test_two_catalogs_are_held_against_real_subscriptions():
     """Tenants for whom nothing differs are counted, the others listed by their key."""
     new = changed("pro", **{"crm.calls": "50/month", "books.ledgers": 4})
-    comparison = compare(
-        OLD, new, {"b": Subscription("pro"), "a": Subscription("big"), "c": Subscription("free")}
-    )
+    comparison = compare(OLD, new, {"b": Subscription("pro"), "a": Subscription("big"), "c": Subscription("free")})
     assert comparison == Comparison(
         (
             Effect("a", (), ("crm.calls: 100/month -> 50/month",)),
@@ -180,9 +178,7 @@ def test_a_comparison_is_told_to_people_and_programs():
 )
 def test_only_what_a_lower_limit_turns_into_too_much_exceeds(value, used, exceeds):
     """At the limit is not over it, and whoever gets more exceeds nothing new."""
-    comparison = compare(
-        OLD, changed("pro", seats=value), {"a": Subscription("pro")}, usage={"a": {"seats": used}}
-    )
+    comparison = compare(OLD, changed("pro", seats=value), {"a": Subscription("pro")}, usage={"a": {"seats": used}})
     assert comparison.effects[0].exceeds == exceeds
 
 
@@ -215,9 +211,7 @@ def test_a_text_that_changed_is_told_on_both_sides():
     def sold(text: str) -> Catalog:
         feature = {"kind": "config", "type": "string", "merge": "priority"}
         plans = {"only": {"features": {"channel": text}}}
-        return Catalog.load(
-            {"catalog": 1, "default_plan": "none", "features": {"channel": feature}, "plans": plans}
-        )
+        return Catalog.load({"catalog": 1, "default_plan": "none", "features": {"channel": feature}, "plans": plans})
 
     (effect,) = compare(sold("mail"), sold("phone"), {"a": Subscription("only")}).effects
     assert effect == Effect("a", ("channel: mail -> phone",), ("channel: mail -> phone",))
@@ -228,9 +222,7 @@ def test_a_retired_key_is_lost_and_a_new_one_gained():
     modules = {key: value for key, value in SMALL["modules"].items() if key != "old"}
     modules["new"] = {"features": {"shine": {"kind": "switch"}}}
     pro = SMALL["plans"]["pro"]
-    features = {key: value for key, value in pro["features"].items() if key != "old.fax"} | {
-        "new.shine": True
-    }
+    features = {key: value for key, value in pro["features"].items() if key != "old.fax"} | {"new.shine": True}
     new = Catalog.load(
         {
             **SMALL,
@@ -249,9 +241,7 @@ def test_a_catalog_that_may_not_follow_is_refused():
     with pytest.raises(CatalogInvalid):
         compare(
             OLD,
-            Catalog.load(
-                {**SMALL, "modules": modules, "plans": {"free": SMALL["plans"]["free"]}, "add_ons": {}}
-            ),
+            Catalog.load({**SMALL, "modules": modules, "plans": {"free": SMALL["plans"]["free"]}, "add_ons": {}}),
             {},
         )
 

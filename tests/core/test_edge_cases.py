@@ -50,9 +50,7 @@ ROOT = Path(__file__).parents[2]
 Verb = Callable[[Ground], Iterable[NewFact]]
 
 
-def said(
-    document: TenantDocument, verb: Verb, *, now: Instant = NOW, as_of: Instant | None = None
-) -> TenantDocument:
+def said(document: TenantDocument, verb: Verb, *, now: Instant = NOW, as_of: Instant | None = None) -> TenantDocument:
     """Let a message arrive at *now*, which a source dates *as_of*."""
     facts = verb(Ground(document, WORLD, now, as_of))
     return record(document, facts, recorded=now, as_of=as_of).document
@@ -204,9 +202,7 @@ def test_edge_36_a_trial_ends_without_a_webhook():
 
 def test_edge_37_a_late_invoice_does_not_revive_what_was_cancelled():
     """A payment that arrives after the cancellation clears what was due, and the subscription stays over."""
-    due = said(
-        tenant(sub("pro")), lambda on: past_due(on, NOW - 9 * DAY), now=NOW - 9 * DAY, as_of=NOW - 9 * DAY
-    )
+    due = said(tenant(sub("pro")), lambda on: past_due(on, NOW - 9 * DAY), now=NOW - 9 * DAY, as_of=NOW - 9 * DAY)
     over = said(due, lambda on: cancel(on, when="now"), now=NOW, as_of=NOW)
     late = said(over, paid, now=NOW + DAY, as_of=NOW - DAY)
     assert decide(late, "crm.export", WORLD, at=NOW + DAY).reason is Reason.SUBSCRIPTION_CANCELLED
@@ -257,9 +253,7 @@ def test_edge_41_editing_a_plan_touches_nobody_who_holds_it():
     edited = Catalog.load({**SMALL, "plans": {**SMALL["plans"], "pro": pro}})
     world = World.of(publish(WORLD.published, edited)[0], Controls())
     assert decide(tenant(sub("pro", version=1)), "seats", world).value == Allowance(5)
-    newcomer = record(
-        TenantDocument("new"), subscribe(Ground(tenant(), world, NOW), "pro"), recorded=NOW
-    ).document
+    newcomer = record(TenantDocument("new"), subscribe(Ground(tenant(), world, NOW), "pro"), recorded=NOW).document
     assert decide(newcomer, "seats", world).value == Allowance(3)
 
 
@@ -347,9 +341,7 @@ def test_edge_59_circles_and_missing_requirements_are_refused(requires, says):
         "import": {"kind": "switch", "requires": requires},
     }
     with pytest.raises(CatalogInvalid, match=re.escape(says)):
-        Catalog.load(
-            {"catalog": 1, "default_plan": "none", "modules": {"crm": {"features": features}}, "plans": {}}
-        )
+        Catalog.load({"catalog": 1, "default_plan": "none", "modules": {"crm": {"features": features}}, "plans": {}})
 
 
 def test_edge_64_reading_works_whatever_was_written():
@@ -364,9 +356,7 @@ def test_edge_68_an_override_says_who_and_why(because):
     """Without a reason it is refused; with one, reason and actor are in the facts for ever."""
 
     def overridden(why: str | None) -> TenantDocument:
-        return said(
-            tenant(), lambda on: override(on, "seats", 9, until=None, user=None, because=why, actor="asha")
-        )
+        return said(tenant(), lambda on: override(on, "seats", 9, until=None, user=None, because=why, actor="asha"))
 
     with pytest.raises(TypeError, match="because"):
         overridden(because)

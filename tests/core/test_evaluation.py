@@ -157,9 +157,7 @@ def test_a_stage_ends_to_the_microsecond():
 
 def test_grace_is_said_while_it_lasts():
     """Whoever is overdue and still gets everything is told so in an advisory."""
-    assert decide(tenant(sub("pro", past_due_since=NOW)), "crm", WORLD).advisories == (
-        Reason.SUBSCRIPTION_IN_GRACE,
-    )
+    assert decide(tenant(sub("pro", past_due_since=NOW)), "crm", WORLD).advisories == (Reason.SUBSCRIPTION_IN_GRACE,)
 
 
 @pytest.mark.parametrize(
@@ -283,9 +281,7 @@ def test_what_stands_on_something_taken_away_is_not_softened_either(mode):
     assert (decision.allowed, decision.reason) == (False, Reason.DEPENDENCY_MISSING)
 
 
-@pytest.mark.parametrize(
-    ("mode", "reason"), [(OFF, Reason.ENFORCEMENT_OFF), (OBSERVE, Reason.ENFORCEMENT_OBSERVED)]
-)
+@pytest.mark.parametrize(("mode", "reason"), [(OFF, Reason.ENFORCEMENT_OFF), (OBSERVE, Reason.ENFORCEMENT_OBSERVED)])
 def test_a_commercial_refusal_is_softened_and_says_what_it_would_be(mode, reason):
     """Where a module is not enforced, what would be refused is allowed, with the refusal as advisory."""
     decision = decide(tenant(), "crm.export", world_of(modes=Modes(mode)))
@@ -411,9 +407,7 @@ def test_the_trace_is_written_in_the_order_of_authority():
     steps: list[Step] = []
     of = situation_of(sub("pro"), override("crm.calls", Allowance(7)), world=WORLD)
     assert Evaluation(WORLD, of, trace=steps).decide("books.close").allowed
-    assert [
-        (step.key, step.rule, step.outcome, step.depth) for step in steps if step.key == "books.close"
-    ] == [
+    assert [(step.key, step.rule, step.outcome, step.depth) for step in steps if step.key == "books.close"] == [
         ("books.close", "status", "pass", 0),
         ("books.close", "kill", "pass", 0),
         ("books.close", "override", "pass", 0),

@@ -25,9 +25,7 @@ ZONE = NewFact(("timezone",), 0, {"zone": "Asia/Kolkata", "history": []})
 
 
 @settings(deadline=None)
-@given(
-    documents, controls, days, st.sampled_from([None, "u"]), st.sampled_from([*KEYS, "nonsense", "crm.fax"])
-)
+@given(documents, controls, days, st.sampled_from([None, "u"]), st.sampled_from([*KEYS, "nonsense", "crm.fax"]))
 def test_an_explanation_never_disagrees_with_a_check(document, switches, at, user, key):
     """What is explained is what is answered, for reading too, and all of it is JSON."""
     world = World.of(PUBLISHED, switches)
@@ -237,9 +235,7 @@ def test_a_view_explains_without_names():
     """From a situation alone: what counts, but neither who set it nor what comes next."""
     document = tenant(sub("pro", ends=NOW + DAY), override("seats", Allowance(9)))
     explanation = explain_situation("acme", situation(document, WORLD, NOW), WORLD, "seats", NOW)
-    assert explanation.subscriptions == (
-        SubscriptionThen(None, "pro", 1, (), State.ACTIVE, Access.FULL, None),
-    )
+    assert explanation.subscriptions == (SubscriptionThen(None, "pro", 1, (), State.ACTIVE, Access.FULL, None),)
     assert explanation.overrides == (OverrideInForce("seats", {"limit": 9, "per": None}, None, None, "", ""),)
     text = explanation.to_text()
     assert "  subscription pro@1: active, access full\n" in text
@@ -247,14 +243,11 @@ def test_a_view_explains_without_names():
     assert text.endswith(f"  catalog {WORLD.catalog.hash[:12]}")
 
 
-@pytest.mark.parametrize(
-    ("at", "told"), [(EARLIEST, "0001-01-01 00:00:00 UTC"), (LATEST, "9999-12-31 23:59:59 UTC")]
-)
+@pytest.mark.parametrize(("at", "told"), [(EARLIEST, "0001-01-01 00:00:00 UTC"), (LATEST, "9999-12-31 23:59:59 UTC")])
 def test_the_ends_of_time_can_be_asked_about(at, told):
     """Where the tenant's zone has no calendar any more, its name and UTC are told."""
     zones = [
-        NewFact(("timezone",), EARLIEST, {"zone": zone, "history": []})
-        for zone in ("America/New_York", "Asia/Tokyo")
+        NewFact(("timezone",), EARLIEST, {"zone": zone, "history": []}) for zone in ("America/New_York", "Asia/Tokyo")
     ]
     texts = [explain(tenant(zone), WORLD, "crm", at).to_text().splitlines()[0] for zone in zones]
     assert all(told in text for text in texts)

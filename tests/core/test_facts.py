@@ -28,9 +28,7 @@ PLAN, STATUS = ("subscription", "main", "plan"), ("status",)
 EMPTY = TenantDocument("acme")
 
 subjects = st.sampled_from([PLAN, STATUS, ("override", "seats", "a:b"), ("override", "seats")])
-json_values = (
-    st.none() | st.integers(0, 3) | st.text(max_size=2) | st.just({"to": {"deny": True}, "until": 5})
-)
+json_values = st.none() | st.integers(0, 3) | st.text(max_size=2) | st.just({"to": {"deny": True}, "until": 5})
 #: A change: how long after the one before, its facts relative to it, and what a source says of its time.
 changes = st.tuples(
     st.integers(0, 3 * HOUR),
@@ -192,9 +190,7 @@ def test_messages_come_to_the_same_end_in_any_order(orders):
 def test_what_was_recorded_can_be_undone_exactly(steps, change, later):
     """From the instant of undoing on, every subject is what it would be without the change."""
     document, _, now = recorded_one_by_one(steps)
-    facts = sorted(
-        (NewFact(s, now + since, value) for s, since, value in change[1]), key=lambda fact: fact.since
-    )
+    facts = sorted((NewFact(s, now + since, value) for s, since, value in change[1]), key=lambda fact: fact.since)
     outcome = record(document, facts, recorded=now)
     then = now + later
     undone = record(outcome.document, restored(outcome.recorded, then), recorded=then).document

@@ -32,9 +32,7 @@ def test_an_id_of_a_subclass_becomes_a_plain_str():
     assert type(found) is str
 
 
-@pytest.mark.parametrize(
-    "value", [*NOBODY, None, 7, True, b"acme", ["acme"], "x" * 256, "a\nb", "a\x00", "\ud800"]
-)
+@pytest.mark.parametrize("value", [*NOBODY, None, 7, True, b"acme", ["acme"], "x" * 256, "a\nb", "a\x00", "\ud800"])
 def test_what_identifies_nobody_is_refused(value):
     """None, what None looks like as text, other types and unprintable text raise TypeError."""
     with pytest.raises(TypeError, match="tenant"):

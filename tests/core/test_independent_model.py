@@ -64,9 +64,7 @@ class Model:
 
     def subscriptions(self) -> list[Held]:
         names = sorted({path[1] for path in self.facts if path[0] == "subscription"})
-        return [
-            self.subscription(name) for name in names if self.now("subscription", name, "plan") is not None
-        ]
+        return [self.subscription(name) for name in names if self.now("subscription", name, "plan") is not None]
 
     def subscription(self, name: str) -> Held:
         plan = self.catalog.plans[self.now("subscription", name, "plan")["plan"]]
@@ -122,7 +120,7 @@ class Model:
         return found
 
     def sold(self, plan, add_ons: Mapping[str, int]) -> dict[str, object]:
-        sells: dict[str, object] = {module: True for module in plan.modules}
+        sells: dict[str, object] = dict.fromkeys(plan.modules, True)
         sells |= plan.features
         for key, quantity in add_ons.items():
             add_on = self.catalog.add_ons[key]

@@ -86,9 +86,7 @@ def test_all_of_the_years_1_to_9999_can_be_told():
 @pytest.mark.parametrize("at", [EARLIEST - 1, LATEST + 1, 10**40])
 def test_an_instant_outside_of_the_years_1_to_9999_is_refused(at):
     """There is no datetime for it; whoever means 'never' is told to say so."""
-    with pytest.raises(
-        ConfigurationError, match=f"{at} microseconds .* the years 1 to 9999 .* 'never' use None"
-    ):
+    with pytest.raises(ConfigurationError, match=f"{at} microseconds .* the years 1 to 9999 .* 'never' use None"):
         moment(at)
 
 

@@ -18,9 +18,7 @@ from payaid_entitlements.core.worth import is_less, is_more, told
 MONTH, YEAR, DAYS = Interval(1, Unit.MONTH), Interval(1, Unit.YEAR), Interval(30, Unit.DAY)
 
 
-def config(
-    merge: Merge = Merge.MAX, type: ConfigType = ConfigType.INT, choices: tuple[str, ...] = ()
-) -> Feature:
+def config(merge: Merge = Merge.MAX, type: ConfigType = ConfigType.INT, choices: tuple[str, ...] = ()) -> Feature:
     return Feature("m.f", "m", Kind.CONFIG, "F", type=type, merge=merge, choices=choices)
 
 
@@ -35,9 +33,7 @@ def plan(value: object = None, *modules: str) -> Plan:
 
 
 def add_on(key: str = "more", **gives: object) -> AddOn:
-    return AddOn(
-        key, key, 0, **{what: {"m.f": value} if what != "modules" else value for what, value in gives.items()}
-    )
+    return AddOn(key, key, 0, **{what: {"m.f": value} if what != "modules" else value for what, value in gives.items()})
 
 
 @pytest.mark.parametrize(
@@ -149,9 +145,7 @@ def test_add_ons_replace_then_add_then_lift(source, feature, value):
 
 def test_a_source_opens_what_its_plan_or_an_add_on_has():
     """Modules of add-ons count, and what sells something is named."""
-    source = Source(
-        plan(Allowance(1), "crm"), ((add_on("wa", modules=("whatsapp",), increment=Allowance(1)), 1),)
-    )
+    source = Source(plan(Allowance(1), "crm"), ((add_on("wa", modules=("whatsapp",), increment=Allowance(1)), 1),))
     assert [source.opens(module) for module in ("crm", "whatsapp", "hr")] == [True, True, False]
     assert source.named("crm") == "plan pro@2"
     assert source.named("m.f") == "plan pro@2"

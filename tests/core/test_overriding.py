@@ -176,9 +176,7 @@ def test_clearing_needs_a_key_that_exists_or_existed():
     """An override of a key that was retired meanwhile can be cleared; a typo is named."""
     world = world_of(CATALOG)
     gone = tenant(NewFact(("override", "gone"), 0, {"to": True, "until": None}))
-    assert clear_override(Ground(gone, world, NOW), "gone", user=None) == (
-        NewFact(("override", "gone"), NOW, None),
-    )
+    assert clear_override(Ground(gone, world, NOW), "gone", user=None) == (NewFact(("override", "gone"), NOW, None),)
     assert clear_override(Ground(gone, world, NOW), "seats", user="u") == (
         NewFact(("override", "seats", "u"), NOW, None),
     )

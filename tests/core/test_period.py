@@ -296,9 +296,7 @@ def test_edge_04_hours_and_minutes_elapse_whatever_the_clock_shows():
 
     assert shown(hours, NEW_YORK) == ("2025-03-08T12:00-05:00", "2025-03-09T13:00-04:00")
     assert shown(day, NEW_YORK) == ("2025-03-08T12:00-05:00", "2025-03-09T12:00-04:00")
-    assert window(anchor, parse_interval("15 minutes"), NEW_YORK, anchor - 1) == Window(
-        anchor - 15 * MINUTE, anchor
-    )
+    assert window(anchor, parse_interval("15 minutes"), NEW_YORK, anchor - 1) == Window(anchor - 15 * MINUTE, anchor)
     assert window(anchor, parse_interval("15 minutes"), NEW_YORK, anchor + 31 * MINUTE) == Window(
         anchor + 30 * MINUTE, anchor + 45 * MINUTE
     )
@@ -536,9 +534,7 @@ def test_edge_07_an_anchor_keeps_its_microseconds():
     anchor = at("2026-01-31T23:59:59.999999", KOLKATA)
     found = window(anchor, parse_interval("month"), KOLKATA, at("2026-03-15"))
 
-    assert found == Window(
-        at("2026-02-28T23:59:59.999999", KOLKATA), at("2026-03-31T23:59:59.999999", KOLKATA)
-    )
+    assert found == Window(at("2026-02-28T23:59:59.999999", KOLKATA), at("2026-03-31T23:59:59.999999", KOLKATA))
 
 
 def test_edge_08_two_weeks_accumulate_from_the_subscription():
@@ -547,9 +543,7 @@ def test_edge_08_two_weeks_accumulate_from_the_subscription():
 
     asked = {window(anchor, fortnight, KOLKATA, anchor + day * DAY) for day in range(14)}
 
-    assert [shown(found, KOLKATA) for found in asked] == [
-        ("2026-11-04T15:00+05:30", "2026-11-18T15:00+05:30")
-    ]
+    assert [shown(found, KOLKATA) for found in asked] == [("2026-11-04T15:00+05:30", "2026-11-18T15:00+05:30")]
     assert window(anchor, fortnight, KOLKATA, anchor + 14 * DAY).start == anchor + 14 * DAY
 
 
@@ -736,9 +730,7 @@ def test_a_window_far_from_the_anchor_costs_no_more_than_a_near_one(every):
 @pytest.mark.parametrize("outside", [HORIZON.start - 1, HORIZON.end, 10**30])
 def test_an_instant_outside_of_the_horizon_is_refused(outside):
     """There is no window for it, and the message says what to do instead."""
-    says = (
-        f"^{outside} microseconds since 1970 is not between 0001-01-02 .* and 9999-12-31 .*; leave out what"
-    )
+    says = f"^{outside} microseconds since 1970 is not between 0001-01-02 .* and 9999-12-31 .*; leave out what"
 
     for every in (parse_interval("hour"), parse_interval("month")):
         with pytest.raises(ConfigurationError, match=says):

@@ -59,9 +59,7 @@ near_changes = st.builds(
 )
 modern = st.integers(instant(datetime(1995, 1, 1, tzinfo=UTC)), instant(datetime(2034, 12, 31, tzinfo=UTC)))
 month_ends = st.builds(
-    lambda year, month, day, where: instant(
-        datetime(year, month, 28, 23, 30, tzinfo=where) + timedelta(days=day)
-    ),
+    lambda year, month, day, where: instant(datetime(year, month, 28, 23, 30, tzinfo=where) + timedelta(days=day)),
     st.integers(1996, 2032),
     st.integers(1, 12),
     st.integers(0, 3),
@@ -73,9 +71,7 @@ calendar_intervals = st.builds(
     st.integers(1, 3) | st.sampled_from([5, 7, 12, 30, 90]),
     st.sampled_from([Unit.DAY, Unit.WEEK, Unit.MONTH, Unit.YEAR]),
 )
-intervals = calendar_intervals | st.builds(
-    Interval, st.integers(1, 100), st.sampled_from([Unit.MINUTE, Unit.HOUR])
-)
+intervals = calendar_intervals | st.builds(Interval, st.integers(1, 100), st.sampled_from([Unit.MINUTE, Unit.HOUR]))
 histories = st.lists(st.tuples(instants, zones), min_size=1, max_size=5).map(
     lambda history: sorted(history, key=lambda entry: entry[0])
 )
@@ -155,9 +151,7 @@ def test_changes_of_zone_never_make_a_window_more(anchor, every, where, history,
 
 
 @given(instants, st.integers(1, 30), st.sampled_from([Unit.MONTH, Unit.YEAR]), zones, st.integers(-300, 300))
-def test_a_boundary_falls_on_the_day_of_the_anchor_or_on_the_last_of_the_month(
-    anchor, count, unit, where, number
-):
+def test_a_boundary_falls_on_the_day_of_the_anchor_or_on_the_last_of_the_month(anchor, count, unit, where, number):
     """The day of the month is lost only where a month does not have it, or a clock change skips the time."""
     boundary = add(anchor, Interval(count, unit), number, where)
     if boundary not in Window(HORIZON.start + DAY, HORIZON.end - DAY):
@@ -172,9 +166,7 @@ def test_a_boundary_falls_on_the_day_of_the_anchor_or_on_the_last_of_the_month(
         # Only a hole moves a boundary: a moment before, the clock had not reached the time of the anchor.
         before = moment(boundary - 1).astimezone(where)
         assert before.utcoffset() != there.utcoffset()
-    assert (there.year * 12 + there.month) - (first.year * 12 + first.month) == number * Interval(
-        count, unit
-    ).months
+    assert (there.year * 12 + there.month) - (first.year * 12 + first.month) == number * Interval(count, unit).months
 
 
 @given(instants, intervals, zones, st.integers(-50, 50))
@@ -228,9 +220,7 @@ def slow_boundary(anchor: Instant, every: Interval, where: ZoneInfo, number: int
 def slow_instant(wall: datetime, where: ZoneInfo) -> Instant:
     """Ask every quarter of an hour around *wall* for its offset; where none fits, look minute by minute."""
     around = wall.replace(tzinfo=UTC) - timedelta(hours=26)
-    offsets = {
-        (around + timedelta(minutes=15 * quarter)).astimezone(where).utcoffset() for quarter in range(208)
-    }
+    offsets = {(around + timedelta(minutes=15 * quarter)).astimezone(where).utcoffset() for quarter in range(208)}
     fitting = [
         utc
         for utc in (wall.replace(tzinfo=UTC) - offset for offset in offsets if offset is not None)
@@ -270,9 +260,7 @@ def test_calendar_days_are_what_walking_from_the_day_before_finds(change, nudge,
     """Around a change of the clock a day runs from its first instant to the first of the next."""
     where, text = change
     at = instant(datetime.fromisoformat(text).replace(tzinfo=UTC)) + nudge + days // 20
-    wall = (
-        moment(at).astimezone(where).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None, fold=0)
-    )
+    wall = moment(at).astimezone(where).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None, fold=0)
     midnights = [slow_instant(wall + timedelta(days=day), where) for day in range(-2, 4)]
 
     start = max(midnight for midnight in midnights if midnight <= at)

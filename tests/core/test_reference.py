@@ -41,7 +41,9 @@ def test_a_reference_reads_the_same_for_ever():
     assert found.feature_among(["crm"]) is None
 
 
-@pytest.mark.parametrize("typed", [str.lower, lambda text: text.replace("-", ""), lambda text: f" {text} ".replace("0", "O")])
+@pytest.mark.parametrize(
+    "typed", [str.lower, lambda text: text.replace("-", ""), lambda text: f" {text} ".replace("0", "O")]
+)
 def test_a_reference_is_read_as_people_type_it(typed):
     """Case, dashes, blanks and O for 0 do not matter."""
     assert read_reference(typed(make())) == read_reference(make())

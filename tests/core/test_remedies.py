@@ -130,9 +130,7 @@ def test_hidden_plans_are_not_offered_and_contact_us_has_no_price():
     """What is not for everybody is never shown; what is sold by talking says so, with the plan."""
     big = {**SMALL["plans"]["big"], "buy": "hidden"}
     assert found("books.close", world=altered(plans={"big": big})) == (PRO,)
-    talking = altered(
-        plans={"big": {**big, "buy": "contact_us", "title": "Big", "url": "https://example.com/big"}}
-    )
+    talking = altered(plans={"big": {**big, "buy": "contact_us", "title": "Big", "url": "https://example.com/big"}})
     assert found("books.close", world=talking) == (
         PRO,
         Contact("Talk to us about Big", "big", "https://example.com/big"),
@@ -250,9 +248,7 @@ def test_remedies_are_told_as_json():
     told = [
         remedy.to_public()
         for remedy in (
-            ChangePlan(
-                "pro", "Pro", (Price(10, "INR", "month", {"stripe": "price_1"}),), "https://example.com"
-            ),
+            ChangePlan("pro", "Pro", (Price(10, "INR", "month", {"stripe": "price_1"}),), "https://example.com"),
             AddAddOn("more", "More", 2),
             WaitUntil(datetime(2026, 5, 1, tzinfo=UTC)),
             Contact("Talk to us"),
@@ -276,11 +272,9 @@ def test_remedies_are_told_as_json():
 
 EXAMPLE = World.of(PUBLISHED, Controls())
 tenants = st.builds(
-    lambda plan, add_ons, times, granted: tenant(
-        [] if plan is None else sub(plan, add_ons=add_ons, **times), granted
-    ),
+    lambda plan, add_ons, times, granted: tenant([] if plan is None else sub(plan, add_ons=add_ons, **times), granted),
     st.none() | st.sampled_from(list(EXAMPLE.catalog.plans)),
-    st.builds(lambda held: {key: 1 for key in held}, quantities),
+    st.builds(lambda held: dict.fromkeys(held, 1), quantities),
     st.dictionaries(
         st.sampled_from(["starts", "trial_end", "past_due_since", "paused_from", "paused_until", "ends"]),
         days,

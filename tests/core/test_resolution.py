@@ -164,9 +164,7 @@ def test_a_standpoint_names_the_plan_in_force(facts, plan, state):
 
 def test_without_a_default_plan_there_is_no_plan():
     """A tenant of whom nothing is known holds nothing then."""
-    world = World.of(
-        world_of({"catalog": 1, "modules": {"crm": {}}, "default_plan": "none"}).published, Controls()
-    )
+    world = World.of(world_of({"catalog": 1, "modules": {"crm": {}}, "default_plan": "none"}).published, Controls())
     assert (stand(tenant(), world).plan, stand(tenant(), world).modules) == (None, frozenset())
 
 

@@ -188,9 +188,7 @@ def test_terms_are_read_from_facts():
     assert len(terms_at(document, NOW + 1)) == 3
 
 
-@pytest.mark.parametrize(
-    "plan", ["pro", {"plan": "pro"}, {"plan": 1, "version": 1}, {"plan": "pro", "version": None}]
-)
+@pytest.mark.parametrize("plan", ["pro", {"plan": "pro"}, {"plan": 1, "version": 1}, {"plan": "pro", "version": None}])
 def test_a_damaged_plan_is_no_plan_of_another_sort(plan):
     """A fact that cannot be read raises; it never becomes some subscription."""
     with pytest.raises(ValueError, match="damaged"):

@@ -48,9 +48,7 @@ def test_a_key_belongs_to_its_module(key, module):
 def test_a_kill_switch_holds_for_its_key_and_for_the_features_of_a_module():
     """Killing a module kills what is in it; killing a feature leaves its module."""
     world = world_of(controls=Controls().with_killed("crm").with_killed("books.close"))
-    killed = [
-        world.is_killed(key) for key in ("crm", "crm.export", "books.close", "books", "seats", "nonsense")
-    ]
+    killed = [world.is_killed(key) for key in ("crm", "crm.export", "books.close", "books", "seats", "nonsense")]
     assert killed == [True, True, True, False, False, False]
     assert not world_of().is_killed("crm")
 

@@ -20,7 +20,11 @@ class ProductVerbs(Asking[R]):
     """Verbs about what is sold, about switches, and undoing."""
 
     def publish(
-        self, catalog: Catalog | str | PathLike[str] | Mapping[str, object], *, migrate: Iterable[str] = (), because: str | None = None
+        self,
+        catalog: Catalog | str | PathLike[str] | Mapping[str, object],
+        *,
+        migrate: Iterable[str] = (),
+        because: str | None = None,
     ) -> R:
         """
         Sell what *catalog* says. Each plan that changed gets a new version; who holds an older one keeps it.
@@ -36,7 +40,12 @@ class ProductVerbs(Asking[R]):
         return self._change(publish_catalog(self._setting, self._by(because), new, tuple(migrate)))
 
     def migrate(
-        self, plan: str, *, to: int | None = None, progress: Callable[[int, int], None] | None = None, because: str | None = None
+        self,
+        plan: str,
+        *,
+        to: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+        because: str | None = None,
     ) -> R:
         """
         Move all who hold an older version of *plan* to version *to*, by default the newest.
@@ -80,4 +89,6 @@ class ProductVerbs(Asking[R]):
             ConfigurationError: There is no such change, or it cannot be undone.
         """
         author = self._by(because)
-        return self._change(undo_change(self._setting, author, identify("change_id", change_id), optional_operation(operation)))
+        return self._change(
+            undo_change(self._setting, author, identify("change_id", change_id), optional_operation(operation))
+        )

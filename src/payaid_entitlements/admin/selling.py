@@ -101,7 +101,9 @@ def migrate_all(
     """
     world = yield from current_world(setting)
     if setting.hosted:
-        raise ConfigurationError("migrate: this client was opened with subscriptions=; your own table says which version is held")
+        raise ConfigurationError(
+            "migrate: this client was opened with subscriptions=; your own table says which version is held"
+        )
     version = world.published.plan(plan, to).version
     work = partial(migrate, plan=plan, to=version)
     seen = moved = 0

@@ -3,7 +3,7 @@ Changing subscriptions: what billing does.
 
 All verbs share some arguments:
 
-- ``operation``: your id of the act, the same on each try; repeated, nothing happens and the reason is ``change.repeated``.
+- ``operation``: your id of the act, the same on each try; repeated, nothing happens: reason ``change.repeated``.
 - ``as_of``: when the source said it; older than what is known of the same thing, it is ``change.superseded``.
 - ``tx``: your open transaction. The change holds when you commit; this process sees it at its next look at the change
   log, within two seconds, or at once where you ask with ``after=change.revision``.
@@ -104,8 +104,8 @@ class SubscriptionVerbs(Asking[R]):
         """
         Hold the newest version of *plan* from *when* on.
 
-        A trial ends by it: that was the purchase. A change that was scheduled for later is dropped, and add-ons that are
-        not for the new plan end. A cancellation, a pause and an overdue payment stay.
+        A trial ends by it: that was the purchase. A change that was scheduled for later is dropped, and add-ons that
+        are not for the new plan end. A cancellation, a pause and an overdue payment stay.
 
         Raises:
             UnknownPlan, UnknownTenant: There is no such plan, or no subscription.
@@ -165,7 +165,9 @@ class SubscriptionVerbs(Asking[R]):
     ) -> R:
         """Pause a subscription, to *until* or until it is resumed. The catalog says what stays open meanwhile."""
         work = partial(changing.pause, until=optional_instant(until), name=identify("name", name))
-        return self._subscription("pause", tenant, work, {"until": optional_instant(until)}, name, because, operation, as_of, tx)
+        return self._subscription(
+            "pause", tenant, work, {"until": optional_instant(until)}, name, because, operation, as_of, tx
+        )
 
     def resume(
         self,
@@ -192,7 +194,7 @@ class SubscriptionVerbs(Asking[R]):
         as_of: datetime | None = None,
         tx: Transaction | None = None,
     ) -> R:
-        """Note that payment is due since *since*: the catalog's grace counts from there. A second failure restarts nothing."""
+        """Note that payment is due since *since*: grace counts from there. Repeated, it restarts nothing."""
         work = partial(changing.past_due, since=instant(since), name=identify("name", name))
         given: dict[str, object] = {"since": instant(since)}
         return self._subscription("past_due", tenant, work, given, name, because, operation, as_of, tx)

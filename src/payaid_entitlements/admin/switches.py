@@ -49,7 +49,9 @@ def set_mode(setting: Setting, author: Author, scope: str, mode: Enforcement, op
     world = yield from current_world(setting)
     modules = world.catalog.modules
     if scope != EVERYWHERE and scope not in modules:
-        raise UnknownFeature(f"the catalog has no module {scope!r}{did_you_mean(str(scope), modules)}; '*' is everywhere")
+        raise UnknownFeature(
+            f"the catalog has no module {scope!r}{did_you_mean(str(scope), modules)}; '*' is everywhere"
+        )
     asked = {"scope": scope, "mode": mode.value}
     return (yield from turn(setting, author, "set_enforcement", ("mode", scope), mode.value, asked, operation))
 
@@ -92,9 +94,7 @@ def turn(
         detail = {"asked": dict(asked), "about": list(switch), "was": was, "is": to, **(notes or {})}
         write = Write(setting.new_id(now), verb, now, controls=turned(controls, switch, to), detail=detail)
         try:
-            applied = cast(
-                "Applied", (yield Apply(write, controls.revision, author.actor, author.because, operation))
-            )
+            applied = cast("Applied", (yield Apply(write, controls.revision, author.actor, author.because, operation)))
             break
         except ChangeConflict:
             if not tries_left:

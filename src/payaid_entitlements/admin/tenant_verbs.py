@@ -3,7 +3,7 @@ Changing a tenant as a whole: what support does.
 
 All verbs share some arguments:
 
-- ``operation``: your id of the act, the same on each try; repeated, nothing happens and the reason is ``change.repeated``.
+- ``operation``: your id of the act, the same on each try; repeated, nothing happens: reason ``change.repeated``.
 - ``as_of``: when the source said it; older than what is known of the same thing, it is ``change.superseded``.
 - ``tx``: your open transaction. The change holds when you commit; this process sees it at its next look at the change
   log, within two seconds, or at once where you ask with ``after=change.revision``.
@@ -14,13 +14,12 @@ Datetimes must be aware.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
 from payaid_entitlements.admin.asking import Asking, R, optional_instant
-from payaid_entitlements.admin.tenants import Work, change_tenant
+from payaid_entitlements.admin.tenants import change_tenant
 from payaid_entitlements.cache.steps import Flow
 from payaid_entitlements.core import changing, overriding
 from payaid_entitlements.core.encoding import encode_value
@@ -97,7 +96,12 @@ class TenantVerbs(Asking[R]):
             TypeError: *to* is of another kind than the feature, or nobody said why.
             ConfigurationError: *to* is no value that it can have, or *until* is over.
         """
-        given: dict[str, object] = {"feature": feature, "to": _shown(to), "until": optional_instant(until), "user": user}
+        given: dict[str, object] = {
+            "feature": feature,
+            "to": _shown(to),
+            "until": optional_instant(until),
+            "user": user,
+        }
         work = partial(
             overriding.override,
             feature=feature,
@@ -121,7 +125,9 @@ class TenantVerbs(Asking[R]):
         tx: Transaction | None = None,
     ) -> R:
         """Let what was bought count again."""
-        work = partial(overriding.clear_override, feature=feature, user=None if user is None else identify("user", user))
+        work = partial(
+            overriding.clear_override, feature=feature, user=None if user is None else identify("user", user)
+        )
         given: dict[str, object] = {"feature": feature, "user": user}
         return self._tenant("clear_override", tenant, work, given, because, operation, as_of, tx, user)
 
@@ -135,7 +141,7 @@ class TenantVerbs(Asking[R]):
         as_of: datetime | None = None,
         tx: Transaction | None = None,
     ) -> R:
-        """Move a tenant, with its subscriptions, to another time zone (IANA name). The window that runs ends in the old one."""
+        """Move a tenant to another time zone (IANA name). The running window ends in the old one."""
         work = partial(changing.set_timezone, timezone=timezone)
         return self._tenant("set_timezone", tenant, work, {"timezone": timezone}, because, operation, as_of, tx)
 
@@ -147,12 +153,17 @@ class TenantVerbs(Asking[R]):
         operation: Operation | None = None,
         tx: Transaction | None = None,
     ) -> R:
-        """Let every process read a tenant anew: for hosts that keep subscriptions in a table of their own, after changing it."""
+        """Let every process read a tenant anew: for hosts that keep subscriptions themselves."""
         request = self._request("invalidate", tenant, _nothing, {}, because, operation, None, tx)
         return self._change(change_tenant(self._setting, replace(request, is_forced=True)))
 
     def forget(
-        self, tenant: str, *, because: str | None = None, operation: Operation | None = None, tx: Transaction | None = None
+        self,
+        tenant: str,
+        *,
+        because: str | None = None,
+        operation: Operation | None = None,
+        tx: Transaction | None = None,
     ) -> R:
         """
         Erase all that is known about a tenant, also from the audit trail. That it was erased, when and by whom stays.
@@ -173,7 +184,9 @@ class TenantVerbs(Asking[R]):
         as_of: datetime | None,
         tx: Transaction | None,
     ) -> R:
-        return self._tenant(verb, tenant, partial(changing.set_status, status=status), {}, because, operation, as_of, tx)
+        return self._tenant(
+            verb, tenant, partial(changing.set_status, status=status), {}, because, operation, as_of, tx
+        )
 
 
 def _nothing(on: changing.Ground) -> tuple[()]:

@@ -83,8 +83,8 @@ def change_tenant(setting: Setting, request: Request) -> Flow[Change]:
     """
     if request.is_about_subscription and setting.hosted:
         raise ConfigurationError(
-            f"{request.verb}: this client was opened with subscriptions=, so your own table is the truth; change it there, "
-            "then call invalidate(tenant, tx=...)"
+            f"{request.verb}: this client was opened with subscriptions=, so your own table is the truth; "
+            "change it there, then call invalidate(tenant, tx=...)"
         )
     world = yield from current_world(setting, is_joined=request.tx is not None)
     tries_left = MOST_TRIES
@@ -209,7 +209,12 @@ def _coming(document: TenantDocument, subject: Subject, now: Instant) -> list[tu
 
 
 def _described(
-    request: Request, world: World, document: TenantDocument, outcome: Outcome, now: Instant, host: tuple[Terms, ...] | None
+    request: Request,
+    world: World,
+    document: TenantDocument,
+    outcome: Outcome,
+    now: Instant,
+    host: tuple[Terms, ...] | None,
 ) -> Change:
     """The change as it would be, with what it opens and closes at the instant from which it holds."""
     effective = effective_at(outcome, now)

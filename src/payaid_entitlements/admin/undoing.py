@@ -36,7 +36,8 @@ def undo_change(setting: Setting, author: Author, change_id: str, operation: str
     match entry.scope:
         case Scope.CATALOG:
             raise ConfigurationError(
-                f"change {change_id!r} published a catalog; publish the earlier file again: `payaid catalog publish FILE`"
+                f"change {change_id!r} published a catalog; publish the earlier file again: "
+                "`payaid catalog publish FILE`"
             )
         case Scope.CONTROLS:
             switch = cast("Switch", tuple(cast("Sequence[str]", entry.detail["about"])))

@@ -124,9 +124,7 @@ class Driver:
                     tx=step.tx,
                 )
             case ReadAudit():
-                return store.audit(
-                    tenant=step.tenant, id=step.id, since=step.since, after=step.after, limit=step.limit
-                )
+                return store.audit(tenant=step.tenant, id=step.id, since=step.since, after=step.after, limit=step.limit)
             case Find():
                 return store.find(module=step.module, plan=step.plan, after=step.after, limit=step.limit)
             case _:
@@ -251,7 +249,7 @@ class AsyncDriver:
             flight.add_done_callback(lambda done: self._landed(place, done))
         elif not wait:
             return None
-        # A shield, not wait_for alone: whoever is cancelled or impatient leaves, and the reading goes on for the others.
+        # Not wait_for: whoever is cancelled or impatient leaves, and the reading goes on for the others.
         done, _ = await asyncio.wait({flight}, timeout=PATIENCE)
         if not done:
             raise StoreUnavailable(f"waited {PATIENCE} s for the store to answer")

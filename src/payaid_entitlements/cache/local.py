@@ -82,7 +82,7 @@ class Entry:
         self.revision = revision
         self.read_at = read_at
         self.fresh = fresh
-        self.until = fresh if fresh < self.ends else self.ends
+        self.until = min(self.ends, fresh)
         self.table: Table = self.standpoint.write
         self.touched = 0
         self.users = users

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -67,15 +67,11 @@ def check(
 
 
 def explain(
-    tenant: Annotated[Optional[str], typer.Argument(metavar="[TENANT]", help="The id of a tenant.")] = None,
-    feature: Annotated[
-        Optional[str], typer.Argument(metavar="[FEATURE]", help="A module or feature.")
-    ] = None,
-    at: Annotated[
-        Optional[str], typer.Option("--at", help="As of then, past or future: 2026-11-22T03:12+05:30.")
-    ] = None,
+    tenant: Annotated[str | None, typer.Argument(metavar="[TENANT]", help="The id of a tenant.")] = None,
+    feature: Annotated[str | None, typer.Argument(metavar="[FEATURE]", help="A module or feature.")] = None,
+    at: Annotated[str | None, typer.Option("--at", help="As of then, past or future: 2026-11-22T03:12+05:30.")] = None,
     reference: Annotated[
-        Optional[str],
+        str | None,
         typer.Option("--reference", help="What a refusal quoted: what was said beside what is true."),
     ] = None,
     user: User = None,
@@ -85,9 +81,7 @@ def explain(
     """Show every rule in its order, now or at any time; or read the reference of a refusal."""
     if reference is not None:
         if at is not None or feature is not None:
-            raise typer.BadParameter(
-                "--reference says itself what and when; give at most a TENANT to look at first"
-            )
+            raise typer.BadParameter("--reference says itself what and when; give at most a TENANT to look at first")
         explain_reference(reference, tenant, url, as_json=as_json)
         return
     if tenant is None or feature is None:

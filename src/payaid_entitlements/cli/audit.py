@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from typing import Annotated, Optional
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
@@ -26,11 +26,9 @@ _PAGE = 500
 
 
 def audit(
-    tenant: Annotated[Optional[str], typer.Argument(metavar="[TENANT]", help="Only this tenant.")] = None,
-    feature: Annotated[Optional[str], typer.Option(help="Only what says something about this key.")] = None,
-    since: Annotated[
-        Optional[str], typer.Option(help="A time with its zone, or how long ago: 7d, 24h.")
-    ] = None,
+    tenant: Annotated[str | None, typer.Argument(metavar="[TENANT]", help="Only this tenant.")] = None,
+    feature: Annotated[str | None, typer.Option(help="Only what says something about this key.")] = None,
+    since: Annotated[str | None, typer.Option(help="A time with its zone, or how long ago: 7d, 24h.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 50,
     url: Url = None,
     as_json: AsJson = False,
@@ -77,13 +75,9 @@ def undo(
         admin = store.ent.admin(actor(), because=because, dry_run=True)
         proposed = admin.undo(change)
         about = entry.tenant or entry.scope.value
-        lines = [
-            Line(f"{about} {each.what}", escape(each.before), escape(each.after)) for each in proposed.altered
-        ]
+        lines = [Line(f"{about} {each.what}", escape(each.before), escape(each.after)) for each in proposed.altered]
         if entry.facts:  # the same, with times in the tenant's zone
-            lines = [
-                Line(f"{about} {what}", escape(new), escape(old)) for what, old, new in _lines(entry, zone)
-            ]
+            lines = [Line(f"{about} {what}", escape(new), escape(old)) for what, old, new in _lines(entry, zone)]
         confirm(store.store.name, lines, because=because, yes=yes, as_json=as_json)
         said(store.ent.admin(actor(), because=because).undo(change), zone, as_json=as_json)
 
@@ -120,9 +114,7 @@ def _since(text: str, now: Instant) -> Instant:
     return instant(moment(now) - parse_length(text))
 
 
-def _entries(
-    store: Opened, tenant: str | None, feature: str | None, since: Instant | None
-) -> Iterator[AuditEntry]:
+def _entries(store: Opened, tenant: str | None, feature: str | None, since: Instant | None) -> Iterator[AuditEntry]:
     after = 0
     while True:
         page = store.store.audit(tenant=tenant, since=since, after=after, limit=_PAGE)

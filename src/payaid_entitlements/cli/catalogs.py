@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -20,10 +20,8 @@ app = typer.Typer(help="What is sold: check it, show it, publish it.", no_args_i
 
 DEFAULT_FILE = Path("catalog.yaml")
 
-File = Annotated[
-    Path, typer.Argument(metavar="[FILE]", help="A catalog: .yaml, .toml or .json.", show_default=True)
-]
-Out = Annotated[Optional[Path], typer.Option("--out", "-o", help="Write to this file instead of stdout.")]
+File = Annotated[Path, typer.Argument(metavar="[FILE]", help="A catalog: .yaml, .toml or .json.", show_default=True)]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="Write to this file instead of stdout.")]
 
 
 @app.command()
@@ -46,9 +44,7 @@ def validate(
         for each in problems:
             mark = "[red]error[/]" if each.fatal else "[yellow]lint[/] "
             where = each.file if each.line is None else f"{each.file}:{each.line}"
-            console().print(
-                f"{mark} [dim]{escape(where)}[/] {escape(each.message)} [dim]{escape(f'[{each.code}]')}[/]"
-            )
+            console().print(f"{mark} [dim]{escape(where)}[/] {escape(each.message)} [dim]{escape(f'[{each.code}]')}[/]")
         if digest is not None:
             sold = f"{len(catalog.modules)} modules, {len(catalog.features)} features, {len(catalog.plans)} plans"
             console().print(f"[green]valid[/] {escape(str(file))}: {sold}, [dim]{digest[:12]}[/]")
@@ -81,9 +77,7 @@ def types(file: File = DEFAULT_FILE, out: Out = None, as_json: AsJson = False) -
 
 @app.command()
 def show(
-    file: Annotated[
-        Optional[Path], typer.Argument(metavar="[FILE]", help="A file; else what is published.")
-    ] = None,
+    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="A file; else what is published.")] = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
@@ -98,17 +92,11 @@ def show(
     if as_json:
         emit({"source": name, "hash": catalog.hash, "versions": versions, "catalog": catalog.document})
         return
-    table = grid(
-        "", *(f"{plan.key}{f'@{versions[plan.key]}' if versions else ''}" for plan in catalog.plans.values())
-    )
+    table = grid("", *(f"{plan.key}{f'@{versions[plan.key]}' if versions else ''}" for plan in catalog.plans.values()))
     table.title = f"{name} [dim]{catalog.hash[:12]}[/]"
-    table.add_row(
-        "[dim]price[/]", *(escape(_price(plan)) for plan in catalog.plans.values()), end_section=True
-    )
+    table.add_row("[dim]price[/]", *(escape(_price(plan)) for plan in catalog.plans.values()), end_section=True)
     for module in catalog.modules.values():
-        sold = (
-            "[green]yes[/]" if module.key in plan.modules else "[dim]-[/]" for plan in catalog.plans.values()
-        )
+        sold = ("[green]yes[/]" if module.key in plan.modules else "[dim]-[/]" for plan in catalog.plans.values())
         table.add_row(Text(module.key, "bold"), *sold)
         for key in module.features:
             table.add_row(f"  {escape(key)}", *_cells(catalog, key), end_section=key == module.features[-1])
@@ -123,9 +111,7 @@ def show(
 @app.command()
 def diff(
     file: File = DEFAULT_FILE,
-    against: Annotated[
-        Optional[Path], typer.Option(help="Another file, instead of what is published.")
-    ] = None,
+    against: Annotated[Path | None, typer.Option(help="Another file, instead of what is published.")] = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:

@@ -79,9 +79,7 @@ def _database(url: str | None, *, creates: bool = False) -> Iterator[SQLStore]:
         must_exist(url)
     store = open_store(url)
     if not isinstance(store, SQLStore):
-        raise ConfigurationError(
-            f"{store.name} has no tables; name a database with --url sqlite:///payaid.db"
-        )
+        raise ConfigurationError(f"{store.name} has no tables; name a database with --url sqlite:///payaid.db")
     try:
         yield store
     finally:

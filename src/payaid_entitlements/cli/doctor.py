@@ -58,8 +58,7 @@ def doctor(url: Url = None, as_json: AsJson = False) -> None:
                 "ok": not failed,
                 "store": name,
                 "findings": [
-                    {"check": f.check, "state": f.state, "found": f.found, "way_out": f.way_out}
-                    for f in findings
+                    {"check": f.check, "state": f.state, "found": f.found, "way_out": f.way_out} for f in findings
                 ],
             }
         )
@@ -102,9 +101,7 @@ def _enforcement(store: Opened) -> Iterator[Finding]:
     soft = {scope: mode.value for scope in scopes if (mode := modes.of(scope, controls.modes)) is not ENFORCE}
     if soft:
         said = ", ".join(f"{scope}: {mode}" for scope, mode in sorted(soft.items()))
-        yield Finding(
-            "enforcement", "warn", f"refusals are not carried out everywhere ({said})", "unset it to enforce"
-        )
+        yield Finding("enforcement", "warn", f"refusals are not carried out everywhere ({said})", "unset it to enforce")
     else:
         yield Finding("enforcement", "ok", "on, as far as the store and this shell say")
     if controls.killed:
@@ -121,9 +118,7 @@ def _clock(store: Opened) -> Finding:
     ahead = 0 if newest is None else newest - store.now
     if ahead > SKEW:
         length = format_duration(ahead // MICROSECONDS * MICROSECONDS)
-        return Finding(
-            "clock", "fail", f"a change was recorded {length} in the future", "set the clocks by NTP"
-        )
+        return Finding("clock", "fail", f"a change was recorded {length} in the future", "set the clocks by NTP")
     return Finding("clock", "ok", "no change was recorded in the future")
 
 
@@ -196,9 +191,7 @@ def _tenants(store: Opened, published: Published) -> Iterator[Finding]:
     if twins:
         said = "; ".join(" / ".join(map(repr, names)) for names in twins[:_NAMED])
         more = f" and {len(twins) - _NAMED} more" if len(twins) > _NAMED else ""
-        yield Finding(
-            "ids", "warn", f"look alike and are different tenants: {said}{more}", "are they one customer?"
-        )
+        yield Finding("ids", "warn", f"look alike and are different tenants: {said}{more}", "are they one customer?")
     else:
         yield Finding("ids", "ok", "no two tenants have ids that look alike")
 

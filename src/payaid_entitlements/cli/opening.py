@@ -50,9 +50,7 @@ class Opened:
         """
         published = self.store.catalog()
         if published is None:
-            raise ConfigurationError(
-                f"nothing is published in {self.store.name}; run `payaid catalog publish`"
-            )
+            raise ConfigurationError(f"nothing is published in {self.store.name}; run `payaid catalog publish`")
         return published
 
     def document(self, tenant: str) -> TenantDocument:
@@ -146,6 +144,4 @@ def must_exist(url: str) -> None:
     """
     path = url.removeprefix(_SQLITE).partition("?")[0]
     if url.startswith(_SQLITE) and path and path != ":memory:" and not Path(path).exists():
-        raise Ending(
-            f"there is no {path}; run `payaid catalog publish` to begin it, or name another store with --url"
-        )
+        raise Ending(f"there is no {path}; run `payaid catalog publish` to begin it, or name another store with --url")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -45,7 +45,7 @@ def _because(value: str) -> str:
 
 
 Url = Annotated[
-    Optional[str],
+    str | None,
     typer.Option(
         "--url",
         help="The store; else PAYAID_URL, else sqlite:///payaid.db.",
@@ -61,4 +61,4 @@ Because = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Tenant = Annotated[str, typer.Argument(metavar="TENANT", help="The id of a tenant.", callback=_tenant)]
 Feature = Annotated[str, typer.Argument(metavar="FEATURE", help="The key of a module or feature.")]
-User = Annotated[Optional[str], typer.Option("--user", help="A user inside the tenant.", callback=_user)]
+User = Annotated[str | None, typer.Option("--user", help="A user inside the tenant.", callback=_user)]

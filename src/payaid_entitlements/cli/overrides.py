@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Optional
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
@@ -88,10 +88,8 @@ def set_(
         typer.Argument(metavar="VALUE", help="true, false, a value as in the catalog, unlimited or deny."),
     ],
     because: Because,
-    for_: Annotated[Optional[str], typer.Option("--for", help="How long: 30m, 24h, 7d.")] = None,
-    until: Annotated[
-        Optional[str], typer.Option("--until", help="Until when: 2026-11-23T09:40+05:30.")
-    ] = None,
+    for_: Annotated[str | None, typer.Option("--for", help="How long: 30m, 24h, 7d.")] = None,
+    until: Annotated[str | None, typer.Option("--until", help="Until when: 2026-11-23T09:40+05:30.")] = None,
     forever: Annotated[bool, typer.Option("--forever", help="Without an end.")] = False,
     user: User = None,
     yes: Yes = False,
@@ -116,9 +114,7 @@ def set_(
         end_in_words = "" if ends is None else f" until {shown(ends, zone)}"
         line = Line(_about(tenant, feature, user), before, after + end_in_words)
         confirm(store.store.name, [line], because=because, yes=yes, as_json=as_json)
-        change = store.ent.admin(actor(), because=because).override(
-            tenant, feature, value, until=ends, user=user
-        )
+        change = store.ent.admin(actor(), because=because).override(tenant, feature, value, until=ends, user=user)
         said(change, zone, as_json=as_json, more={"tenant": tenant, "feature": feature, "until": stamp(ends)})
 
 
@@ -137,9 +133,7 @@ def clear(
         published, zone = store.published(), store.zone(tenant)
         known(published.catalog, feature)
         document = store.document(tenant)
-        if not any(
-            (each.feature, each.user) == (feature, user) for each in overrides_of(document, store.now)
-        ):
+        if not any((each.feature, each.user) == (feature, user) for each in overrides_of(document, store.now)):
             raise Ending(f"{_about(tenant, feature, user)} has no override in force or to come", code=REFUSED)
         with rehearsal(store, tenant) as copy:
             before = _now_held(copy, tenant, feature, user, published.catalog)
@@ -153,9 +147,7 @@ def clear(
 
 @app.command("list")
 def list_(
-    tenant: Annotated[
-        Optional[str], typer.Argument(metavar="[TENANT]", help="One tenant; else all of them.")
-    ] = None,
+    tenant: Annotated[str | None, typer.Argument(metavar="[TENANT]", help="One tenant; else all of them.")] = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
@@ -191,9 +183,7 @@ def list_(
 
 
 def _now_held(ent: Entitlements, tenant: str, feature: str, user: str | None, catalog: Catalog) -> str:
-    return held(
-        ent.tenant(tenant, user=user, fresh=True).decide(feature, "write"), catalog.features.get(feature)
-    )
+    return held(ent.tenant(tenant, user=user, fresh=True).decide(feature, "write"), catalog.features.get(feature))
 
 
 def _about(tenant: str, feature: str, user: str | None) -> str:

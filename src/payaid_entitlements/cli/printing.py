@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -42,9 +41,7 @@ def emit(data: Mapping[str, object] | Sequence[object]) -> None:
 
 def grid(*columns: str, title: str | None = None) -> Table:
     """An empty table as all commands show them."""
-    table = Table(
-        title=title, title_justify="left", title_style="bold", header_style="bold", border_style="dim"
-    )
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold", border_style="dim")
     for column in columns:
         table.add_column(column, overflow="fold")
     return table
@@ -65,11 +62,7 @@ def held(decision: Decision, feature: Feature | None) -> str:
     """What a decision comes to, in one line: ``allowed, 5 (plan starter@1)``."""
     if not decision.allowed:
         return f"[red]refused[/] ({escape(decision.reason.value)})"
-    worth = (
-        ""
-        if decision.value is None or decision.value is True
-        else f", {escape(worth_of(decision.value, feature))}"
-    )
+    worth = "" if decision.value is None or decision.value is True else f", {escape(worth_of(decision.value, feature))}"
     return f"[green]allowed[/]{worth} ({escape(decision.source or decision.reason.value)})"
 
 
@@ -89,9 +82,7 @@ def worth_of(value: Value | Deny | None, feature: Feature | None = None) -> str:
         case tuple():
             return ", ".join(value)
         case Allowance(limit, per):
-            unit = (
-                "" if feature is None or not feature.unit else f" {feature.unit}{'' if limit == 1 else 's'}"
-            )
+            unit = "" if feature is None or not feature.unit else f" {feature.unit}{'' if limit == 1 else 's'}"
             return f"{worth_of(limit)}{unit}{f' per {per}' if per else ''}"
         case int() if feature is not None and feature.type is ConfigType.SIZE:
             return _size(value)

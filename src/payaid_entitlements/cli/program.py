@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib.metadata import version
-from typing import Annotated, Optional
+from typing import Annotated
 
 import structlog
 import typer
@@ -47,7 +47,7 @@ def _say_version(wanted: bool) -> None:
 def payaid(
     ctx: typer.Context,
     url: Annotated[
-        Optional[str], typer.Option("--url", help="The store; else PAYAID_URL, else sqlite:///payaid.db.")
+        str | None, typer.Option("--url", help="The store; else PAYAID_URL, else sqlite:///payaid.db.")
     ] = None,
     show_version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_say_version, help="Print the version.")

@@ -10,7 +10,8 @@ from payaid_entitlements.cli.confirming import Line, confirm
 from payaid_entitlements.cli.opening import Opened, actor, opened
 from payaid_entitlements.cli.options import AsJson, Because, Url, Yes
 from payaid_entitlements.cli.printing import console, emit, notes
-from payaid_entitlements.core.catalog import Catalog, Publication, publish as planned
+from payaid_entitlements.core.catalog import Catalog, Publication
+from payaid_entitlements.core.catalog import publish as planned
 from payaid_entitlements.core.subscription import terms_at
 
 
@@ -52,9 +53,7 @@ def publish(
         ]
         said(change, store.zone(), as_json=as_json, more={"hash": catalog.hash, "versions": versions})
         if not as_json and any(staying.values()):
-            notes().print(
-                "  [dim]who stays on an old version keeps what was bought; nothing is taken away[/]"
-            )
+            notes().print("  [dim]who stays on an old version keeps what was bought; nothing is taken away[/]")
 
 
 def _staying(store: Opened, publication: Publication) -> dict[str, int]:
@@ -68,10 +67,7 @@ def _staying(store: Opened, publication: Publication) -> dict[str, int]:
 
 
 def _lines(publication: Publication, staying: dict[str, int]) -> list[Line]:
-    lines = [
-        Line(f"plan {item.plan}", "not sold", f"[green]version {item.version}[/]")
-        for item in publication.added
-    ]
+    lines = [Line(f"plan {item.plan}", "not sold", f"[green]version {item.version}[/]") for item in publication.added]
     for item in publication.changed:
         after = f"[green]version {item.version}[/]; {_tenants(staying[item.plan])} on the old one"
         lines.append(Line(f"plan {item.plan}", f"version {item.version - 1}", after))

@@ -47,7 +47,7 @@ def explain_reference(text: str, tenant: str | None, url: str | None, *, as_json
         feature = _feature(store, said)
         then = _then(store, said, whose, feature)
         now = store.ent.explain(whose, feature)
-        since = [entry for entry in store.store.audit(tenant=whose, since=said.said_at, limit=_MOST)]
+        since = list(store.store.audit(tenant=whose, since=said.said_at, limit=_MOST))
         if as_json:
             emit(_as_data(said, whose, feature, then, now, since))
         else:
@@ -83,11 +83,7 @@ def _nobody(sentence: str) -> NoReturn:
 def _feature(store: Opened, said: Reference) -> str:
     catalog = store.published().catalog
     found = said.feature_among([*catalog.modules, *catalog.features, *catalog.retired])
-    return (
-        _nobody("the catalog has no module or feature that this reference is about")
-        if found is None
-        else found
-    )
+    return _nobody("the catalog has no module or feature that this reference is about") if found is None else found
 
 
 def _then(store: Opened, said: Reference, tenant: str, feature: str) -> Explanation:
@@ -131,11 +127,7 @@ def _show(
     out = console()
     same = said.reason in _reasons(then)
     reason = "a reason that this version does not know" if said.reason is None else said.reason.value
-    catalog = (
-        "the catalog of today"
-        if then.catalog.startswith(said.catalog)
-        else f"another catalog, {said.catalog}"
-    )
+    catalog = "the catalog of today" if then.catalog.startswith(said.catalog) else f"another catalog, {said.catalog}"
     out.print(f"[bold]{escape(tenant)}[/] / [bold]{escape(feature)}[/]  [dim]{escape(store.store.name)}[/]")
     table = grid("", "when", "answer", "from")
     table.add_row(
@@ -155,9 +147,7 @@ def _show(
         out.print(
             f"  since then: {shown(entry.recorded, zone)} {escape(entry.verb)} by {escape(entry.actor + because)}"
         )
-    out.print(
-        f"  [dim]every rule: payaid explain {tenant} {feature} --at {moment(said.said_at):%Y-%m-%dT%H:%M:%SZ}[/]"
-    )
+    out.print(f"  [dim]every rule: payaid explain {tenant} {feature} --at {moment(said.said_at):%Y-%m-%dT%H:%M:%SZ}[/]")
 
 
 def _age(said: Reference) -> str:

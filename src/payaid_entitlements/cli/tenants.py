@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import islice
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -26,8 +26,8 @@ _COLOURS = {"active": "green", "trialing": "cyan", "past_due": "yellow", "paused
 
 @app.command("list")
 def list_(
-    module: Annotated[Optional[str], typer.Option(help="Only those to whom this module is licensed.")] = None,
-    plan: Annotated[Optional[str], typer.Option(help="Only those who hold this plan.")] = None,
+    module: Annotated[str | None, typer.Option(help="Only those to whom this module is licensed.")] = None,
+    plan: Annotated[str | None, typer.Option(help="Only those who hold this plan.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
     url: Url = None,
     as_json: AsJson = False,
@@ -56,9 +56,7 @@ def list_(
             state = states[row.tenant]
             colour = _COLOURS.get(state, "red")
             modules = " ".join(row.modules) or "-"
-            table.add_row(
-                escape(row.tenant), row.plan or "-", f"[{colour}]{state}[/]", modules, str(row.revision)
-            )
+            table.add_row(escape(row.tenant), row.plan or "-", f"[{colour}]{state}[/]", modules, str(row.revision))
         console().print(table)
     if more:
         notes().print(f"[dim]there are more than {limit}; --limit shows them[/]")
@@ -85,20 +83,14 @@ def show(tenant: Tenant, url: Url = None, as_json: AsJson = False) -> None:
             )
             return
         out = console()
-        out.print(
-            f"[bold]{escape(tenant)}[/]  [dim]revision {document.revision}, {zone}, {store.store.name}[/]"
-        )
+        out.print(f"[bold]{escape(tenant)}[/]  [dim]revision {document.revision}, {zone}, {store.store.name}[/]")
         if not document.revision:
             out.print("  [yellow]nothing was ever recorded about this tenant[/]: it holds the default plan")
         newest = {key: len(versions) for key, versions in published.versions.items()}
         for terms in subscriptions:
             state = standing(terms.times, published.catalog.lifecycle, store.now).state.value
             version = terms.version or newest.get(terms.plan, 0)
-            old = (
-                f" [yellow](there is version {newest[terms.plan]})[/]"
-                if version < newest.get(terms.plan, 0)
-                else ""
-            )
+            old = f" [yellow](there is version {newest[terms.plan]})[/]" if version < newest.get(terms.plan, 0) else ""
             out.print(f"  holds [bold cyan]{escape(terms.plan)}@{version}[/]{old}, {state}")
             for key, quantity in terms.add_ons:
                 out.print(f"    add-on {escape(key)} x {quantity}")
@@ -136,9 +128,7 @@ def _states(store: Opened, rows: Sequence[TenantRow]) -> dict[str, str]:
         page = [row.tenant for row in rows[begin : begin + PAGE]]
         for tenant, document in store.store.read(page).items():
             status = document.value(STATUS, store.now)
-            found = [
-                standing(terms.times, lifecycle, store.now).state for terms in terms_at(document, store.now)
-            ]
+            found = [standing(terms.times, lifecycle, store.now).state for terms in terms_at(document, store.now)]
             states[tenant] = str(status) if status else found[0].value if found else "none"
     return states
 

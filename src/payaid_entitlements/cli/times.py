@@ -24,13 +24,9 @@ def parse_time(text: str) -> datetime:
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
-        raise typer.BadParameter(
-            f"{text!r} is no time; write 2026-11-22T03:12+05:30 or 2026-11-22T03:12Z"
-        ) from None
+        raise typer.BadParameter(f"{text!r} is no time; write 2026-11-22T03:12+05:30 or 2026-11-22T03:12Z") from None
     if at.utcoffset() is None:
-        raise typer.BadParameter(
-            f"{text!r} has no time zone, so it names no moment; add Z or an offset: {text}+05:30"
-        )
+        raise typer.BadParameter(f"{text!r} has no time zone, so it names no moment; add Z or an offset: {text}+05:30")
     return at
 
 
@@ -47,9 +43,7 @@ def parse_length(text: str) -> timedelta:
     try:
         length = parse_duration(number)
     except ConfigurationError:
-        raise typer.BadParameter(
-            f"{text!r} is no length of time; write 30m, 24h, 7d or '90 minutes'"
-        ) from None
+        raise typer.BadParameter(f"{text!r} is no length of time; write 30m, 24h, 7d or '90 minutes'") from None
     if not length:
         raise typer.BadParameter("a length of time is more than 0")
     return timedelta(microseconds=length)

@@ -11,7 +11,9 @@ from payaid_entitlements.core.instant import Instant, moment
 from payaid_entitlements.core.subscription import MAIN
 
 #: Fields of a subscription that are instants.
-_TIMES = frozenset({"starts", "anchor", "trial_end", "past_due_since", "paused_from", "paused_until", "cancel_at", "ends"})
+_TIMES = frozenset(
+    {"starts", "anchor", "trial_end", "past_due_since", "paused_from", "paused_until", "cancel_at", "ends"}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,9 @@ def subscribe(
         _require_room(on, name, begins)
     zone = period.zone(timezone or str(history(on.document, on.world, on.now)[-1][1]))
     if trial and sold.trial is None:
-        raise ConfigurationError(f"plan {plan!r} has no trial; write `trial: 14 days` in the catalog, or leave out trial=True")
+        raise ConfigurationError(
+            f"plan {plan!r} has no trial; write `trial: 14 days` in the catalog, or leave out trial=True"
+        )
     fields: dict[str, object] = {
         "plan": _version(sold),
         "starts": begins,

@@ -74,8 +74,7 @@ class Comparison:
     def to_text(self) -> str:
         """All of it for a terminal."""
         lines = [
-            f"{len(self.effects)} tenants change, {len(self.losers)} of them lose something, "
-            f"{self.unchanged} keep all"
+            f"{len(self.effects)} tenants change, {len(self.losers)} of them lose something, {self.unchanged} keep all"
         ]
         for effect in self.effects:
             lines.append(f"  {effect.tenant}")

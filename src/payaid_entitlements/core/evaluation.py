@@ -159,7 +159,9 @@ class Evaluation:
         module = self._world.module_of(key)
         if module is not None and overrides.get(module) is DENY:
             self._say(key, "override", "deny", f"{module} is denied")
-            return Decision(False, Reason.OVERRIDE_DENIED, key, "override" if module == key else f"override of {module}")
+            return Decision(
+                False, Reason.OVERRIDE_DENIED, key, "override" if module == key else f"override of {module}"
+            )
         to = overrides.get(key)
         if to is None:
             self._say(key, "override", "pass", "there is none")
@@ -301,5 +303,3 @@ def _sentence(decision: Decision, level: Sequence[Held]) -> str:
             return f"{decision.source} includes it"
         return f"{decision.source} gives {told(decision.value)}"
     return f"{names}: {decision.reason.value}"
-
-

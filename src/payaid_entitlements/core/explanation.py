@@ -275,9 +275,7 @@ def _subscriptions(
 def _then(held: Held, name: str | None, next_at: Instant | None) -> SubscriptionThen:
     plan = held.source.plan
     add_ons = tuple((add_on.key, quantity) for add_on, quantity in held.source.add_ons)
-    return SubscriptionThen(
-        name, plan.key, plan.version, add_ons, held.standing.state, held.standing.access, next_at
-    )
+    return SubscriptionThen(name, plan.key, plan.version, add_ons, held.standing.state, held.standing.access, next_at)
 
 
 def explain_situation(

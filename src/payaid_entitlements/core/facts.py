@@ -234,7 +234,9 @@ def trimmed(document: TenantDocument, before: Instant) -> TenantDocument:
     return replace(document, timelines=timelines)
 
 
-def replay(tenant: str, changes: Iterable[tuple[int, Instant, Iterable[Recorded]]], generation: int = 1) -> TenantDocument:
+def replay(
+    tenant: str, changes: Iterable[tuple[int, Instant, Iterable[Recorded]]], generation: int = 1
+) -> TenantDocument:
     """
     Build the whole history of a tenant from its changes, nothing left out.
 
@@ -266,7 +268,11 @@ def recorded_from_json(text: str) -> tuple[Recorded, ...]:
     """Read what `recorded_to_json` wrote."""
     return tuple(
         Recorded(
-            tuple(subject), since, value, before, tuple(cast("tuple[Instant, object]", tuple(pair)) for pair in replaced)
+            tuple(subject),
+            since,
+            value,
+            before,
+            tuple(cast("tuple[Instant, object]", tuple(pair)) for pair in replaced),
         )
         for subject, since, value, before, replaced in json.loads(text)
     )

@@ -41,9 +41,7 @@ def instant(dt: datetime) -> Instant:
     if not isinstance(dt, datetime):
         raise TypeError(f"expected a datetime with a time zone, got {dt!r}")
     if dt.utcoffset() is None:
-        raise TypeError(
-            f"{dt!r} has no time zone, so it names no moment; pass an aware one, such as datetime.now(UTC)"
-        )
+        raise TypeError(f"{dt!r} has no time zone, so it names no moment; pass an aware one, such as datetime.now(UTC)")
     return _within((dt - _EPOCH) // _MICROSECOND)
 
 

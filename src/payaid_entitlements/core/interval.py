@@ -131,17 +131,14 @@ def parse_duration(text: str) -> int:
     unit = word.removesuffix("s")
     if unit in _MONTHS:
         raise ConfigurationError(
-            f"{text!r} has no fixed length, as months and years differ; "
-            "write days, such as '30 days' or '365 days'"
+            f"{text!r} has no fixed length, as months and years differ; write days, such as '30 days' or '365 days'"
         )
     if unit not in _FIXED:
         raise ConfigurationError(_unknown_unit(text, word, _FIXED))
     # Every unit is a multiple of 1,000,000 microseconds, so six decimals of it are whole microseconds.
     duration = int(whole + decimals.ljust(6, "0")) * (_FIXED[unit] // MICROSECONDS)
     if duration > _LONGEST:
-        raise ConfigurationError(
-            f"{text!r} is longer than all years to 9999; leave it out for what never ends"
-        )
+        raise ConfigurationError(f"{text!r} is longer than all years to 9999; leave it out for what never ends")
     return duration
 
 

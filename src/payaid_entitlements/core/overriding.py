@@ -54,7 +54,9 @@ def override(
             "here or to ent.admin(...)"
         )
     if until is not None and until <= on.now:
-        raise ConfigurationError(f"until={moment(until)} is over already; an override ends in the future, or never (None)")
+        raise ConfigurationError(
+            f"until={moment(until)} is over already; an override ends in the future, or never (None)"
+        )
     said = {"to": encode_value(value), "until": until, "because": because, "actor": actor}
     return (NewFact(override_subject(feature, user), on.at, said),)
 
@@ -119,7 +121,9 @@ def _metered(feature: Feature, to: object) -> Value:
     if limit is not UNLIMITED and (limit < 0 or (feature.kind is Kind.ALLOCATION and limit != int(limit))):
         raise ConfigurationError(f"{feature.key!r} cannot be {limit}; write a whole number of at least 0")
     if feature.kind is Kind.ALLOCATION and allowance.per is not None:
-        raise ConfigurationError(f"{feature.key!r} is held, it does not come anew each {allowance.per}; write only {limit}")
+        raise ConfigurationError(
+            f"{feature.key!r} is held, it does not come anew each {allowance.per}; write only {limit}"
+        )
     return allowance
 
 

@@ -68,7 +68,7 @@ HORIZON: Final = Window(EARLIEST + DAY, LATEST + 1 - DAY)
 # Where calendar windows are counted from: a Monday that begins a week, a month and a year. Do not change
 # it: windows of several days, weeks, months or years would begin elsewhere and usage would start anew.
 # Pinned by test_calendar_windows_of_several_units_are_counted_from_2001.
-_CALENDAR: Final = datetime(2001, 1, 1)
+_CALENDAR: Final = datetime(2001, 1, 1)  # noqa: DTZ001 - local time of whatever zone is asked about
 
 _BEFORE_ALL: Final = EARLIEST  # smaller than the number of any window
 

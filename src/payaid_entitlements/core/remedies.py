@@ -281,7 +281,4 @@ def _untroubled(situation: Situation) -> Situation:
 
 
 def _prices(prices: tuple[Price, ...]) -> list[dict[str, object]]:
-    return [
-        {"amount": str(price.amount), "currency": price.currency, "interval": price.interval}
-        for price in prices
-    ]
+    return [{"amount": str(price.amount), "currency": price.currency, "interval": price.interval} for price in prices]

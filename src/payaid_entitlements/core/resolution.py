@@ -135,13 +135,13 @@ def situation(
     status = document.value(STATUS, at)
     return Situation(
         tuple(held),
-        status if status == "suspended" or status == "revoked" else None,
+        status if status in ("suspended", "revoked") else None,
         overrides_at(document, at, user) or None,
     )
 
 
 def held_of(terms: Terms, world: World, at: Instant) -> Held:
-    """Look up what a subscription sells and where it stands at *at*. Add-ons that the catalog no longer has give nothing."""
+    """Look up what a subscription sells and where it stands at *at*. Add-ons that are gone give nothing."""
     catalog = world.catalog
     add_ons = tuple((catalog.add_ons[key], quantity) for key, quantity in terms.add_ons if key in catalog.add_ons)
     now = standing(terms.times, catalog.lifecycle, at)
@@ -258,7 +258,9 @@ def _decide_all(of: Situation, world: World, intent: Intent) -> dict[str, Decisi
     return {key: evaluation.decide(key) for keys in (catalog.modules, catalog.features) for key in keys}
 
 
-def _standpoint(of: Situation, world: World, write: Table, read: Table, decisions: Mapping[str, Decision]) -> Standpoint:
+def _standpoint(
+    of: Situation, world: World, write: Table, read: Table, decisions: Mapping[str, Decision]
+) -> Standpoint:
     in_force = [held for held in of.held if held.standing.access is not Access.NONE]
     default = world.default_plan
     plan = in_force[0].source.plan.key if in_force else None if default is None else default.key

@@ -248,7 +248,9 @@ def terms_at(document: TenantDocument, at: Instant) -> tuple[Terms, ...]:
         else:
             found.setdefault(path[1], {})[path[2]] = value
     return tuple(
-        _terms(name, fields, tuple(sorted(add_ons.get(name, ())))) for name, fields in sorted(found.items()) if "plan" in fields
+        _terms(name, fields, tuple(sorted(add_ons.get(name, ()))))
+        for name, fields in sorted(found.items())
+        if "plan" in fields
     )
 
 

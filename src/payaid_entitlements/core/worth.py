@@ -30,9 +30,7 @@ def is_less(feature: Feature, before: Value, after: Value) -> bool:
     match before, after:
         case tuple(), tuple():
             return not set(before) <= set(after)
-        case Allowance(limit=int() | Decimal() as had, per=was), Allowance(
-            limit=int() | Decimal() as has, per=now
-        ):
+        case Allowance(limit=int() | Decimal() as had, per=was), Allowance(limit=int() | Decimal() as has, per=now):
             return _gives_less(had, was, has, now)
         case _ if feature.merge is Merge.MIN:
             return size(feature, before) < size(feature, after)

@@ -136,9 +136,7 @@ class MemoryStore:
     def _erase(self, tenant: str | None) -> None:
         content = self._content
         del content.rows[str(tenant)]
-        content.changes = [
-            scrubbed(entry) if entry.tenant == tenant else entry for entry in content.changes
-        ]
+        content.changes = [scrubbed(entry) if entry.tenant == tenant else entry for entry in content.changes]
         content.outbox = [
             replace(event, payload={}) if event.payload.get("tenant") == tenant else event for event in content.outbox
         ]

@@ -40,9 +40,7 @@ def scrubbed(entry: AuditEntry) -> AuditEntry:
     return replace(entry, because=None, operation=None, facts=(), detail={})
 
 
-def change_conflict(
-    scope: Scope, tenant: str | None, expect: int, found: int, faster: Sequence[str]
-) -> ChangeConflict:
+def change_conflict(scope: Scope, tenant: str | None, expect: int, found: int, faster: Sequence[str]) -> ChangeConflict:
     """The error for a lost race; *faster* names the changes that won, as ``verb by actor``."""
     what = f"tenant {tenant!r}" if tenant is not None else f"the {scope.value}"
     who = f": {', '.join(faster)}" if faster else ""

@@ -24,6 +24,7 @@ class FakeClock:
         self._told: list[Callable[[], None]] = []
 
     def __call__(self) -> float:
+        """Seconds since the epoch."""
         return time.time() if self._at is None else self._at / 1_000_000
 
     @property

@@ -65,7 +65,7 @@ def _client(place: str) -> Entitlements | AsyncEntitlements:
     module, _, name = place.partition(":")
     if not module or not name:
         raise pytest.UsageError(
-            f"{_INI} in pytest's ini is {place!r}; write where your client is, as {_INI} = \"app.main:ent\""
+            f'{_INI} in pytest\'s ini is {place!r}; write where your client is, as {_INI} = "app.main:ent"'
         )
     found: object = importlib.import_module(module)
     for part in name.split("."):

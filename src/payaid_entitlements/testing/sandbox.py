@@ -77,7 +77,9 @@ class Sandbox:
         """Change anything, as an application would; see `Admin`."""
         return Admin(self._driver, self._setting, actor, because=because, dry_run=False)
 
-    def subscribe(self, tenant: str, plan: str, *, trial: bool = False, add_ons: Mapping[str, int] | None = None) -> Change:
+    def subscribe(
+        self, tenant: str, plan: str, *, trial: bool = False, add_ons: Mapping[str, int] | None = None
+    ) -> Change:
         """Let *tenant* hold *plan* from now on; *trial* begins its trial."""
         return self.admin().subscribe(tenant, plan, trial=trial, add_ons=add_ons or {})
 

@@ -105,9 +105,7 @@ def test_past_due_stages_follow_one_another(example: Catalog) -> None:
     stages = (Stage(Access.FULL, 7 * DAY), Stage(Access.READ_ONLY, 14 * DAY), Stage(Access.NONE))
     assert example.lifecycle == Lifecycle(stages, Access.READ_ONLY)
     assert (
-        Catalog.load(
-            {"lifecycle": {"past_due": ["full for 7 days", "read_only for 14 days"]}}
-        ).lifecycle.past_due
+        Catalog.load({"lifecycle": {"past_due": ["full for 7 days", "read_only for 14 days"]}}).lifecycle.past_due
         == stages
     )
     assert Catalog.load({"lifecycle": {"past_due": "full", "paused": "none"}}).lifecycle == Lifecycle(
@@ -174,9 +172,7 @@ QUOTA: dict[str, object] = {"kind": "quota"}
         ({"kind": "allocation"}, "unlimited", Allowance(UNLIMITED)),
     ],
 )
-def test_a_value_is_read_by_the_kind_of_its_feature(
-    kind: dict[str, object], written: object, means: Value
-) -> None:
+def test_a_value_is_read_by_the_kind_of_its_feature(kind: dict[str, object], written: object, means: Value) -> None:
     """The same text means what the feature's kind and type say, exactly."""
     read = value(kind, written)
 
@@ -254,9 +250,7 @@ def test_the_document_reads_back_to_an_equal_catalog(example: Catalog) -> None:
     text = json.dumps(example.document)
     assert Catalog.load(json.loads(text)) == example
     assert Catalog.loads(text, "json") == example
-    exact = Catalog.load(
-        {"features": {"x": config("decimal")}, "plans": {"p": {"features": {"x": Decimal("0.10")}}}}
-    )
+    exact = Catalog.load({"features": {"x": config("decimal")}, "plans": {"p": {"features": {"x": Decimal("0.10")}}}})
     again = Catalog.loads(json.dumps(exact.document), "json")
     assert again == exact
     assert again.plans["p"].features["x"] == Decimal("0.1")
@@ -265,9 +259,7 @@ def test_the_document_reads_back_to_an_equal_catalog(example: Catalog) -> None:
 def test_comments_and_formatting_do_not_change_the_hash(example: Catalog) -> None:
     """The hash is of the content: another order of fields, comments or quotes do not count."""
     a = Catalog.loads("# one\nfeatures: {x: {kind: switch, title: X}}\nplans: {p: {features: {x: true}}}\n")
-    b = Catalog.loads(
-        "plans:\n  p:\n    features: {'x': true}\nfeatures:\n  x:\n    title: 'X'\n    kind: switch\n"
-    )
+    b = Catalog.loads("plans:\n  p:\n    features: {'x': true}\nfeatures:\n  x:\n    title: 'X'\n    kind: switch\n")
     assert a.hash == b.hash
     assert example.hash == "342b137df1be3bbb6fbe6dca4759af95af45ff0c1dac521e1020a2d5331df781"
 
@@ -275,9 +267,7 @@ def test_comments_and_formatting_do_not_change_the_hash(example: Catalog) -> Non
 @pytest.mark.parametrize("section", ["plans", "add_ons", "modules"])
 def test_the_order_of_what_is_ranked_is_content(section: str) -> None:
     """Two plans in another order are another catalog: the order is their rank."""
-    assert (
-        Catalog.load({section: {"a": {}, "b": {}}}).hash != Catalog.load({section: {"b": {}, "a": {}}}).hash
-    )
+    assert Catalog.load({section: {"a": {}, "b": {}}}).hash != Catalog.load({section: {"b": {}, "a": {}}}).hash
 
 
 # --- schema and keys ------------------------------------------------------------------------------------

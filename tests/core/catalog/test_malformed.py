@@ -38,9 +38,7 @@ JUNK = st.recursive(
     | st.sampled_from([10**40, -1, 0, Decimal("0.5"), Decimal("NaN"), Decimal("1e30"), Decimal("-0"), 1.5])
     | WORDS
     | st.text(max_size=8),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(WORDS | st.text(max_size=4), inner, max_size=3)
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS | st.text(max_size=4), inner, max_size=3),
     max_leaves=5,
 )
 

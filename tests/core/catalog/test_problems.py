@@ -287,9 +287,7 @@ def test_circles_are_named_once_whole() -> None:
     assert [(p.code, p.message) for p in problems(text)] == [
         ("extends.cycle", "plan 'a' extends 'b' extends 'c' extends 'a': one of them must stand alone"),
     ]
-    text = (
-        "features: {a: {kind: switch, requires: [b]}, b: {kind: switch, requires: [a, c]}, c: {kind: switch}}"
-    )
+    text = "features: {a: {kind: switch, requires: [b]}, b: {kind: switch, requires: [a, c]}, c: {kind: switch}}"
     assert [p.message for p in problems(text) if p.code == "requires.cycle"] == [
         "a requires b requires a: nobody could ever hold them; remove one of these"
     ]

@@ -209,9 +209,7 @@ def test_what_an_old_version_lists_cannot_vanish() -> None:
     del gone["modules"]["crm"]["features"]["export"]
 
     (message,) = refused(held, gone)
-    assert message.startswith(
-        "publish.removed: 'crm.export' is gone, but plan 'pro' version 1 still lists it; "
-    )
+    assert message.startswith("publish.removed: 'crm.export' is gone, but plan 'pro' version 1 still lists it; ")
     assert "`retired: {crm.export: <the day>}`" in message
 
     now, publication = publish(held, Catalog.load({**gone, "retired": {"crm.export": "2026-11-24"}}))
@@ -330,9 +328,7 @@ def test_a_text_that_is_damaged_is_refused(text: str, says: str) -> None:
         Published.from_json(text)
 
 
-STEPS = st.lists(
-    st.sampled_from([FIRST, *SOLD, *SOLD_WITH_PRO, *SHOWN, changed("plans", "pro", ...)]), max_size=6
-)
+STEPS = st.lists(st.sampled_from([FIRST, *SOLD, *SOLD_WITH_PRO, *SHOWN, changed("plans", "pro", ...)]), max_size=6)
 
 
 @settings(deadline=None)

@@ -64,9 +64,7 @@ class Caller:
         """Hang up."""
         self._connection.close()
 
-    def _call(
-        self, method: str, path: str, token: str | None, body: str | None, more: Mapping[str, str]
-    ) -> Reply:
+    def _call(self, method: str, path: str, token: str | None, body: str | None, more: Mapping[str, str]) -> Reply:
         headers = {"Accept": "application/json", **more}
         if body is not None:
             headers["Content-Type"] = "application/json"

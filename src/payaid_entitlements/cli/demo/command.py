@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -37,7 +37,7 @@ _NEEDED = {"fastapi": "fastapi", "uvicorn": "fastapi", "sqlalchemy": "sql"}
 def demo(
     serve: Annotated[bool, typer.Option("--serve", help="Keep the app up afterwards, until Ctrl-C.")] = False,
     path: Annotated[
-        Optional[Path],
+        Path | None,
         typer.Option("--path", help="Keep the database here, instead of a temporary directory."),
     ] = None,
     as_json: AsJson = False,
@@ -109,7 +109,8 @@ def _keep_up(stage: Stage) -> None:
     token, url = example("login").token, stage.first.url
     out = console()
     out.print(
-        f"\n[bold]{escape(url)}/docs[/] is up until Ctrl-C; its clock is {stage.clock.ahead / 86_400:.1f} days ahead. Try:\n"
+        f"\n[bold]{escape(url)}/docs[/] is up until Ctrl-C; "
+        f"its clock is {stage.clock.ahead / 86_400:.1f} days ahead. Try:\n"
     )
     for tenant, route in (("kaveri", "/invoices"), ("crm-only", "/invoices"), ("everything", "/billing")):
         out.print(f"  curl -s -H 'Authorization: Bearer {token(tenant)}' {url}{route}", soft_wrap=True)

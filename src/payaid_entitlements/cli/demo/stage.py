@@ -143,11 +143,7 @@ class Stage:
         """Start the app twice. Both start at once, since most of it is waiting for imports."""
         environment = {
             # Whatever enforcement this shell sets is not what the story is about.
-            **{
-                name: value
-                for name, value in os.environ.items()
-                if not name.startswith(("PAYAID_", "FEATURE_"))
-            },
+            **{name: value for name, value in os.environ.items() if not name.startswith(("PAYAID_", "FEATURE_"))},
             "PAYAID_URL": self.url,
             "PAYAID_DEMO_CLOCK": str(self.clock.path),
             "PYTHONUNBUFFERED": "1",

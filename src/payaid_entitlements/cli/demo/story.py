@@ -86,9 +86,7 @@ class Story:
             try:
                 seen = act()
             except Exception as error:  # the demo reports whatever went wrong, and goes on
-                seen = Seen(
-                    f"{type(error).__name__}: {error}", (time.perf_counter() - begun) * 1000, ok=False
-                )
+                seen = Seen(f"{type(error).__name__}: {error}", (time.perf_counter() - begun) * 1000, ok=False)
             ok = seen.got == expected if seen.ok is None else seen.ok
             yield Step(chapter, title, expected, seen.got, ok, seen.ms)
 
@@ -249,9 +247,7 @@ class Story:
 
     def _refused(self, tenant: str, path: str, call: Caller | None = None, *, post: bool = False) -> Seen:
         call = call or self.stage.first.call
-        reply = (
-            call.post(path, token=self.token(tenant)) if post else call.get(path, token=self.token(tenant))
-        )
+        reply = call.post(path, token=self.token(tenant)) if post else call.get(path, token=self.token(tenant))
         self.reference = str(reply.body.get("reference", self.reference))
         plans = [remedy.get("plan") for remedy in _remedies(reply) if remedy.get("plan")]
         return Seen(f"{reply.said}, try {plans[0]}" if plans else reply.said, reply.ms)
@@ -281,9 +277,7 @@ class Story:
         )
 
     def _old_version(self) -> Seen:
-        replies = [
-            self.stage.first.call.get("/billing", token=self.token(each)) for each in ("old-friend", "kaveri")
-        ]
+        replies = [self.stage.first.call.get("/billing", token=self.token(each)) for each in ("old-friend", "kaveri")]
         seats = [_at(reply.body, "features", "seats", "value", "limit") for reply in replies]
         return Seen(f"{seats[0]} and {seats[1]} seats", max(reply.ms for reply in replies))
 

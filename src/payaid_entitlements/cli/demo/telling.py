@@ -70,9 +70,7 @@ def closing(
         table.add_row("a check in process", f"{check_ns:,.0f} ns, what is known being near")
     table.add_row("the whole demo", f"{took:.1f} s")
     console.print()
-    console.print(
-        Panel(table, title="in sum", title_align="left", border_style=colour.split()[1], padding=(0, 1))
-    )
+    console.print(Panel(table, title="in sum", title_align="left", border_style=colour.split()[1], padding=(0, 1)))
 
 
 def percentile(values: Sequence[float], percent: int) -> float:

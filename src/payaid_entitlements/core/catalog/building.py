@@ -92,9 +92,7 @@ def _retired(document: written.WrittenCatalog, reading: Reading) -> dict[str, da
     for key, text in document.retired.items():
         path: Path = ("retired", key)
         if not all(PART.fullmatch(part) for part in key.split(".", 1)):
-            message = (
-                f"the retired key {key[:80]!r} was never a key: write `module.feature`, a module or a feature"
-            )
+            message = f"the retired key {key[:80]!r} was never a key: write `module.feature`, a module or a feature"
             reading.findings.add("key.malformed", message, path)
         since = reading.take(path, f"retired key {key!r}", day, text)
         if since is not None:
@@ -102,9 +100,7 @@ def _retired(document: written.WrittenCatalog, reading: Reading) -> dict[str, da
     return retired
 
 
-def _plans(
-    document: written.WrittenCatalog, limits: dict[str, RateLimit], reading: Reading
-) -> dict[str, Plan]:
+def _plans(document: written.WrittenCatalog, limits: dict[str, RateLimit], reading: Reading) -> dict[str, Plan]:
     _check_extends(document, reading)
     for key, plan in document.plans.items():
         for index, module in enumerate(plan.modules):
@@ -130,9 +126,7 @@ def _check_extends(document: written.WrittenCatalog, reading: Reading) -> None:
             if not reading.names(parent, order, "plan", f"plan {key!r}", path) or key in around:
                 continue
             if order.index(parent) > order.index(key):
-                message = (
-                    f"plan {key!r} extends {parent!r}, which stands below it; plans grow from cheap to dear"
-                )
+                message = f"plan {key!r} extends {parent!r}, which stands below it; plans grow from cheap to dear"
                 reading.findings.add("extends.later", message, path)
                 reading.is_whole = False
 

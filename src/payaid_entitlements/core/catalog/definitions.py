@@ -86,9 +86,7 @@ def _module(key: str, read: written.WrittenModule, path: Path, reading: Reading)
     )
 
 
-def _feature(
-    key: str, module: str | None, read: written.WrittenFeature, path: Path, reading: Reading
-) -> Feature:
+def _feature(key: str, module: str | None, read: written.WrittenFeature, path: Path, reading: Reading) -> Feature:
     who = f"feature {key!r}"
     unit = read.unit if isinstance(read, written.Consumed | written.Allocation) else None
     return Feature(
@@ -146,8 +144,7 @@ def _merge(read: written.Config, who: str, path: Path, reading: Reading) -> Merg
         return Merge.PRIORITY
     if read.merge is None:
         message = (
-            f"{who} does not say how values of a plan and an add-on become one; "
-            "write `merge: max`, `min` or `priority`"
+            f"{who} does not say how values of a plan and an add-on become one; write `merge: max`, `min` or `priority`"
         )
         reading.findings.add("feature.merge", message, path)
         return Merge.PRIORITY

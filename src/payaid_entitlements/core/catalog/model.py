@@ -348,9 +348,7 @@ class Catalog:
         return build(*read_source(source))
 
     @classmethod
-    def loads(
-        cls, text: str, format: Literal["yaml", "toml", "json"] = "yaml", *, file: str = "<text>"
-    ) -> Catalog:
+    def loads(cls, text: str, format: Literal["yaml", "toml", "json"] = "yaml", *, file: str = "<text>") -> Catalog:
         """
         Load a catalog from *text*; problems call it *file*. Otherwise as `load`.
 

@@ -127,9 +127,7 @@ def read_plan(key: str, rank: int, flat: Flat, limits: Mapping[str, object], rea
     modules = tuple(
         name
         for name in plan.modules
-        if reading.names(
-            name, reading.modules, "module", f"plan {at['modules', name][1]!r}", at["modules", name]
-        )
+        if reading.names(name, reading.modules, "module", f"plan {at['modules', name][1]!r}", at["modules", name])
     )
     trial = None
     if plan.trial is not None:
@@ -148,9 +146,7 @@ def read_plan(key: str, rank: int, flat: Flat, limits: Mapping[str, object], rea
     )
 
 
-def read_prices(
-    price: written.WrittenPrice | None, who: str, path: Path, reading: Reading
-) -> tuple[Price, ...]:
+def read_prices(price: written.WrittenPrice | None, who: str, path: Path, reading: Reading) -> tuple[Price, ...]:
     """Read a price for each interval that it names."""
     if price is None:
         return ()
@@ -189,9 +185,7 @@ def read_add_on(
     """Read an add-on; *plans* are those that the catalog defines."""
     who, path = f"add-on {key!r}", ("add_ons", key)
 
-    def values(
-        section: str, given: Mapping[str, object], fits: Callable[[Feature, object], _T]
-    ) -> dict[str, _T]:
+    def values(section: str, given: Mapping[str, object], fits: Callable[[Feature, object], _T]) -> dict[str, _T]:
         found: dict[str, _T] = {}
         for name, value in given.items():
             place = (*path, section, name)
@@ -203,9 +197,7 @@ def read_add_on(
 
     def known(section: str, keys: list[str], among: Mapping[str, object], what: str) -> tuple[str, ...]:
         return tuple(
-            name
-            for index, name in enumerate(keys)
-            if reading.names(name, among, what, who, (*path, section, index))
+            name for index, name in enumerate(keys) if reading.names(name, among, what, who, (*path, section, index))
         )
 
     expires = None

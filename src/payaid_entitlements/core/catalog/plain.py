@@ -149,9 +149,7 @@ class _Walk:
     def _text(self, text: str, path: Path) -> str:
         # Databases keep neither NUL nor half of a surrogate pair, and the hash is over UTF-8.
         if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
-            self._refuse(
-                "text.invalid", f"the text {text[:60]!a} holds a character that cannot be stored", path
-            )
+            self._refuse("text.invalid", f"the text {text[:60]!a} holds a character that cannot be stored", path)
         return str.__str__(text)  # an enum member that is text becomes just its text
 
     def _number(self, value: int | Decimal, path: Path) -> int | Decimal:
@@ -160,9 +158,7 @@ class _Walk:
                 self._refuse("number.range", f"a number has at most {DIGITS} digits", path)
             return int(value)
         if not value.is_finite():
-            self._refuse(
-                "number.not_finite", "infinite is written `unlimited`, and what is no number not at all", path
-            )
+            self._refuse("number.not_finite", "infinite is written `unlimited`, and what is no number not at all", path)
         places = cast("int", value.as_tuple().exponent)
         if max(value.adjusted(), 0) - min(places, 0) >= DIGITS:
             self._refuse("number.range", f"a number has at most {DIGITS} digits", path)

@@ -55,9 +55,7 @@ class Findings:
         # A dictionary as an ordered set: a value that three plans inherit is wrong once.
         self._found: dict[Problem, None] = {}
 
-    def add(
-        self, code: str, message: str, path: Path, *, fatal: bool = True, line: int | None = None
-    ) -> None:
+    def add(self, code: str, message: str, path: Path, *, fatal: bool = True, line: int | None = None) -> None:
         """Note a problem at *path*; without a *line* it is that of the path or of what contains it."""
         where = line if line is not None else self.line(path)
         self._found[Problem(code, message, dotted(path), self.file, where, fatal)] = None

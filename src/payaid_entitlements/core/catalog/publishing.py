@@ -109,9 +109,7 @@ class Published:
     def to_json(self) -> str:
         """Write all of it as one text, which `from_json` reads back to an equal value."""
         plans = {
-            key: [
-                {"rank": plan.rank, "plan": data} for plan, data in zip(plans, self.written[key], strict=True)
-            ]
+            key: [{"rank": plan.rank, "plan": data} for plan, data in zip(plans, self.written[key], strict=True)]
             for key, plans in self.versions.items()
         }
         data = {"format": 1, "revision": self.revision, "catalog": self.catalog.document, "plans": plans}
@@ -137,9 +135,7 @@ class Published:
             case _:
                 raise _unreadable("it has another format than this release reads")
         try:
-            kept = {
-                key: tuple((int(item["rank"]), dict(item["plan"])) for item in plans[key]) for key in plans
-            }
+            kept = {key: tuple((int(item["rank"]), dict(item["plan"])) for item in plans[key]) for key in plans}
         except (KeyError, TypeError, ValueError) as error:
             raise _unreadable(f"its plans are malformed: {error!r}") from error
         if not all(kept.values()) or not kept.keys() >= catalog.plans.keys():

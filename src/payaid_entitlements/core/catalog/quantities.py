@@ -106,9 +106,7 @@ def _allowance(kind: Kind, written: object) -> Allowance:
     if isinstance(written, int | Decimal) and not isinstance(written, bool):
         # Zero needs no window. Anything else without one would be used up for good by a forgotten word.
         if written < 0 or (written and not holds):
-            raise ValueError(
-                f"write {'at least 0' if holds else _window_hint(written)}, not {described(written)}"
-            )
+            raise ValueError(f"write {'at least 0' if holds else _window_hint(written)}, not {described(written)}")
         return Allowance(whole(written) if holds else written)
     text = written if isinstance(written, str) else ""
     number, slash, window = (part.strip() for part in text.partition("/"))
@@ -184,9 +182,7 @@ def on_exceed(text: str) -> OnExceed:
         case ["soft_until", percent]:
             found = _PERCENT.fullmatch(percent)
             if found is None or int(found[1]) < 100:
-                raise ValueError(
-                    f"`soft_until` takes at least 100%, such as `soft_until 110%`, not {percent!r}"
-                )
+                raise ValueError(f"`soft_until` takes at least 100%, such as `soft_until 110%`, not {percent!r}")
             return OnExceed("soft_until", percent=int(found[1]))
         case ["grace_then_block", length]:
             return OnExceed("grace_then_block", grace=_length(length))
@@ -220,9 +216,7 @@ def _stage(text: str) -> Stage:
     access, _, length = (part.strip() for part in text.partition(" for "))
     if access not in tuple(Access):
         near = did_you_mean(access, list(Access))
-        raise ValueError(
-            f"write `full for 7 days`, `read_only for 14 days` or `none`, not {described(text)}{near}"
-        )
+        raise ValueError(f"write `full for 7 days`, `read_only for 14 days` or `none`, not {described(text)}{near}")
     return Stage(Access(access), _length(length) if length else None)
 
 

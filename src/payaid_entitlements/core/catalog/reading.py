@@ -38,9 +38,7 @@ class Reading:
     retired: Mapping[str, date] = field(default_factory=dict)
     is_whole: bool = True
 
-    def take(
-        self, path: Path, where: str, read: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs
-    ) -> _T | None:
+    def take(self, path: Path, where: str, read: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T | None:
         """Return what *read* makes of its arguments; None, and a problem, where it raises `ValueError`."""
         try:
             return read(*args, **kwargs)

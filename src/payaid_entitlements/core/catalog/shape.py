@@ -40,9 +40,7 @@ _EXPECTED: Final = {
 }
 
 
-def fit(
-    model: type[_M], data: dict[str, Plain], findings: Findings, path: Path = ()
-) -> tuple[_M, frozenset[Path]]:
+def fit(model: type[_M], data: dict[str, Plain], findings: Findings, path: Path = ()) -> tuple[_M, frozenset[Path]]:
     """
     Read *data*, which stands at *path*, as *model*.
 
@@ -107,9 +105,7 @@ def _report(detail: ErrorDetails, data: Plain, path: Path, findings: Findings) -
         case "literal_error":
             expected = re.findall(r"'([^']*)'", detail["ctx"]["expected"])
             if path == ("catalog",):
-                findings.add(
-                    "catalog.version", f"this release reads `catalog: 1`, not {described(value)}", path
-                )
+                findings.add("catalog.version", f"this release reads `catalog: 1`, not {described(value)}", path)
             else:
                 _wrong_word(value, expected, path, findings)
         case "value_error":
@@ -174,9 +170,5 @@ def _without(data: Plain, paths: set[Path], here: Path = ()) -> Plain:
         inner = {key: (*here, key) for key in data}
         return {key: _without(data[key], paths, path) for key, path in inner.items() if path not in paths}
     if isinstance(data, list):
-        return [
-            _without(item, paths, (*here, index))
-            for index, item in enumerate(data)
-            if (*here, index) not in paths
-        ]
+        return [_without(item, paths, (*here, index)) for index, item in enumerate(data) if (*here, index) not in paths]
     return data

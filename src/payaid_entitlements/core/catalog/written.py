@@ -76,9 +76,7 @@ Stages = Annotated[
     ),
 ]
 Anything = Annotated[object, PlainValidator(lambda value: value), WithJsonSchema({})]
-Title = Annotated[
-    str, Field(min_length=1, max_length=200, description="What people read; defaults to the key.")
-]
+Title = Annotated[str, Field(min_length=1, max_length=200, description="What people read; defaults to the key.")]
 Url = Annotated[str, Field(min_length=1, max_length=2000, description="Where to buy it.")]
 Reference = Annotated[str, Field(json_schema_extra={"pattern": _REFERENCE})]
 Requires = Annotated[list[Reference], Field(description="Modules and features that must be held too.")]
@@ -158,18 +156,14 @@ class Allocation(_Feature):
 
     kind: Literal["allocation"]
     unit: Unit | None = None
-    count: Literal["ledger", "host"] = Field(
-        default="ledger", description="Named holders, or the host's own rows."
-    )
+    count: Literal["ledger", "host"] = Field(default="ledger", description="Named holders, or the host's own rows.")
 
 
 class Credit(Consumed):
     """A balance that pays for other features."""
 
     kind: Literal["credit"]
-    pays_for: dict[Reference, Number] = Field(
-        default={}, description="Units of this that one unit of a quota costs."
-    )
+    pays_for: dict[Reference, Number] = Field(default={}, description="Units of this that one unit of a quota costs.")
 
 
 WrittenFeature = Annotated[Switch | Config | Quota | Allocation | Credit, Field(discriminator="kind")]
@@ -230,9 +224,7 @@ class WrittenAddOn(Written):
         default={}, description="Added to the plan's value, times the quantity."
     )
     override: dict[Reference, FeatureValue] = Field(default={}, description="Replaces the plan's value.")
-    max: dict[Reference, FeatureValue] = Field(
-        default={}, description="Lifts the plan's value to at least this."
-    )
+    max: dict[Reference, FeatureValue] = Field(default={}, description="Lifts the plan's value to at least this.")
     grant: dict[Reference, FeatureValue] = Field(
         default={}, description="Credit, given once: {ai_credits: 500, expires: 90 days}."
     )
@@ -291,9 +283,7 @@ class WrittenCatalog(Written):
         default="none", description="Held by tenants without a subscription; `none` refuses them."
     )
     modules: dict[str, WrittenModule] = {}
-    features: dict[str, WrittenFeature] = Field(
-        default={}, description="For the whole account, in no module."
-    )
+    features: dict[str, WrittenFeature] = Field(default={}, description="For the whole account, in no module.")
     plans: dict[str, WrittenPlan] = Field(default={}, description="Cheapest first: the order is the rank.")
     add_ons: dict[str, WrittenAddOn] = {}
     lifecycle: WrittenLifecycle = WrittenLifecycle()

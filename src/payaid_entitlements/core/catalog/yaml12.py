@@ -176,9 +176,7 @@ class _Builder:
         tag = getattr(event, "tag", None)
         if tag is not None:
             short = tag.replace("tag:yaml.org,2002:", "!!")
-            self._stop(
-                "yaml.tag", f"the tag `{short}` is not read; write text in quotes, the rest plainly", line
-            )
+            self._stop("yaml.tag", f"the tag `{short}` is not read; write text in quotes, the rest plainly", line)
 
     def _stop(self, code: str, message: str, line: int) -> None:
         self._findings.add(code, message, self._here(), line=line)

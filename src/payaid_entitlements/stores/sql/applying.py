@@ -83,8 +83,6 @@ def applying(
     for statement in (*statements.index(write), *statements.erase(write)):
         yield statement
     position = (yield statements.next_position).rows[0][0]
-    for statement in statements.append(
-        write, position, actor=actor, because=because, operation=operation, as_of=as_of
-    ):
+    for statement in statements.append(write, position, actor=actor, because=because, operation=operation, as_of=as_of):
         yield statement
     return Applied(write.id, True, revision, position)

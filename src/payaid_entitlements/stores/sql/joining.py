@@ -64,13 +64,15 @@ def _require(connection: Connection, engine: Engine) -> None:
         ours.database,
     ):
         raise ConfigurationError(
-            f"tx is a transaction on {theirs.render_as_string()}, and the entitlements are on {ours.render_as_string()}: "
-            "two databases do not commit together"
+            f"tx is a transaction on {theirs.render_as_string()}, and the entitlements are on "
+            f"{ours.render_as_string()}: two databases do not commit together"
         )
     if not connection.in_transaction():
         raise ConfigurationError("tx is not in a transaction; begin one: `with engine.begin() as tx:`")
     if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT" or _commits_by_itself(connection):
-        raise ConfigurationError("tx commits each statement by itself (AUTOCOMMIT): nothing would be rolled back with yours")
+        raise ConfigurationError(
+            "tx commits each statement by itself (AUTOCOMMIT): nothing would be rolled back with yours"
+        )
     if theirs.get_backend_name() == "sqlite" and not is_immediate(connection.engine):
         raise ConfigurationError(
             "an SQLite transaction that reads first and writes later fails under load; call "

@@ -95,9 +95,7 @@ class Statements:
         m = self.tables.modules
         return select(m.c.tenant, m.c.module).where(m.c.tenant.in_(bindparam("tenants", expanding=True)))
 
-    def audit(
-        self, tenant: str | None, id: str | None, since: Instant | None, after: int, limit: int
-    ) -> Executable:
+    def audit(self, tenant: str | None, id: str | None, since: Instant | None, after: int, limit: int) -> Executable:
         """The audit trail, filtered."""
         c = self.tables.changes.c
         found = select(
@@ -127,9 +125,7 @@ class Statements:
     def outbox(self, after: int, limit: int) -> Executable:
         """What is to be told to others."""
         c = self.tables.outbox.c
-        return (
-            select(c.position, c.name, c.payload).where(c.position > after).order_by(c.position).limit(limit)
-        )
+        return select(c.position, c.name, c.payload).where(c.position > after).order_by(c.position).limit(limit)
 
     # -- writing ------------------------------------------------------------------------------------------------
 
@@ -202,11 +198,7 @@ class Statements:
         if not write.erase or write.document is None:
             return
         c, o, tenant = self.tables.changes, self.tables.outbox, write.document.tenant
-        yield (
-            update(c)
-            .where(c.c.tenant == tenant)
-            .values(because=None, operation=None, facts="[]", detail="{}")
-        )
+        yield (update(c).where(c.c.tenant == tenant).values(because=None, operation=None, facts="[]", detail="{}"))
         yield update(o).where(o.c.tenant == tenant).values(payload="{}")
 
     @cached_property
@@ -265,9 +257,7 @@ def documents(rows: Iterable[AnyRow]) -> dict[str, TenantDocument]:
 
 def log_page(rows: Sequence[AnyRow], position: int, limit: int) -> LogPage:
     """A page of the log, from (position, scope, tenant, revision)."""
-    entries = tuple(
-        LogEntry(place, Scope(scope), tenant or None, revision) for place, scope, tenant, revision in rows
-    )
+    entries = tuple(LogEntry(place, Scope(scope), tenant or None, revision) for place, scope, tenant, revision in rows)
     return LogPage(entries, entries[-1].position if entries else position, more=len(entries) == limit)
 
 
@@ -285,7 +275,7 @@ def audit_entries(rows: Iterable[AnyRow]) -> list[AuditEntry]:
     """Entries of the audit trail, from the columns of `Statements.audit`."""
     return [
         AuditEntry(
-            id,
+            change,
             position,
             Scope(scope),
             tenant or None,
@@ -301,7 +291,7 @@ def audit_entries(rows: Iterable[AnyRow]) -> list[AuditEntry]:
             json.loads(detail),
         )
         for (
-            id,
+            change,
             position,
             scope,
             tenant,

@@ -187,7 +187,9 @@ class SQLStore(_Common):
             if rows:
                 return log_page(rows, position, limit)
         end = int(self._rows(self._statements.head)[0][0])
-        return LogPage((), end, gap=position is not None and end < position, more=position is not None and end > position)
+        return LogPage(
+            (), end, gap=position is not None and end < position, more=position is not None and end > position
+        )
 
     def find(
         self, *, module: str | None = None, plan: str | None = None, after: str | None = None, limit: int = 100
@@ -333,7 +335,9 @@ class AsyncSQLStore(_Common):
             if rows:
                 return log_page(rows, position, limit)
         end = int((await self._rows(self._statements.head))[0][0])
-        return LogPage((), end, gap=position is not None and end < position, more=position is not None and end > position)
+        return LogPage(
+            (), end, gap=position is not None and end < position, more=position is not None and end > position
+        )
 
     async def find(
         self, *, module: str | None = None, plan: str | None = None, after: str | None = None, limit: int = 100
@@ -386,7 +390,8 @@ def _committing(operation: str | None) -> Iterator[None]:
         yield
     except (DBAPIError, OSError) as error:
         raise OutcomeUnknown(
-            f"the database gave no answer to a commit: {_first_line(error)}; repeat with the same operation to find out",
+            f"the database gave no answer to a commit: {_first_line(error)}; "
+            "repeat with the same operation to find out",
             operation=operation,
         ) from error
 

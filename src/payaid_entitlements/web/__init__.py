@@ -1,0 +1,1 @@
+"""The edge: refusals as problem documents, and one gate for each framework."""
