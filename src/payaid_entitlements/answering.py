@@ -4,26 +4,23 @@ From a question to a decision, off the hot path: what a hit could not answer com
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import cast
 
 from payaid_entitlements.cache.loading import SURE_WITHIN, Found, Setting, begin, hold, hosted
 from payaid_entitlements.cache.steps import Flow, Join, Poll, ReadAudit, ReadHost, ReadTenants
-from payaid_entitlements.core.controls import Enforcement
-from payaid_entitlements.core.decision import SOFTENED, Decision, Intent, Reason
-from payaid_entitlements.core.evaluation import HARD
+from payaid_entitlements.core.decision import Decision, Intent, Reason
 from payaid_entitlements.core.explanation import Explanation, explain
 from payaid_entitlements.core.facts import KEPT_BEHIND, TenantDocument, replay
 from payaid_entitlements.core.identity import identify
 from payaid_entitlements.core.instant import Instant, instant
 from payaid_entitlements.core.world import World
-from payaid_entitlements.errors import StoreUnavailable, UnknownFeature
+from payaid_entitlements.errors import StoreUnavailable
 from payaid_entitlements.stores.ports import AuditEntry
-from payaid_entitlements.view import TenantView, note
+from payaid_entitlements.view import TenantView
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +56,6 @@ def answer(
     user: str | None,
     legacy: bool | None,
     after: int | None,
-    is_strict: bool,
 ) -> Flow[Decision]:
     """
     Decide one feature for one tenant.
@@ -78,39 +74,11 @@ def answer(
         if not view.stale:
             view = yield from look(setting, tenant, user=user, after=after, sure=True)
             decision = view.decide(feature, access)
-    world = setting.near.world
-    if is_strict and decision.reason is Reason.CATALOG_UNKNOWN and world is not None:
-        raise unknown_feature(feature, world)
-    if legacy is not None and world is not None:
-        decision = with_legacy(setting, world, decision, is_legacy_allowed=legacy)
+    if legacy is not None:
+        decision = view.against_legacy(decision, is_legacy_allowed=legacy)
     if decision.noteworthy:
-        note(setting.observer, decision)
+        view.note(decision)
     return decision
-
-
-def unknown_feature(feature: str, world: World) -> UnknownFeature:
-    """The error for a key that no catalog has, with the one that was perhaps meant."""
-    close = difflib.get_close_matches(feature, [*world.catalog.modules, *world.catalog.features], n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    return UnknownFeature(f"the catalog has no module or feature {feature!r}{hint}")
-
-
-def with_legacy(setting: Setting, world: World, decision: Decision, *, is_legacy_allowed: bool) -> Decision:
-    """
-    Put the host's own old answer beside ours.
-
-    Until a module is enforced, the old answer decides; what we would have said is an advisory. A difference is
-    counted in both directions, also once ours decides. What the vendor took away stays away.
-    """
-    ours = decision.allowed and decision.reason not in SOFTENED
-    if ours is not is_legacy_allowed:
-        setting.observer.count(
-            "legacy.differs", decision.feature, "legacy_allows" if is_legacy_allowed else "legacy_refuses"
-        )
-    if world.mode_of(decision.feature) is Enforcement.ENFORCE or decision.reason in HARD or decision.degraded:
-        return decision
-    would = decision.advisories if decision.reason in SOFTENED else (decision.reason, *decision.advisories)
-    return replace(decision, allowed=is_legacy_allowed, reason=Reason.ENFORCEMENT_LEGACY, advisories=would)
 
 
 def look(
@@ -163,6 +131,7 @@ def view_of(setting: Setting, tenant: str, user: str | None, found: Found, *, se
         seen_at=seen_at,
         clock=near.clock,
         observer=setting.observer,
+        is_strict=bool(setting.strict),
         for_user=None if entry.users is None else partial(entry.for_user, now=found.now),
     )
 
@@ -183,6 +152,7 @@ def blind_view(setting: Setting, tenant: str, user: str | None) -> TenantView:
         seen_at=now,
         clock=setting.near.clock,
         observer=setting.observer,
+        is_strict=bool(setting.strict),
         for_user=None,
     )
 

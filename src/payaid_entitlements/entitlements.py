@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from payaid_entitlements.admin import Admin, AsyncAdmin
 from payaid_entitlements.answering import Health, answer, confirm, explained, health, look, view_of
+from payaid_entitlements.binding import AsyncBinding, SyncBinding, bound
 from payaid_entitlements.cache.driving import AsyncDriver, AsyncHostSubscriptions, Driver, HostSubscriptions
 from payaid_entitlements.cache.loading import SURE_WITHIN, Found, Setting
 from payaid_entitlements.cache.local import LocalCache
@@ -35,7 +36,7 @@ from payaid_entitlements.errors import ConfigurationError
 from payaid_entitlements.settings import environment_modes
 from payaid_entitlements.stores.opening import open_async_store, open_store
 from payaid_entitlements.stores.ports import AsyncStore, Store
-from payaid_entitlements.view import TenantView, bound
+from payaid_entitlements.view import TenantView
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -64,7 +65,6 @@ class _Client:
     ) -> None:
         modes = Modes(enforcement(mode, source="enforcement="), environment_modes(os.environ))
         self._observer = Tally() if observer is None else observer
-        self._strict = strict
         # A clock that is handed in drives both "now" and the age of what is near, so that time stands still in tests.
         steady = time.monotonic if clock is time.time else clock
         self._near = LocalCache(bound=cache_size, clock=steady, fresh_for=fresh_for)
@@ -76,6 +76,7 @@ class _Client:
             catalog=catalog if isinstance(catalog, Catalog) or catalog is None else Catalog.load(catalog),
             modes=modes,
             hosted=is_hosted,
+            strict=strict,
         )
         _say_when_not_enforced(modes)
 
@@ -248,7 +249,7 @@ class Entitlements(_Client):
             if decision.settled:
                 held.touched = 1
                 return decision
-            if not decision.allowed and not self._strict and near.certain(held, now, SURE_WITHIN):
+            if not decision.allowed and not self._setting.strict and near.certain(held, now, SURE_WITHIN):
                 return decision
         return self._driver.run(
             answer(
@@ -259,7 +260,6 @@ class Entitlements(_Client):
                 user=user,
                 legacy=legacy,
                 after=after,
-                is_strict=bool(self._strict),
             )
         )
 
@@ -318,7 +318,7 @@ class Entitlements(_Client):
     @contextmanager
     def bind(self, tenant: str, *, user: str | None = None) -> Iterator[TenantView]:
         """Make *tenant* the current one inside the block: for tasks, scripts and tests."""
-        with bound(self.tenant(tenant, user=user)) as view:
+        with bound(SyncBinding(self.tenant(tenant, user=user), self.confirm)) as view:
             yield view
 
     def value(self, tenant: str, feature: str, type_: type[T]) -> T:
@@ -451,7 +451,7 @@ class AsyncEntitlements(_Client):
             if decision.settled:
                 held.touched = 1
                 return decision  # type: ignore[return-value] # Decision.__await__ is hidden from type checkers
-            if not decision.allowed and not self._strict and near.certain(held, now, SURE_WITHIN):
+            if not decision.allowed and not self._setting.strict and near.certain(held, now, SURE_WITHIN):
                 return decision  # type: ignore[return-value] # as above
         return self._pending(tenant, feature, access, user, legacy, after)
 
@@ -459,7 +459,6 @@ class AsyncEntitlements(_Client):
         self, tenant: str, feature: str, access: Intent, user: str | None, legacy: bool | None, after: int | None
     ) -> Awaitable[Decision]:
         # Not in `check`: a closure there would turn its arguments into cells and tax every hit by a half.
-        is_strict = bool(self._strict)
         return Pending(
             lambda: self._driver.run(
                 answer(
@@ -470,7 +469,6 @@ class AsyncEntitlements(_Client):
                     user=user,
                     legacy=legacy,
                     after=after,
-                    is_strict=is_strict,
                 )
             )
         )
@@ -519,7 +517,7 @@ class AsyncEntitlements(_Client):
     @asynccontextmanager
     async def bind(self, tenant: str, *, user: str | None = None) -> AsyncIterator[TenantView]:
         """Same as `Entitlements.bind`, with ``async with``."""
-        with bound(await self.tenant(tenant, user=user)) as view:
+        with bound(AsyncBinding(await self.tenant(tenant, user=user), self.confirm)) as view:
             yield view
 
     async def value(self, tenant: str, feature: str, type_: type[T]) -> T:

@@ -4,15 +4,17 @@ One truth for one request: what a tenant holds, bound to an instant, immutable a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, TypeVar, cast
 
 from payaid_entitlements.core.catalog.model import Kind, Microseconds
-from payaid_entitlements.core.decision import Decision, Intent, Reason
+from payaid_entitlements.core.catalog.problems import did_you_mean
+from payaid_entitlements.core.controls import Enforcement
+from payaid_entitlements.core.decision import SOFTENED, Decision, Intent, Reason
+from payaid_entitlements.core.evaluation import HARD
 from payaid_entitlements.core.explanation import Explanation, explain_situation
 from payaid_entitlements.core.instant import MICROSECONDS, Instant, moment
 from payaid_entitlements.core.observing import Observer
@@ -23,7 +25,7 @@ from payaid_entitlements.core.resolution import Standpoint
 from payaid_entitlements.core.subscription import State
 from payaid_entitlements.core.values import Value
 from payaid_entitlements.core.world import World
-from payaid_entitlements.errors import NoCurrentTenant, NotEntitled, StoreUnavailable, ViewExpired
+from payaid_entitlements.errors import NotEntitled, StoreUnavailable, UnknownFeature, ViewExpired
 
 T = TypeVar("T")
 
@@ -75,6 +77,7 @@ class TenantView:
         "_clock",
         "_expires",
         "_for_user",
+        "_is_strict",
         "_observer",
         "_reads",
         "_revision",
@@ -103,6 +106,7 @@ class TenantView:
         seen_at: float,
         clock: Callable[[], float],
         observer: Observer,
+        is_strict: bool,
         for_user: Callable[[str | None], Standpoint] | None,
     ) -> None:
         self.tenant = tenant
@@ -117,6 +121,7 @@ class TenantView:
         self._expires = now + MAX_AGE
         self._seen_at = seen_at
         self._observer = observer
+        self._is_strict = is_strict
         self._for_user = for_user
         if standpoint is not None and age is None:
             self._table: Mapping[str, Decision] = standpoint.write
@@ -137,12 +142,46 @@ class TenantView:
         """
         decision = (self._table if access == "write" else self._reads_for(access))[feature]
         if decision.noteworthy:
-            note(self._observer, decision)
+            self.note(decision)
         return decision
 
     def decide(self, feature: str, access: Intent) -> Decision:
         """Decide without counting: for those who may ask again before they answer."""
         return (self._table if access == "write" else self._reads_for(access))[feature]
+
+    def against_legacy(self, decision: Decision, *, is_legacy_allowed: bool) -> Decision:
+        """
+        Put the host's own old answer beside ours.
+
+        Until a module is enforced, the old answer decides; what we would have said is an advisory. A difference is
+        counted in both directions, also once ours decides. What the vendor took away stays away.
+        """
+        if self._world is None:
+            return decision
+        ours = decision.allowed and decision.reason not in SOFTENED
+        if ours is not is_legacy_allowed:
+            difference = "legacy_allows" if is_legacy_allowed else "legacy_refuses"
+            self._observer.count("legacy.differs", decision.feature, difference)
+        mode = self._world.mode_of(decision.feature)
+        if mode is Enforcement.ENFORCE or decision.reason in HARD or decision.degraded:
+            return decision
+        would = decision.advisories if decision.reason in SOFTENED else (decision.reason, *decision.advisories)
+        return replace(decision, allowed=is_legacy_allowed, reason=Reason.ENFORCEMENT_LEGACY, advisories=would)
+
+    def note(self, decision: Decision) -> None:
+        """
+        Count an answer that is not a plain one, and be loud about mistakes in the code that asks.
+
+        Raises:
+            UnknownFeature: The key is in no catalog, and the client is strict.
+        """
+        self._observer.count("decision", decision.feature, decision.reason.value)
+        if decision.reason in (Reason.CATALOG_UNKNOWN, Reason.CATALOG_RETIRED):
+            if self._is_strict and self._world is not None and decision.reason is Reason.CATALOG_UNKNOWN:
+                keys = (*self._world.catalog.modules, *self._world.catalog.features)
+                hint = did_you_mean(decision.feature, keys)
+                raise UnknownFeature(f"the catalog has no module or feature {decision.feature!r}{hint}")
+            self._observer.once(decision.reason.value, feature=decision.feature, way_out=decision.reason.way_out)
 
     def require(self, feature: str, *, access: Intent = "write") -> Decision:
         """
@@ -214,6 +253,7 @@ class TenantView:
             seen_at=self._seen_at,
             clock=self._clock,
             observer=self._observer,
+            is_strict=self._is_strict,
             for_user=self._for_user,
         )
 
@@ -303,13 +343,6 @@ class TenantView:
         return self._reads
 
 
-def note(observer: Observer, decision: Decision) -> None:
-    """Count an answer that is not a plain yes, and say once what is a mistake in the code that asks."""
-    observer.count("decision", decision.feature, decision.reason.value)
-    if decision.reason in (Reason.CATALOG_UNKNOWN, Reason.CATALOG_RETIRED):
-        observer.once(decision.reason.value, feature=decision.feature, way_out=decision.reason.way_out)
-
-
 def typed(feature: str, value: Value | None, type_: type[T]) -> T:
     """
     Give *value* as *type_*.
@@ -324,34 +357,3 @@ def typed(feature: str, value: Value | None, type_: type[T]) -> T:
     if type(value) is not type_:
         raise TypeError(f"{feature!r} is worth {value!r}, a {type(value).__name__}; {type_.__name__} was asked for")
     return value
-
-
-_current: ContextVar[Callable[[], TenantView]] = ContextVar("payaid_entitlements.current_tenant")
-
-
-def current_tenant() -> TenantView:
-    """
-    The view that is bound here: by a web gate, by middleware or by ``with ent.bind(tenant)``.
-
-    Raises:
-        NoCurrentTenant: None is. Never a default: that would be one shared tenant for all who forgot.
-    """
-    found = _current.get(None)
-    if found is None:
-        raise NoCurrentTenant(
-            "no tenant is bound here; in a request use a gate, in a task or script `with ent.bind(tenant):`, "
-            "or name the argument that holds the tenant: tenant='org_id'"
-        )
-    view = found()
-    view.require_young()
-    return view
-
-
-@contextmanager
-def bound(view: TenantView) -> Iterator[TenantView]:
-    """Make *view* the current one inside the block."""
-    token = _current.set(lambda: view)
-    try:
-        yield view
-    finally:
-        _current.reset(token)

@@ -58,6 +58,7 @@ class Setting:
         wall: Seconds since the epoch: what "now" means to trials and ends.
         catalog: To be published into an empty store.
         hosted: The host keeps subscriptions itself.
+        strict: Unknown keys raise. None where nobody said: then they are refused, and raise in tests.
         new_id: Makes an id for a change from an instant.
     """
 
@@ -68,6 +69,7 @@ class Setting:
     catalog: Catalog | None = None
     modes: Modes = field(default_factory=Modes)
     hosted: bool = False
+    strict: bool | None = None
 
     def now(self) -> Instant:
         """The instant that it is, for facts."""

@@ -23,7 +23,7 @@ from payaid_entitlements.testing.clock import FakeClock
 from payaid_entitlements.testing.faults import Faults, FaultyStore
 
 #: What a client is made of inside: swapped for the time of a test, then put back.
-_INSIDE = ("_near", "_observer", "_setting", "_store", "_driver", "_strict")
+_INSIDE = ("_near", "_observer", "_setting", "_store", "_driver")
 
 
 class Sandbox:
@@ -49,13 +49,19 @@ class Sandbox:
         self.faults = Faults()
         self._tally = Tally()
         self._near = LocalCache(bound=setting.near.bound, clock=clock, fresh_for=setting.near.fresh_for)
-        self._setting = replace(setting, near=self._near, wall=clock, observer=self._tally, hosted=False)
+        self._setting = replace(
+            setting,
+            near=self._near,
+            wall=clock,
+            observer=self._tally,
+            hosted=False,
+            strict=True if setting.strict is None else setting.strict,
+        )
         memory = MemoryStore()
         store = cast("Store", FaultyStore(memory, self.faults))
         self._driver = Driver(store, never_waits=True)
         self._before = {name: getattr(client, name) for name in _INSIDE}
         client._near, client._setting, client._observer = self._near, self._setting, self._tally
-        client._strict = True if client._strict is None else client._strict
         if isinstance(client, Entitlements):
             client._store, client._driver = store, self._driver
         else:
