@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
@@ -48,6 +49,10 @@ T = TypeVar("T")
 DEFAULT_URL = "sqlite:///payaid.db"
 
 
+#: The clients of this process that were not closed: a guard with ``tenant="argument"`` asks the only one.
+OPENED: weakref.WeakSet[_Client] = weakref.WeakSet()
+
+
 class _Client:
     """What both colours are made of: the cache, and what they were opened with. No I/O."""
 
@@ -79,6 +84,7 @@ class _Client:
             strict=strict,
         )
         _say_when_not_enforced(modes)
+        OPENED.add(self)
 
     @property
     def counts(self) -> Mapping[tuple[str, ...], int]:
@@ -358,6 +364,7 @@ class Entitlements(_Client):
 
     def close(self) -> None:
         """Let go of connections. Repeating it is harmless."""
+        OPENED.discard(self)
         self._near.reset()
         self._store.close()
 
@@ -545,6 +552,7 @@ class AsyncEntitlements(_Client):
 
     async def aclose(self) -> None:
         """Same as `Entitlements.close`, awaited."""
+        OPENED.discard(self)
         self._near.reset()
         await self._store.aclose()
 
