@@ -11,7 +11,7 @@ from typing import Final
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks import hits, misses
+from benchmarks import footprint, growth, hits, load, misses
 from benchmarks.measuring import FULL, QUICK, Effort
 from benchmarks.reporting import Row, exit_code, saved_ratios, show, to_json
 from benchmarks.stage import Absent, Benchmark, Stage
@@ -19,6 +19,9 @@ from benchmarks.stage import Absent, Benchmark, Stage
 SUBJECTS: Final[Mapping[str, Sequence[Benchmark]]] = {
     "hits": hits.BENCHMARKS,
     "misses": misses.BENCHMARKS,
+    "load": load.BENCHMARKS,
+    "growth": growth.BENCHMARKS,
+    "footprint": footprint.BENCHMARKS,
 }
 
 

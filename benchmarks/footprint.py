@@ -1,0 +1,104 @@
+"""What the importing app pays: memory for each tenant that is near, and the time that importing takes."""
+
+from __future__ import annotations
+
+import gc
+import math
+import subprocess
+import sys
+import tracemalloc
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from benchmarks.measuring import Measured
+from benchmarks.reporting import Row
+from benchmarks.seeding import CATALOG, HELD, tenant_name
+from benchmarks.stage import Benchmark, Stage
+from payaid_entitlements.core.facts import TenantDocument
+from payaid_entitlements.entitlements import Entitlements
+from payaid_entitlements.stores.memory import MemoryStore
+
+#: Tenants that are brought near and counted.
+COUNTED: Final = 10_000
+
+#: What an app imports at the least, and what that stands on.
+OURS: Final = "import payaid_entitlements, payaid_entitlements.entitlements"
+THEIRS: Final = "import structlog, yaml; from pydantic import BaseModel"
+
+
+def memory_shared(stage: Stage) -> Sequence[Row]:
+    """Tenants on the plans as they are sold: decisions are shared."""
+    bytes_each = bytes_near(lambda ent: ent.admin("benchmarks", because="figures").subscribe("like", "starter"))
+    stage.tick()
+    return [Row("bytes for each tenant near, shared plan", bytes_each, 400)]
+
+
+def memory_overridden(stage: Stage) -> Sequence[Row]:
+    """Tenants of whom each has an override, so decisions of its own."""
+
+    def arrange(ent: Entitlements) -> None:
+        admin = ent.admin("benchmarks", because="figures")
+        admin.subscribe("like", "starter")
+        admin.override("like", "hr.payroll_runs", 3)
+
+    bytes_each = bytes_near(arrange)
+    stage.tick()
+    return [Row("bytes for each tenant near, all overridden", bytes_each, 800)]
+
+
+class Alike(MemoryStore):
+    """A store in which everybody has the facts of the tenant ``like``."""
+
+    def read(self, tenants: Sequence[str], **named: object) -> dict[str, TenantDocument]:
+        """Give each tenant a document of its own, as a database would; nothing before there is anything to copy."""
+        known = super().read(("like",)).get("like")
+        if known is None:
+            return {}
+        text = known.to_json()
+        return {
+            tenant: TenantDocument.from_json(text.replace('"like"', f'"{tenant}"', 1), tenant=tenant)
+            for tenant in tenants
+        }
+
+
+def bytes_near(arrange: Callable[[Entitlements], object]) -> float:
+    """Bring `COUNTED` tenants near that are like the one that *arrange* makes; the bytes for each, without its name."""
+    names = [tenant_name(number) for number in range(COUNTED)]
+    with Entitlements(Alike(), catalog=CATALOG) as ent:
+        arrange(ent)
+        ent.check("like", HELD)
+        gc.collect()
+        tracemalloc.start()
+        try:
+            for name in names:
+                ent.check(name, HELD)
+            gc.collect()
+            return tracemalloc.get_traced_memory()[0] / COUNTED
+        finally:
+            tracemalloc.stop()
+
+
+def imports(stage: Stage) -> Sequence[Row]:
+    """Importing in fresh interpreters, ours and theirs by turns."""
+    repeats: list[float] = []
+    import_seconds(OURS), import_seconds(THEIRS)  # the first one of each reads the disk
+    for _ in range(max(4, stage.effort.starts)):
+        repeats.append(import_seconds(OURS) / import_seconds(THEIRS))
+        stage.tick()
+    measured = Measured.of(repeats)
+    # Each repeat is one start of each; the median of all is surer than one by the root of how many there are.
+    noise = measured.noise / math.sqrt(len(repeats))
+    return [Row("import payaid_entitlements", measured.ratio, 1.3, noise=noise)]
+
+
+def import_seconds(statement: str) -> float:
+    """Run *statement* in an interpreter of its own; how long it took there, without starting the interpreter."""
+    program = f"import time; begun = time.perf_counter(); {statement}; print(time.perf_counter() - begun)"
+    return float(subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout)
+
+
+BENCHMARKS = (
+    Benchmark("memory.shared", memory_shared),
+    Benchmark("memory.overridden", memory_overridden),
+    Benchmark("import", imports),
+)
