@@ -87,6 +87,11 @@ class _Client:
         OPENED.add(self)
 
     @property
+    def catalog(self) -> Catalog | None:
+        """The catalog that the client was opened with: what this version of the code expects to be sold."""
+        return self._setting.catalog
+
+    @property
     def counts(self) -> Mapping[tuple[str, ...], int]:
         """What was counted in this process: refusals, would-be refusals, differences from the host's old answer."""
         return self._observer.counts() if isinstance(self._observer, Tally) else {}
@@ -104,7 +109,13 @@ class _Client:
             return held.table[feature]
         return None
 
-    def _view_near(self, tenant: str, user: str | None) -> TenantView | None:
+    def peek_tenant(self, tenant: str, *, user: str | None = None) -> TenantView | None:
+        """
+        Take a view from what is near, or none at all: no I/O, ever, in any colour.
+
+        Returns:
+            None when nothing is near that may still be believed.
+        """
         near = self._near
         held = near.held.get(tenant)
         if held is not None and held.until > (now := near.clock()) < near.lease:
@@ -312,7 +323,7 @@ class Entitlements(_Client):
             fresh: Past every cache, once: for the page to which a customer returns from paying.
         """
         if after is None and not fresh and user is None:
-            view = self._view_near(tenant, user)
+            view = self.peek_tenant(tenant)
             if view is not None:
                 return view
         return self._driver.run(look(self._setting, tenant, user=user, after=after, fresh=fresh))
@@ -512,7 +523,7 @@ class AsyncEntitlements(_Client):
     ) -> TenantView:
         """Same as `Entitlements.tenant`, awaited."""
         if after is None and not fresh and user is None:
-            view = self._view_near(tenant, user)
+            view = self.peek_tenant(tenant)
             if view is not None:
                 return view
         return await self._driver.run(look(self._setting, tenant, user=user, after=after, fresh=fresh))

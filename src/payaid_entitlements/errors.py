@@ -12,6 +12,7 @@ Every exception that this library raises on purpose.
     ├── ChangeConflict             somebody else changed the same thing first; carries what changed
     ├── UnknownTenant, UnknownPlan, UnknownFeature, NoCurrentTenant           also LookupError
     ├── ViewExpired                a view was kept longer than one request
+    ├── TenantUnidentified         a request of nobody: the host's login named no tenant
     ├── StoreUnavailable           the driver's error is __cause__
     │   └── OutcomeUnknown         a write got no answer; repeat it with the same .operation
     └── ConfigurationError         also ValueError: our caller's mistake, raised at start-up
@@ -119,6 +120,10 @@ class NoCurrentTenant(EntitlementError, LookupError):
 
 class ViewExpired(EntitlementError):
     """A view was asked long after it was made; take a new one for each request."""
+
+
+class TenantUnidentified(EntitlementError):
+    """A request of nobody: what the host verified names no tenant. Never a default tenant."""
 
 
 class StoreUnavailable(EntitlementError):

@@ -133,14 +133,14 @@ class _Mark:
     rules: Rules
 
 
-def requirements_of(function: object) -> tuple[Requirement, ...]:
-    """What the guards on *function* ask, also below other decorators that use `functools.wraps`."""
+def rules_of(function: object) -> Rules | None:
+    """What the guards on *function* ask, also below other decorators that use `functools.wraps`; None without any."""
     while function is not None:
         mark = getattr(function, _MARK, None)
         if isinstance(mark, _Mark) and mark.wrapper is function:
-            return mark.rules.requirements
+            return mark.rules
         function = getattr(function, "__wrapped__", None)
-    return ()
+    return None
 
 
 def is_covered(function: object) -> bool:
