@@ -164,7 +164,9 @@ class Statements:
 
     def _insert_if_absent(self, table: Any, values: Mapping[str, object]) -> Executable:
         maker = postgresql.insert if self.dialect == "postgresql" else sqlite.insert
-        return maker(table).values(values).on_conflict_do_nothing()
+        # SQLAlchemy keeps the row count of an insert only if asked to. Else it asks the cursor, which is closed by
+        # then, and a closed cursor of psycopg says -1: nothing could be written to an empty PostgreSQL.
+        return maker(table).values(values).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
 
     def found_revision(self, write: Write) -> Executable:
         """The revision that is stored of what *write* is about."""
