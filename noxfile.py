@@ -1,0 +1,128 @@
+"""
+The project's chores, one session each: ``nox -s NAME``; ``nox -l`` lists them.
+
+``nox`` alone runs what must hold for every change. `bench`, `soak` and `mutation` take longer and are asked for by
+name; continuous integration runs `bench` too.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.5.1"
+nox.options.sessions = ["lint", "typing", "layers", "build", "tests", "coverage"]
+nox.options.reuse_venv = "yes"
+
+#: Everything in which a gap of the tests would be a gap of the product: every branch of it is run.
+COVERED = ("core", "cache", "stores", "entitlements.py", "admin", "guards")
+PACKAGE = "payaid_entitlements"
+DIST = Path("dist")
+
+
+def install_wheel(session: nox.Session, extras: str) -> None:
+    """Build the wheel and install it as users have it: what runs is never the source tree."""
+    place = Path(session.create_tmp()) / "wheel"
+    shutil.rmtree(place, ignore_errors=True)
+    session.run("python", "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(place), ".")
+    (wheel,) = place.glob("*.whl")
+    session.install("--quiet", f"{wheel}[{extras}]")
+    # The version does not grow with each edit: an environment that is used again needs the new files.
+    session.install("--quiet", "--no-deps", "--force-reinstall", str(wheel))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and spelling."""
+    session.install("--quiet", "ruff>=0.15", "codespell>=2.4")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("codespell")
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """Types of the library, and of code that uses it as its users would."""
+    install_wheel(session, "all,test")
+    session.run("mypy", "src", "examples/payaid", "benchmarks", "tests/typing/api.py")
+
+
+@nox.session
+def layers(session: nox.Session) -> None:
+    """Imports point down only."""
+    session.install("--quiet", "--editable", ".[all]", "import-linter>=2.7")
+    session.run("lint-imports")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The suite, against the installed wheel; arguments go to pytest."""
+    install_wheel(session, "all,test")
+    session.run("coverage", "erase")
+    # The pytest plugin of the package is imported before any option of pytest is read, so coverage starts first.
+    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Every branch of the licensing logic is run by the tests. Reads what `tests` has written."""
+    session.install("--quiet", "coverage[toml]>=7.10")
+    session.run("coverage", "combine", "--quiet", success_codes=[0, 1])
+    session.run("coverage", "report", "--skip-covered", "--fail-under=0")
+    places = [f"src/{PACKAGE}/{place}" + ("" if place.endswith(".py") else "/*") for place in COVERED]
+    session.run("coverage", "report", "--fail-under=100", f"--include={','.join(places)}")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Every code block of the documentation runs. Part of `tests` too."""
+    install_wheel(session, "all,test")
+    session.run("pytest", "tests/docs", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Figures against their budgets; fails when a check's 99th percentile reaches 50 ms."""
+    install_wheel(session, "all,test")
+    session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build both distributions; install the wheel bare, where no extra is present, and import it."""
+    session.install("--quiet", "build>=1.3")
+    shutil.rmtree(DIST, ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", str(DIST), silent=True)
+    (wheel,) = DIST.glob("*.whl")
+    bare = Path(session.create_tmp()) / "bare"
+    shutil.rmtree(bare, ignore_errors=True)
+    session.run("python", "-m", "venv", str(bare))
+    python = next(bare.glob("[Bb]in/python")) if (bare / "bin").exists() else bare / "Scripts" / "python.exe"
+    run = {"external": True}
+    session.run(str(python), "-m", "pip", "install", "--quiet", str(wheel), **run)
+    session.run(str(python), "-c", BARE_USE, **run)
+    session.run(str(python), "-m", PACKAGE + ".cli", "--version", success_codes=[2], **run)
+
+
+#: What somebody does who has installed nothing but the library.
+BARE_USE = """
+import importlib.util
+import payaid_entitlements as p
+for extra in ("sqlalchemy", "fastapi", "typer", "rich"):
+    assert importlib.util.find_spec(extra) is None, extra
+sold = {"catalog": 1, "default_plan": "free", "modules": {"crm": {"features": {"export": {"kind": "switch"}}}},
+        "plans": {"free": {"modules": ["crm"]}}}
+with p.Entitlements.open("memory://", catalog=p.Catalog.load(sold)) as ent:
+    assert ent.check("acme", "crm").allowed
+    assert not ent.check("acme", "crm.export").allowed
+print("bare:", p.__version__)
+"""
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """The long versions: more examples, more processes, more time."""
+    install_wheel(session, "all,test")
+    session.run("pytest", "-m", "soak", *session.posargs)
