@@ -321,12 +321,10 @@ class AsyncSQLStore(_Common):
                 yield connection
             return
         with _mapped():
-            async with self._awaited.connect() as connection:
-                transaction = await connection.begin()
-                async with transaction:
-                    yield connection
-                    with _committing(operation):
-                        await transaction.commit()
+            async with self._awaited.connect() as connection, connection.begin() as transaction:
+                yield connection
+                with _committing(operation):
+                    await transaction.commit()
 
     async def changes_since(self, position: int | None, *, limit: int = 1000) -> LogPage:
         """Same as `Store.changes_since`."""
