@@ -1,0 +1,356 @@
+"""
+Running the blocks of one page in their order, in one directory, as a reader would who types them in.
+
+Python shares one namespace. ``payaid`` is the real program, run in this process; ``uvicorn`` is a real server on a free
+port, to which ``curl`` is sent (it is read here: not every machine has one). Ids of changes and references of refusals
+that a page shows are examples: what was printed last stands in for them.
+
+    python -m tests.docs.running docs/tutorial.md     shows what each block says, for those who write a page
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http.client
+import io
+import json
+import os
+import re
+import shlex
+import socket
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import structlog
+from typer.testing import CliRunner
+
+from payaid_entitlements import AsyncEntitlements, Catalog, Entitlements
+from payaid_entitlements.cli.program import app as payaid
+from payaid_entitlements.entitlements import OPENED
+from tests.docs.pages import Block, blocks
+
+_LETTER = "[0-9A-HJKMNP-TV-Z]"
+#: What stands for something else each time: the id of a change, the reference of a refusal.
+_VARYING = (re.compile(rf"\b{_LETTER}{{26}}\b"), re.compile(rf"\b(?:{_LETTER}{{4}}-){{6}}{_LETTER}{{2}}\b"))
+#: Where pages say that a server listens.
+_PORT = 8000
+#: Seconds for a server to come up.
+_PATIENCE = 30.0
+
+
+class Failed(AssertionError):
+    """A block does not do what its page says."""
+
+
+class Stage:
+    """
+    Where a page is played.
+
+    Args:
+        directory: Empty; the working directory of all blocks.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.namespace: dict[str, Any] = {"__name__": "__page__"}
+        self.said: str | None = None
+        self._latest: dict[re.Pattern[str], str] = {}
+        self._servers: list[subprocess.Popen[bytes]] = []
+        self._port = 0
+
+    def run(self, block: Block) -> None:
+        """
+        Play one block.
+
+        Raises:
+            Failed: It does not run, or says something else than its page.
+        """
+        if "output" in block.words:
+            self._compare(block)
+            return
+        self.said = None
+        play: Callable[[Block], None] | None = getattr(self, f"_{block.language}", None)
+        if play is None:
+            raise Failed(
+                f"{block}: nobody can run {block.language!r}; say what it is with `output`, or why not with skip="
+            )
+        if "file" in block.words:
+            path = self.directory / block.words["file"]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.text, encoding="utf-8")
+        play(block)
+        self._remember()
+
+    def close(self) -> None:
+        """End what the page has started."""
+        for server in self._servers:
+            server.terminate()
+            server.wait()
+        for name, module in list(sys.modules.items()):
+            if str(getattr(module, "__file__", None) or "").startswith(str(self.directory)):
+                del sys.modules[name]
+
+    # -- languages ----------------------------------------------------------------------------------------------
+
+    def _python(self, block: Block) -> None:
+        code = compile("\n" * (block.line - 1) + block.text, str(block.page), "exec")
+        if "file" in block.words:
+            return
+        printed, expected = io.StringIO(), block.words.get("raises")
+        with contextlib.redirect_stdout(printed):
+            try:
+                exec(code, self.namespace)
+            except Exception as error:
+                if type(error).__name__ != expected:
+                    raise Failed(f"{block}: {type(error).__name__}: {error}") from error
+                printed.write(str(error))
+                expected = None
+        if expected is not None:
+            raise Failed(f"{block}: nothing raised {expected}")
+        self.said = printed.getvalue()
+
+    def _bash(self, block: Block) -> None:
+        said, code = [], 0
+        for line in block.text.replace("\\\n", " ").splitlines():
+            words = shlex.split(line, comments=True)
+            if not words:
+                continue
+            if code:
+                raise Failed(f"{block}: a command before {line!r} ended with {code}:\n{''.join(said)}")
+            code, printed = self._command(block, [self._current(word) for word in words])
+            said.append(printed)
+        self.said = "".join(said)
+        if code != int(block.words.get("exit", "0")):
+            raise Failed(f"{block}: the last command ended with {code}:\n{self.said}")
+
+    def _yaml(self, block: Block) -> None:
+        Catalog.loads(block.text, "yaml", file=str(block))
+
+    def _toml(self, block: Block) -> None:
+        tomllib.loads(block.text)
+
+    def _json(self, block: Block) -> None:
+        json.loads(block.text)
+
+    # -- commands -----------------------------------------------------------------------------------------------
+
+    def _command(self, block: Block, words: list[str]) -> tuple[int, str]:
+        with self._environment(words):
+            match words:
+                case ["export", *_]:
+                    os.environ.update(_assigned(word) for word in words[1:])
+                    return 0, ""
+                case ["payaid", *arguments]:
+                    return _payaid(arguments)
+                case ["pytest" | "python", *_]:
+                    return self._process(words)
+                case ["uvicorn", *arguments]:
+                    self._serve(block, arguments)
+                    return 0, ""
+                case ["curl", *arguments]:
+                    return 0, _curl(block, arguments, self._port)
+        raise Failed(f"{block}: {words[0]!r} is no command that runs here; say why not with skip=")
+
+    @contextlib.contextmanager
+    def _environment(self, words: list[str]) -> Iterator[None]:
+        """Take assignments off the front of a command; they hold for it alone."""
+        before = dict(os.environ)
+        only = False
+        while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
+            os.environ.update([_assigned(words.pop(0))])
+            only = True
+        try:
+            yield
+        finally:
+            if only:
+                os.environ.clear()
+                os.environ.update(before)
+
+    def _process(self, words: list[str]) -> tuple[int, str]:
+        arguments = ["-m", *words, "-p", "no:cacheprovider"] if words[0] == "pytest" else words[1:]
+        done = subprocess.run(
+            [sys.executable, "-B", *arguments],
+            cwd=self.directory,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        return done.returncode, done.stdout
+
+    def _serve(self, block: Block, arguments: list[str]) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._port = free.getsockname()[1]
+        log = self.directory / "uvicorn.log"
+        with log.open("wb") as out:
+            server = subprocess.Popen(
+                [sys.executable, "-B", "-m", "uvicorn", *arguments, "--port", str(self._port)],
+                cwd=self.directory,
+                stdout=out,
+                stderr=out,
+            )
+        self._servers.append(server)
+        last = time.monotonic() + _PATIENCE
+        while server.poll() is None and time.monotonic() < last:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self._port), 1):
+                return
+            time.sleep(0.05)  # a process outside has no clock that could be advanced
+        raise Failed(f"{block}: the server did not come up:\n{log.read_text()}")
+
+    # -- what was said ------------------------------------------------------------------------------------------
+
+    def _compare(self, block: Block) -> None:
+        if self.said is None:
+            raise Failed(f"{block}: nothing was run before this output")
+        if block.language == "json":
+            if not _fits(json.loads(block.text), json.loads(self.said)):
+                raise Failed(f"{block}: expected\n{block.text}\nand it said\n{self.said}")
+            return
+        want, got = _trimmed(block.text), _trimmed(self.said)
+        for pattern in _VARYING:
+            want = pattern.sub("...", want)
+        if re.fullmatch(".*?".join(map(re.escape, want.split("..."))), got, re.DOTALL) is None:
+            raise Failed(f"{block}: expected\n{want}\nand it said\n{got}")
+
+    def _remember(self) -> None:
+        for pattern in _VARYING:
+            found = pattern.findall(self.said or "")
+            if found:
+                self._latest[pattern] = found[-1]
+
+    def _current(self, word: str) -> str:
+        for pattern, latest in self._latest.items():
+            word = pattern.sub(latest, word)
+        return word
+
+
+def _assigned(word: str) -> tuple[str, str]:
+    name, _, value = word.partition("=")
+    return name, value
+
+
+def _payaid(arguments: list[str]) -> tuple[int, str]:
+    result = CliRunner().invoke(payaid, arguments, prog_name="payaid")
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.output
+
+
+def _curl(block: Block, arguments: list[str], port: int) -> str:
+    """What curl would print: ``-s``, ``-i``, ``-X METHOD``, ``-H HEADER``, ``-d BODY`` and a URL."""
+    method, headers, body, url, shows_status = "GET", {}, None, "", False
+    rest = iter(arguments)
+    for word in rest:
+        match word:
+            case "-s":
+                pass
+            case "-i":
+                shows_status = True
+            case "-X":
+                method = next(rest)
+            case "-H":
+                name, _, value = next(rest).partition(":")
+                headers[name.strip()] = value.strip()
+            case "-d":
+                body = next(rest)
+            case _ if word.startswith(f"http://127.0.0.1:{_PORT}/"):
+                url = word.removeprefix(f"http://127.0.0.1:{_PORT}")
+            case _:
+                raise Failed(f"{block}: curl {word!r} cannot be read here")
+    if not port:
+        raise Failed(f"{block}: no server was started on this page")
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request(method, url, body=body, headers=headers)
+        answer = connection.getresponse()
+        text = answer.read().decode()
+    finally:
+        connection.close()
+    if not shows_status:
+        return f"{text}\n"
+    lines = [
+        f"HTTP/1.1 {answer.status} {answer.reason}",
+        *(f"{key.lower()}: {value}" for key, value in answer.headers.items()),
+    ]
+    return "\n".join((*lines, "", text, ""))
+
+
+def _trimmed(text: str) -> str:
+    return "\n".join(line.rstrip() for line in text.strip().splitlines())
+
+
+def _fits(want: object, got: object) -> bool:
+    """Is *got* what a page shows? The text ``...`` stands for any one value."""
+    match want, got:
+        case "...", _:
+            return True
+        case dict(), dict():
+            return want.keys() == got.keys() and all(_fits(want[key], got[key]) for key in want)
+        case list(), list():
+            return len(want) == len(got) and all(map(_fits, want, got))
+        case str(), str() if any(pattern.fullmatch(want) for pattern in _VARYING):
+            return any(pattern.fullmatch(got) for pattern in _VARYING)
+    return want == got and type(want) is type(got)
+
+
+@contextlib.contextmanager
+def playing(directory: Path) -> Iterator[Stage]:
+    """A stage in *directory*; afterwards the process is as it was."""
+    before, where, opened = dict(os.environ), Path.cwd(), set(OPENED)
+    logging = structlog.get_config()
+    for name in before:
+        if name.startswith(("PAYAID_", "FEATURE_")):
+            del os.environ[name]
+    os.chdir(directory)
+    sys.path.insert(0, str(directory))
+    # What the library logs goes where nobody compares it.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(io.StringIO()))
+    stage = Stage(directory)
+    try:
+        yield stage
+    finally:
+        stage.close()
+        for client in set(OPENED) - opened:
+            _close(client)
+        structlog.configure(**logging)
+        sys.path.remove(str(directory))
+        os.chdir(where)
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _close(client: object) -> None:
+    if isinstance(client, Entitlements):
+        client.close()
+    elif isinstance(client, AsyncEntitlements):
+        asyncio.run(client.aclose())
+
+
+def _show(page: Path) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as directory, playing(Path(directory)) as stage:
+        for block in blocks(page):
+            if "skip" in block.words:
+                print(f"--- {block} {block.language} skipped: {block.words['skip']}", flush=True)
+                continue
+            try:
+                stage.run(block)
+            except Failed as failure:
+                print(f"--- {block} FAILED\n{failure}", flush=True)
+            else:
+                said = stage.said if "output" not in block.words else None
+                print(f"--- {block} {block.language}\n{said or ''}", flush=True)
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        _show(Path(name).resolve())
