@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Literal, cast
 
 from payaid_entitlements.admin.change import Author, Change, ChangeReason
-from payaid_entitlements.admin.tenants import MOST_TRIES, current_world
+from payaid_entitlements.admin.tenants import MOST_TRIES, current_world, first_of, repeated
 from payaid_entitlements.cache.loading import Setting, read_world
 from payaid_entitlements.cache.steps import Apply, Flow, ReadControls
 from payaid_entitlements.core.altered import Altered
@@ -66,19 +66,28 @@ def turn(
     operation: str | None,
     notes: Mapping[str, object] | None = None,
     check: Callable[[], Flow[None]] | None = None,
+    after: int = 0,
 ) -> Flow[Change]:
     """
     Turn one switch to a position; every process follows at its next look at the change log, this one at once.
 
     Args:
         check: Runs before each try; raises to refuse.
+        after: Position in the audit trail behind which this operation must be, if it was made before.
     """
     tries_left = MOST_TRIES
     while True:
         tries_left -= 1
         controls = cast("Controls", (yield ReadControls()))
-        if check is not None:
-            yield from check()
+        try:
+            if check is not None:
+                yield from check()
+        except ChangeConflict:
+            # What it undid is undone: a repeated message must not fail for that.
+            first = yield from first_of(operation, verb, asked, tenant=None, after=after)
+            if first is None:
+                raise
+            return _repeated(first.id, first.revision, setting)
         now, was = setting.now(), position(controls, switch)
         change = Change(
             None,
@@ -89,7 +98,10 @@ def turn(
             altered=() if was == to else (Altered(_named(switch), _worded(was), _worded(to)),),
             tenants=0,
         )
-        if author.is_dry or (was == to and operation is None):
+        if author.is_dry:
+            first = yield from first_of(operation, verb, asked, tenant=None, after=after)
+            return change if first is None else _repeated(first.id, first.revision, setting)
+        if was == to and operation is None:
             return change
         detail = {"asked": dict(asked), "about": list(switch), "was": was, "is": to, **(notes or {})}
         write = Write(setting.new_id(now), verb, now, controls=turned(controls, switch, to), detail=detail)
@@ -100,8 +112,13 @@ def turn(
             if not tries_left:
                 raise
     setting.near.drop(world=(yield from read_world(setting)))
-    reason = ChangeReason.APPLIED if applied.applied else ChangeReason.REPEATED
-    return replace(change, id=applied.id, applied=applied.applied, reason=reason, revision=applied.revision)
+    if not applied.applied:
+        return _repeated(applied.id, applied.revision, setting)
+    return replace(change, id=applied.id, applied=True, reason=ChangeReason.APPLIED, revision=applied.revision)
+
+
+def _repeated(id: str, revision: int, setting: Setting) -> Change:
+    return replace(repeated(id, revision, setting), tenants=0)
 
 
 def position(controls: Controls, switch: Switch) -> Position:

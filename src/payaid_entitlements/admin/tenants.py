@@ -100,7 +100,7 @@ def change_tenant(setting: Setting, request: Request) -> Flow[Change]:
             if request.tx is not None or not tries_left:
                 raise
     if not applied.applied:
-        return _repeated(applied.id, applied.revision, setting)
+        return repeated(applied.id, applied.revision, setting)
     if request.tx is None:
         # Inside the host's transaction nobody may see it before the commit; the change log tells all, this process too.
         setting.near.invalidate(request.tenant, applied.revision)
@@ -144,11 +144,11 @@ def _worked_out(setting: Setting, request: Request, world: World) -> Flow[_Plan 
         first = yield from _first(request)
         if first is None:
             raise
-        return _repeated(first.id, first.revision, setting)
+        return repeated(first.id, first.revision, setting)
     if reason is not ChangeReason.APPLIED or request.author.is_dry:
         first = yield from _first(request)
         if first is not None:
-            return _repeated(first.id, first.revision, setting)
+            return repeated(first.id, first.revision, setting)
     change = _described(request, world, document, outcome, now, host)
     if reason is ChangeReason.SUPERSEDED or (reason is ChangeReason.UNCHANGED and request.operation is None):
         return replace(change, reason=reason)
@@ -245,20 +245,32 @@ def effective_at(outcome: Outcome, now: Instant) -> Instant:
     return effective
 
 
-def _repeated(id: str, revision: int, setting: Setting) -> Change:
+def repeated(id: str, revision: int, setting: Setting) -> Change:
+    """What a repeated operation comes to: nothing, and it names the change that it made the first time."""
     return Change(id, False, ChangeReason.REPEATED, revision, moment(setting.now()))
 
 
 def _first(request: Request) -> Flow[AuditEntry | None]:
-    """Find the change that this operation made before; for the cases in which the store is not asked to write."""
-    if request.operation is None:
+    return first_of(request.operation, request.verb, request.arguments, tenant=request.tenant)
+
+
+def first_of(
+    operation: str | None, verb: str, asked: Mapping[str, object], *, tenant: str | None, after: int = 0
+) -> Flow[AuditEntry | None]:
+    """
+    Find the change that this operation made before; for the cases in which the store is not asked to write.
+
+    Args:
+        tenant: None for what is about everybody.
+        after: Position in the audit trail behind which it must be.
+    """
+    if operation is None:
         return None
-    after = 0
     while True:
-        page = cast("Sequence[AuditEntry]", (yield ReadAudit(tenant=request.tenant, after=after, limit=PAGE)))
+        page = cast("Sequence[AuditEntry]", (yield ReadAudit(tenant=tenant, after=after, limit=PAGE)))
         for entry in page:
-            is_same = entry.verb == request.verb and entry.detail.get("asked") == request.arguments
-            if entry.operation == request.operation and is_same:
+            is_same = entry.verb == verb and entry.tenant == tenant and entry.detail.get("asked") == asked
+            if entry.operation == operation and is_same:
                 return entry
         if len(page) < PAGE:
             return None

@@ -44,7 +44,11 @@ def undo_change(setting: Setting, author: Author, change_id: str, operation: str
             was = cast("Position", entry.detail["was"])
             check = partial(_require_untouched, entry)
             notes = {"undoes": change_id}
-            return (yield from turn(setting, author, "undo", switch, was, asked, operation, notes, check))
+            return (
+                yield from turn(
+                    setting, author, "undo", switch, was, asked, operation, notes, check, after=entry.position
+                )
+            )
         case Scope.TENANT:
             request = Request(
                 str(entry.tenant),

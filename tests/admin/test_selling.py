@@ -1,0 +1,160 @@
+"""What is sold: publishing, versions, and who stays on an old one."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from payaid_entitlements.core.catalog import Catalog
+from payaid_entitlements.core.decision import Reason
+from payaid_entitlements.core.values import Allowance
+from payaid_entitlements.errors import CatalogInvalid, UnknownPlan
+from tests.admin.conftest import SOLD, at, edited, facts
+from tests.core.conftest import SMALL
+
+
+def test_starting_publishes_into_an_empty_store_only(shop):
+    """Another process with another catalog changes nothing that is sold; only `publish` does."""
+    assert not shop.check("acme", "books").allowed
+    other = shop.beside(catalog=Catalog.load(edited(free={"seats": 9})))
+    assert other.worth("acme", "seats") == Allowance(1)
+    assert [entry.verb for entry in shop.trail()] == ["publish"]
+
+
+def test_publishing_into_an_empty_store_sells_every_plan(shop):
+    """The first publication of a client that was opened without a catalog."""
+    bare = shop.beside(catalog=None)
+    change = bare.admin().publish(SMALL)
+    assert (facts(change), change.revision, change.tenants) == ((True, "change.applied"), 1, 0)
+    assert [str(each) for each in change.altered] == [f"plan {key}: not sold -> version 1" for key in SMALL["plans"]]
+    assert bare.worth("acme", "seats") == Allowance(1)
+
+
+def test_publishing_makes_a_version_of_what_changed_and_moves_nobody(shop, admin):
+    """Holders keep theirs; whoever comes next gets the new one; other processes follow."""
+    admin.subscribe("old", "pro")
+    other = shop.beside()
+    assert other.worth("old", "seats") == Allowance(5)
+    change = admin.publish(Catalog.load(edited(pro={"seats": 3})))
+    assert [str(each) for each in change.altered] == ["plan pro: version 1 -> version 2"]
+    admin.subscribe("new", "pro")
+    shop.clock.advance(seconds=5)
+    for each in (shop, other):
+        assert (each.worth("old", "seats"), each.worth("new", "seats")) == (Allowance(5), Allowance(3))
+    assert shop.check("old", "seats").source == "plan pro@1"
+
+
+def test_what_is_published_already_is_not_published_again(shop, admin):
+    """Neither a version nor a line in the audit trail comes of it."""
+    admin.subscribe("acme", "pro")
+    assert facts(admin.publish(SOLD)) == (False, "change.unchanged")
+    assert [entry.verb for entry in shop.trail()] == ["publish", "subscribe"]
+
+
+def test_a_plan_that_is_not_sold_any_more_is_kept_by_its_holders(shop, admin):
+    """Nobody can get it anew."""
+    admin.subscribe("acme", "big")
+    without = edited()
+    del without["plans"]["big"]
+    assert [str(each) for each in admin.publish(without).altered] == ["plan big: version 1 -> not sold"]
+    assert shop.check("acme", "seats").plan == "big"
+    with pytest.raises(UnknownPlan, match="no plan 'big'"):
+        admin.subscribe("globex", "big")
+
+
+def test_a_catalog_with_mistakes_is_not_published(shop, admin, tmp_path):
+    """All problems are in the error, and what is sold stays; a file is taken as well."""
+    file = tmp_path / "catalog.json"
+    file.write_text(json.dumps(edited(pro={"seets": 3})))
+    with pytest.raises(CatalogInvalid, match="did you mean 'seats'"):
+        admin.publish(file)
+    file.write_text(json.dumps(edited(free={"seats": 2})))
+    admin.publish(file)
+    assert shop.worth("acme", "seats") == Allowance(2)
+
+
+def test_a_catalog_may_not_take_the_meaning_from_what_is_held(shop, admin):
+    """A key that a version of a plan lists must stay, or be retired by name."""
+    admin.subscribe("acme", "pro")
+    without = edited()
+    without["features"] = {}
+    for plan in without["plans"].values():
+        plan["features"].pop("seats", None)
+    without["add_ons"] = {"contacts": without["add_ons"]["contacts"]}
+    with pytest.raises(CatalogInvalid, match="'seats' is gone"):
+        admin.publish(without)
+    assert shop.worth("acme", "seats") == Allowance(5)
+
+
+def test_holders_are_moved_together_with_publishing_where_that_is_said(shop, admin):
+    """The named plans only, and scheduled changes too; each tenant has a line of its own in the audit trail."""
+    admin.subscribe("held", "pro")
+    admin.subscribe("later", "big")
+    admin.change_plan("later", "pro", when=at(3))
+    admin.subscribe("big", "big")
+    change = admin.publish(edited(pro={"seats": 3}, big={"books.ledgers": 8}), migrate=["pro"])
+    assert (facts(change), change.tenants) == ((True, "change.applied"), 2)
+    assert shop.worth("held", "seats") == Allowance(3)
+    assert shop.worth("big", "books.ledgers") == 9
+    assert [(entry.tenant, entry.verb) for entry in shop.trail()[-2:]] == [("held", "migrate"), ("later", "migrate")]
+    shop.clock.travel_to(at(3))
+    assert shop.worth("later", "seats") == Allowance(3)
+
+
+def test_publishing_again_goes_on_with_moving(shop, admin):
+    """Interrupted after publishing, the same call moves those who are left."""
+    admin.subscribe("acme", "pro")
+    new = edited(pro={"seats": 3})
+    admin.publish(new)
+    change = admin.publish(new, migrate=["pro"])
+    assert (change.reason.value, change.tenants) == ("change.unchanged", 1)
+    assert shop.worth("acme", "seats") == Allowance(3)
+
+
+def test_an_unknown_plan_to_migrate_stops_publishing(shop, admin):
+    """Before anything is written."""
+    admin.subscribe("acme", "pro")
+    with pytest.raises(UnknownPlan, match="prr"):
+        admin.publish(edited(pro={"seats": 3}), migrate=["prr"])
+    assert [entry.verb for entry in shop.trail()] == ["publish", "subscribe"]
+
+
+def test_holders_of_older_versions_move_when_they_are_told_to(shop, admin):
+    """To the newest version or a named one; whoever holds it already is not touched; progress is told."""
+    for number in range(3):
+        admin.subscribe(f"t{number}", "pro")
+    admin.publish(edited(pro={"seats": 4}))
+    admin.subscribe("t3", "pro")
+    admin.publish(edited(pro={"seats": 3}))
+    told = []
+    change = admin.migrate("pro", to=2, progress=lambda seen, moved: told.append((seen, moved)))
+    assert (facts(change), change.tenants, told) == ((True, "change.applied"), 3, [(4, 3)])
+    assert [str(each) for each in change.altered] == ["holders of older versions of pro: their own -> pro@2"]
+    assert [shop.worth(f"t{number}", "seats") for number in range(4)] == [Allowance(4)] * 4
+    assert admin.migrate("pro").tenants == 4
+    assert [shop.worth(f"t{number}", "seats") for number in range(4)] == [Allowance(3)] * 4
+    assert (facts(admin.migrate("pro")), admin.migrate("pro").altered) == ((False, "change.unchanged"), ())
+    with pytest.raises(UnknownPlan):
+        admin.migrate("pro", to=9)
+
+
+def test_many_holders_are_moved_page_by_page(shop, admin):
+    """Nobody is left out at the seam of two pages."""
+    for number in range(101):
+        admin.subscribe(f"t{number:03}", "pro")
+    admin.publish(edited(pro={"seats": 3}))
+    told = []
+    assert admin.migrate("pro", progress=lambda seen, moved: told.append((seen, moved))).tenants == 101
+    assert told == [(100, 100), (101, 101)]
+    assert shop.worth("t100", "seats") == Allowance(3)
+
+
+def test_a_plan_is_previewed_before_it_is_moved_to(shop, admin):
+    """A dry run counts those who would move and moves nobody."""
+    admin.subscribe("acme", "pro")
+    admin.publish(edited(pro={"seats": 3}))
+    change = shop.admin(dry_run=True).migrate("pro")
+    assert (facts(change), change.tenants) == ((False, "change.dry_run"), 1)
+    assert shop.worth("acme", "seats") == Allowance(5)
+    assert shop.check("acme", "seats").reason is Reason.PLAN_GRANTED
