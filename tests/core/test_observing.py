@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
+
+from structlog.testing import capture_logs
 
 from payaid_entitlements.core import observing
 from payaid_entitlements.core.observing import Tally
@@ -40,3 +44,20 @@ def test_names_that_callers_make_up_do_not_fill_the_memory(monkeypatch, capsys):
     tally.count("decision", "0")
     assert tally.counts() == {("decision", "0"): 2, ("decision", "1"): 1, ("decision", "(others)"): 3}
     assert capsys.readouterr().out.count("unknown") == 2
+
+
+def test_what_is_said_goes_where_the_host_logs_by_now():
+    """The host may set up its logging after it has imported us."""
+    with capture_logs() as said:
+        observing.log.warning("store.unavailable", tenant="acme")
+        observing.log.info("routes.audited", guarded=3)
+    assert said == [
+        {"event": "store.unavailable", "tenant": "acme", "log_level": "warning"},
+        {"event": "routes.audited", "guarded": 3, "log_level": "info"},
+    ]
+
+
+def test_importing_us_does_not_import_what_only_logs():
+    """structlog takes longer to import than most of ours; who says nothing does not wait for it."""
+    program = "import sys, payaid_entitlements; sys.exit('structlog' in sys.modules or 'pydantic' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -7,14 +7,40 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-import structlog
-
-log = structlog.get_logger("payaid_entitlements")
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
 
 #: At most so many different things are logged "once" and counted apart; keys may come from callers.
 MOST_NAMES = 10_000
+
+
+class _Log:
+    """
+    The log of the host, by structlog, which is imported when first something is said.
+
+    It takes longer to import than most of ours, above all where rich is installed, and a process that has nothing to
+    complain of never needs it.
+    """
+
+    def info(self, event: str, **fields: object) -> None:
+        """Say that *event* happened."""
+        self._bound().info(event, **fields)
+
+    def warning(self, event: str, **fields: object) -> None:
+        """Say that *event* happened and that somebody should look at it."""
+        self._bound().warning(event, **fields)
+
+    def _bound(self) -> FilteringBoundLogger:
+        import structlog
+
+        # By the configuration of now: the host may set up its logging after it has imported us.
+        logger: FilteringBoundLogger = structlog.get_logger("payaid_entitlements")
+        return logger
+
+
+log: Final = _Log()
 
 
 class Observer(Protocol):
