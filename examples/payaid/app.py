@@ -10,14 +10,15 @@ Everything about who may use what is in `catalog.yaml` and in the lines with `ga
 from __future__ import annotations
 
 import hmac
-from datetime import datetime
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated
 
 from clock import demo_clock
-from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException
+from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Request, Response
 from login import Member, current_member, signed
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel
 
 from payaid_entitlements import AsyncEntitlements, TenantView
 from payaid_entitlements.web import exempt
@@ -25,8 +26,15 @@ from payaid_entitlements.web.fastapi import Gate
 
 CATALOG = Path(__file__).parent / "catalog.yaml"
 
-# The URL is in PAYAID_URL; without it, a SQLite file here.
+# The URL is in PAYAID_URL; without it, a SQLite file in the current directory.
 ent = AsyncEntitlements.open(catalog=CATALOG, clock=demo_clock())
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Opened connects to nothing yet; what was connected is closed with the app."""
+    async with ent:
+        yield
 
 
 def tenant_id(member: Annotated[Member, Depends(current_member)]) -> str:
@@ -34,6 +42,7 @@ def tenant_id(member: Annotated[Member, Depends(current_member)]) -> str:
     return member.tenant
 
 
+app = FastAPI(title="PayAid", lifespan=lifespan)
 gate = Gate(ent, tenant=tenant_id)
 Tenant = Annotated[TenantView, gate.tenant]
 
@@ -54,9 +63,9 @@ async def contacts() -> list[str]:
 
 
 @crm.get("/export", dependencies=[gate.require_feature("crm.export")])
-async def export() -> str:
+async def export() -> Response:
     """From starter on: a feature inside a module."""
-    return "name\nKaveri Traders\nNilgiri Foods\n"
+    return Response("name\nKaveri Traders\nNilgiri Foods\n", media_type="text/csv")
 
 
 @invoicing.get("")
@@ -95,10 +104,10 @@ async def payroll_runs() -> list[str]:
     return ["2026-10"]
 
 
-@whatsapp.post("/messages", status_code=202)
-async def send_message() -> dict[str, str]:
+@whatsapp.get("/messages")
+async def messages() -> list[str]:
     """Sold with enterprise, or as an add-on."""
-    return {"queued": "1 message"}
+    return ["Your invoice 1001 is due on Friday."]
 
 
 @analytics.get("/dashboards")
@@ -107,15 +116,20 @@ async def dashboards(tenant: Tenant) -> dict[str, str]:
     return {"level": tenant.value("analytics.dashboards", str)}
 
 
-# -- what the tenant sees about itself ----------------------------------------------------------------------------
+for module in (crm, invoicing, accounting, hr, whatsapp, analytics):
+    app.include_router(module)
+
+# -- what the tenant sees about itself --------------------------------------------------------------------------
 
 
+@app.get("/billing", tags=["Billing"])
 @exempt
 async def billing(tenant: Tenant) -> dict[str, object]:
     """All that the browser needs to draw menus: no actor, no internal reason."""
     return tenant.to_public()
 
 
+@app.get("/billing/upgrade", tags=["Billing"])
 @exempt
 async def upgrade(tenant: Tenant, feature: str) -> dict[str, object]:
     """The page behind a locked menu entry: why, and what would open it, the cheapest first."""
@@ -128,48 +142,44 @@ async def upgrade(tenant: Tenant, feature: str) -> dict[str, object]:
     }
 
 
-# -- the payment provider -----------------------------------------------------------------------------------------
+# -- the payment provider ---------------------------------------------------------------------------------------
 
 
-class Payment(BaseModel):
-    """What the payment provider posts when an invoice was paid."""
+class Purchase(BaseModel):
+    """What the payment provider posts when somebody has bought a plan."""
 
     id: str
     tenant: str
     plan: str
-    created_at: datetime
+    created_at: AwareDatetime
 
 
-def verified(payment: Payment, signature: Annotated[str, Header()]) -> Payment:
-    """Believe nothing that the provider did not sign."""
-    if not hmac.compare_digest(signature, signed(payment.id)):
+async def from_the_provider(request: Request, signature: Annotated[str, Header()]) -> None:
+    """Believe nothing that the provider did not sign: all of the body, as it came."""
+    if not hmac.compare_digest(signature.encode(), signed(await request.body()).encode()):
         raise HTTPException(401, "wrong signature")
-    return payment
 
 
+@app.post("/webhooks/purchases", tags=["Billing"], dependencies=[Depends(from_the_provider)])
 @exempt
-async def paid(payment: Annotated[Payment, Depends(verified)]) -> dict[str, object]:
+async def purchased(purchase: Purchase) -> dict[str, object]:
     """
-    Change the plan. Providers post twice and out of order; `operation` and `as_of` make that harmless.
+    Begin the subscription. Providers post twice and out of order; `operation` and `as_of` make that harmless.
 
     When this returns, this process answers anew. Others follow by themselves.
     """
-    admin = ent.admin("webhook:payments", because=payment.id)
-    change = await admin.change_plan(payment.tenant, payment.plan, operation=payment.id, as_of=payment.created_at)
+    admin = ent.admin("webhook:payments", because=purchase.id)
+    change = await admin.subscribe(purchase.tenant, purchase.plan, operation=purchase.id, as_of=purchase.created_at)
     return {"applied": change.applied, "reason": change.reason}
 
 
+@app.get("/health", include_in_schema=False)
 @exempt
-async def health() -> dict[str, bool]:
-    """Is it up? For the load balancer."""
-    return {"ok": (await ent.health()).ok}
+async def health(response: Response) -> dict[str, bool]:
+    """For the load balancer: 503 while the store gives no answer."""
+    found = await ent.health()
+    response.status_code = 200 if found.ok else 503
+    return {"ok": found.ok}
 
 
-app = FastAPI(title="PayAid")
-for module in (crm, invoicing, accounting, hr, whatsapp, analytics):
-    app.include_router(module)
-app.get("/billing", tags=["Billing"])(billing)
-app.get("/billing/upgrade", tags=["Billing"])(upgrade)
-app.post("/webhooks/payments", tags=["Billing"])(paid)
-app.get("/health", include_in_schema=False)(health)
 gate.init_app(app, unguarded="refuse")  # refusals, OpenAPI answers; an unguarded route does not start

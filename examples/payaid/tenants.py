@@ -1,45 +1,52 @@
 """
 Twelve customers, one for each thing that a subscription can be. `payaid demo` and `payaid seed` call `seed`.
 
-Everything is done through `Admin`, as an app or an operator does it; running it twice changes nothing.
+Everything is done through `Admin`, as an app or an operator does it.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any, cast
 
 from payaid_entitlements import Catalog, Entitlements
 
 CATALOG = Path(__file__).parent / "catalog.yaml"
 
 TENANTS = {
-    "tiny-shop": "free tier: no subscription at all, so the default plan",
-    "crm-only": "free plan, subscribed: crm and nothing else",
+    "tiny-shop": "free tier: no subscription at all",
+    "crm-only": "free plan, subscribed: only crm",
     "kaveri": "starter: crm and invoicing",
     "everything": "enterprise: all six modules",
-    "lapsed": "starter until yesterday: expired, back on the default plan",
+    "lapsed": "starter, expired since yesterday",
     "trial": "starter, on trial for 14 days",
-    "late-payer": "professional, past due for 3 days: in grace, everything works",
-    "very-late": "professional, past due for 10 days: reading only",
-    "on-leave": "starter, paused: reading only",
-    "favoured": "starter, and hr by an override for 30 days",
-    "old-friend": "starter as it was first sold: version 1, with 3 seats instead of 5",
-    "growing": "starter now, professional from next month on: a scheduled change",
+    "late-payer": "professional, 3 days overdue: in grace",
+    "very-late": "professional, 10 days overdue: reads only",
+    "on-leave": "starter, paused: reads only",
+    "favoured": "starter, and hr by an override",
+    "old-friend": "starter, an older version: 3 seats, not 5",
+    "growing": "starter, from next month professional",
 }
 
 
 def first_catalog() -> Catalog:
     """What was sold at first: a smaller starter. Whoever bought it then keeps it."""
-    today = Catalog.load(CATALOG)
-    plans = dict(today.document["plans"])
-    plans["starter"] = {**plans["starter"], "features": {**plans["starter"]["features"], "seats": 3}}
-    return Catalog.load({**today.document, "plans": plans})
+    today = Catalog.load(CATALOG).document
+    plans = cast("dict[str, Any]", today["plans"])
+    starter = {**plans["starter"], "features": {**plans["starter"]["features"], "seats": 3}}
+    return Catalog.load({**today, "plans": {**plans, "starter": starter}})
 
 
 def seed(ent: Entitlements, now: datetime) -> dict[str, str]:
-    """Publish the catalog, in two steps as history did, and let every tenant become what `TENANTS` says."""
+    """
+    Publish the catalog, in two steps as history did, and let every tenant become what `TENANTS` says.
+
+    Into an empty store, or one where the catalog alone is published; repeating it changes nothing.
+    """
     admin = ent.admin("seed", because="tenants to try things out with")
+    if next(admin.audit(list(TENANTS)[-1]), None) is not None:
+        return TENANTS
 
     admin.publish(first_catalog())
     admin.subscribe("old-friend", "starter", operation="seed:old-friend")
