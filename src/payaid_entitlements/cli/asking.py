@@ -67,8 +67,8 @@ def check(
 
 
 def explain(
-    tenant: Annotated[str | None, typer.Argument(metavar="[TENANT]", help="The id of a tenant.")] = None,
-    feature: Annotated[str | None, typer.Argument(metavar="[FEATURE]", help="A module or feature.")] = None,
+    tenant: Annotated[str | None, typer.Argument(metavar="TENANT", help="The id of a tenant.")] = None,
+    feature: Annotated[str | None, typer.Argument(metavar="FEATURE", help="A module or feature.")] = None,
     at: Annotated[str | None, typer.Option("--at", help="As of then, past or future: 2026-11-22T03:12+05:30.")] = None,
     reference: Annotated[
         str | None,

@@ -16,8 +16,8 @@ from payaid_entitlements.cli.confirming import Line, confirm
 from payaid_entitlements.cli.endings import Ending
 from payaid_entitlements.cli.facts import changes_in_words
 from payaid_entitlements.cli.opening import Opened, actor, opened
-from payaid_entitlements.cli.options import AsJson, Because, Url, Yes, identified
-from payaid_entitlements.cli.printing import console, emit
+from payaid_entitlements.cli.options import MOST, AsJson, Because, Url, Yes, identified
+from payaid_entitlements.cli.printing import console, emit, notes
 from payaid_entitlements.cli.times import parse_length, parse_time, shown, stamp
 from payaid_entitlements.core.instant import Instant, instant, moment
 from payaid_entitlements.stores.ports import AuditEntry
@@ -26,10 +26,10 @@ _PAGE = 500
 
 
 def audit(
-    tenant: Annotated[str | None, typer.Argument(metavar="[TENANT]", help="Only this tenant.")] = None,
+    tenant: Annotated[str | None, typer.Argument(metavar="TENANT", help="Only this tenant.")] = None,
     feature: Annotated[str | None, typer.Option(help="Only what says something about this key.")] = None,
     since: Annotated[str | None, typer.Option(help="A time with its zone, or how long ago: 7d, 24h.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=MOST, help="The newest so many.")] = 50,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
@@ -56,6 +56,8 @@ def audit(
                 out.print(f"    {escape(what)}  {before}{escape(new)}")
             if entry.because:
                 out.print(f"    [italic]{escape(entry.because)}[/]")
+        if not entries:
+            notes().print("  [yellow]no such change is recorded[/]")
 
 
 def undo(
@@ -131,7 +133,7 @@ def _is_about(entry: AuditEntry, feature: str) -> bool:
 
 
 def _lines(entry: AuditEntry, zone: ZoneInfo) -> Iterator[tuple[str, str, str]]:
-    yield from changes_in_words(entry.facts, zone)
+    yield from changes_in_words(entry.facts, zone, entry.recorded)
     if not entry.facts:
         for key, value in entry.detail.items():
             if key != "asked":

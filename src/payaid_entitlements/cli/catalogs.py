@@ -20,7 +20,7 @@ app = typer.Typer(help="What is sold: check it, show it, publish it.", no_args_i
 
 DEFAULT_FILE = Path("catalog.yaml")
 
-File = Annotated[Path, typer.Argument(metavar="[FILE]", help="A catalog: .yaml, .toml or .json.", show_default=True)]
+File = Annotated[Path, typer.Argument(metavar="FILE", help="A catalog: .yaml, .toml or .json.", show_default=True)]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Write to this file instead of stdout.")]
 
 
@@ -77,7 +77,7 @@ def types(file: File = DEFAULT_FILE, out: Out = None, as_json: AsJson = False) -
 
 @app.command()
 def show(
-    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="A file; else what is published.")] = None,
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="A file; else what is published.")] = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
@@ -93,6 +93,7 @@ def show(
         emit({"source": name, "hash": catalog.hash, "versions": versions, "catalog": catalog.document})
         return
     table = grid("", *(f"{plan.key}{f'@{versions[plan.key]}' if versions else ''}" for plan in catalog.plans.values()))
+    table.columns[0].no_wrap = True  # keys are copied from here
     table.title = f"{name} [dim]{catalog.hash[:12]}[/]"
     table.add_row("[dim]price[/]", *(escape(_price(plan)) for plan in catalog.plans.values()), end_section=True)
     for module in catalog.modules.values():

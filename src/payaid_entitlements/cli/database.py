@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from payaid_entitlements.cli import REFUSED
 from payaid_entitlements.cli.confirming import Line, confirm
-from payaid_entitlements.cli.opening import must_exist
+from payaid_entitlements.cli.opening import must_exist, named
 from payaid_entitlements.cli.options import AsJson, Because, Url, Yes
 from payaid_entitlements.cli.printing import console, emit, notes
 from payaid_entitlements.errors import ConfigurationError
@@ -81,7 +81,8 @@ def _database(url: str | None, *, creates: bool = False) -> Iterator[SQLStore]:
     if not isinstance(store, SQLStore):
         raise ConfigurationError(f"{store.name} has no tables; name a database with --url sqlite:///payaid.db")
     try:
-        yield store
+        with named(store):
+            yield store
     finally:
         store.close()
 

@@ -41,9 +41,13 @@ class Program(TyperGroup):
                 UNAVAILABLE,
             )
         except StoreUnavailable as error:
-            _end(f"the store gave no answer: {error}", UNAVAILABLE)
+            _end(str(error), UNAVAILABLE)
         except EntitlementError as error:
             _end(str(error), USAGE)
+        except BrokenPipeError:
+            raise  # whoever read our output has gone; nobody is left to tell
+        except OSError as error:
+            _end(f"{error.filename}: {error.strerror}" if error.filename else str(error), USAGE)
 
 
 def _end(sentence: str, code: int) -> NoReturn:

@@ -10,6 +10,7 @@ from payaid_entitlements.cli.times import shown
 from payaid_entitlements.core.altered import named
 from payaid_entitlements.core.encoding import decode_value
 from payaid_entitlements.core.facts import Recorded, Subject
+from payaid_entitlements.core.instant import Instant
 
 #: Fields of a subscription that are instants.
 TIMES = (
@@ -41,11 +42,12 @@ def value_in_words(subject: Subject, value: object, zone: ZoneInfo) -> str:
     return str(value)
 
 
-def changes_in_words(facts: tuple[Recorded, ...], zone: ZoneInfo) -> Iterator[tuple[str, str, str]]:
-    """Each fact of a change as (subject, before, after)."""
+def changes_in_words(facts: tuple[Recorded, ...], zone: ZoneInfo, recorded: Instant) -> Iterator[tuple[str, str, str]]:
+    """Each fact of a change as (subject, before, after); with its instant, where that was to come when *recorded*."""
     for fact in facts:
+        coming = f" from {shown(fact.since, zone)}" if fact.since > recorded else ""
         yield (
             named(fact.subject),
             value_in_words(fact.subject, fact.before, zone),
-            value_in_words(fact.subject, fact.value, zone),
+            value_in_words(fact.subject, fact.value, zone) + coming,
         )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from payaid_entitlements.cli import UNAVAILABLE
 from payaid_entitlements.cli.endings import Ending
 from payaid_entitlements.cli.progress import counting
 from payaid_entitlements.core.catalog import Catalog, Published
@@ -19,7 +20,7 @@ from payaid_entitlements.core.period import zone
 from payaid_entitlements.core.resolution import TIMEZONE
 from payaid_entitlements.core.subscription import terms_at
 from payaid_entitlements.entitlements import Entitlements
-from payaid_entitlements.errors import ConfigurationError
+from payaid_entitlements.errors import ConfigurationError, OutcomeUnknown, StoreUnavailable
 from payaid_entitlements.stores.opening import open_store
 from payaid_entitlements.stores.ports import Store, TenantRow
 
@@ -121,10 +122,27 @@ def opened(
     store = open_store(url)
     ent = Entitlements(store, strict=True, catalog=catalog, clock=clock)
     try:
-        store.prepare()
-        yield Opened(store, ent, from_clock(clock()))
+        with named(store):
+            store.prepare()
+            yield Opened(store, ent, from_clock(clock()))
     finally:
         ent.close()
+
+
+@contextmanager
+def named(store: Store) -> Iterator[None]:
+    """
+    Say of which store it is that there was no answer.
+
+    Raises:
+        Ending: There was none.
+    """
+    try:
+        yield
+    except OutcomeUnknown:
+        raise
+    except StoreUnavailable as error:
+        raise Ending(f"{store.name}: {error}", code=UNAVAILABLE) from error
 
 
 def actor() -> str:

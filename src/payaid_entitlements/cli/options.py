@@ -41,6 +41,10 @@ def _user(value: str | None) -> str | None:
 def _because(value: str) -> str:
     if not value.strip():
         raise typer.BadParameter("say why: a ticket or a sentence")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise typer.BadParameter("that is no text: the terminal sent bytes that are not UTF-8") from None
     return value
 
 
@@ -53,6 +57,8 @@ Url = Annotated[
         show_default=False,
     ),
 ]
+#: The most that one screen, or one JSON value, lists.
+MOST = 1_000_000
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")]
 Because = Annotated[
     str,

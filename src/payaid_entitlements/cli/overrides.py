@@ -16,7 +16,7 @@ from payaid_entitlements.cli.confirming import Line, confirm
 from payaid_entitlements.cli.endings import Ending
 from payaid_entitlements.cli.opening import actor, opened
 from payaid_entitlements.cli.options import AsJson, Because, Feature, Tenant, Url, User, Yes, identified
-from payaid_entitlements.cli.printing import console, emit, grid, held, worth_of
+from payaid_entitlements.cli.printing import console, emit, grid, held, notes, worth_of
 from payaid_entitlements.cli.rehearsal import rehearsal
 from payaid_entitlements.cli.times import parse_length, parse_time, shown, stamp
 from payaid_entitlements.cli.written import known, parse_value
@@ -147,7 +147,7 @@ def clear(
 
 @app.command("list")
 def list_(
-    tenant: Annotated[str | None, typer.Argument(metavar="[TENANT]", help="One tenant; else all of them.")] = None,
+    tenant: Annotated[str | None, typer.Argument(metavar="TENANT", help="One tenant; else all of them.")] = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
@@ -180,6 +180,8 @@ def list_(
             )
             table.add_row(*row)
         console().print(table)
+        if not found:
+            notes().print("  [yellow]no override is in force or to come[/]")
 
 
 def _now_held(ent: Entitlements, tenant: str, feature: str, user: str | None, catalog: Catalog) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
+from typing import TextIO
 
 from rich.console import Console
 from rich.markup import escape
@@ -26,12 +28,23 @@ _UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 
 def console() -> Console:
     """Where answers go."""
-    return Console(width=None if sys.stdout.isatty() else PIPED, highlight=False)
+    return Console(width=_width(sys.stdout), highlight=False)
 
 
 def notes() -> Console:
     """Where remarks, questions and errors go, so that stdout can be read by a program."""
-    return Console(width=None if sys.stderr.isatty() else PIPED, highlight=False, stderr=True)
+    return Console(width=_width(sys.stderr), highlight=False, stderr=True)
+
+
+def _width(stream: TextIO | None) -> int | None:
+    """
+    None where rich finds it out itself: from the terminal, or from COLUMNS.
+
+    Args:
+        stream: None where the process was started with it closed.
+    """
+    is_known = os.environ.get("COLUMNS", "").isdigit() or (stream is not None and stream.isatty())
+    return None if is_known else PIPED
 
 
 def emit(data: Mapping[str, object] | Sequence[object]) -> None:

@@ -54,7 +54,7 @@ _NEXT = (
 
 
 def init(
-    file: Annotated[Path, typer.Argument(metavar="[FILE]", help="Where to write.")] = DEFAULT_FILE,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write.")] = DEFAULT_FILE,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
     as_json: AsJson = False,
 ) -> None:

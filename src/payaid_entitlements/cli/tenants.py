@@ -11,12 +11,14 @@ from rich.markup import escape
 
 from payaid_entitlements.cli.facts import TIMES
 from payaid_entitlements.cli.opening import PAGE, Opened, opened
-from payaid_entitlements.cli.options import AsJson, Tenant, Url
+from payaid_entitlements.cli.options import MOST, AsJson, Tenant, Url
 from payaid_entitlements.cli.overrides import overrides_of
 from payaid_entitlements.cli.printing import console, emit, grid, held, notes, worth_of
 from payaid_entitlements.cli.times import shown, stamp
+from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.resolution import STATUS
 from payaid_entitlements.core.subscription import Terms, standing, terms_at
+from payaid_entitlements.errors import UnknownFeature
 from payaid_entitlements.stores.ports import TenantRow
 
 app = typer.Typer(help="Who holds what.", no_args_is_help=True)
@@ -28,22 +30,30 @@ _COLOURS = {"active": "green", "trialing": "cyan", "past_due": "yellow", "paused
 def list_(
     module: Annotated[str | None, typer.Option(help="Only those to whom this module is licensed.")] = None,
     plan: Annotated[str | None, typer.Option(help="Only those who hold this plan.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, max=MOST, help="At most so many.")] = 100,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """List tenants by their id, with what they held when they were last changed."""
+    """List tenants by their id: what was sold to them last, in whatever state it is now."""
     with opened(url) as store:
+        published = store.published()
+        if module is not None and module not in published.catalog.modules:
+            raise UnknownFeature(
+                f"the catalog has no module {module!r}{did_you_mean(module, published.catalog.modules)}"
+            )
+        if plan is not None:
+            published.plan(plan)  # raises where there never was one
         rows = list(islice(store.tenants(module=module, plan=plan), limit + 1))
         name, more, rows = store.store.name, len(rows) > limit, rows[:limit]
-        states = _states(store, rows)
+        now = _now(store, rows)
     if as_json:
         emit(
             [
                 {
                     "tenant": row.tenant,
                     "plan": row.plan,
-                    "state": states[row.tenant],
+                    "version": now[row.tenant][1],
+                    "state": now[row.tenant][0],
                     "modules": list(row.modules),
                     "revision": row.revision,
                 }
@@ -51,12 +61,13 @@ def list_(
             ]
         )
     else:
-        table = grid("tenant", "plan", "state now", "modules", "revision", title=name)
+        table = grid("tenant", "plan", "state now", "modules sold", "revision", title=name)
         for row in rows:
-            state = states[row.tenant]
+            state, version = now[row.tenant]
+            plan = "-" if row.plan is None else row.plan if version is None else f"{row.plan}@{version}"
             colour = _COLOURS.get(state, "red")
             modules = " ".join(row.modules) or "-"
-            table.add_row(escape(row.tenant), row.plan or "-", f"[{colour}]{state}[/]", modules, str(row.revision))
+            table.add_row(escape(row.tenant), escape(plan), f"[{colour}]{state}[/]", modules, str(row.revision))
         console().print(table)
     if more:
         notes().print(f"[dim]there are more than {limit}; --limit shows them[/]")
@@ -120,17 +131,19 @@ def show(tenant: Tenant, url: Url = None, as_json: AsJson = False) -> None:
         out.print(table)
 
 
-def _states(store: Opened, rows: Sequence[TenantRow]) -> dict[str, str]:
-    """What each tenant is now: computed from its times, which the index of `find` cannot know."""
-    lifecycle = store.published().catalog.lifecycle
-    states: dict[str, str] = {row.tenant: "none" for row in rows}
+def _now(store: Opened, rows: Sequence[TenantRow]) -> dict[str, tuple[str, int | None]]:
+    """The state and the plan's version of each tenant now: from its times, which the index of `find` cannot know."""
+    published = store.published()
+    found: dict[str, tuple[str, int | None]] = {row.tenant: ("none", None) for row in rows}
     for begin in range(0, len(rows), PAGE):
-        page = [row.tenant for row in rows[begin : begin + PAGE]]
-        for tenant, document in store.store.read(page).items():
+        page = {row.tenant: row.plan for row in rows[begin : begin + PAGE]}
+        for tenant, document in store.store.read(list(page)).items():
             status = document.value(STATUS, store.now)
-            found = [standing(terms.times, lifecycle, store.now).state for terms in terms_at(document, store.now)]
-            states[tenant] = str(status) if status else found[0].value if found else "none"
-    return states
+            held = terms_at(document, store.now)
+            states = [standing(terms.times, published.catalog.lifecycle, store.now).state.value for terms in held]
+            version = next((terms.version for terms in held if terms.plan == page[tenant]), None)
+            found[tenant] = (str(status) if status else states[0] if states else "none", version)
+    return found
 
 
 def _times(terms: Terms) -> list[tuple[str, int]]:

@@ -26,7 +26,8 @@ def parse_time(text: str) -> datetime:
     except ValueError:
         raise typer.BadParameter(f"{text!r} is no time; write 2026-11-22T03:12+05:30 or 2026-11-22T03:12Z") from None
     if at.utcoffset() is None:
-        raise typer.BadParameter(f"{text!r} has no time zone, so it names no moment; add Z or an offset: {text}+05:30")
+        whole = text if len(text) > len("2026-11-22") else f"{text}T00:00"
+        raise typer.BadParameter(f"{text!r} has no time zone, so it names no moment; add Z or an offset: {whole}+05:30")
     return at
 
 
@@ -58,8 +59,11 @@ def shown(at: Instant | datetime | None, zone: ZoneInfo) -> str:
     """
     if at is None:
         return "-"
-    there = (moment(at) if isinstance(at, int) else at).astimezone(zone)
-    here = there.astimezone(UTC)
+    here = (moment(at) if isinstance(at, int) else at).astimezone(UTC)
+    try:
+        there = here.astimezone(zone)
+    except OverflowError:  # the last hours of the year 9999, or the first ones of the year 1
+        there = here
     text = f"{there:%d %b %Y %H:%M}{_odd_seconds(there)} {there:%Z}"
     if there.utcoffset() == timedelta(0):
         return text

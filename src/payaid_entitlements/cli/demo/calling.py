@@ -18,7 +18,7 @@ class Reply:
     What came back.
 
     Attributes:
-        body: The JSON object; under ``"value"`` where it is none.
+        body: The JSON object; what is none is under ``"value"``, as text where it is no JSON either.
         ms: From the first byte sent to the last one read.
     """
 
@@ -54,27 +54,41 @@ class Caller:
         path: str,
         *,
         token: str | None = None,
-        body: Mapping[str, object] | None = None,
+        body: bytes = b"{}",
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        """Post *body* to *path* as whoever *token* is."""
-        return self._call("POST", path, token, json.dumps(body or {}), headers or {})
+        """Post *body*, which is JSON, to *path* as whoever *token* is."""
+        return self._call("POST", path, token, body, headers or {})
 
     def close(self) -> None:
         """Hang up."""
         self._connection.close()
 
-    def _call(self, method: str, path: str, token: str | None, body: str | None, more: Mapping[str, str]) -> Reply:
+    def _call(self, method: str, path: str, token: str | None, body: bytes | None, more: Mapping[str, str]) -> Reply:
         headers = {"Accept": "application/json", **more}
         if body is not None:
             headers["Content-Type"] = "application/json"
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         begun = time.perf_counter()
-        self._connection.request(method, path, body, headers)
-        answer = self._connection.getresponse()
-        text = answer.read()
+        try:
+            self._connection.request(method, path, body, headers)
+            answer = self._connection.getresponse()
+            text = answer.read()
+        except (OSError, http.client.HTTPException):
+            # What broke off half way stays half way, and refuses the next request too: that one begins anew.
+            self._connection.close()
+            raise
         ms = (time.perf_counter() - begun) * 1000
         self._timings.append(ms)
+        if answer.status >= 500:
+            self._connection.close()  # a server whose app has failed hangs up, after it has answered
+        return Reply(answer.status, _data(text), ms)
+
+
+def _data(text: bytes) -> Mapping[str, object]:
+    try:
         data = json.loads(text) if text else {}
-        return Reply(answer.status, data if isinstance(data, dict) else {"value": data}, ms)
+    except ValueError:
+        data = text.decode(errors="replace")
+    return data if isinstance(data, dict) else {"value": data}

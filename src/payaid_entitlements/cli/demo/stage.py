@@ -94,17 +94,20 @@ class Worker:
         assert self._process.stdout is not None  # it is a pipe
         # readline cannot be given a timeout; what is killed closes its end of the pipe.
         patience = threading.Timer(STARTING, self._process.kill)
+        patience.daemon = True
         patience.start()
-        port = self._process.stdout.readline().strip()
-        patience.cancel()
+        try:
+            port = self._process.stdout.readline().strip()
+        finally:
+            patience.cancel()
         if not port:
             tail = "\n".join(self._log.read_text(errors="replace").splitlines()[-5:])
             raise Ending(f"the example app did not start:\n{tail}", code=1)
         self.url = f"http://127.0.0.1:{port}"
         self.call = Caller("127.0.0.1", int(port), timings)
 
-    def stop(self) -> None:
-        """End it: politely by closing its stdin, then not."""
+    def ask_to_leave(self) -> None:
+        """End it politely: by closing its stdin, and by SIGTERM."""
         if hasattr(self, "call"):
             self.call.close()
         for pipe in (self._process.stdin, self._process.stdout):
@@ -112,8 +115,11 @@ class Worker:
                 with contextlib.suppress(OSError):
                     pipe.close()
         self._process.terminate()
+
+    def see_off(self, by: float) -> None:
+        """Wait until it is gone; kill it where it is not *by* then, on the monotonic clock."""
         try:
-            self._process.wait(LEAVING)
+            self._process.wait(max(0.0, by - time.monotonic()))
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -158,8 +164,12 @@ class Stage:
     def close(self) -> None:
         """End both processes. Repeating it is harmless."""
         with self._ending:  # the watchdog may come at the same time
-            while self._workers:
-                self._workers.pop().stop()
+            leaving, self._workers = self._workers, []
+            for worker in leaving:
+                worker.ask_to_leave()
+            by = time.monotonic() + LEAVING
+            for worker in leaving:
+                worker.see_off(by)
 
     @contextmanager
     def bounded(self, seconds: float) -> Iterator[None]:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.markup import escape
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from payaid_entitlements.cli.demo.story import Step
+from payaid_entitlements.cli.demo.story import REQUESTS, Step, percentile
 
-_TIME_WIDTH = 11
+#: Columns of a time, and of an answer where there is room.
+_TIME_WIDTH = 9
+_ANSWER_WIDTH = 46
 
 
 def opening(console: Console, *, database: str, urls: Sequence[str], seconds: float) -> None:
@@ -43,13 +44,15 @@ def told(console: Console, step: Step) -> None:
     row = Table.grid(padding=(0, 1), expand=True)
     row.add_column(width=1)
     row.add_column(ratio=1)
-    row.add_column(justify="left", width=43, overflow="fold")
+    row.add_column(width=min(_ANSWER_WIDTH, console.width * 2 // 5), overflow="fold")
     row.add_column(justify="right", width=_TIME_WIDTH)
     mark = Text("✓", "bold green") if step.ok else Text("✗", "bold red")
-    row.add_row(mark, escape(step.step), Text(step.got, _colour(step)), Text(_length(step.ms), "dim"))
+    row.add_row(mark, Text(step.step), Text(step.got, _colour(step)), Text(_length(step.ms), "dim"))
     if not step.ok:
-        row.add_row("", Text(f"expected: {step.expected}", "red"), "", "")
+        row.add_row("", "", Text(f"expected: {step.expected}", "red"), "")
     console.print(row)
+    if step.exhibit:
+        console.print(Padding(Text(step.exhibit, "dim"), (0, 0, 0, 4)))
 
 
 def closing(
@@ -62,7 +65,7 @@ def closing(
     table.add_column()
     colour = "bold green" if well == len(steps) else "bold red"
     table.add_row("steps as expected", Text(f"{well} of {len(steps)}", colour))
-    if timings:
+    if len(timings) == REQUESTS:
         p50, p99 = percentile(timings, 50), percentile(timings, 99)
         said = f"p50 {_length(p50)}, p99 {_length(p99)} of {len(timings):,} requests over HTTP, one after the other"
         table.add_row("a gated request", said)
@@ -71,12 +74,6 @@ def closing(
     table.add_row("the whole demo", f"{took:.1f} s")
     console.print()
     console.print(Panel(table, title="in sum", title_align="left", border_style=colour.split()[1], padding=(0, 1)))
-
-
-def percentile(values: Sequence[float], percent: int) -> float:
-    """The smallest of *values* that at least *percent* of them do not exceed."""
-    ordered = sorted(values)
-    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
 
 
 def _colour(step: Step) -> str:
