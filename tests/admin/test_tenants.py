@@ -45,6 +45,33 @@ def test_an_override_holds_for_the_tenant_until_its_end(shop, admin):
     assert admin.clear_override("acme", "seats").losses == ("seats: unlimited -> 5",)
 
 
+def test_an_exception_for_some_days_does_not_lift_a_ban(shop, admin):
+    """It may begin later; before and after it, what stands is what counts."""
+    admin.subscribe("acme", "pro")
+    admin.override("acme", "crm.export", DENY)
+    admin.override("acme", "crm.export", True, from_=at(2), until=at(3))
+    allowed = []
+    for _ in range(5):
+        allowed.append(shop.check("acme", "crm.export").allowed)
+        shop.clock.advance(days=1)
+    assert allowed == [False, False, True, False, False]
+    admin.clear_override("acme", "crm.export")
+    assert shop.check("acme", "crm.export").allowed
+
+
+def test_an_exception_that_is_undone_leaves_what_stood(shop, admin):
+    """Both of its facts are taken back."""
+    admin.subscribe("acme", "pro")
+    admin.override("acme", "crm.export", DENY)
+    change = admin.override("acme", "crm.export", True, from_=at(1), until=at(2))
+    admin.undo(change.id)
+    allowed = []
+    for _ in range(4):
+        allowed.append(shop.check("acme", "crm.export").allowed)
+        shop.clock.advance(days=1)
+    assert allowed == [False] * 4
+
+
 def test_an_override_of_one_user_leaves_the_others_alone(shop, admin):
     """And the change tells what becomes of that user's answers."""
     admin.subscribe("acme", "pro")

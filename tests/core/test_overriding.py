@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from payaid_entitlements.core.catalog import Catalog
 from payaid_entitlements.core.changing import Ground
-from payaid_entitlements.core.encoding import decode_value
+from payaid_entitlements.core.encoding import decode_value, encode_value
 from payaid_entitlements.core.facts import NewFact
 from payaid_entitlements.core.interval import Interval, Unit
 from payaid_entitlements.core.overriding import clear_override, override, override_subject, override_value
@@ -170,6 +170,67 @@ def test_an_override_ends_in_the_future():
     ground = Ground(tenant(), world_of(CATALOG), NOW)
     with pytest.raises(ConfigurationError, match="over already"):
         override(ground, "seats", 7, until=NOW, user=None, because="x", actor="a")
+
+
+@pytest.mark.parametrize(
+    ("from_", "until", "wrong"),
+    [
+        (NOW - 1, None, "from_=.* is over already"),
+        (NOW + 5, NOW + 5, "is not after"),
+        (NOW + 5, NOW + 4, "is not after"),
+    ],
+)
+def test_the_interval_of_an_override_is_to_come_and_not_empty(from_, until, wrong):
+    """It is half-open: one that ends where it begins would never hold."""
+    ground = Ground(tenant(), world_of(CATALOG), NOW)
+    with pytest.raises(ConfigurationError, match=wrong):
+        override(ground, "seats", 7, from_=from_, until=until, user=None, because="x", actor="a")
+
+
+def said(to, until=None):
+    return {"to": to, "until": until, "because": "x", "actor": "a"}
+
+
+def spoken(ground, to, **interval):
+    return override(ground, "m", to, user=None, because="x", actor="a", **{"until": None, **interval})
+
+
+M = ("override", "m")
+
+
+@pytest.mark.parametrize(
+    ("known", "interval", "facts"),
+    [
+        # A ban without an end counts again after an exception for five microseconds.
+        ([(0, said("deny"))], {"until": NOW + 5}, [(NOW, said(True, NOW + 5)), (NOW + 5, said("deny"))]),
+        # So does one that ends later, but not one that is over by then.
+        (
+            [(0, said("deny", NOW + 9))],
+            {"until": NOW + 5},
+            [(NOW, said(True, NOW + 5)), (NOW + 5, said("deny", NOW + 9))],
+        ),
+        ([(0, said("deny", NOW + 5))], {"until": NOW + 5}, [(NOW, said(True, NOW + 5))]),
+        ([(0, None)], {"until": NOW + 5}, [(NOW, said(True, NOW + 5))]),
+        # One that is to come stays to come.
+        (
+            [(NOW + 7, said(False)), (NOW + 8, None)],
+            {"until": NOW + 5},
+            [(NOW, said(True, NOW + 5)), (NOW + 7, said(False)), (NOW + 8, None)],
+        ),
+        # Without an end it is the last word.
+        ([(0, said("deny")), (NOW + 7, said(False))], {}, [(NOW, said(True))]),
+        # Until it begins, what was said before holds.
+        ([(0, said("deny"))], {"from_": NOW + 3}, [(NOW + 3, said(True))]),
+    ],
+)
+def test_what_was_said_before_counts_again_afterwards(known, interval, facts):
+    """A temporary exception takes nothing away from what stands."""
+    document = tenant(*(NewFact(M, since, value) for since, value in known))
+    ground = Ground(document, world_of(CATALOG), NOW)
+    assert [(fact.since, fact.value) for fact in spoken(ground, True, **interval)] == [
+        (since, value if value is None else {**value, "to": encode_value(decode_value(value["to"]))})
+        for since, value in facts
+    ]
 
 
 def test_clearing_needs_a_key_that_exists_or_existed():

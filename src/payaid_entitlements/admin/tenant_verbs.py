@@ -75,6 +75,7 @@ class TenantVerbs(Asking[R]):
         feature: str,
         to: Value | Deny,
         *,
+        from_: datetime | None = None,
         until: datetime | None = None,
         user: str | None = None,
         because: str | None = None,
@@ -88,17 +89,19 @@ class TenantVerbs(Asking[R]):
         Args:
             to: True, False or `DENY` for a module or switch; an amount, ``"500/month"``, `UNLIMITED` or `DENY` for what
                 is metered; else a value of the feature's type.
-            until: It ends then; None for never.
+            from_: It begins then; None for now.
+            until: It ends then, and what was said before counts again; None for never.
             user: Only for this user. `DENY` for the tenant or the user beats a value for the other.
 
         Raises:
             UnknownFeature: The catalog has no such key.
             TypeError: *to* is of another kind than the feature, or nobody said why.
-            ConfigurationError: *to* is no value that it can have, or *until* is over.
+            ConfigurationError: *to* is no value that it can have; the interval is over, or empty.
         """
         given: dict[str, object] = {
             "feature": feature,
             "to": _shown(to),
+            "from": optional_instant(from_),
             "until": optional_instant(until),
             "user": user,
         }
@@ -106,6 +109,7 @@ class TenantVerbs(Asking[R]):
             overriding.override,
             feature=feature,
             to=to,
+            from_=optional_instant(from_),
             until=optional_instant(until),
             user=None if user is None else identify("user", user),
             because=because or self._author.because,

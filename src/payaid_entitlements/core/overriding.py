@@ -6,6 +6,7 @@ What is said is checked against the kind of the feature here, so that resolving 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -34,18 +35,22 @@ def override(
     feature: str,
     to: Value | Deny,
     *,
+    from_: Instant | None = None,
     until: Instant | None,
     user: str | None,
     because: str | None,
     actor: str,
 ) -> tuple[NewFact, ...]:
     """
-    Let a module or feature be *to*, whatever was bought, until *until*.
+    Let a module or feature be *to*, whatever was bought, from *from_* (None: at once) until *until*.
+
+    What was said before of the same key counts again after *until*: an exception for a day does not lift a ban.
 
     Raises:
         UnknownFeature: The catalog has no such key.
         TypeError: *to* is of another kind than the feature, or nobody said why.
-        ConfigurationError: *to* is no value that the feature can have; *until* is over already.
+        ConfigurationError: *to* is no value that the feature can have; *from_* is over already, or *until* is, or is
+            not after *from_*.
     """
     value = override_value(on.world.catalog, feature, to)
     if not because:
@@ -57,8 +62,27 @@ def override(
         raise ConfigurationError(
             f"until={moment(until)} is over already; an override ends in the future, or never (None)"
         )
+    if from_ is not None and from_ < on.now:
+        raise ConfigurationError(f"from_={moment(from_)} is over already; an override begins now (None) or later")
+    since = on.at if from_ is None else from_
+    if until is not None and until <= since:
+        raise ConfigurationError(f"until={moment(until)} is not after from_={moment(since)}")
+    about = override_subject(feature, user)
     said = {"to": encode_value(value), "until": until, "because": because, "actor": actor}
-    return (NewFact(override_subject(feature, user), on.at, said),)
+    return (NewFact(about, since, said), *_afterwards(on, about, until))
+
+
+def _afterwards(on: Ground, about: Subject, until: Instant | None) -> Iterator[NewFact]:
+    """What is already said of *about* for the time from *until* on, said again behind a new override that ends then."""
+    line = on.document.timelines.get(about)
+    if until is None or line is None:
+        return
+    match line.at(until):
+        case {"until": end} as standing if end is None or end > until:
+            yield NewFact(about, until, standing)
+    for fact in line.facts:
+        if fact.since > until:
+            yield NewFact(about, fact.since, fact.value)
 
 
 def clear_override(on: Ground, feature: str, *, user: str | None) -> tuple[NewFact, ...]:
