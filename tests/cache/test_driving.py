@@ -94,6 +94,31 @@ def test_the_host_may_answer_in_either_colour():
     assert asyncio.run(AsyncDriver(AsyncRecording(), later).run(asking(ReadHost("a")))) == ["a later"]
 
 
+def test_a_host_that_gives_no_answer_is_an_outage():
+    """Its table is a store like ours: what is near and the fail policies decide, and the cause is kept."""
+
+    def failing(tenant):
+        raise OSError("connection refused")
+
+    async def failing_later(tenant):
+        failing(tenant)
+
+    with pytest.raises(StoreUnavailable, match="'acme': OSError: connection refused") as caught:
+        Driver(Recording(), failing).run(asking(ReadHost("acme")))
+    assert isinstance(caught.value.__cause__, OSError)
+    for host in (failing, failing_later):
+        with pytest.raises(StoreUnavailable, match="'acme': OSError: connection refused") as caught:
+            asyncio.run(AsyncDriver(AsyncRecording(), host).run(asking(ReadHost("acme"))))
+        assert isinstance(caught.value.__cause__, OSError)
+
+
+def test_a_transaction_of_the_host_is_read_in_alone():
+    """What it has written is nobody else's to see."""
+    tx = object()
+    (found,) = asyncio.run(AsyncDriver(AsyncRecording()).run(asking(ReadTenants(("acme",), tx))))
+    assert found == ("read", (("acme",),), {"tx": tx})
+
+
 def test_an_error_of_a_step_belongs_to_the_flow():
     """It may go on with it, or let it pass."""
 

@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Final, TypeVar, assert_never, cast
 
+from payaid_entitlements.cache.gathering import Gathering
 from payaid_entitlements.cache.steps import (
     Apply,
     Find,
@@ -105,7 +107,8 @@ class Driver:
             case Poll(position):
                 return store.changes_since(position)
             case ReadHost(tenant):
-                return cast("HostSubscriptions", self.host)(tenant)
+                with _host_answers(tenant):
+                    return cast("HostSubscriptions", self.host)(tenant)
             case Prepare():
                 store.prepare()
                 return None
@@ -163,6 +166,17 @@ class Driver:
             flight.done.set()
 
 
+@contextmanager
+def _host_answers(tenant: str) -> Iterator[None]:
+    """The host's table is a store like ours: when it gives no answer, what is near and fail policies decide."""
+    try:
+        yield
+    except Exception as error:
+        raise StoreUnavailable(
+            f"subscriptions= gave no answer about {tenant!r}: {type(error).__name__}: {error}"
+        ) from error
+
+
 def _refuse_in_loop() -> None:
     try:
         asyncio.get_running_loop()
@@ -186,6 +200,7 @@ class AsyncDriver:
     def reset(self) -> None:
         """Forget who is flying, as after a fork."""
         self._flights: dict[tuple[asyncio.AbstractEventLoop, str], asyncio.Task[object]] = {}
+        self._gatherings: dict[asyncio.AbstractEventLoop, Gathering] = {}
 
     async def run(self, flow: Flow[T]) -> T:
         """Perform the steps of *flow* until it returns."""
@@ -206,13 +221,16 @@ class AsyncDriver:
         match step:
             case Join(key, begin, wait):
                 return await self._join(key, begin, wait)
+            case ReadTenants(tenants, None):
+                return await self._read(tenants)
             case ReadTenants(tenants, tx):
                 return await store.read(tenants, tx=tx)
             case Poll(position):
                 return await store.changes_since(position)
             case ReadHost(tenant):
-                found = cast("AsyncHostSubscriptions", self.host)(tenant)
-                return await found if inspect.isawaitable(found) else found
+                with _host_answers(tenant):
+                    found = cast("AsyncHostSubscriptions", self.host)(tenant)
+                    return await found if inspect.isawaitable(found) else found
             case Prepare():
                 await store.prepare()
                 return None
@@ -238,6 +256,18 @@ class AsyncDriver:
                 return await store.find(module=step.module, plan=step.plan, after=step.after, limit=step.limit)
             case _:
                 assert_never(step)
+
+    async def _read(self, tenants: tuple[str, ...]) -> object:
+        # By loop, as flights are: threads with a loop each share nothing that is awaited.
+        loop = asyncio.get_running_loop()
+        gathering = self._gatherings.get(loop)
+        if gathering is None:
+            gathering = self._gatherings[loop] = Gathering(lambda together: self.store.read(together, tx=None))
+        try:
+            return await gathering.read(tenants)
+        finally:
+            if gathering.is_idle:
+                self._gatherings.pop(loop, None)
 
     async def _join(self, key: str, begin: Callable[[], Flow[object]], wait: bool) -> object:
         # Flights belong to a loop: a future of another loop (threads with a loop each) must not be awaited here.
