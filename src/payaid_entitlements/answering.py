@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import partial
 from typing import cast
 
-from payaid_entitlements.cache.loading import SURE_WITHIN, Found, Setting, begin, hold, hosted
+from payaid_entitlements.cache.loading import SURE_WITHIN, Found, Setting, begin, hold, hosted, read_world, seen_at
 from payaid_entitlements.cache.steps import Flow, Join, Poll, ReadAudit, ReadHost, ReadTenants
 from payaid_entitlements.core.decision import Decision, Intent, Reason
 from payaid_entitlements.core.explanation import Explanation, explain
@@ -103,7 +103,6 @@ def look(
         identify("user", user)
     if after is not None and (type(after) is not int or after < 0):
         raise TypeError(f"after={after!r}: give the revision that a change returned")
-    near = setting.near
     try:
         found = yield from hold(setting, tenant, floor=after or 0, fresh=fresh, sure=sure)
     except StoreUnavailable as error:
@@ -112,10 +111,10 @@ def look(
         return blind_view(setting, tenant, user)
     if found.age is not None:
         setting.observer.count("store.stale")
-    return view_of(setting, tenant, user, found, seen_at=max(near.confirmed, found.entry.read_at))
+    return view_of(setting, tenant, user, found)
 
 
-def view_of(setting: Setting, tenant: str, user: str | None, found: Found, *, seen_at: float) -> TenantView:
+def view_of(setting: Setting, tenant: str, user: str | None, found: Found) -> TenantView:
     """The view that shows what was found."""
     near, entry = setting.near, found.entry
     return TenantView(
@@ -125,10 +124,11 @@ def view_of(setting: Setting, tenant: str, user: str | None, found: Found, *, se
         until=entry.transition,
         standpoint=entry.for_user(user, found.now),
         revision=entry.revision,
-        world=near.world,
+        # Not that of the cache, which may have turned to another one meanwhile.
+        world=entry.table.world,
         age=found.age,
         now=found.now,
-        seen_at=seen_at,
+        seen_at=seen_at(setting, entry) if found.age is None else found.now - found.age,
         clock=near.clock,
         observer=setting.observer,
         is_strict=bool(setting.strict),
@@ -185,7 +185,10 @@ def explained(
         identify("user", user)
     now = setting.now()
     when: Instant = now if at is None else instant(at)
-    world = cast("World", setting.near.world or (yield Join("\x00world", partial(begin, setting))))
+    if setting.near.world is None:
+        world = cast("World", (yield Join("\x00world", partial(begin, setting))))
+    else:
+        world = yield from read_world(setting)
     documents = cast("Mapping[str, TenantDocument]", (yield ReadTenants((tenant,))))
     document = documents.get(tenant) or TenantDocument(tenant)
     if when < now - KEPT_BEHIND:

@@ -22,13 +22,13 @@ from payaid_entitlements.admin import Admin, AsyncAdmin
 from payaid_entitlements.answering import Health, answer, confirm, explained, health, look, view_of
 from payaid_entitlements.binding import AsyncBinding, SyncBinding, bound
 from payaid_entitlements.cache.driving import AsyncDriver, AsyncHostSubscriptions, Driver, HostSubscriptions
-from payaid_entitlements.cache.loading import SURE_WITHIN, Found, Setting
+from payaid_entitlements.cache.loading import SURE_WITHIN, Found, Setting, seen_at
 from payaid_entitlements.cache.local import LocalCache
 from payaid_entitlements.core.catalog.model import Catalog
 from payaid_entitlements.core.controls import ENFORCE, Enforcement, enforcement
-from payaid_entitlements.core.decision import Decision, Intent
+from payaid_entitlements.core.decision import Decision, Intent, Reason
 from payaid_entitlements.core.explanation import Explanation
-from payaid_entitlements.core.identity import change_id
+from payaid_entitlements.core.identity import change_id, identify
 from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.core.observing import Observer, Tally, log
 from payaid_entitlements.core.remedies import Remedy
@@ -120,8 +120,7 @@ class _Client:
         held = near.held.get(tenant)
         if held is not None and held.until > (now := near.clock()) < near.lease:
             held.touched = 1
-            seen_at = max(held.read_at, near.confirmed)
-            return view_of(self._setting, tenant, user, Found(held, now), seen_at=seen_at)
+            return view_of(self._setting, tenant, user, Found(held, now))
         return None
 
 
@@ -260,13 +259,13 @@ class Entitlements(_Client):
             and access == "write"
             and legacy is None
             and after is None
-            and (user is None or held.users is None)
+            and (user is None or (held.users is None and identify("user", user)))
         ):
             decision = held.table[feature]
             if decision.settled:
                 held.touched = 1
                 return decision
-            if not decision.allowed and not self._setting.strict and near.certain(held, now, SURE_WITHIN):
+            if not decision.noteworthy and now - seen_at(self._setting, held) < SURE_WITHIN:
                 return decision
         return self._driver.run(
             answer(
@@ -298,8 +297,8 @@ class Entitlements(_Client):
             StoreUnavailable: Nothing is known because the store gave no answer.
         """
         decision = self.check(tenant, feature, access=access, user=user, legacy=legacy, after=after)
-        if decision.allowed:
-            return decision
+        if decision.allowed or decision.reason is Reason.STORE_UNAVAILABLE:
+            return decision.or_raise(tenant=tenant)
         return decision.or_raise(tenant=tenant, reference=self.tenant(tenant, user=user).reference(decision))
 
     def check_many(
@@ -340,11 +339,12 @@ class Entitlements(_Client):
 
     def value(self, tenant: str, feature: str, type_: type[T]) -> T:
         """Give what a config feature is worth; see `TenantView.value`."""
-        return self.tenant(tenant).value(feature, type_)
+        view = self.tenant(tenant)
+        return (view if view.decide(feature, "read").allowed else self.confirm(view)).value(feature, type_)
 
     def remedies(self, tenant: str, feature: str) -> tuple[Remedy, ...]:
         """What would open *feature* to *tenant*, the cheapest first; empty when it is open or nothing would."""
-        view = self.tenant(tenant)
+        view = self.confirm(self.tenant(tenant))
         return view.remedies(view.decide(feature, "write"))
 
     def explain(self, tenant: str, feature: str, *, at: datetime | None = None, user: str | None = None) -> Explanation:
@@ -376,7 +376,7 @@ class Entitlements(_Client):
     def close(self) -> None:
         """Let go of connections. Repeating it is harmless."""
         OPENED.discard(self)
-        self._near.reset()
+        self._near.clear()
         self._store.close()
 
     def __enter__(self) -> Self:
@@ -463,13 +463,13 @@ class AsyncEntitlements(_Client):
             and access == "write"
             and legacy is None
             and after is None
-            and (user is None or held.users is None)
+            and (user is None or (held.users is None and identify("user", user)))
         ):
             decision = held.table[feature]
             if decision.settled:
                 held.touched = 1
                 return decision  # type: ignore[return-value] # Decision.__await__ is hidden from type checkers
-            if not decision.allowed and not self._setting.strict and near.certain(held, now, SURE_WITHIN):
+            if not decision.noteworthy and now - seen_at(self._setting, held) < SURE_WITHIN:
                 return decision  # type: ignore[return-value] # as above
         return self._pending(tenant, feature, access, user, legacy, after)
 
@@ -503,8 +503,8 @@ class AsyncEntitlements(_Client):
     ) -> Decision:
         """Same as `Entitlements.require`, awaited."""
         decision = await self.check(tenant, feature, access=access, user=user, legacy=legacy, after=after)
-        if decision.allowed:
-            return decision
+        if decision.allowed or decision.reason is Reason.STORE_UNAVAILABLE:
+            return decision.or_raise(tenant=tenant)
         view = await self.tenant(tenant, user=user)
         return decision.or_raise(tenant=tenant, reference=view.reference(decision))
 
@@ -540,11 +540,12 @@ class AsyncEntitlements(_Client):
 
     async def value(self, tenant: str, feature: str, type_: type[T]) -> T:
         """Same as `Entitlements.value`, awaited."""
-        return (await self.tenant(tenant)).value(feature, type_)
+        view = await self.tenant(tenant)
+        return (view if view.decide(feature, "read").allowed else await self.confirm(view)).value(feature, type_)
 
     async def remedies(self, tenant: str, feature: str) -> tuple[Remedy, ...]:
         """Same as `Entitlements.remedies`, awaited."""
-        view = await self.tenant(tenant)
+        view = await self.confirm(await self.tenant(tenant))
         return view.remedies(view.decide(feature, "write"))
 
     async def explain(
@@ -564,7 +565,7 @@ class AsyncEntitlements(_Client):
     async def aclose(self) -> None:
         """Same as `Entitlements.close`, awaited."""
         OPENED.discard(self)
-        self._near.reset()
+        self._near.clear()
         await self._store.aclose()
 
     async def __aenter__(self) -> Self:

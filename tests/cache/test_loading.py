@@ -7,7 +7,18 @@ from datetime import UTC, datetime
 
 import pytest
 
-from payaid_entitlements.cache.loading import RETRY_AFTER, begin, hold, hosted, load, poll, read_world
+from payaid_entitlements.cache.loading import (
+    RETRY_AFTER,
+    SURE_WITHIN,
+    begin,
+    hold,
+    hosted,
+    load,
+    poll,
+    read_world,
+    renew,
+    seen_at,
+)
 from payaid_entitlements.cache.local import LEASE, NEVER, POLL_AFTER
 from payaid_entitlements.cache.steps import (
     Apply,
@@ -218,6 +229,15 @@ def test_an_entry_that_was_invalidated_and_cannot_be_read_is_old(warm, hand):
     assert found.age == 1.0
 
 
+def test_the_log_does_not_make_young_what_it_has_contradicted(warm, hand):
+    """The tenant has changed, its document cannot be read: the age goes on from when it was last true."""
+    page = LogPage((LogEntry(6, Scope.TENANT, "acme", 2),), 6)
+    hand.advance(POLL_AFTER)
+    assert Outside(poll=page, acme=DOWN).run(hold(warm, "acme")).age == POLL_AFTER
+    hand.advance(400)
+    assert Outside(acme=DOWN).run(hold(warm, "acme")).age == POLL_AFTER + 400
+
+
 def test_what_was_never_confirmed_is_not_old_but_unknown(warm, hand):
     """Without any moment at which it was true there is no age to state."""
     warm.near.confirmed = NEVER
@@ -256,6 +276,91 @@ def test_nobody_is_turned_away_on_a_copy_older_than_a_second(warm, hand):
     outside = Outside(poll=page, acme=document("acme", revision=2))
     assert outside.run(hold(warm, "acme", sure=True)).entry.revision == 2
     assert outside.asked == ["Join poll", "Poll", "Join acme", "ReadTenants"]
+
+
+def test_who_had_to_be_sure_and_could_not_be_is_told_that_nobody_answers(warm, hand):
+    """Also within the five seconds in which other answers go on: an outage is never "not entitled"."""
+    hand.advance(SURE_WITHIN)
+    assert Outside(poll=DOWN).run(hold(warm, "acme", sure=True)).age == SURE_WITHIN
+    assert Outside().run(hold(warm, "acme", sure=True)).age == SURE_WITHIN
+    assert Outside().run(hold(warm, "acme")).age is None
+
+
+def test_a_look_at_the_log_that_began_too_early_makes_nobody_sure(warm, hand):
+    """Somebody else's look took two seconds: who joined it looks again."""
+
+    class Slow(Outside):
+        def answer(self, step):
+            if isinstance(step, Join) and self.asked.count("Join poll") == 1:
+                warm.near.extend(hand.now - 2)
+                return None
+            return super().answer(step)
+
+    hand.advance(10)
+    outside = Slow()
+    outside.run(hold(warm, "acme", sure=True))
+    assert outside.asked == ["Join poll", "Join poll", "Poll"]
+    assert warm.near.confirmed == hand.now
+
+
+def test_a_log_that_is_too_slow_is_not_looked_at_for_ever(warm, hand):
+    """One is enough that began after the question, however long it took."""
+
+    class Crawling(Outside):
+        def answer(self, step):
+            if isinstance(step, Poll):
+                hand.advance(3)
+            return super().answer(step)
+
+    hand.advance(10)
+    asked_at = hand.now
+    outside = Crawling()
+    found = outside.run(hold(warm, "acme", sure=True))
+    assert outside.asked.count("Poll") == 1
+    assert seen_at(warm, found.entry) == asked_at
+
+
+def test_an_old_row_of_the_host_is_not_vouched_for_by_our_log(warm, hand):
+    """The change log was read a moment ago, and knows nothing of a payment that the host has noted."""
+    hosted_setting = replace(warm, hosted=True)
+    Outside(host=None).run(hold(hosted_setting, "acme", fresh=True))
+    read_at = hand.now
+    hand.advance(1.5)
+    Outside().run(poll(hosted_setting))
+    assert seen_at(hosted_setting, warm.near.held["acme"]) == read_at
+    assert seen_at(warm, warm.near.held["acme"]) == hand.now
+
+
+def test_a_reading_of_the_host_that_began_too_early_makes_nobody_sure(warm, hand):
+    """Who shares somebody else's reading checks when it began."""
+    hosted_setting = replace(warm, hosted=True)
+    early = Outside(host=None).run(hold(hosted_setting, "acme", fresh=True)).entry
+    hand.advance(SURE_WITHIN)
+    outside = Outside(join_acme=early, host=Subscription("pro"))
+    found = outside.run(hold(hosted_setting, "acme", sure=True))
+    assert outside.asked == ["Join poll", "Poll", "Join acme", "ReadTenants", "ReadHost"]
+    assert found.entry.table["crm.export"].allowed
+
+
+def test_a_host_that_gives_no_answer_ends_what_its_row_said(warm, hand):
+    """Past freshness the old answer says how old it is, since nobody vouches for it; the log cannot."""
+    hosted_setting = replace(warm, hosted=True)
+    Outside(host=Subscription("pro")).run(hold(hosted_setting, "acme", fresh=True))
+    hand.advance(61)
+    Outside().run(poll(hosted_setting))
+    warm.near.held["acme"].fresh = hand.now  # not up to 10 % earlier
+    assert Outside(somebody_else_flies=True).run(hold(hosted_setting, "acme")).age is None
+    assert Outside(host=DOWN).run(hold(hosted_setting, "acme")).age == 61.0
+
+
+def test_readers_of_a_host_that_hangs_wait_after_five_seconds(warm, hand):
+    """While one reads the others keep the answer, but not for as long as it likes to take."""
+    hosted_setting = replace(warm, hosted=True)
+    Outside(host=Subscription("pro")).run(hold(hosted_setting, "acme", fresh=True))
+    hand.advance(60 + LEASE)
+    Outside().run(poll(hosted_setting))
+    outside = Outside(somebody_else_flies=True, host=Subscription("free"))
+    assert not outside.run(hold(hosted_setting, "acme")).entry.table["crm.export"].allowed
 
 
 def test_where_the_host_keeps_subscriptions_being_sure_asks_the_host(warm, hand):
@@ -351,6 +456,46 @@ def test_users_with_overrides_get_segments_of_their_own(setting):
     assert set(entry.users) == {"u1"}
     assert entry.for_user("u1", setting.near.clock()).write["crm.export"].allowed
     assert not entry.table["crm.export"].allowed
+
+
+def test_a_refusal_of_a_user_lasts_as_long_as_it_was_said_to(setting, hand):
+    """
+    A user with more changes ahead than are prepared is read again after the last of them.
+
+    Else he would fall back to what the tenant holds, and a refusal of his would be lost.
+    """
+    from payaid_entitlements.core.facts import NewFact, record
+
+    first = int(hand.now) * SECOND
+    facts = [
+        NewFact(("override", key, "u1"), 0, {"to": True, "until": first + (number + 1) * SECOND})
+        for number, key in enumerate(f"crm.gone{place}" for place in range(12))
+    ]
+    denied = NewFact(("override", "crm.export", "u1"), 0, {"to": {"deny": True}, "until": None})
+    known = record(document("acme"), [*facts, denied], recorded=0).document
+    outside = Outside(acme=known)
+    for _ in range(20):
+        found = outside.run(hold(setting, "acme"))
+        assert not found.entry.for_user("u1", found.now).write["crm.export"].allowed
+        assert found.entry.for_user("u2", found.now).write["crm.export"].allowed
+        hand.advance(1)
+    assert outside.asked.count("ReadTenants") == 2
+
+
+def test_a_world_that_was_overtaken_is_read_again(warm):
+    """Two turn switches at once: this process never goes back behind what it has seen."""
+    newer = Controls().with_killed("crm")
+
+    class Overtaken(Outside):
+        def answer(self, step):
+            if isinstance(step, ReadControls) and self.asked.count("ReadControls") == 1:
+                self.run(renew(warm))
+            return super().answer(step)
+
+    outside = Overtaken(controls=[newer, Controls(), newer])
+    world = outside.run(renew(warm))
+    assert world.is_killed("crm")
+    assert warm.near.world is world
 
 
 def test_an_empty_store_is_published_into(setting):

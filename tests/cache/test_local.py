@@ -43,7 +43,7 @@ def test_a_transition_that_was_foreseen_asks_nobody(world, near):
         (20.0, 2, standpoint(world, "b")),
         (FOREVER, None, standpoint(world, "c")),
     )
-    near.put("acme", Entry(later, revision=7, read_at=1.0, fresh=100.0), 0)
+    near.put("acme", Entry(later, revision=7, read_at=1.0, fresh=100.0), near.generation)
 
     assert near.current("acme", 9.999).standpoint.plan == "a"
     assert near.current("acme", 10.0).standpoint.plan == "b"
@@ -58,7 +58,7 @@ def test_a_transition_that_was_foreseen_asks_nobody(world, near):
 def test_several_transitions_may_be_crossed_at_once(world, near):
     """A tenant that was asleep wakes up where it is now."""
     later = ((10.0, 1, standpoint(world, "a")), (20.0, 2, standpoint(world, "b")), (30.0, 3, standpoint(world, "c")))
-    near.put("acme", Entry(later, revision=1, read_at=1.0, fresh=100.0), 0)
+    near.put("acme", Entry(later, revision=1, read_at=1.0, fresh=100.0), near.generation)
 
     assert near.current("acme", 20.0).standpoint.plan == "c"
     assert near.current("acme", 30.0) is None
@@ -67,7 +67,7 @@ def test_several_transitions_may_be_crossed_at_once(world, near):
 def test_moving_on_does_not_revive_what_was_invalidated(world, near):
     """An entry that must be read again stays so when it crosses a transition."""
     later = ((10.0, 1, standpoint(world, "a")), (FOREVER, None, standpoint(world, "b")))
-    near.put("acme", Entry(later, revision=1, read_at=1.0, fresh=100.0), 0)
+    near.put("acme", Entry(later, revision=1, read_at=1.0, fresh=100.0), near.generation)
     near.invalidate("acme", 2)
 
     moved = near.current("acme", 15.0)
@@ -77,15 +77,10 @@ def test_moving_on_does_not_revive_what_was_invalidated(world, near):
     assert moved.fresh == NEVER
 
 
-def test_moving_on_loses_against_a_newer_reading(world, near, monkeypatch):
-    """What another thread has read meanwhile is kept."""
-    old = Entry(
-        ((10.0, 1, standpoint(world, "a")), (FOREVER, None, standpoint(world, "b"))),
-        revision=1,
-        read_at=1.0,
-        fresh=50.0,
-    )
-    near.put("acme", old, 0)
+def test_moving_on_loses_against_a_newer_reading(world, near):
+    """What another thread has read meanwhile is kept, and is what is answered."""
+    later = ((10.0, 1, standpoint(world, "a")), (FOREVER, None, standpoint(world, "b")))
+    near.put("acme", Entry(later, revision=1, read_at=1.0, fresh=50.0), near.generation)
     newer = entry(world, revision=2)
 
     class Sneaking:
@@ -96,9 +91,44 @@ def test_moving_on_loses_against_a_newer_reading(world, near, monkeypatch):
             return None
 
     near.lock = Sneaking()
-    near.current("acme", 15.0)
 
+    assert near.current("acme", 15.0) is newer
     assert near.held["acme"] is newer
+
+
+def test_a_change_that_is_heard_of_while_moving_on_is_not_lost(world, near):
+    """P-4: another thread invalidates between looking and locking."""
+    later = ((10.0, 1, standpoint(world, "a")), (FOREVER, None, standpoint(world, "b")))
+    held = Entry(later, revision=1, read_at=1.0, fresh=50.0)
+    near.put("acme", held, near.generation)
+
+    class Sneaking:
+        def __enter__(self):
+            held.until = held.fresh = NEVER
+
+        def __exit__(self, *error):
+            return None
+
+    near.lock = Sneaking()
+
+    assert near.current("acme", 15.0).fresh == NEVER
+    assert near.held["acme"].until == NEVER
+
+
+def test_who_is_dropped_while_moving_on_is_gone(world, near):
+    """Everything may be dropped between looking and locking."""
+    near.put("acme", entry(world, ends=10.0), near.generation)
+
+    class Sneaking:
+        def __enter__(self):
+            near.held = {}
+
+        def __exit__(self, *error):
+            return None
+
+    near.lock = Sneaking()
+
+    assert near.current("acme", 15.0) is None
 
 
 def test_a_tenant_that_is_not_here_is_none(near):
@@ -121,25 +151,25 @@ def test_overrides_of_a_user_count_for_that_user_only(world):
 
 def test_an_older_reading_never_replaces_a_newer_one(world, near):
     """C-3: fills are versioned."""
-    assert near.put("acme", entry(world, revision=5), 0)
-    assert not near.put("acme", entry(world, revision=4), 0)
+    assert near.put("acme", entry(world, revision=5), near.generation)
+    assert not near.put("acme", entry(world, revision=4), near.generation)
     assert near.held["acme"].revision == 5
-    assert near.put("acme", entry(world, revision=5), 0)
+    assert near.put("acme", entry(world, revision=5), near.generation)
 
 
 def test_a_reading_that_is_older_than_a_change_already_heard_of_is_thrown_away(world, near):
     """C-3: the reading began before the change and arrives after it."""
     near.invalidate("acme", 3)
 
-    assert not near.put("acme", entry(world, revision=2), 0)
+    assert not near.put("acme", entry(world, revision=2), near.generation)
     assert near.floor("acme") == 3
     assert near.floor("other") == 0
-    assert near.put("acme", entry(world, revision=3), 0)
+    assert near.put("acme", entry(world, revision=3), near.generation)
 
 
 def test_invalidation_ends_what_is_older_and_spares_what_is_not(world, near):
     """The same change heard twice costs nothing the second time."""
-    near.put("acme", entry(world, revision=3), 0)
+    near.put("acme", entry(world, revision=3), near.generation)
     near.invalidate("acme", 3)
     assert near.held["acme"].until == FOREVER
     near.invalidate("acme", 4)
@@ -159,12 +189,41 @@ def test_a_drop_makes_readings_under_way_too_old(world, near):
 
 def test_a_drop_can_bring_a_new_world(world, near):
     """A new catalog starts with nothing known under the old one."""
-    near.put("acme", entry(world), 0)
-    near.drop(world=world)
+    near.put("acme", entry(world), near.generation)
+    assert near.turn_to(world, near.generation)
     assert near.world is world
     assert near.held == {}
     near.drop()
     assert near.world is world
+
+
+def test_a_world_that_was_read_too_early_is_not_turned_to(world, near):
+    """Somebody else has seen a newer one meanwhile; this process never goes back behind it."""
+    generation = near.generation
+    assert near.turn_to(world, generation)
+    older = World.of(world.published, world.controls)
+    assert not near.turn_to(older, generation)
+    assert near.world is world
+
+
+def test_an_older_row_of_the_host_never_replaces_a_newer_one(world, near):
+    """Two readings of the same revision: the one that was asked for later stays."""
+    newer, older = entry(world, read_at=2.0), entry(world, read_at=1.0)
+    assert near.put("acme", newer, near.generation)
+    assert not near.put("acme", older, near.generation)
+    assert near.held["acme"] is newer
+
+
+def test_a_cache_that_was_cleared_takes_no_reading_from_before(world, near):
+    """A client that is closed and used again must not meet its past."""
+    near.turn_to(world, near.generation)
+    generation = near.generation
+    near.put("acme", entry(world), generation)
+    near.extend(1.0)
+    near.clear()
+    assert (near.held, near.world, near.lease, near.position) == ({}, None, NEVER, None)
+    near.turn_to(world, near.generation)
+    assert not near.put("acme", entry(world), generation)
 
 
 def test_too_many_invalidations_drop_everything(world, near):
@@ -196,38 +255,26 @@ def test_freshness_is_spread_so_that_a_crowd_does_not_come_back_at_once(near):
     assert max(lives) - min(lives) > 5.0
 
 
-def test_certainty_comes_from_the_log_or_from_a_reading(world, near):
-    """Either was true less than a second ago."""
-    old, new = entry(world, read_at=0.0), entry(world, read_at=99.5)
-    near.confirmed = 0.0
-    assert not near.certain(old, 100.0, 1.0)
-    assert near.certain(new, 100.0, 1.0)
-    near.confirmed = 99.5
-    assert near.certain(old, 100.0, 1.0)
-    near.confirmed = 99.0
-    assert not near.certain(old, 100.0, 1.0)
-
-
 def test_who_was_asked_about_stays_when_room_is_needed(world, near):
     """CLOCK: a hit sets a mark, the hand takes the first without one."""
     for name in "abc":
-        near.put(name, entry(world), 0)
+        near.put(name, entry(world), near.generation)
     near.held["a"].touched = 1
-    near.put("d", entry(world), 0)
+    near.put("d", entry(world), near.generation)
     assert set(near.held) == {"a", "c", "d"}
-    near.put("e", entry(world), 0)
+    near.put("e", entry(world), near.generation)
     assert set(near.held) == {"a", "d", "e"}
     near.held["d"].touched = near.held["e"].touched = near.held["a"].touched = 1
-    near.put("f", entry(world), 0)
+    near.put("f", entry(world), near.generation)
     assert len(near.held) == 3
     assert "f" in near.held
 
 
 def test_a_second_reading_keeps_the_mark_of_the_first(world, near):
     """Being read again is not being new."""
-    near.put("a", entry(world), 0)
+    near.put("a", entry(world), near.generation)
     near.held["a"].touched = 1
-    near.put("a", entry(world, revision=2), 0)
+    near.put("a", entry(world, revision=2), near.generation)
     assert near.held["a"].touched == 1
 
 
@@ -276,7 +323,7 @@ def test_threads_that_fill_and_invalidate_leave_nothing_old(world):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
 def test_a_forked_child_believes_nothing_of_its_parent(world, near):
     """C-8: the lease of the parent vouches for nothing in the child, and a lock held elsewhere harms nobody."""
-    near.put("acme", entry(world), 0)
+    near.put("acme", entry(world), near.generation)
     near.extend(0.0)
     near.lock.acquire()
     pid = os.fork()

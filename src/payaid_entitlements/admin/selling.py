@@ -9,7 +9,7 @@ from typing import Final, cast
 
 from payaid_entitlements.admin.change import Author, Change, ChangeReason
 from payaid_entitlements.admin.tenants import MOST_TRIES, Request, change_tenant, current_world
-from payaid_entitlements.cache.loading import Setting, begin, read_world
+from payaid_entitlements.cache.loading import Setting, begin, renew
 from payaid_entitlements.cache.steps import Apply, Find, Flow, Join, Prepare, ReadCatalog, ReadTenants
 from payaid_entitlements.core.altered import Altered
 from payaid_entitlements.core.catalog.model import Catalog
@@ -72,7 +72,7 @@ def _follow(setting: Setting) -> Flow[None]:
     if setting.near.world is None:
         yield Join("\x00world", partial(begin, setting))
     else:
-        setting.near.drop(world=(yield from read_world(setting)))
+        yield from renew(setting)
 
 
 def _described(setting: Setting, held: Published | None, publication: Publication) -> Change:

@@ -8,7 +8,7 @@ from typing import Literal, cast
 
 from payaid_entitlements.admin.change import Author, Change, ChangeReason
 from payaid_entitlements.admin.tenants import MOST_TRIES, current_world, first_of, repeated
-from payaid_entitlements.cache.loading import Setting, read_world
+from payaid_entitlements.cache.loading import Setting, renew
 from payaid_entitlements.cache.steps import Apply, Flow, ReadControls
 from payaid_entitlements.core.altered import Altered
 from payaid_entitlements.core.catalog.problems import did_you_mean
@@ -111,7 +111,7 @@ def turn(
         except ChangeConflict:
             if not tries_left:
                 raise
-    setting.near.drop(world=(yield from read_world(setting)))
+    yield from renew(setting)
     if not applied.applied:
         return _repeated(applied.id, applied.revision, setting)
     return replace(change, id=applied.id, applied=True, reason=ChangeReason.APPLIED, revision=applied.revision)

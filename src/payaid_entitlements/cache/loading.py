@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
-from payaid_entitlements.cache.local import FOREVER, NEVER, Entry, Later, LocalCache
+from payaid_entitlements.cache.local import FOREVER, LEASE, NEVER, Entry, Later, LocalCache
 from payaid_entitlements.cache.steps import (
     Apply,
     Flow,
@@ -91,6 +91,18 @@ class Found:
     age: float | None = None
 
 
+def seen_at(setting: Setting, entry: Entry) -> float:
+    """
+    When *entry* was last known to be true, by the cache's clock.
+
+    The change log, as far as it was read, vouches for what it has not contradicted; never for the host's own table.
+    """
+    confirmed = setting.near.confirmed
+    if entry.read_at >= confirmed or setting.hosted or entry.fresh == NEVER:
+        return entry.read_at
+    return confirmed
+
+
 def hold(setting: Setting, tenant: str, *, floor: int = 0, fresh: bool = False, sure: bool = False) -> Flow[Found]:
     """
     Find out what *tenant* holds, asking as little as possible.
@@ -106,43 +118,52 @@ def hold(setting: Setting, tenant: str, *, floor: int = 0, fresh: bool = False, 
     near = setting.near
     if near.world is None:
         yield Join(_WORLD, partial(begin, setting))
-    trouble = yield from _keep_lease(setting, sure)
+    needed = near.clock() - SURE_WITHIN if sure else NEVER
+    trouble = yield from _keep_lease(setting, needed)
     now = near.clock()
     entry = near.current(tenant, now)
     if entry is not None and entry.revision < floor:
         entry = None
-    if entry is not None and not fresh:
-        if trouble is not None and now >= near.trusted:
-            return _old(near, entry, now, trouble)
-        if now < near.trusted and not (sure and setting.hosted and now - entry.read_at >= SURE_WITHIN):
+    if entry is not None:
+        # Who had to be sure and could not be made so does not know: an outage is never a refusal.
+        if trouble is not None and (fresh or sure or now >= near.trusted):
+            return _old(setting, entry, now, trouble)
+        if not fresh and now < near.trusted and seen_at(setting, entry) > needed:
             if now < entry.fresh:
                 return Found(entry, now)
             if entry.fresh != NEVER:
                 return (yield from _revalidated(setting, tenant, entry, now))
-    elif entry is not None and trouble is not None:
-        return _old(near, entry, now, trouble)
-    return (yield from _loaded(setting, tenant, entry, floor, fresh))
+    return (yield from _loaded(setting, tenant, entry, floor, fresh, needed))
 
 
-def _keep_lease(setting: Setting, sure: bool) -> Flow[StoreUnavailable | None]:
-    """Read the change log when it is time; the error when that failed, also when it failed a moment ago."""
+def _keep_lease(setting: Setting, needed: float) -> Flow[StoreUnavailable | None]:
+    """
+    Read the change log when it is time; the error when that failed, also when it failed a moment ago.
+
+    Args:
+        needed: It must have been read to its end after this reading of the clock.
+    """
     near = setting.near
-    now = near.clock()
-    unsure = sure and now - near.confirmed >= SURE_WITHIN
-    if now < near.lease and not unsure:
-        return None
-    if now < near.retry_at:
-        return StoreUnavailable("the store gave no answer a moment ago")
-    try:
-        yield Join(_POLL, partial(poll, setting), wait=unsure or now >= near.trusted)
-    except StoreUnavailable as error:
-        near.retry_at = near.clock() + RETRY_AFTER
-        return error
+    # Twice at most: a look at the log that somebody else had begun may have begun too early, the next one has not.
+    for _ in range(2):
+        now = near.clock()
+        is_unsure = near.confirmed <= needed
+        if now < near.lease and not is_unsure:
+            break
+        if now < near.retry_at:
+            return StoreUnavailable("the store gave no answer a moment ago")
+        try:
+            yield Join(_POLL, partial(poll, setting), wait=is_unsure or now >= near.trusted)
+        except StoreUnavailable as error:
+            near.retry_at = near.clock() + RETRY_AFTER
+            return error
+        if near.confirmed > needed:
+            break
     return None
 
 
-def _old(near: LocalCache, entry: Entry, now: float, trouble: StoreUnavailable) -> Found:
-    known = max(near.confirmed, entry.read_at)
+def _old(setting: Setting, entry: Entry, now: float, trouble: StoreUnavailable) -> Found:
+    known = seen_at(setting, entry)
     if known == NEVER:
         raise trouble
     return Found(entry, now, age=now - known)
@@ -150,16 +171,20 @@ def _old(near: LocalCache, entry: Entry, now: float, trouble: StoreUnavailable) 
 
 def _revalidated(setting: Setting, tenant: str, entry: Entry, now: float) -> Flow[Found]:
     """One caller reads again; the change log vouches for the old answer meanwhile, and when that fails."""
+    # For the host's own table nobody vouches: the old answer is good for a few seconds more, and old when that fails.
+    wait = setting.hosted and now >= entry.fresh + LEASE
     try:
-        loaded = yield Join(tenant, partial(load, setting, tenant), wait=False)
-    except StoreUnavailable:
+        loaded = yield Join(tenant, partial(load, setting, tenant), wait=wait)
+    except StoreUnavailable as error:
+        if setting.hosted:
+            return _old(setting, entry, now, error)
         loaded = None
     if loaded is None:
         return Found(entry, now)
     return Found(cast("Entry", loaded), setting.near.clock())
 
 
-def _loaded(setting: Setting, tenant: str, entry: Entry | None, floor: int, fresh: bool) -> Flow[Found]:
+def _loaded(setting: Setting, tenant: str, entry: Entry | None, floor: int, fresh: bool, needed: float) -> Flow[Found]:
     near = setting.near
     try:
         if fresh:
@@ -168,12 +193,13 @@ def _loaded(setting: Setting, tenant: str, entry: Entry | None, floor: int, fres
         else:
             generation = near.generation
             loaded = cast("Entry", (yield Join(tenant, partial(load, setting, tenant))))
-            if loaded.revision < max(floor, near.floor(tenant)) or generation != near.generation:
+            is_behind = loaded.revision < max(floor, near.floor(tenant)) or loaded.read_at <= needed
+            if is_behind or generation != near.generation:
                 loaded = yield from load(setting, tenant)
     except StoreUnavailable as error:
         if entry is None:
             raise
-        return _old(near, entry, near.clock(), error)
+        return _old(setting, entry, near.clock(), error)
     if loaded.revision < floor:
         raise StoreUnavailable(
             f"revision {floor} of tenant {tenant!r} was asked for and the store has {loaded.revision}: "
@@ -225,13 +251,18 @@ def entry_of(
             for each in segments
         )
 
-    users = {path[2] for path in document.timelines if path[0] == "override" and len(path) > 2}
+    segments = later(resolve(document, world, at, horizon, host=host))
+    names = {path[2] for path in document.timelines if path[0] == "override" and len(path) > 2}
+    users = {user: later(resolve(document, world, at, horizon, user=user, host=host)) for user in names}
+    # Nothing is known of the tenant once nothing is known of one of its users, who would lose his overrides, and a
+    # refusal with them.
+    known = min((each[-1][0] for each in users.values()), default=FOREVER)
     return Entry(
-        later(resolve(document, world, at, horizon, host=host)),
+        tuple((min(ends, known), transition, standpoint) for ends, transition, standpoint in segments),
         revision=document.revision,
         read_at=asked_at,
         fresh=fresh,
-        users={user: later(resolve(document, world, at, horizon, user=user, host=host)) for user in users} or None,
+        users=users or None,
     )
 
 
@@ -252,7 +283,7 @@ def poll(setting: Setting) -> Flow[None]:
         if page.gap:
             near.drop()
         if page.gap or any(entry.scope is not Scope.TENANT for entry in page.entries):
-            near.drop(world=(yield from read_world(setting)))
+            yield from renew(setting)
         for entry in page.entries:
             if entry.tenant is not None:
                 near.invalidate(entry.tenant, entry.revision)
@@ -277,6 +308,20 @@ def read_world(setting: Setting) -> Flow[World]:
     return World.of(published, controls, setting.modes)
 
 
+def renew(setting: Setting) -> Flow[World]:
+    """
+    Read the world anew, drop what was worked out under the old one, and answer by the new one from here on.
+
+    Of two that do so at once, the one that read earlier reads again: nobody goes back behind what was seen.
+    """
+    near = setting.near
+    while True:
+        generation = near.generation
+        world = yield from read_world(setting)
+        if near.turn_to(world, generation):
+            return world
+
+
 def begin(setting: Setting) -> Flow[World]:
     """Make the store ready, publish into an empty one, and read the world."""
     near = setting.near
@@ -285,9 +330,8 @@ def begin(setting: Setting) -> Flow[World]:
     head = cast("LogPage", (yield Poll(None)))
     if setting.catalog is not None:
         yield from _publish_if_empty(setting, setting.catalog)
-    world = yield from read_world(setting)
+    world = yield from renew(setting)
     near.position = head.position
-    near.drop(world=world)
     near.extend(asked_at)
     return world
 

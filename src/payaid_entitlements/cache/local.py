@@ -122,24 +122,29 @@ class LocalCache:
         self.bound = bound
         self.clock = clock
         self.fresh_for = fresh_for
-        self.lock = threading.Lock()
+        self.generation = 0
+        self._hand = 0
         self.reset()
         after_fork(self.reset)
 
     def reset(self) -> None:
         """Forget everything, as after a fork: locks of the parent may be held by nobody any more."""
         self.lock = threading.Lock()
-        self.held: dict[str, Entry] = {}
+        self._forget()
+
+    def clear(self) -> None:
+        """Forget everything, as when the client is closed."""
+        with self.lock:
+            self._forget()
+
+    def _forget(self) -> None:
         self.lease = NEVER
         self.trusted = NEVER
         self.confirmed = NEVER
         self.retry_at = NEVER
         self.position: int | None = None
         self.world: World | None = None
-        self.generation = 0
-        self._ring: list[str] = []
-        self._hand = 0
-        self._floors: dict[str, int] = {}
+        self._drop()
 
     def extend(self, asked_at: float) -> None:
         """Note that the change log, asked at *asked_at*, was read to its end."""
@@ -152,10 +157,6 @@ class LocalCache:
         """Until when an entry that is read now is fresh."""
         return now + self.fresh_for * (1 - 0.1 * random.random())
 
-    def certain(self, entry: Entry, now: float, within: float) -> bool:
-        """Was *entry* known to be true less than *within* seconds before *now*?"""
-        return now - self.confirmed < within or now - entry.read_at < within
-
     def floor(self, tenant: str) -> int:
         """The lowest revision of *tenant* that may still be believed."""
         return self._floors.get(tenant, 0)
@@ -165,12 +166,12 @@ class LocalCache:
         held = self.held.get(tenant)
         if held is None or now < held.ends:
             return held
-        moved = held.at(now)
         with self.lock:
-            if moved is not None and self.held.get(tenant) is held:
+            # What is here now: it may have been read again meanwhile, or invalidated, and must not be revived.
+            held = self.held.get(tenant)
+            moved = None if held is None else held.at(now)
+            if moved is not None and moved is not held:
                 moved.touched = 1
-                if held.until == NEVER:
-                    moved.until = NEVER
                 self.held[tenant] = moved
         return moved
 
@@ -189,7 +190,8 @@ class LocalCache:
                 return False
             known = self.held.get(tenant)
             if known is not None:
-                if entry.revision < known.revision:
+                # The same revision may have been joined with an older row of the host's.
+                if (entry.revision, entry.read_at) < (known.revision, known.read_at):
                     return False
                 entry.touched = known.touched
             else:
@@ -222,16 +224,32 @@ class LocalCache:
             if known is not None and known.revision < revision:
                 known.until = known.fresh = NEVER
 
-    def drop(self, world: World | None = None) -> None:
-        """Believe nothing that was read before now; with *world*, answers follow it from here on."""
+    def drop(self) -> None:
+        """Believe nothing that was read before now."""
         with self.lock:
-            if world is not None:
-                self.world = world
             self._drop()
 
+    def turn_to(self, world: World, generation: int) -> bool:
+        """
+        Believe nothing that was read before now; answers follow *world* from here on.
+
+        Args:
+            generation: What `generation` was when reading *world* began; a drop since then makes it too old.
+
+        Returns:
+            Whether it was new enough.
+        """
+        with self.lock:
+            if generation != self.generation:
+                return False
+            self.world = world
+            self._drop()
+            return True
+
     def _drop(self) -> None:
+        # Never back to a number that a reading under way may have seen.
         self.generation += 1
-        self.held = {}
-        self._ring = []
+        self.held: dict[str, Entry] = {}
+        self._ring: list[str] = []
         self._hand = 0
-        self._floors = {}
+        self._floors: dict[str, int] = {}
