@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from payaid_entitlements.core.decision import Reason
+from payaid_entitlements.core.instant import from_clock
+from payaid_entitlements.core.provider_ids import provider_ids
 from payaid_entitlements.core.subscription import State
 from payaid_entitlements.core.values import UNLIMITED, Allowance
 from payaid_entitlements.errors import ConfigurationError, UnknownPlan, UnknownTenant
@@ -170,6 +172,28 @@ def test_only_a_subscription_that_is_there_can_be_changed(admin):
         with pytest.raises(UnknownTenant, match="'acme' has no subscription 'second'"):
             getattr(admin, verb)("acme", *arguments, name="second")
     assert [entry.verb for entry in admin.audit()] == ["publish", "subscribe"]
+
+
+def test_a_subscription_knows_what_payment_providers_call_it(shop, admin):
+    """Until another one takes its place; an older word of the provider that comes later is superseded."""
+
+    def called():
+        return provider_ids(shop.document("acme"), from_clock(shop.clock()))
+
+    admin.subscribe("acme", "pro", provider_ids={"stripe": "sub_1", "razorpay": "sub_9"}, as_of=at(-3))
+    assert called() == {"main": {"stripe": "sub_1", "razorpay": "sub_9"}}
+    admin.set_provider_id("acme", "stripe", "sub_3", as_of=at(-1))
+    late = admin.set_provider_id("acme", "stripe", "sub_2", as_of=at(-2))
+    assert facts(late) == (False, "change.superseded")
+    admin.set_provider_id("acme", "razorpay", None)
+    admin.subscribe("acme", "big", name="second", provider_ids={"stripe": "sub_4"})
+    assert called() == {"main": {"stripe": "sub_3"}, "second": {"stripe": "sub_4"}}
+    admin.subscribe("acme", "big")
+    assert called() == {"second": {"stripe": "sub_4"}}
+    with pytest.raises(TypeError, match="id='None' identifies nobody"):
+        admin.set_provider_id("acme", "stripe", "None")
+    with pytest.raises(UnknownTenant, match="'globex' has no subscription 'main'"):
+        admin.set_provider_id("globex", "stripe", "sub_5")
 
 
 def test_what_is_so_already_is_not_written_again(shop, admin):

@@ -23,6 +23,7 @@ from typing import Literal
 from payaid_entitlements.admin.asking import Asking, R, optional_instant
 from payaid_entitlements.admin.tenants import Work, change_tenant
 from payaid_entitlements.core import adding, changing
+from payaid_entitlements.core import provider_ids as naming
 from payaid_entitlements.core.changing import When
 from payaid_entitlements.core.identity import Operation, identify
 from payaid_entitlements.core.instant import instant
@@ -45,6 +46,7 @@ class SubscriptionVerbs(Asking[R]):
         starts: datetime | None = None,
         ends: datetime | None = None,
         timezone: str | None = None,
+        provider_ids: Mapping[str, str] | None = None,
         name: str = MAIN,
         because: str | None = None,
         operation: Operation | None = None,
@@ -61,6 +63,7 @@ class SubscriptionVerbs(Asking[R]):
             starts: None for now. Nothing is held before; not allowed while another subscription is in force.
             ends: It ends then by contract.
             timezone: IANA name of the zone of its periods; None for the tenant's, else the catalog's.
+            provider_ids: What payment providers call it, by provider: ``{"stripe": "sub_1Q"}``.
             name: Tells several subscriptions of one tenant apart.
 
         Raises:
@@ -75,6 +78,7 @@ class SubscriptionVerbs(Asking[R]):
             "starts": optional_instant(starts),
             "ends": optional_instant(ends),
             "timezone": timezone,
+            "provider_ids": dict(provider_ids or {}),
         }
         work = partial(
             changing.subscribe,
@@ -85,6 +89,7 @@ class SubscriptionVerbs(Asking[R]):
             starts=optional_instant(starts),
             ends=optional_instant(ends),
             timezone=timezone,
+            provider_ids=provider_ids,
             name=identify("name", name),
         )
         return self._subscription("subscribe", tenant, work, given, name, because, operation, as_of, tx)
@@ -136,6 +141,29 @@ class SubscriptionVerbs(Asking[R]):
         work = partial(adding.set_add_on, add_on=add_on, quantity=quantity, name=identify("name", name))
         given: dict[str, object] = {"add_on": add_on, "quantity": quantity}
         return self._subscription("set_add_on", tenant, work, given, name, because, operation, as_of, tx)
+
+    def set_provider_id(
+        self,
+        tenant: str,
+        provider: str,
+        id: str | None,
+        *,
+        name: str = MAIN,
+        because: str | None = None,
+        operation: Operation | None = None,
+        as_of: datetime | None = None,
+        tx: Transaction | None = None,
+    ) -> R:
+        """
+        Note what a payment provider calls a subscription; None for nothing any more. No decision looks at it.
+
+        Raises:
+            UnknownTenant: There is no such subscription.
+            TypeError: The provider or the id identifies nothing.
+        """
+        work = partial(naming.set_provider_id, provider=provider, id=id, name=identify("name", name))
+        given: dict[str, object] = {"provider": provider, "id": id}
+        return self._subscription("set_provider_id", tenant, work, given, name, because, operation, as_of, tx)
 
     def cancel(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Annotated
 
@@ -16,6 +16,7 @@ from payaid_entitlements.cli.overrides import overrides_of
 from payaid_entitlements.cli.printing import console, emit, grid, held, notes, worth_of
 from payaid_entitlements.cli.times import shown, stamp
 from payaid_entitlements.core.catalog.problems import did_you_mean
+from payaid_entitlements.core.provider_ids import provider_ids
 from payaid_entitlements.core.resolution import STATUS
 from payaid_entitlements.core.subscription import Terms, standing, terms_at
 from payaid_entitlements.errors import UnknownFeature
@@ -79,7 +80,7 @@ def show(tenant: Tenant, url: Url = None, as_json: AsJson = False) -> None:
     with opened(url) as store:
         published, document, zone = store.published(), store.document(tenant), store.zone(tenant)
         view = store.ent.tenant(tenant, fresh=True)
-        subscriptions = terms_at(document, store.now)
+        subscriptions, called = terms_at(document, store.now), provider_ids(document, store.now)
         overrides = overrides_of(document, store.now)
         if as_json:
             emit(
@@ -88,7 +89,7 @@ def show(tenant: Tenant, url: Url = None, as_json: AsJson = False) -> None:
                     "revision": document.revision,
                     "known": document.revision > 0,
                     "timezone": str(zone),
-                    "subscriptions": [_as_data(terms, store) for terms in subscriptions],
+                    "subscriptions": [_as_data(terms, store, called.get(terms.name, {})) for terms in subscriptions],
                     "overrides": [each.as_data() for each in overrides],
                 }
             )
@@ -105,6 +106,8 @@ def show(tenant: Tenant, url: Url = None, as_json: AsJson = False) -> None:
             out.print(f"  holds [bold cyan]{escape(terms.plan)}@{version}[/]{old}, {state}")
             for key, quantity in terms.add_ons:
                 out.print(f"    add-on {escape(key)} x {quantity}")
+            for provider, known_as in called.get(terms.name, {}).items():
+                out.print(f"    {escape(provider)} calls it {escape(known_as)}")
             for field, at in _times(terms):
                 out.print(f"    {field.replace('_', ' ')}: {shown(at, zone)}")
         for each in overrides:
@@ -153,7 +156,7 @@ def _times(terms: Terms) -> list[tuple[str, int]]:
     return [(field, at) for field, at in found.items() if isinstance(at, int)]
 
 
-def _as_data(terms: Terms, store: Opened) -> dict[str, object]:
+def _as_data(terms: Terms, store: Opened, called: Mapping[str, str]) -> dict[str, object]:
     published = store.published()
     return {
         "name": terms.name,
@@ -161,5 +164,6 @@ def _as_data(terms: Terms, store: Opened) -> dict[str, object]:
         "version": terms.version,
         "state": standing(terms.times, published.catalog.lifecycle, store.now).state.value,
         "add_ons": dict(terms.add_ons),
+        "provider_ids": dict(called),
         **{field: stamp(at) for field, at in _times(terms)},
     }

@@ -18,6 +18,7 @@ from payaid_entitlements.core.catalog.model import Access, Plan
 from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.facts import NewFact, TenantDocument
 from payaid_entitlements.core.instant import LATEST, Instant, moment
+from payaid_entitlements.core.provider_ids import replaced
 from payaid_entitlements.core.resolution import STATUS, TIMEZONE, held_of
 from payaid_entitlements.core.subscription import MAIN, Terms, subject, terms_at
 from payaid_entitlements.core.world import World
@@ -83,6 +84,7 @@ def subscribe(
     starts: Instant | None = None,
     ends: Instant | None = None,
     timezone: str | None = None,
+    provider_ids: Mapping[str, str] | None = None,
     name: str = MAIN,
 ) -> tuple[NewFact, ...]:
     """
@@ -121,6 +123,7 @@ def subscribe(
             NewFact(subject(name, "add_on", key), on.at, wanted.get(key) or None)
             for key in sorted({*known_add_ons(on.document, name), *wanted})
         ),
+        *replaced(on, provider_ids or {}, name),
     )
 
 
