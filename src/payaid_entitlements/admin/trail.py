@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import cast
 
 from payaid_entitlements.admin.tenants import PAGE
-from payaid_entitlements.cache.steps import Flow, ReadAudit
+from payaid_entitlements.cache.steps import Flow, Prepare, ReadAudit
 from payaid_entitlements.core.altered import Altered, altered
 from payaid_entitlements.core.instant import Instant, moment
 from payaid_entitlements.stores import ports
@@ -52,6 +52,8 @@ class Trail:
 
     def page(self, after: int) -> Flow[tuple[list[AuditEntry], int | None]]:
         """Read the entries behind position *after*; with where to go on, None at the end."""
+        if not after:
+            yield Prepare()  # nothing may have been asked of the store before
         step = ReadAudit(tenant=self.tenant, since=self.since, after=after, limit=PAGE)
         found = cast("Sequence[ports.AuditEntry]", (yield step))
         entries = [_public(entry) for entry in found if self.feature is None or self.feature in _features(entry)]
