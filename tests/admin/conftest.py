@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from payaid_entitlements.admin import Change
+from payaid_entitlements.cache.driving import Driver
 from payaid_entitlements.core.catalog import Catalog
 from payaid_entitlements.core.facts import TenantDocument
 from payaid_entitlements.core.instant import moment
@@ -55,7 +56,7 @@ class Shop:
     A client of one colour and what it stands on.
 
     Attributes:
-        memory: What is really stored.
+        memory: What is really stored, unless it is another store.
         faults: What goes wrong on the way to it.
     """
 
@@ -73,12 +74,12 @@ class Shop:
         self.clock = clock or FakeClock(TODAY)
         self.memory = memory or MemoryStore()
         self.faults = Faults()
-        self._runner = runner
+        self.runner = runner
         options = {"catalog": SOLD, "clock": self.clock, "observer": Tally(), **options}
         if colour == "sync":
             self.ent: Any = Entitlements(store or FaultyStore(self.memory, self.faults), **options)
         else:
-            self._runner = runner or asyncio.Runner()
+            self.runner = runner or asyncio.Runner()
             self.ent = AsyncEntitlements(store or FaultyStore(AsyncMemoryStore(self.memory), self.faults), **options)
 
     def close(self) -> None:
@@ -86,16 +87,16 @@ class Shop:
             self.ent.close()
         else:
             self.run(self.ent.aclose())
-            self._runner.close()
+            self.runner.close()
 
     def run(self, answer: Any) -> Any:
         """Await what this colour gives to be awaited. A `Decision` looks like that in both."""
         if self.colour == "sync":
             return answer
         if inspect.isasyncgen(answer):
-            return self._runner.run(_all(answer))
+            return self.runner.run(_all(answer))
         if inspect.isawaitable(answer):
-            return self._runner.run(_awaited(answer))
+            return self.runner.run(_awaited(answer))
         return answer
 
     def admin(self, actor: str = "asha", *, because: str | None = "a test", dry_run: bool = False) -> Any:
@@ -103,7 +104,13 @@ class Shop:
 
     def beside(self, **options: Any) -> Shop:
         """Another process on the same store: a client with caches of its own."""
-        return Shop(self.colour, memory=self.memory, clock=self.clock, runner=self._runner, **options)
+        return Shop(self.colour, memory=self.memory, clock=self.clock, runner=self.runner, **options)
+
+    def rival(self) -> Any:
+        """Somebody in another process; plain calls, which may come while this one waits."""
+        other = Shop("sync", memory=self.memory, clock=self.clock)
+        other.ent._driver = Driver(self.memory, never_waits=True)
+        return other.admin("ravi")
 
     def check(self, tenant: str, key: str, **named: Any) -> Any:
         answer = self.ent.check(tenant, key, **named)
