@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
 
+import pytest
 from structlog.testing import capture_logs
 
 from payaid_entitlements.core import observing
@@ -21,6 +23,17 @@ def test_counts_are_exact_under_threads():
     for thread in threads:
         thread.join()
     assert tally.counts() == {("a", "b"): 8000}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
+def test_a_forked_child_waits_for_no_thread_of_its_parent():
+    """Another thread was counting while the process forked; that thread does not exist in the child."""
+    tally = Tally()
+    with tally._lock:
+        pid = os.fork()
+        if pid == 0:  # pragma: no cover # the child is another process
+            os._exit(0 if tally._lock.acquire(timeout=1) else 1)
+    assert os.waitpid(pid, 0)[1] == 0
 
 
 def test_a_warning_is_said_once(capsys):

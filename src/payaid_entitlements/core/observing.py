@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, Protocol
 
+from payaid_entitlements.forking import after_fork
+
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
@@ -63,9 +65,14 @@ class Tally:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self.unlock()
+        after_fork(self.unlock)
         self._counts: Counter[tuple[str, ...]] = Counter()
         self._said: set[str] = set()
+
+    def unlock(self) -> None:
+        """Wait for nobody, as after a fork: the thread that held the lock does not exist in the child."""
+        self._lock = threading.Lock()
 
     def count(self, name: str, *labels: str) -> None:
         """Same as `Observer.count`."""
