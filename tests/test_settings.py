@@ -18,6 +18,7 @@ from payaid_entitlements.settings import environment_modes
         ({"PAYAID_ENFORCEMENT": " OFF "}, {EVERYWHERE: OFF}),
         ({"PAYAID_ENFORCEMENT_CRM": "off", "PAYAID_ENFORCEMENT": "enforce"}, {"crm": OFF, EVERYWHERE: ENFORCE}),
         ({"PAYAID_ENFORCEMENTS": "nonsense", "OTHER": "x"}, {}),
+        ({"PAYAID_ENFORCEMENT_TIME_SHEETS": "off"}, {"time_sheets": OFF}),
         ({"FEATURE_LICENSING": "true"}, {EVERYWHERE: ENFORCE}),
         ({"FEATURE_LICENSING": "false"}, {EVERYWHERE: OFF}),
         ({"FEATURE_MODULE_GATING": "0"}, {EVERYWHERE: OFF}),
@@ -38,6 +39,8 @@ def test_what_is_set_counts_and_what_is_not_enforces(environ, modes):
         {"PAYAID_ENFORCEMENT_CRM": "yes"},
         {"FEATURE_LICENSING": "on"},
         {"FEATURE_LICENSING": "false", "PAYAID_ENFORCEMENT": "enforce"},
+        {"PAYAID_ENFORCEMENT_": "off"},
+        {"PAYAID_ENFORCEMENT_CRM": "off", "PAYAID_ENFORCEMENT_crm": "enforce"},
     ],
 )
 def test_a_word_that_nobody_knows_or_a_contradiction_fails_start_up(environ):

@@ -22,16 +22,18 @@ def environment_modes(environ: Mapping[str, str]) -> dict[str, Enforcement]:
     whose *unset* means enforce; of the two, ``false`` wins. Empty counts as unset.
 
     Returns:
-        Mode by module in lower case, or under `EVERYWHERE`.
+        Mode by module, its key in lower case and with ``_`` for dashes, or under `EVERYWHERE`.
 
     Raises:
         ConfigurationError: A word that is no mode, or names that contradict one another.
     """
-    modes = {}
-    for name, word in environ.items():
+    modes: dict[str, Enforcement] = {}
+    for name, word in sorted(environ.items()):
         if word and (name == _PREFIX or name.startswith(_PREFIX + "_")):
-            scope = name[len(_PREFIX) + 1 :].lower() or EVERYWHERE
-            modes[scope] = enforcement(word, source=name)
+            scope = EVERYWHERE if name == _PREFIX else name[len(_PREFIX) + 1 :].lower()
+            mode = enforcement(word, source=name)
+            if not scope or modes.setdefault(scope, mode) is not mode:
+                raise ConfigurationError(f"{name} is {word!r} and names no module, or the same one as another variable")
     aliases = {name: _switch(name, environ[name]) for name in ALIASES if environ.get(name)}
     if aliases:
         said = Enforcement.OFF if Enforcement.OFF in aliases.values() else Enforcement.ENFORCE
