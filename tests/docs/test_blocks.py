@@ -8,21 +8,25 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import ROOT, Block, blocks, pages
-from tests.docs.running import Failed, Stage, playing
+from tests.docs.running import POSTGRESQL, Failed, Stage, playing
 
 #: What cannot run here, by page and reason. A page that needs one more says so in this list, where it is seen.
 SKIPPED: dict[tuple[str, str], int] = {
     ("README.md", "installs; the demo has tests of its own"): 1,
     ("README.md", "installs and runs this very suite"): 1,
+    ("docs/tutorial.md", "installs from a package index"): 1,
+    ("docs/how-to/run-on-postgresql.md", "needs pg_dump and a server of yours"): 1,
 }
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
-def test_a_page_does_what_it_says(page: Path, tmp_path: Path):
+def test_a_page_does_what_it_says(page: Path, tmp_path: Path, request: pytest.FixtureRequest):
     """
     The blocks of a page run in their order, in one directory and one namespace.
     """
-    with playing(tmp_path) as stage:
+    speaks_of_postgresql = POSTGRESQL in page.read_text(encoding="utf-8")
+    url = request.getfixturevalue("postgres_url") if speaks_of_postgresql else POSTGRESQL
+    with playing(tmp_path, postgresql=url) as stage:
         for block in blocks(page):
             if "skip" not in block.words:
                 stage.run(block)
