@@ -100,7 +100,7 @@ class TenantVerbs(Asking[R]):
         """
         given: dict[str, object] = {
             "feature": feature,
-            "to": _shown(to),
+            "to": encode_value(to),
             "from": optional_instant(from_),
             "until": optional_instant(until),
             "user": user,
@@ -201,11 +201,3 @@ def _require_known(document: TenantDocument) -> Flow[None]:
     if not document.revision:
         raise UnknownTenant(f"nothing was ever recorded about tenant {document.tenant!r}")
     yield from ()
-
-
-def _shown(to: Value | Deny) -> object:
-    """What an override was asked to be, as JSON data; a wrong type is refused later, by name."""
-    try:
-        return encode_value(to)
-    except TypeError:
-        return repr(to)

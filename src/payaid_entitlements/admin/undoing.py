@@ -49,7 +49,7 @@ def undo_change(setting: Setting, author: Author, change_id: str, operation: str
                     setting, author, "undo", switch, was, asked, operation, notes, check, after=entry.position
                 )
             )
-        case Scope.TENANT:
+        case Scope.TENANT:  # pragma: no branch - there is no other scope
             request = Request(
                 str(entry.tenant),
                 "undo",
