@@ -52,6 +52,30 @@ def test_segments_tile_the_time_and_agree_with_every_instant_inside(document, sw
     assert begins >= horizon or len(segments) == MOST_SEGMENTS
 
 
+def test_an_override_can_reach_what_is_in_it_and_what_requires_it():
+    """However far, and nothing else: the rest is not even decided again."""
+    assert WORLD.dependents["crm.export"] == ("crm.export", "books.close", "books.audit")
+    assert WORLD.dependents["seats"] == ("seats",)
+    assert WORLD.dependents["old"] == ("old", "old.fax")
+    every = {*WORLD.catalog.modules, *WORLD.catalog.features}
+    assert set(WORLD.dependents["crm"]) == every - {"old", "old.fax", "seats"}
+
+
+def test_what_an_override_does_not_change_stays_shared():
+    """There may be a hundred thousand tenants with one."""
+    world = world_of()
+    shared, over = stand(tenant(sub("pro")), world), stand(tenant(sub("pro"), override("seats", Allowance(9))), world)
+    assert over.modules is shared.modules
+    assert over.situation.held is shared.situation.held
+    assert dict(over.write) == {"seats": over.write["seats"]}
+
+
+def test_a_module_that_an_override_takes_or_gives_is_counted_so():
+    """Also those that require it."""
+    assert stand(tenant(sub("pro"), override("crm", DENY))).modules == {"old"}
+    assert stand(tenant(override("books", True))).modules == {"crm", "books"}
+
+
 @settings(deadline=None)
 @given(documents, controls, days, st.sampled_from([None, "u"]))
 def test_an_overlay_is_the_same_as_deciding_everything(document, switches, at, user):

@@ -8,7 +8,7 @@ scheduled plan) comes out as further segments, so crossing such an instant asks 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
@@ -241,11 +241,29 @@ def _build(of: Situation, world: World) -> Standpoint:
 
 
 def _overlaid(of: Situation, world: World, shared: Standpoint) -> Standpoint:
-    write, read = _decide_all(of, world, "write"), _decide_all(of, world, "read")
+    # Only what overrides can reach is decided anew, and what comes out equal is shared again: there may be a hundred
+    # thousand such tenants, and each is worked out on every miss.
+    if of.held == shared.situation.held:
+        of = Situation(shared.situation.held, of.status, of.overrides)
+    keys = tuple(dict.fromkeys(key for changed in of.overrides or () for key in world.dependents.get(changed, ())))
+    write, read = _decide(of, world, "write", keys), _decide(of, world, "read", keys)
     writes = _difference(write, shared.write)
     reads = writes if shared.read is shared.write and write == read else _difference(read, shared.read)
     over = Table(writes, world, shared.write)
-    return _standpoint(of, world, over, over if reads is writes else Table(reads, world, shared.read), read)
+    return Standpoint(
+        over,
+        over if reads is writes else Table(reads, world, shared.read),
+        shared.plan,
+        shared.state,
+        _with_changed(shared.modules, {key: read[key].allowed for key in keys if key in world.catalog.modules}),
+        of,
+    )
+
+
+def _with_changed(modules: frozenset[str], allowed: Mapping[str, bool]) -> frozenset[str]:
+    gained = {key for key, is_allowed in allowed.items() if is_allowed and key not in modules}
+    lost = {key for key, is_allowed in allowed.items() if not is_allowed and key in modules}
+    return (modules | gained) - lost if gained or lost else modules
 
 
 def _difference(decisions: Mapping[str, Decision], base: Table) -> dict[str, Decision]:
@@ -253,9 +271,12 @@ def _difference(decisions: Mapping[str, Decision], base: Table) -> dict[str, Dec
 
 
 def _decide_all(of: Situation, world: World, intent: Intent) -> dict[str, Decision]:
+    return _decide(of, world, intent, (*world.catalog.modules, *world.catalog.features))
+
+
+def _decide(of: Situation, world: World, intent: Intent, keys: Iterable[str]) -> dict[str, Decision]:
     evaluation = Evaluation(world, of, intent)
-    catalog = world.catalog
-    return {key: evaluation.decide(key) for keys in (catalog.modules, catalog.features) for key in keys}
+    return {key: evaluation.decide(key) for key in keys}
 
 
 def _standpoint(

@@ -52,19 +52,24 @@ class World:
 
     Attributes:
         modes: Mode by module; under None that of features of the whole account.
+        dependents: By key the keys whose decisions may depend on its own, in the catalog's order: itself, what is in
+            it or requires it, and so on.
         tables: Decisions by shape, filled as shapes are met: shared by all tenants of one shape.
     """
 
     published: Published
     controls: Controls
     modes: Mapping[str | None, Enforcement]
+    dependents: Mapping[str, tuple[str, ...]]
     tables: dict[object, object] = field(default_factory=dict, compare=False, repr=False)
 
     @staticmethod
     def of(published: Published, controls: Controls, modes: Modes = Modes()) -> World:
         """Join what is published with the switches."""
-        scopes: tuple[str | None, ...] = (None, *published.catalog.modules)
-        return World(published, controls, {scope: modes.of(scope, controls.modes) for scope in scopes})
+        catalog = published.catalog
+        scopes: tuple[str | None, ...] = (None, *catalog.modules)
+        by_scope = {scope: modes.of(scope, controls.modes) for scope in scopes}
+        return World(published, controls, by_scope, dependents_in(catalog))
 
     @property
     def catalog(self) -> Catalog:
@@ -104,3 +109,22 @@ class World:
         """Is *key*, or the module it belongs to, off for everybody?"""
         killed = self.controls.killed
         return bool(killed) and (key in killed or self.module_of(key) in killed)
+
+
+def dependents_in(catalog: Catalog) -> Mapping[str, tuple[str, ...]]:
+    """Turn what keys need around, however far; see `World.dependents`."""
+    needs: dict[str, tuple[str, ...]] = {key: module.requires for key, module in catalog.modules.items()}
+    for key, feature in catalog.features.items():
+        needs[key] = feature.requires if feature.module is None else (feature.module, *feature.requires)
+    found: dict[str, list[str]] = {}
+    for key in needs:
+        reached: dict[str, None] = {}
+        ahead = [key]
+        while ahead:
+            one = ahead.pop()
+            if one not in reached:
+                reached[one] = None
+                ahead += needs.get(one, ())
+        for one in reached:
+            found.setdefault(one, []).append(key)
+    return {key: tuple(keys) for key, keys in found.items()}
