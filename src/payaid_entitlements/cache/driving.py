@@ -12,6 +12,7 @@ import inspect
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Final, TypeVar, assert_never, cast
 
 from payaid_entitlements.cache.gathering import Gathering
@@ -29,6 +30,7 @@ from payaid_entitlements.cache.steps import (
     ReadTenants,
     Step,
 )
+from payaid_entitlements.cache.taking_turns import TakingTurns
 from payaid_entitlements.core.subscription import Subscription
 from payaid_entitlements.errors import StoreUnavailable
 from payaid_entitlements.forking import after_fork
@@ -75,6 +77,7 @@ class Driver:
         """Forget who is flying, as after a fork."""
         self._lock = threading.Lock()
         self._flights: dict[str, _Flight] = {}
+        self._turns = TakingTurns(PATIENCE)
 
     def run(self, flow: Flow[T]) -> T:
         """
@@ -102,6 +105,8 @@ class Driver:
         match step:
             case Join(key, begin, wait):
                 return self._join(key, begin, wait)
+            case ReadTenants(tenants, None):
+                return self._turns.read(tenants, partial(store.read, tx=None))
             case ReadTenants(tenants, tx):
                 return store.read(tenants, tx=tx)
             case Poll(position):
