@@ -117,12 +117,13 @@ def look(
 def view_of(setting: Setting, tenant: str, user: str | None, found: Found) -> TenantView:
     """The view that shows what was found."""
     near, entry = setting.near, found.entry
+    until, standpoint = entry.for_user(user, found.now)
     return TenantView(
         tenant,
         user=user,
         at=setting.now(),
-        until=entry.transition,
-        standpoint=entry.for_user(user, found.now),
+        until=until,
+        standpoint=standpoint,
         revision=entry.revision,
         # Not that of the cache, which may have turned to another one meanwhile.
         world=entry.table.world,

@@ -116,6 +116,8 @@ class _Client:
         Returns:
             None when nothing is near that may still be believed.
         """
+        if user is not None:
+            identify("user", user)
         near = self._near
         held = near.held.get(tenant)
         if held is not None and held.until > (now := near.clock()) < near.lease:

@@ -16,6 +16,7 @@ from payaid_entitlements.core.controls import Enforcement
 from payaid_entitlements.core.decision import SOFTENED, Decision, Intent, Reason
 from payaid_entitlements.core.evaluation import HARD
 from payaid_entitlements.core.explanation import Explanation, explain_situation
+from payaid_entitlements.core.identity import identify
 from payaid_entitlements.core.instant import MICROSECONDS, Instant, moment
 from payaid_entitlements.core.observing import Observer
 from payaid_entitlements.core.outage import in_outage, policy_of
@@ -25,7 +26,7 @@ from payaid_entitlements.core.resolution import Standpoint
 from payaid_entitlements.core.subscription import State
 from payaid_entitlements.core.values import Value
 from payaid_entitlements.core.world import World
-from payaid_entitlements.errors import NotEntitled, StoreUnavailable, UnknownFeature, ViewExpired
+from payaid_entitlements.errors import StoreUnavailable, UnknownFeature, ViewExpired
 
 T = TypeVar("T")
 
@@ -55,6 +56,8 @@ class OutageTable(dict[str, Decision]):
         self._world = world
 
     def __missing__(self, key: str) -> Decision:
+        if not isinstance(key, str):
+            raise TypeError(f"a feature's key is a str, not {type(key).__name__} ({key!r})")
         last = None if self._last is None else self._last[key]
         return in_outage(key, last, self._age, policy_of(None if self._world is None else self._world.catalog, key))
 
@@ -64,15 +67,11 @@ class TenantView:
     What one tenant holds at one instant.
 
     Made by `Entitlements.tenant`, by ``ent.bind(...)`` and by the web gates. A metered feature is "sold or not" here:
-    only the ledger knows how much is left.
-
-    Attributes:
-        tenant, user: Whom it is about.
-        revision: Of the tenant's facts.
-        stale: The store gave no answer: decisions are degraded, and say so.
+    only the ledger knows how much is left. It never changes.
     """
 
     __slots__ = (
+        "_age",
         "_at",
         "_clock",
         "_expires",
@@ -84,11 +83,10 @@ class TenantView:
         "_seen_at",
         "_standpoint",
         "_table",
+        "_tenant",
         "_until",
+        "_user",
         "_world",
-        "stale",
-        "tenant",
-        "user",
     )
 
     def __init__(
@@ -107,11 +105,11 @@ class TenantView:
         clock: Callable[[], float],
         observer: Observer,
         is_strict: bool,
-        for_user: Callable[[str | None], Standpoint] | None,
+        for_user: Callable[[str | None], tuple[Instant | None, Standpoint]] | None,
     ) -> None:
-        self.tenant = tenant
-        self.user = user
-        self.stale = age is not None
+        self._tenant = tenant
+        self._user = user
+        self._age = age
         self._at = at
         self._until = until
         self._standpoint = standpoint
@@ -195,7 +193,7 @@ class TenantView:
         self.require_young()
         decision = self.check(feature, access=access)
         return (
-            decision if decision.allowed else decision.or_raise(tenant=self.tenant, reference=self.reference(decision))
+            decision if decision.allowed else decision.or_raise(tenant=self._tenant, reference=self.reference(decision))
         )
 
     def value(self, feature: str, type_: type[T]) -> T:
@@ -210,17 +208,21 @@ class TenantView:
         Raises:
             TypeError: The feature is of another kind or type.
             Refused: The tenant does not hold it. Also while enforcement is only observed: there is no value to give.
+            StoreUnavailable: The store gave no answer; also where the feature fails open: no value is known.
         """
         self.require_young()
         decision = self.check(feature, access="read")
-        sold = None if self._world is None else self._world.catalog.features.get(feature)
-        if sold is not None and sold.kind is not Kind.CONFIG:
-            raise TypeError(f"{feature!r} is a {sold.kind.value}, which has no value; use check({feature!r}).allowed")
-        if decision.allowed and decision.value is None:
-            reason = decision.advisories[0] if decision.advisories else decision.reason
-            raise NotEntitled(Decision(False, reason, feature, decision.source, decision.plan), tenant=self.tenant)
+        kind = None if self._world is None else kind_of(self._world, feature)
+        if kind not in (None, Kind.CONFIG.value):
+            raise TypeError(f"{feature!r} is a {kind}, which has no value; use check({feature!r}).allowed")
         if not decision.allowed:
-            decision.or_raise(tenant=self.tenant, reference=self.reference(decision))
+            decision.or_raise(tenant=self._tenant, reference=self.reference(decision))
+        if decision.value is None:
+            if decision.degraded:
+                raise StoreUnavailable(f"the store gave no answer about {feature!r}; its value is not known")
+            # Enforcement let it pass, and there is nothing to give: by the reason that it would have been refused.
+            refusal = Decision(False, decision.advisories[0], feature, decision.source, decision.plan)
+            refusal.or_raise(tenant=self._tenant, reference=self.reference(refusal))
         return typed(feature, decision.value, type_)
 
     def remedies(self, decision: Decision) -> tuple[Remedy, ...]:
@@ -232,23 +234,25 @@ class TenantView:
     def explain(self, feature: str) -> Explanation:
         """Every rule that was asked about *feature*, in its order. `Entitlements.explain` also names who and when."""
         if self._standpoint is None or self._world is None:
-            raise StoreUnavailable(f"the store gave no answer about {self.tenant!r}; there is nothing to explain")
+            raise StoreUnavailable(f"the store gave no answer about {self._tenant!r}; there is nothing to explain")
         return explain_situation(
-            self.tenant, self._standpoint.situation, self._world, feature, self._at, user=self.user
+            self._tenant, self._standpoint.situation, self._world, feature, self._at, user=self.user
         )
 
     def for_user(self, user: str | None) -> TenantView:
         """The same view for *user*, whose own overrides then count."""
-        standpoint = self._standpoint if self._for_user is None else self._for_user(user)
+        if user is not None:
+            identify("user", user)
+        until, standpoint = (self._until, self._standpoint) if self._for_user is None else self._for_user(user)
         return TenantView(
-            self.tenant,
+            self._tenant,
             user=user,
             at=self._at,
-            until=self._until,
+            until=until,
             standpoint=standpoint,
             revision=self._revision,
             world=self._world,
-            age=(self._clock() - self._seen_at) if self.stale else None,
+            age=self._age,
             now=self._expires - MAX_AGE,
             seen_at=self._seen_at,
             clock=self._clock,
@@ -258,6 +262,21 @@ class TenantView:
         )
 
     # -- what it is ---------------------------------------------------------------------------------------------
+
+    @property
+    def tenant(self) -> str:
+        """Whom it is about."""
+        return self._tenant
+
+    @property
+    def user(self) -> str | None:
+        """Whose overrides count besides the tenant's; None where nobody was named."""
+        return self._user
+
+    @property
+    def stale(self) -> bool:
+        """The store gave no answer: decisions are degraded, and say so."""
+        return self._age is not None
 
     @property
     def at(self) -> datetime:
@@ -298,7 +317,7 @@ class TenantView:
         """
         if self._clock() >= self._expires:
             raise ViewExpired(
-                f"this view of tenant {self.tenant!r} is older than {MAX_AGE:.0f} s; a view is for one request: "
+                f"this view of tenant {self._tenant!r} is older than {MAX_AGE:.0f} s; a view is for one request: "
                 "take a new one with ent.tenant(...)"
             )
 
@@ -317,13 +336,13 @@ class TenantView:
             "modules": sorted(self.modules),
             "valid_until": None if self.valid_until is None else self.valid_until.isoformat(),
             "stale": self.stale,
-            "features": {key: self.check(key, access="read").to_public() for key in keys},
+            "features": {key: self.decide(key, "read").to_public() for key in keys},
         }
 
     def reference(self, decision: Decision) -> str:
         """A short code that says what was said, to quote to support."""
         return make_reference(
-            tenant=self.tenant,
+            tenant=self._tenant,
             feature=decision.feature,
             reason=decision.reason,
             at=self._at,
@@ -333,7 +352,7 @@ class TenantView:
         )
 
     def __repr__(self) -> str:
-        return f"<TenantView {self.tenant!r} plan={self.plan!r} at={self.at.isoformat()} revision={self._revision}>"
+        return f"<TenantView {self._tenant!r} plan={self.plan!r} at={self.at.isoformat()} revision={self._revision}>"
 
     # -- what a hit does not need --------------------------------------------------------------------------------
 
@@ -341,6 +360,12 @@ class TenantView:
         if access != "read":
             raise ValueError(f"access is {access!r}; it is 'read' or 'write'")
         return self._reads
+
+
+def kind_of(world: World, key: str) -> str | None:
+    """What *key* is: ``module``, or the kind of a feature; None where the catalog has no such key."""
+    feature = world.catalog.features.get(key)
+    return feature.kind.value if feature is not None else "module" if key in world.catalog.modules else None
 
 
 def typed(feature: str, value: Value | None, type_: type[T]) -> T:

@@ -454,7 +454,7 @@ def test_users_with_overrides_get_segments_of_their_own(setting):
     both = record(known, facts, recorded=0).document
     entry = Outside(acme=both).run(hold(setting, "acme")).entry
     assert set(entry.users) == {"u1"}
-    assert entry.for_user("u1", setting.near.clock()).write["crm.export"].allowed
+    assert entry.for_user("u1", setting.near.clock())[1].write["crm.export"].allowed
     assert not entry.table["crm.export"].allowed
 
 
@@ -476,8 +476,8 @@ def test_a_refusal_of_a_user_lasts_as_long_as_it_was_said_to(setting, hand):
     outside = Outside(acme=known)
     for _ in range(20):
         found = outside.run(hold(setting, "acme"))
-        assert not found.entry.for_user("u1", found.now).write["crm.export"].allowed
-        assert found.entry.for_user("u2", found.now).write["crm.export"].allowed
+        assert not found.entry.for_user("u1", found.now)[1].write["crm.export"].allowed
+        assert found.entry.for_user("u2", found.now)[1].write["crm.export"].allowed
         hand.advance(1)
     assert outside.asked.count("ReadTenants") == 2
 

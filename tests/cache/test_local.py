@@ -141,12 +141,12 @@ def test_overrides_of_a_user_count_for_that_user_only(world):
     own = ((10.0, 1, standpoint(world, "own")),)
     held = Entry(((FOREVER, None, standpoint(world, "all")),), revision=1, read_at=0, fresh=FOREVER, users={"u1": own})
 
-    assert held.for_user("u1", 5.0).plan == "own"
-    assert held.for_user("u1", 10.0).plan == "all"
-    assert held.for_user("u2", 5.0).plan == "all"
-    assert held.for_user(None, 5.0).plan == "all"
+    assert held.for_user("u1", 5.0)[1].plan == "own"
+    assert held.for_user("u1", 10.0)[1].plan == "all"
+    assert held.for_user("u2", 5.0)[1].plan == "all"
+    assert held.for_user(None, 5.0)[1].plan == "all"
     assert held.at(1e9) is held
-    assert entry(world).for_user("u1", 5.0).plan == "now"
+    assert entry(world).for_user("u1", 5.0)[1].plan == "now"
 
 
 def test_an_older_reading_never_replaces_a_newer_one(world, near):

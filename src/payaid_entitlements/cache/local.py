@@ -98,13 +98,13 @@ class Entry:
             return None
         return Entry(rest, revision=self.revision, read_at=self.read_at, fresh=self.fresh, users=self.users)
 
-    def for_user(self, user: str | None, now: float) -> Standpoint:
-        """The standpoint of *user* at *now*; that of the tenant where the user has no overrides."""
+    def for_user(self, user: str | None, now: float) -> tuple[Instant | None, Standpoint]:
+        """The standpoint of *user* at *now*, and its transition; the tenant's where the user has no overrides."""
         if user is not None and self.users is not None:
-            for ends, _, standpoint in self.users.get(user, ()):
+            for ends, transition, standpoint in self.users.get(user, ()):
                 if now < ends:
-                    return standpoint
-        return self.standpoint
+                    return transition, standpoint
+        return self.transition, self.standpoint
 
 
 class LocalCache:
