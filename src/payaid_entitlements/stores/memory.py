@@ -16,6 +16,7 @@ from payaid_entitlements.core.controls import Controls
 from payaid_entitlements.core.facts import TenantDocument
 from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.errors import ChangeConflict, ConfigurationError
+from payaid_entitlements.forking import after_fork
 from payaid_entitlements.stores.digest import digest
 from payaid_entitlements.stores.ports import (
     Applied,
@@ -49,8 +50,13 @@ class MemoryStore:
     is_durable = False
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._content = _Content()
+        self._renew_lock()
+        after_fork(self._renew_lock)
+
+    def _renew_lock(self) -> None:
+        # Another thread of the parent may hold it, and is not there to let it go.
+        self._lock = threading.Lock()
 
     def prepare(self) -> None:
         """Same as `Store.prepare`: there is nothing to make ready."""
@@ -126,7 +132,7 @@ class MemoryStore:
         if write.document is not None:
             content.documents[write.document.tenant] = write.document
             content.rows[write.document.tenant] = TenantRow(
-                write.document.tenant, write.document.revision, write.plan, tuple(write.modules)
+                write.document.tenant, write.document.revision, write.plan, tuple(sorted(set(write.modules)))
             )
         if write.published is not None:
             content.published = write.published

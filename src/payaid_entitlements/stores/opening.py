@@ -27,7 +27,7 @@ def open_store(place: str | Engine) -> Store:
     """
     if place == _MEMORY:
         return MemoryStore()
-    _require_sql(place)
+    _require_sql()
     from sqlalchemy import Engine
 
     from payaid_entitlements.stores.sql import SQLStore
@@ -41,7 +41,7 @@ def open_async_store(place: str | AsyncEngine) -> AsyncStore:
     """Same as `open_store`, for asyncio."""
     if place == _MEMORY:
         return AsyncMemoryStore()
-    _require_sql(place)
+    _require_sql()
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from payaid_entitlements.stores.sql import AsyncSQLStore
@@ -51,10 +51,10 @@ def open_async_store(place: str | AsyncEngine) -> AsyncStore:
     return AsyncSQLStore(place)
 
 
-def _require_sql(place: object) -> None:
+def _require_sql() -> None:
     try:
         import sqlalchemy  # noqa: F401
     except ImportError as error:
         raise ConfigurationError(
-            f"{place!r} needs a database driver: pip install 'payaid_entitlements[sql]', or open memory://"
+            "a database needs a driver: pip install 'payaid_entitlements[sql]', or open memory://"
         ) from error

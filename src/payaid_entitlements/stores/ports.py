@@ -39,7 +39,7 @@ class Write:
     Exactly one of `document`, `published` and `controls` is given; it carries the new revision.
 
     Attributes:
-        id: The change's id; sorts by time.
+        id: The change's id, of its own; sorts by time.
         verb: What was asked: ``subscribe``, ``override`` ...
         recorded: Now.
         facts: For a tenant: what was added, for the audit trail and for undoing.
@@ -47,6 +47,7 @@ class Write:
         erase: For a tenant: everything personal that was recorded before goes; a tombstone with the
             document's revision and generation stays.
         detail: What an audit reader should see besides, as JSON data (for publishing: the lines of the difference).
+            Its item ``asked``, where there is one, is what the caller asked: a repeated operation is known by it.
     """
 
     id: str
@@ -97,7 +98,8 @@ class LogPage:
 
     Attributes:
         position: Continue from here; the newest position there is when *entries* is everything.
-        gap: The log does not reach back to where the reader was: it must forget all it knows.
+        gap: The log does not reach back to where the reader was, or ends before it, as a backup that was restored
+            does: the reader must forget all it knows, and may go on from *position*.
         more: There are more entries after this page.
     """
 
@@ -109,7 +111,7 @@ class LogPage:
 
 @dataclass(frozen=True, slots=True)
 class TenantRow:
-    """A tenant as `find` lists it."""
+    """A tenant as `find` lists it. *modules* are sorted, each once."""
 
     tenant: str
     revision: int
@@ -120,7 +122,8 @@ class TenantRow:
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
     """
-    Who changed what, when and why. Append-only.
+    Who changed what, when and why. Append-only; of a tenant that was forgotten, *because*, *operation*, *facts* and
+    *detail* of what was recorded before are gone.
 
     Attributes:
         facts: What was added and what it replaced.
@@ -146,7 +149,16 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class OutboxEvent:
-    """Something that happened, to be told to others after the transaction that made it true."""
+    """
+    Something that happened, to be told to others after the transaction that made it true.
+
+    There is one for each change, at its position, and none for what was not applied.
+
+    Attributes:
+        name: The scope and the verb: ``tenant.subscribe``.
+        payload: ``change`` (its id) and ``revision``; for a tenant also ``tenant`` and ``plan``. Empty once the
+            tenant was forgotten.
+    """
 
     position: int
     name: str
@@ -224,16 +236,18 @@ class Store(Protocol):
             actor: Who asks.
             because: Why.
             operation: The caller's id for this act, unique per tenant (per store for catalog and
-                controls). Seen before with the same verb and facts, the first outcome is returned and
-                nothing is written, whatever *expect* says.
+                controls). Seen before for the same act, the first outcome is returned and nothing is written,
+                whatever *expect* says, also when two do it at once. The same act has the same verb, and the same
+                ``detail["asked"]`` or, where that is not given, the same content (`stores.digest`).
             as_of: When the source said it; kept for the audit trail.
             tx: The host's open transaction to join; it commits, or nothing happened.
 
         Raises:
             ChangeConflict: The stored revision is another; nothing was written.
-            OperationConflict: *operation* was used before with another verb or other facts.
+            OperationConflict: *operation* was used before for another act; nothing was written.
             OutcomeUnknown: No answer. Repeat with the same *operation* to find out.
             ConfigurationError: *tx* is not an open transaction of this store's database.
+            ValueError: *write* carries not exactly one of document, published and controls.
         """
         ...
 

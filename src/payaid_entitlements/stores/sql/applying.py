@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from sqlalchemy import Executable
 
 from payaid_entitlements.core.instant import Instant
+from payaid_entitlements.errors import ChangeConflict
 from payaid_entitlements.stores.digest import digest
 from payaid_entitlements.stores.ports import Applied, Write
 from payaid_entitlements.stores.sql.statements import AnyRow, Statements
@@ -52,6 +53,7 @@ def answer_of(result: Result) -> Answer:
 
 
 Applying = Generator[Executable, Answer, Applied]
+Seeking = Generator[Executable, Answer, Applied | None]
 
 
 def applying(
@@ -70,19 +72,39 @@ def applying(
     The sequencer comes as late as it can: its row stays locked until the commit, so no position ever appears
     before a smaller one, and it is locked for as short a time as possible.
     """
-    scope, tenant, _, revision = target(write)
-    if operation is not None:
-        for first, known_revision, position, known in (yield statements.known_operation(tenant, operation)).rows:
-            if known != digest(write):
-                raise operation_conflict(operation)
-            return Applied(first, False, known_revision, position)
+    _, tenant, _, revision = target(write)
+    first = yield from _first(statements, write, operation)
+    if first is not None:
+        return first
     if (yield statements.compare_and_set(write, expect)).count != 1:
-        rows = (yield statements.found_revision(write)).rows
-        faster = [f"{verb} by {who}" for verb, who in (yield statements.faster(write, expect)).rows]
-        raise change_conflict(scope, tenant, expect, rows[0][0] if rows else 0, faster)
+        # Where writers wait for each other, the faster one may have been this very act, repeated by two at once.
+        first = yield from _first(statements, write, operation)
+        if first is not None:
+            return first
+        raise (yield from _conflict(statements, write, expect))
     for statement in (*statements.index(write), *statements.erase(write)):
         yield statement
     position = (yield statements.next_position).rows[0][0]
+    if tenant is None:
+        # Catalog and controls share one name space of operations, and their writers first meet here.
+        yield from _first(statements, write, operation)
     for statement in statements.append(write, position, actor=actor, because=because, operation=operation, as_of=as_of):
         yield statement
     return Applied(write.id, True, revision, position)
+
+
+def _first(statements: Statements, write: Write, operation: str | None) -> Seeking:
+    if operation is None:
+        return None
+    for first, revision, position, known in (yield statements.known_operation(target(write)[1], operation)).rows:
+        if known != digest(write):
+            raise operation_conflict(operation)
+        return Applied(first, False, revision, position)
+    return None
+
+
+def _conflict(statements: Statements, write: Write, expect: int) -> Generator[Executable, Answer, ChangeConflict]:
+    scope, tenant, _, _ = target(write)
+    rows = (yield statements.found_revision(write)).rows
+    faster = [f"{verb} by {who}" for verb, who in (yield statements.faster(write, expect)).rows]
+    return change_conflict(scope, tenant, expect, rows[0][0] if rows else 0, faster)

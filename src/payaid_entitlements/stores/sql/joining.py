@@ -6,12 +6,17 @@ What cannot be that is refused with the way out: another database, autocommit, a
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, Engine
+import os.path
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import URL, Connection, Engine
+from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 
 from payaid_entitlements.errors import ConfigurationError
-from payaid_entitlements.stores.sql.engines import is_immediate
+from payaid_entitlements.stores.sql.engines import is_file, is_immediate, shown
 
 
 def joined(tx: object, engine: Engine) -> Connection:
@@ -19,53 +24,59 @@ def joined(tx: object, engine: Engine) -> Connection:
     Find the connection of the host's transaction.
 
     Args:
-        tx: A SQLAlchemy `Session` or `Connection` in a transaction.
+        tx: A SQLAlchemy `Session` or `Connection` in a transaction. A session begins one by itself.
         engine: Ours; it must be of the same database.
 
     Raises:
         ConfigurationError: It is something else.
     """
-    match tx:
-        case Session():
-            connection = tx.connection()
-        case Connection():
-            connection = tx
-        case _:
-            raise ConfigurationError(
-                f"tx={type(tx).__name__}: pass a SQLAlchemy Session or Connection in a transaction"
-                + ("; this one is for AsyncEntitlements" if isinstance(tx, AsyncSession | AsyncConnection) else "")
-            )
-    _require(connection, engine)
-    return connection
+    with _usable():
+        match tx:
+            case Session():
+                connection = tx.connection()
+            case Connection():
+                connection = tx
+            case _:
+                raise ConfigurationError(
+                    f"tx={type(tx).__name__}: pass a SQLAlchemy Session or Connection in a transaction"
+                    + ("; this one is for AsyncEntitlements" if isinstance(tx, AsyncSession | AsyncConnection) else "")
+                )
+        _require(connection, engine)
+        return connection
 
 
 async def joined_async(tx: object, engine: AsyncEngine) -> AsyncConnection:
     """Same as `joined`, for `AsyncSession` and `AsyncConnection`."""
-    match tx:
-        case AsyncSession():
-            connection = await tx.connection()
-        case AsyncConnection():
-            connection = tx
-        case _:
-            raise ConfigurationError(
-                f"tx={type(tx).__name__}: pass a SQLAlchemy AsyncSession or AsyncConnection in a transaction"
-                + ("; this one is for Entitlements" if isinstance(tx, Session | Connection) else "")
-            )
-    await connection.run_sync(_require, engine.sync_engine)
-    return connection
+    with _usable():
+        match tx:
+            case AsyncSession():
+                connection = await tx.connection()
+            case AsyncConnection():
+                connection = tx
+            case _:
+                raise ConfigurationError(
+                    f"tx={type(tx).__name__}: pass a SQLAlchemy AsyncSession or AsyncConnection in a transaction"
+                    + ("; this one is for Entitlements" if isinstance(tx, Session | Connection) else "")
+                )
+        await connection.run_sync(_require, engine.sync_engine)
+        return connection
+
+
+@contextmanager
+def _usable() -> Iterator[None]:
+    try:
+        yield
+    except InvalidRequestError as error:
+        # Closed, failed before, or a session that is bound to no engine: SQLAlchemy says which.
+        raise ConfigurationError(f"tx is no open transaction: {str(error).splitlines()[0]}") from error
 
 
 def _require(connection: Connection, engine: Engine) -> None:
-    theirs, ours = connection.engine.url, engine.url
-    if (theirs.get_backend_name(), theirs.host, theirs.port, theirs.database) != (
-        ours.get_backend_name(),
-        ours.host,
-        ours.port,
-        ours.database,
-    ):
+    theirs, ours = connection.engine, engine
+    if theirs.pool is not ours.pool and not _is_same_place(theirs.url, ours.url):
         raise ConfigurationError(
-            f"tx is a transaction on {theirs.render_as_string()}, and the entitlements are on "
-            f"{ours.render_as_string()}: two databases do not commit together"
+            f"tx is a transaction on {shown(theirs.url)}, and the entitlements are on {shown(ours.url)}: "
+            "two databases do not commit together"
         )
     if not connection.in_transaction():
         raise ConfigurationError("tx is not in a transaction; begin one: `with engine.begin() as tx:`")
@@ -73,11 +84,27 @@ def _require(connection: Connection, engine: Engine) -> None:
         raise ConfigurationError(
             "tx commits each statement by itself (AUTOCOMMIT): nothing would be rolled back with yours"
         )
-    if theirs.get_backend_name() == "sqlite" and not is_immediate(connection.engine):
+    if theirs.dialect.name == "sqlite" and not is_immediate(theirs):
         raise ConfigurationError(
             "an SQLite transaction that reads first and writes later fails under load; call "
             "payaid_entitlements.stores.sql.begin_immediate(engine) once on your engine"
         )
+
+
+def _is_same_place(one: URL, other: URL) -> bool:
+    if {one.get_backend_name(), other.get_backend_name()} == {"sqlite"}:
+        return is_file(one) and is_file(other) and _path(one) == _path(other)
+    return _place(one) == _place(other)
+
+
+def _path(url: URL) -> str:
+    return os.path.realpath(str(url.database))
+
+
+def _place(url: URL) -> tuple[object, ...]:
+    # A socket's directory can only be given in the query.
+    host, port = url.host or url.query.get("host"), url.port or url.query.get("port") or 5432
+    return url.get_backend_name(), host, str(port), url.database
 
 
 def _commits_by_itself(connection: Connection) -> bool:

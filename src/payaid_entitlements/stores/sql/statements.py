@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from typing import Any, cast
 
-from sqlalchemy import Executable, Row, Select, bindparam, delete, insert, select, update
+from sqlalchemy import Executable, Row, Select, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from payaid_entitlements.core.facts import TenantDocument, recorded_from_json, recorded_to_json
@@ -34,11 +36,19 @@ class Statements:
         """What they are about."""
         return tables(self.prefix)
 
+    def read(self, tenants: Sequence[str]) -> tuple[Executable, Mapping[str, object]]:
+        """The documents of *tenants*."""
+        match tenants:
+            case [tenant]:
+                return self.read_one, {"tenant": tenant}
+            case _:
+                return self.read_many, {"tenants": list(tenants)}
+
     @cached_property
     def read_one(self) -> Executable:
         """The document of ``tenant``: a cold check is this one read by primary key."""
         t = self.tables.tenants
-        return select(t.c.document).where(t.c.tenant == bindparam("tenant"))
+        return select(t.c.tenant, t.c.document).where(t.c.tenant == bindparam("tenant"))
 
     @cached_property
     def read_many(self) -> Executable:
@@ -77,8 +87,14 @@ class Statements:
         """Which version the tables have."""
         return select(self.tables.schema.c.version)
 
+    @cached_property
+    def schema_lock(self) -> Executable:
+        """For PostgreSQL: one at a time creates our tables; the lock ends with the transaction."""
+        number = int.from_bytes(hashlib.sha256(f"payaid schema {self.prefix}".encode()).digest()[:8], signed=True)
+        return select(func.pg_advisory_xact_lock(number))
+
     def find(self, module: str | None, plan: str | None, after: str | None, limit: int) -> Executable:
-        """Tenants by module and plan."""
+        """Tenants by module and plan, each as many times as it has modules. One statement: no change comes between."""
         t, m = self.tables.tenants, self.tables.modules
         found: Select[Any] = select(t.c.tenant, t.c.revision, t.c.plan).where(t.c.is_listed == 1)
         if module is not None:
@@ -87,13 +103,12 @@ class Statements:
             found = found.where(t.c.plan == plan)
         if after is not None:
             found = found.where(t.c.tenant > after)
-        return found.order_by(t.c.tenant).limit(limit)
-
-    @cached_property
-    def modules_of(self) -> Executable:
-        """The modules of ``tenants``."""
-        m = self.tables.modules
-        return select(m.c.tenant, m.c.module).where(m.c.tenant.in_(bindparam("tenants", expanding=True)))
+        page = found.order_by(t.c.tenant).limit(limit).subquery("page")
+        return (
+            select(page.c.tenant, page.c.revision, page.c.plan, m.c.module)
+            .join_from(page, m, m.c.tenant == page.c.tenant, isouter=True)
+            .order_by(page.c.tenant, m.c.module)
+        )
 
     def audit(self, tenant: str | None, id: str | None, since: Instant | None, after: int, limit: int) -> Executable:
         """The audit trail, filtered."""
@@ -200,7 +215,11 @@ class Statements:
         if not write.erase or write.document is None:
             return
         c, o, tenant = self.tables.changes, self.tables.outbox, write.document.tenant
-        yield (update(c).where(c.c.tenant == tenant).values(because=None, operation=None, facts="[]", detail="{}"))
+        yield (
+            update(c)
+            .where(c.c.tenant == tenant)
+            .values(because=None, operation=None, digest="", facts="[]", detail="{}")
+        )
         yield update(o).where(o.c.tenant == tenant).values(payload="{}")
 
     @cached_property
@@ -258,18 +277,20 @@ def documents(rows: Iterable[AnyRow]) -> dict[str, TenantDocument]:
 
 
 def log_page(rows: Sequence[AnyRow], position: int, limit: int) -> LogPage:
-    """A page of the log, from (position, scope, tenant, revision)."""
-    entries = tuple(LogEntry(place, Scope(scope), tenant or None, revision) for place, scope, tenant, revision in rows)
-    return LogPage(entries, entries[-1].position if entries else position, more=len(entries) == limit)
+    """A page of the log, from (position, scope, tenant, revision); rows beyond *limit* only say that there are more."""
+    entries = tuple(
+        LogEntry(place, Scope(scope), tenant or None, revision) for place, scope, tenant, revision in rows[:limit]
+    )
+    # Positions have no holes: the sequencer's row goes back with a transaction that fails.
+    is_cut = entries[0].position > position + 1
+    return LogPage(entries, entries[-1].position, gap=is_cut, more=len(rows) > limit)
 
 
-def tenant_rows(rows: Sequence[AnyRow], modules: Iterable[AnyRow]) -> list[TenantRow]:
-    """Tenants from (tenant, revision, plan) and (tenant, module)."""
-    licensed: dict[str, list[str]] = {}
-    for tenant, module in modules:
-        licensed.setdefault(tenant, []).append(module)
+def tenant_rows(rows: Iterable[AnyRow]) -> list[TenantRow]:
+    """Tenants from (tenant, revision, plan, module), those of one tenant in a row; no module where it has none."""
     return [
-        TenantRow(tenant, revision, plan, tuple(sorted(licensed.get(tenant, ())))) for tenant, revision, plan in rows
+        TenantRow(tenant, revision, plan, tuple(line[3] for line in lines if line[3] is not None))
+        for (tenant, revision, plan), lines in groupby(rows, key=lambda row: tuple(row[:3]))
     ]
 
 

@@ -10,26 +10,26 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Executable
-from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError, SQLAlchemyError
+from sqlalchemy import Connection, Engine, Executable, event
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from payaid_entitlements.core.catalog.publishing import Published
 from payaid_entitlements.core.controls import Controls
 from payaid_entitlements.core.facts import TenantDocument
 from payaid_entitlements.core.instant import Instant
-from payaid_entitlements.errors import OutcomeUnknown, SchemaOutOfDate, StoreUnavailable
+from payaid_entitlements.errors import ConfigurationError, OutcomeUnknown, SchemaOutOfDate, StoreUnavailable
 from payaid_entitlements.forking import after_fork
 from payaid_entitlements.stores.ports import Applied, AuditEntry, LogPage, OutboxEvent, TenantRow, Transaction, Write
 from payaid_entitlements.stores.sql.applying import answer_of, applying
-from payaid_entitlements.stores.sql.engines import WRITES, async_engine, sync_engine
+from payaid_entitlements.stores.sql.engines import WRITES, async_engine, begin_sqlite, is_file, shown, sync_engine
 from payaid_entitlements.stores.sql.joining import joined, joined_async
+from payaid_entitlements.stores.sql.reading import reading_log
 from payaid_entitlements.stores.sql.statements import (
     AnyRow,
     Statements,
     audit_entries,
     documents,
-    log_page,
     outbox_events,
     tenant_rows,
 )
@@ -39,42 +39,77 @@ from payaid_entitlements.stores.sql.tables import SCHEMA_VERSION
 class _Common:
     """What both colours are made of."""
 
-    is_durable = True
-
     def __init__(self, engine: Engine, prefix: str) -> None:
+        if engine.dialect.name not in {"sqlite", "postgresql"}:
+            raise ConfigurationError(
+                f"an engine for {engine.dialect.name!r} is not supported; use SQLite or PostgreSQL"
+            )
         self._engine = engine
         self._statements = Statements(prefix, engine.dialect.name)
-        # Reads need no transaction: on PostgreSQL one would double their cost, on SQLite it would hold a writer up.
-        options: dict[str, Any] = {WRITES: False}
-        if engine.dialect.name == "postgresql":
-            options["isolation_level"] = "AUTOCOMMIT"
-        self._read_options = options
         after_fork(self._forget_connections)
 
     @property
     def name(self) -> str:
         """Same as `Store.name`."""
-        return self._engine.url.render_as_string(hide_password=True)
+        return shown(self._engine.url)
+
+    @property
+    def is_durable(self) -> bool:
+        """Same as `Store.is_durable`: False for a host's engine on SQLite in memory."""
+        return self._engine.dialect.name != "sqlite" or is_file(self._engine.url)
 
     def _forget_connections(self) -> None:
         # Not closed: they are the parent's, and two processes on one connection hang or mix their answers.
         self._engine.dispose(close=False)
 
     @property
+    def _reads(self) -> dict[str, Any]:
+        # No transaction: on PostgreSQL it would double their cost, on SQLite it would hold a writer up.
+        if self._engine.dialect.name == "postgresql":
+            return {WRITES: False, "isolation_level": "AUTOCOMMIT"}
+        return {WRITES: False}
+
+    @property
+    def _writes(self) -> dict[str, Any]:
+        # Whatever the host's engine does otherwise: to be atomic needs a transaction, and where writers wait for each
+        # other the later one must see what the earlier one has committed.
+        if self._engine.dialect.name == "postgresql":
+            return {WRITES: True, "isolation_level": "READ COMMITTED"}
+        return {WRITES: True}
+
+    def _begins_at_once(self, engine: Engine) -> None:
+        if engine.dialect.name == "sqlite":
+            event.listen(engine, "begin", begin_sqlite)
+
+    @property
     def _creates_schema(self) -> bool:
         return self._engine.dialect.name == "sqlite"
 
-    def _create(self, connection: Connection) -> None:
+    def _version(self, connection: Connection) -> int | None:
+        if not connection.dialect.has_table(connection, self._statements.tables.schema.name):
+            return None
+        row = connection.execute(self._statements.version).first()
+        return None if row is None else int(row[0])
+
+    def _create(self, connection: Connection) -> int:
+        if connection.dialect.name == "postgresql":
+            # Two that create one table at once: the slower one fails, also with IF NOT EXISTS.
+            connection.execute(self._statements.schema_lock)
         self._statements.tables.metadata.create_all(connection)
         for statement in self._statements.first_rows():
             connection.execute(statement)
+        version = self._version(connection)
+        self._check(version)
+        return SCHEMA_VERSION
 
     def _check(self, version: int | None) -> None:
-        if version != SCHEMA_VERSION:
-            found = "has no tables of ours" if version is None else f"has tables of version {version}"
-            raise SchemaOutOfDate(
-                f"{self.name} {found}, and this release needs version {SCHEMA_VERSION}; run `payaid db upgrade`"
-            )
+        if version == SCHEMA_VERSION:
+            return
+        found = "has no tables of ours" if version is None else f"has tables of version {version}"
+        way_out = "run `payaid db upgrade`"
+        if version is not None and version > SCHEMA_VERSION:
+            way_out = "install the release of payaid_entitlements that made them, or a later one"
+        raise SchemaOutOfDate(f"{self.name} {found}, and this release needs version {SCHEMA_VERSION}; {way_out}")
 
 
 class SQLStore(_Common):
@@ -90,7 +125,9 @@ class SQLStore(_Common):
         self._owns_engine = isinstance(engine, str)
         made = sync_engine(engine) if isinstance(engine, str) else engine
         super().__init__(made, prefix)
-        self._reading = made.execution_options(**self._read_options)
+        self._reading = made.execution_options(**self._reads)
+        self._writing = made.execution_options(**self._writes)
+        self._begins_at_once(self._writing)
 
     def prepare(self) -> None:
         """Same as `Store.prepare`."""
@@ -103,29 +140,25 @@ class SQLStore(_Common):
     def current(self) -> int | None:
         """Which version our tables have; None where there are none."""
         with _mapped(), self._reading.connect() as connection:
-            try:
-                row = connection.execute(self._statements.version).first()
-            except (OperationalError, ProgrammingError):
-                _require_absent(connection.dialect.has_table(connection, self._statements.tables.schema.name))
-                return None
-            return None if row is None else int(row[0])
+            return self._version(connection)
 
     def upgrade(self) -> int:
-        """Bring our tables to the version of this release, and return it. Repeating it is harmless."""
-        with _mapped(), self._engine.begin() as connection:
-            self._create(connection)
-        return SCHEMA_VERSION
+        """
+        Bring our tables to the version of this release, and return it. Repeating it is harmless.
+
+        Raises:
+            SchemaOutOfDate: They are of a later release.
+        """
+        with _mapped(), self._writing.begin() as connection:
+            return self._create(connection)
 
     def read(self, tenants: Sequence[str], *, tx: Transaction | None = None) -> Mapping[str, TenantDocument]:
         """Same as `Store.read`."""
-        if tx is not None:
-            connection = joined(tx, self._engine)
-            with _mapped():
-                return documents(connection.execute(self._statements.read_many, {"tenants": list(tenants)}).fetchall())
-        if len(tenants) == 1:
-            tenant = tenants[0]
-            return documents((tenant, row[0]) for row in self._rows(self._statements.read_one, {"tenant": tenant}))  # type: ignore[misc] # pairs stand for rows
-        return documents(self._rows(self._statements.read_many, {"tenants": list(tenants)}))
+        statement, values = self._statements.read(tenants)
+        if tx is None:
+            return documents(self._rows(statement, values))
+        with _mapped():
+            return documents(joined(tx, self._engine).execute(statement, values).fetchall())
 
     def catalog(self) -> Published | None:
         """Same as `Store.catalog`."""
@@ -168,36 +201,33 @@ class SQLStore(_Common):
 
     @contextmanager
     def _transaction(self, tx: Transaction | None, operation: str | None) -> Iterator[Connection]:
-        if tx is not None:
-            connection = joined(tx, self._engine)
-            with _mapped():
-                yield connection
-            return
-        with _mapped(), self._engine.connect() as connection:
-            transaction = connection.begin()
-            with transaction:
+        with _mapped():
+            if tx is not None:
+                # What fails in the middle leaves nothing of ours in the host's transaction, even if that goes on.
+                connection = joined(tx, self._engine)
+                with connection.begin_nested():
+                    yield connection
+                return
+            with self._writing.connect() as connection, connection.begin() as transaction:
                 yield connection
                 with _committing(operation):
                     transaction.commit()
 
     def changes_since(self, position: int | None, *, limit: int = 1000) -> LogPage:
         """Same as `Store.changes_since`."""
-        if position is not None:
-            rows = self._rows(self._statements.log, {"position": position, "limit": limit})
-            if rows:
-                return log_page(rows, position, limit)
-        end = int(self._rows(self._statements.head)[0][0])
-        return LogPage(
-            (), end, gap=position is not None and end < position, more=position is not None and end > position
-        )
+        flow = reading_log(self._statements, position, limit)
+        try:
+            asked = next(flow)
+            while True:
+                asked = flow.send(self._rows(*asked))
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return] # what the flow returns is a LogPage
 
     def find(
         self, *, module: str | None = None, plan: str | None = None, after: str | None = None, limit: int = 100
     ) -> Sequence[TenantRow]:
         """Same as `Store.find`."""
-        rows = self._rows(self._statements.find(module, plan, after, limit))
-        modules = self._rows(self._statements.modules_of, {"tenants": [row[0] for row in rows]}) if rows else ()
-        return tenant_rows(rows, modules)
+        return tenant_rows(self._rows(self._statements.find(module, plan, after, limit)))
 
     def audit(
         self,
@@ -232,7 +262,9 @@ class AsyncSQLStore(_Common):
         self._owns_engine = isinstance(engine, str)
         self._awaited = async_engine(engine) if isinstance(engine, str) else engine
         super().__init__(self._awaited.sync_engine, prefix)
-        self._reading = self._awaited.execution_options(**self._read_options)
+        self._reading = self._awaited.execution_options(**self._reads)
+        self._writing = self._awaited.execution_options(**self._writes)
+        self._begins_at_once(self._writing.sync_engine)
 
     async def prepare(self) -> None:
         """Same as `Store.prepare`."""
@@ -246,33 +278,22 @@ class AsyncSQLStore(_Common):
         """Same as `SQLStore.current`."""
         with _mapped():
             async with self._reading.connect() as connection:
-                try:
-                    row = (await connection.execute(self._statements.version)).first()
-                except (OperationalError, ProgrammingError):
-                    table = self._statements.tables.schema.name
-                    _require_absent(await connection.run_sync(lambda sync: sync.dialect.has_table(sync, table)))
-                    return None
-                return None if row is None else int(row[0])
+                return await connection.run_sync(self._version)
 
     async def upgrade(self) -> int:
         """Same as `SQLStore.upgrade`."""
         with _mapped():
-            async with self._awaited.begin() as connection:
-                await connection.run_sync(self._create)
-        return SCHEMA_VERSION
+            async with self._writing.begin() as connection:
+                return await connection.run_sync(self._create)
 
     async def read(self, tenants: Sequence[str], *, tx: Transaction | None = None) -> Mapping[str, TenantDocument]:
         """Same as `Store.read`."""
-        if tx is not None:
+        statement, values = self._statements.read(tenants)
+        if tx is None:
+            return documents(await self._rows(statement, values))
+        with _mapped():
             connection = await joined_async(tx, self._awaited)
-            with _mapped():
-                result = await connection.execute(self._statements.read_many, {"tenants": list(tenants)})
-                return documents(result.fetchall())
-        if len(tenants) == 1:
-            tenant = tenants[0]
-            rows = await self._rows(self._statements.read_one, {"tenant": tenant})
-            return documents((tenant, row[0]) for row in rows)  # type: ignore[misc] # pairs stand for rows
-        return documents(await self._rows(self._statements.read_many, {"tenants": list(tenants)}))
+            return documents((await connection.execute(statement, values)).fetchall())
 
     async def catalog(self) -> Published | None:
         """Same as `Store.catalog`."""
@@ -315,35 +336,32 @@ class AsyncSQLStore(_Common):
 
     @asynccontextmanager
     async def _transaction(self, tx: Transaction | None, operation: str | None) -> AsyncIterator[AsyncConnection]:
-        if tx is not None:
-            connection = await joined_async(tx, self._awaited)
-            with _mapped():
-                yield connection
-            return
         with _mapped():
-            async with self._awaited.connect() as connection, connection.begin() as transaction:
+            if tx is not None:
+                connection = await joined_async(tx, self._awaited)
+                async with connection.begin_nested():
+                    yield connection
+                return
+            async with self._writing.connect() as connection, connection.begin() as transaction:
                 yield connection
                 with _committing(operation):
                     await transaction.commit()
 
     async def changes_since(self, position: int | None, *, limit: int = 1000) -> LogPage:
         """Same as `Store.changes_since`."""
-        if position is not None:
-            rows = await self._rows(self._statements.log, {"position": position, "limit": limit})
-            if rows:
-                return log_page(rows, position, limit)
-        end = int((await self._rows(self._statements.head))[0][0])
-        return LogPage(
-            (), end, gap=position is not None and end < position, more=position is not None and end > position
-        )
+        flow = reading_log(self._statements, position, limit)
+        try:
+            asked = next(flow)
+            while True:
+                asked = flow.send(await self._rows(*asked))
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return] # what the flow returns is a LogPage
 
     async def find(
         self, *, module: str | None = None, plan: str | None = None, after: str | None = None, limit: int = 100
     ) -> Sequence[TenantRow]:
         """Same as `Store.find`."""
-        rows = await self._rows(self._statements.find(module, plan, after, limit))
-        modules = await self._rows(self._statements.modules_of, {"tenants": [row[0] for row in rows]}) if rows else ()
-        return tenant_rows(rows, modules)
+        return tenant_rows(await self._rows(self._statements.find(module, plan, after, limit)))
 
     async def audit(
         self,
@@ -397,9 +415,3 @@ def _committing(operation: str | None) -> Iterator[None]:
 def _first_line(error: BaseException) -> str:
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     return (str(cause).strip() or type(cause).__name__).splitlines()[0]
-
-
-def _require_absent(has_table: bool) -> None:
-    """A statement on the schema table failed: fine where there is no such table, else it is a failure."""
-    if has_table:
-        raise StoreUnavailable("the database could not say which version its tables have")

@@ -114,6 +114,8 @@ def tables(prefix: str = "payaid_") -> Tables:
         Column("name", String(64), nullable=False),
         Column("tenant", _key(), nullable=False),
         Column("payload", Text, nullable=False),
+        # For forgetting a tenant: the outbox may be long, and a statement has seconds.
+        Index(f"{prefix}outbox_tenant", "tenant"),
     )
     schema = Table(
         f"{prefix}schema",
