@@ -1,0 +1,17 @@
+"""
+What a store must keep: subclass a contract, say how a client of your store is made, and let pytest run it.
+
+::
+
+    class TestMyStore(StoreContract):
+        @pytest.fixture
+        def new_store(self, tmp_path):
+            return lambda: MyStore(tmp_path / "there")
+
+Each test is written once, as plain calls; a store of the other colour is driven on an event loop. This needs pytest.
+"""
+
+from payaid_entitlements.testing.contracts.joining import JoiningContract
+from payaid_entitlements.testing.contracts.store import AsyncStoreContract, StoreContract
+
+__all__ = ["AsyncStoreContract", "JoiningContract", "StoreContract"]
