@@ -503,7 +503,7 @@ def test_an_empty_store_is_published_into(setting):
     given = replace(setting, catalog=Catalog.load(CATALOG))
     outside = Outside(catalog=[None, published_of()])
     outside.run(begin(given))
-    assert outside.asked == ["Prepare", "Poll", "ReadCatalog", "Apply", "ReadCatalog", "ReadControls"]
+    assert outside.asked == ["Prepare", "ReadCatalog", "Apply", "Poll", "ReadCatalog", "ReadControls"]
 
 
 def test_two_processes_that_open_an_empty_store_agree(setting):

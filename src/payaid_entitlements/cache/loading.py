@@ -326,10 +326,11 @@ def begin(setting: Setting) -> Flow[World]:
     """Make the store ready, publish into an empty one, and read the world."""
     near = setting.near
     yield Prepare()
-    asked_at = near.clock()
-    head = cast("LogPage", (yield Poll(None)))
     if setting.catalog is not None:
         yield from _publish_if_empty(setting, setting.catalog)
+    # Where the log ends, before what it led to: nothing that changes in between is missed.
+    asked_at = near.clock()
+    head = cast("LogPage", (yield Poll(None)))
     world = yield from renew(setting)
     near.position = head.position
     near.extend(asked_at)
