@@ -28,8 +28,13 @@ _COVERED: Final = "__payaid_covered__"
 _MARK: Final = "__payaid_guard__"
 
 
+# The key is positional only: in `Depends(require_module)`, where the call was forgotten, FastAPI would read `module`
+# from the query string and let everybody pass who writes it there. By name it can hand over nothing.
+
+
 def require_module(
     module: str,
+    /,
     *,
     access: Intent | None = None,
     tenant: str | None = None,
@@ -57,6 +62,7 @@ def require_module(
 
 def require_feature(
     feature: str,
+    /,
     *,
     access: Intent | None = None,
     tenant: str | None = None,
@@ -101,8 +107,11 @@ class Guard:
             rules, original = rules.merged(there.rules), cast("Callable[P, R]", there.original)
         wrapper = wrap(original, rules)
         setattr(wrapper, _MARK, _Mark(original, wrapper, rules))
-        for covered in (original, function):
+        # All that is below other decorators too: a route decorator may stand under them.
+        covered: object = function
+        while inspect.isfunction(covered):
             setattr(covered, _COVERED, covered)
+            covered = getattr(covered, "__wrapped__", None)
         return wrapper
 
     @property

@@ -59,12 +59,12 @@ async def enforce_async(binding: Binding, requirements: Iterable[Requirement]) -
 
 
 def would_refuse(binding: Binding, requirements: Iterable[Requirement]) -> bool:
-    """Would somebody be refused by a copy that is older than a second?"""
+    """Would somebody be refused by a copy that is older than a second, and that can be made sure of?"""
     view = binding.view
     view.require_young()
     if all(view.decide(need.key, need.access or binding.access).allowed for need in requirements):
         return False
-    return not view.is_sure(SURE_WITHIN)
+    return not (view.stale or view.is_sure(SURE_WITHIN))
 
 
 def conclude(binding: Binding, requirements: Iterable[Requirement]) -> None:
