@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from typing import Final, Protocol
 
 from payaid_entitlements.core.decision import Intent
-from payaid_entitlements.errors import NoCurrentTenant
+from payaid_entitlements.errors import NoCurrentTenant, StoreUnavailable
 from payaid_entitlements.view import TenantView
 
 #: Seconds that a thread waits for the event loop of its request to confirm a refusal.
@@ -81,7 +81,14 @@ class AsyncBinding:
         """Same as `Binding.confirmed`."""
         # A plain function inside a coroutine cannot wait: it answers by the view as it is.
         if not _in_event_loop():
-            asyncio.run_coroutine_threadsafe(self.confirmed_async(), self._loop).result(PATIENCE)
+            if self._loop.is_closed():
+                raise StoreUnavailable("the event loop of the request has ended; nobody is left to ask the store")
+            answer = asyncio.run_coroutine_threadsafe(self.confirmed_async(), self._loop)
+            try:
+                answer.result(PATIENCE)
+            except TimeoutError as error:
+                answer.cancel()
+                raise StoreUnavailable(f"waited {PATIENCE} s for the event loop of the request") from error
         return self.view
 
     async def confirmed_async(self) -> TenantView:
