@@ -8,13 +8,15 @@ From an error to what goes over the wire: a problem document as in RFC 9457, the
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, timedelta
+from email.utils import format_datetime
 from typing import Final
 
 from payaid_entitlements.core.decision import Reason
-from payaid_entitlements.core.remedies import Remedy
-from payaid_entitlements.errors import EntitlementError, Refused, StoreUnavailable, TenantUnidentified
+from payaid_entitlements.core.remedies import Remedy, WaitUntil
+from payaid_entitlements.errors import EntitlementError, OutcomeUnknown, Refused, StoreUnavailable, TenantUnidentified
 
 #: Media type of problem documents, RFC 9457 section 3.
 PROBLEM: Final = "application/problem+json"
@@ -67,13 +69,20 @@ def status_of(reason: Reason) -> int:
     return 402 if reason in _MONEY else 403
 
 
-def refusal(error: EntitlementError, *, remedies: Iterable[Remedy] = (), challenge: str = "Bearer") -> Refusal:
+def refusal(
+    error: EntitlementError,
+    *,
+    remedies: Iterable[Remedy] = (),
+    root: Reason | None = None,
+    challenge: str = "Bearer",
+) -> Refusal:
     """
     Say *error* to a client.
 
     Args:
         error: `Refused`, `StoreUnavailable` or `TenantUnidentified`; every other one is not for clients.
         remedies: What the tenant could do, the cheapest first.
+        root: Why what is required is missing, where the reason is that something is: the status follows it.
         challenge: How to log in, for ``WWW-Authenticate`` (RFC 9110 section 11.6.1), on 401.
 
     Raises:
@@ -81,28 +90,49 @@ def refusal(error: EntitlementError, *, remedies: Iterable[Remedy] = (), challen
     """
     match error:
         case Refused(decision=decision):
+            offers = tuple(remedies)
             reason = decision.reason
-            body = _problem(status_of(reason), reason.value, reason.meaning, reason.way_out)
-            body |= {"feature": decision.feature, "remedies": [remedy.to_public() for remedy in remedies]}
+            more: dict[str, object] = {"feature": decision.feature, "remedies": [each.to_public() for each in offers]}
             if error.reference:
-                body["reference"] = error.reference
-            headers = {}
+                more["reference"] = error.reference
+            return _said(status_of(root or reason), reason, reason.meaning, reason.way_out, _opening(offers), more)
+        case OutcomeUnknown():
+            # Without Retry-After: clients that obey it by themselves would do it twice.
+            return _said(503, "store.outcome_unknown", "It is not known whether this has happened.", "Look first.")
         case StoreUnavailable():
-            reason = Reason.STORE_UNAVAILABLE
-            body = _problem(503, reason.value, "This cannot be decided at the moment.", "Try again in a moment.")
-            headers = {"Retry-After": str(RETRY_AFTER)}
+            after = {"Retry-After": str(RETRY_AFTER)}
+            return _said(503, Reason.STORE_UNAVAILABLE, "This cannot be decided at the moment.", _AGAIN, after)
         case TenantUnidentified():
-            body = _problem(401, "tenant.unidentified", "The request names no tenant.", "Log in.")
-            headers = {"WWW-Authenticate": challenge}
+            return _said(401, "tenant.unidentified", ANSWERS[401], "Log in.", {"WWW-Authenticate": challenge})
         case _:
             raise error
+
+
+_AGAIN: Final = "Try again in a moment."
+
+
+def _said(
+    status: int,
+    reason: str,
+    title: str,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+    more: Mapping[str, object] | None = None,
+) -> Refusal:
+    body = {"type": f"{TYPE}{reason}", "title": title, "status": status, "detail": detail, "reason": str(reason)}
     # A stored refusal would outlive the purchase that turns it around.
-    headers |= {"Content-Type": PROBLEM, "Cache-Control": "no-store"}
-    return Refusal(int(str(body["status"])), headers, body)
+    always = {"Content-Type": PROBLEM, "Cache-Control": "no-store"}
+    return Refusal(status, {**(headers or {}), **always}, {**body, **(more or {})})
 
 
-def _problem(status: int, reason: str, title: str, detail: str) -> dict[str, object]:
-    return {"type": f"{TYPE}{reason}", "title": title, "status": status, "detail": detail, "reason": reason}
+def _opening(remedies: Iterable[Remedy]) -> dict[str, str]:
+    """When it opens by itself, as RFC 9110 section 10.2.3 writes it: to the full second, never too early."""
+    for remedy in remedies:
+        if isinstance(remedy, WaitUntil):
+            at = remedy.at.astimezone(UTC)
+            whole = at.replace(microsecond=0) + timedelta(seconds=1 if at.microsecond else 0)
+            return {"Retry-After": format_datetime(whole, usegmt=True)}
+    return {}
 
 
 #: The schema of a problem document, for API descriptions.
@@ -128,7 +158,7 @@ PROBLEM_SCHEMA: Final[dict[str, object]] = {
 }
 #: What each guarded route may answer besides its own, for API descriptions.
 ANSWERS: Final = {
-    401: "The request names no tenant.",
+    401: "The request does not say for whom it is.",
     402: "The tenant's plan does not include it, or its subscription has lapsed; the body names what would open it.",
     403: "It is paused, suspended, killed or denied; paying does not change that.",
     503: "It cannot be decided at the moment; this says nothing about the tenant.",

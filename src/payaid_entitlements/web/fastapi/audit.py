@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fastapi.dependencies.models import Dependant
 from starlette.applications import Starlette
 
 from payaid_entitlements.core.catalog.problems import did_you_mean
@@ -13,9 +14,8 @@ from payaid_entitlements.entitlements import AsyncEntitlements, Entitlements
 from payaid_entitlements.errors import ConfigurationError
 from payaid_entitlements.guards import is_covered, require_feature, require_module, rules_of
 from payaid_entitlements.guards.requirement import Rank, Requirement
-from payaid_entitlements.web.exempting import is_exempt
-from payaid_entitlements.web.fastapi.marks import Mark, calls, marks
-from payaid_entitlements.web.fastapi.walking import Place, apps, places
+from payaid_entitlements.web.fastapi.marks import calls, is_maker, marks
+from payaid_entitlements.web.fastapi.walking import Place, all_places
 
 
 def audit(app: Starlette, ent: AsyncEntitlements | Entitlements, *, refuse_unguarded: bool) -> None:
@@ -27,8 +27,7 @@ def audit(app: Starlette, ent: AsyncEntitlements | Entitlements, *, refuse_ungua
     """
     mistakes = [
         f"{place}: {mistake}"
-        for inner in apps(app)
-        for place in places(inner)
+        for place in all_places(app)
         for mistake in _mistakes(place, ent, refuse_unguarded=refuse_unguarded)
     ]
     if mistakes:
@@ -38,24 +37,36 @@ def audit(app: Starlette, ent: AsyncEntitlements | Entitlements, *, refuse_ungua
 def _mistakes(place: Place, ent: AsyncEntitlements | Entitlements, *, refuse_unguarded: bool) -> Iterator[str]:
     if is_covered(place.endpoint):
         yield "a guard stands above the route decorator, where it never runs; put it below"
+    yield from (
+        f"Depends({name}) guards nothing; use gate.{name}(key), without Depends" for name in _makers(place.dependant)
+    )
     found = list(marks(place.dependant))
-    for call in calls(place.dependant):
-        if call is require_module or call is require_feature:
-            yield f"Depends({call.__name__}) guards nothing; use gate.{call.__name__}(key)"
     rules = rules_of(place.endpoint)
     if rules is not None:
         if rules.tenant is None and not found:
             yield "its guard has no tenant to ask; add the dependency gate.tenant, or tenant='argument'"
         for need in rules.requirements:
             yield from unknown(ent, need)
-    is_guarded = rules is not None or any(mark.need is not None for mark in found)
-    if refuse_unguarded and not is_guarded and not is_exempt(place.endpoint):
-        yield "no gate or guard stands before it; add gate.require_module(...), or mark it with @exempt"
+    if place.is_exempt or rules is not None or any(mark.need is not None for mark in found):
+        return
+    if place.is_bypassing:
+        yield (
+            "the gate of a router or app around it is not asked here: FastAPI knows dependencies of its own routes "
+            "only; put a gate or guard on what is inside, or mark it with exempt(...)"
+        )
+    elif refuse_unguarded:
+        yield "no gate or guard stands before it; add gate.require_module(...), or mark it with exempt(...)"
+
+
+def _makers(dependant: Dependant | None) -> Iterator[str]:
+    for call in calls(dependant):
+        if call is require_module or call is require_feature or is_maker(call):
+            yield getattr(call, "__name__", "")
 
 
 def is_guarded(place: Place) -> bool:
     """May this route refuse somebody?"""
-    return rules_of(place.endpoint) is not None or any(isinstance(mark, Mark) for mark in marks(place.dependant))
+    return rules_of(place.endpoint) is not None or any(True for _ in marks(place.dependant))
 
 
 def require_known(ent: AsyncEntitlements | Entitlements, need: Requirement) -> None:

@@ -12,6 +12,8 @@ from payaid_entitlements.web.fastapi.walking import places
 from payaid_entitlements.web.refusing import ANSWERS, PROBLEM, PROBLEM_SCHEMA
 
 _DONE: Final = "__payaid_describes__"
+#: Name of the schema in the description; a host may have a `Problem` of its own.
+_SCHEMA: Final = "EntitlementProblem"
 
 
 def describe(app: FastAPI) -> None:
@@ -34,10 +36,10 @@ def describe(app: FastAPI) -> None:
 def _add(app: FastAPI, schema: dict[str, Any]) -> None:
     operations = list(_guarded(app, schema))
     if operations:
-        schema.setdefault("components", {}).setdefault("schemas", {}).setdefault("Problem", PROBLEM_SCHEMA)
+        schema.setdefault("components", {}).setdefault("schemas", {}).setdefault(_SCHEMA, PROBLEM_SCHEMA)
     for operation in operations:
         for status, meaning in ANSWERS.items():
-            content = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+            content = {PROBLEM: {"schema": {"$ref": f"#/components/schemas/{_SCHEMA}"}}}
             # A route that describes an answer itself is right.
             operation.setdefault("responses", {}).setdefault(str(status), {"description": meaning, "content": content})
 

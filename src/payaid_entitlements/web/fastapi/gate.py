@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Depends, FastAPI, params
 from starlette.requests import HTTPConnection
 
-from payaid_entitlements.binding import CURRENT, AsyncBinding, Binding, SyncBinding
+from payaid_entitlements.binding import CURRENT, Binding
 from payaid_entitlements.core.decision import Intent
 from payaid_entitlements.core.identity import identify
 from payaid_entitlements.entitlements import AsyncEntitlements, Entitlements
@@ -21,11 +21,9 @@ from payaid_entitlements.errors import TenantUnidentified
 from payaid_entitlements.guards.requirement import Rank, Requirement, enforce_async
 from payaid_entitlements.view import TenantView
 from payaid_entitlements.web.fastapi.audit import audit, require_known
-from payaid_entitlements.web.fastapi.installing import install, on_startup, view_of
-from payaid_entitlements.web.fastapi.marks import Mark, mark
-
-#: Methods that only read (RFC 9110 section 9.2.1, safe methods).
-_READS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+from payaid_entitlements.web.fastapi.installing import install, on_startup
+from payaid_entitlements.web.fastapi.marks import Mark, maker, mark
+from payaid_entitlements.web.fastapi.truth import binding_of
 
 
 class Gate:
@@ -34,7 +32,11 @@ class Gate:
 
     Put ``gate.require_module("crm")`` into the `dependencies` of a router or a route, and
     ``Annotated[TenantView, gate.tenant]`` where a route wants to see the view. All gates and guards of one request
-    answer from one view.
+    answer from one view. A view serves for one request: in a websocket that stays open take a new one for each message
+    (``ent.tenant(view.tenant)``, or ``ent.bind``).
+
+    Of two gates on one route, for two tenants, each asks for its own; guards and `current_tenant` ask for the one whose
+    gate comes last.
 
     Args:
         ent: Your client. From an `Entitlements` the store is asked in a thread; what is near is answered at once.
@@ -58,10 +60,15 @@ class Gate:
         self._ent = ent
         self._challenge = challenge
         self._bind = _binding(ent, tenant, user or _nobody)
-        self.tenant = params.Depends(self._bind)
+        # Not cached: where a gate has made sure of the view since it was first given, the newer one is given.
+        self.tenant = params.Depends(_viewing(self._bind), use_cache=False)
 
+    # The key is positional only: FastAPI hands over by name what it reads from a query, so that
+    # `Depends(gate.require_module)`, where the call was forgotten, lets nobody pass. The audit says so at start-up.
+
+    @maker
     def require_module(
-        self, module: str, *, access: Intent | None = None, legacy: Callable[..., Any] | None = None
+        self, module: str, /, *, access: Intent | None = None, legacy: Callable[..., Any] | None = None
     ) -> params.Depends:
         """
         Let only tenants in that hold *module*.
@@ -75,8 +82,9 @@ class Gate:
         """
         return self._require(Rank.MODULE, module, access, legacy)
 
+    @maker
     def require_feature(
-        self, feature: str, *, access: Intent | None = None, legacy: Callable[..., Any] | None = None
+        self, feature: str, /, *, access: Intent | None = None, legacy: Callable[..., Any] | None = None
     ) -> params.Depends:
         """Let only tenants in that hold *feature*. Everything else as in `require_module`."""
         return self._require(Rank.FEATURE, feature, access, legacy)
@@ -89,11 +97,13 @@ class Gate:
 
         Args:
             unguarded: ``"refuse"``: a route that no gate or guard stands before, and that is not marked with
-                `payaid_entitlements.web.exempt`, does not start.
+                `payaid_entitlements.web.exempt`, does not start. Mounted apps count, also those without routes, such
+                as static files; static frontends (``app.frontend``) do not.
 
         Raises:
             ConfigurationError: A guard stands above a route decorator, where it never runs; a guard has no tenant to
-                ask; a key is unknown; a route is unguarded. All routes with a mistake are in the message.
+                ask; a key is unknown; a gate stands around routes that it does not reach; a route is unguarded. All
+                routes with a mistake are in the message.
         """
         if unguarded not in ("allow", "refuse"):
             raise ValueError(f"unguarded is {unguarded!r}; it is 'allow' or 'refuse'")
@@ -123,17 +133,16 @@ async def _nobody() -> None:
 
 def _binding(
     ent: AsyncEntitlements | Entitlements, tenant: Callable[..., Any], user: Callable[..., Any]
-) -> Callable[..., AsyncIterator[TenantView]]:
+) -> Callable[..., AsyncIterator[Binding]]:
     async def bind(
         connection: HTTPConnection,
         found: Annotated[object, Depends(tenant)],
         who: Annotated[object, Depends(user)],
-    ) -> AsyncIterator[TenantView]:
-        method = connection.scope.get("method")
-        binding = await _bound(ent, _tenant(found), _user(who), "read" if method in _READS else "write")
+    ) -> AsyncIterator[Binding]:
+        binding = await binding_of(ent, connection, _tenant(found), _user(who))
         token = CURRENT.set(binding)
         try:
-            yield binding.view
+            yield binding
         finally:
             CURRENT.reset(token)
 
@@ -141,31 +150,39 @@ def _binding(
     return bind
 
 
-async def _bound(ent: AsyncEntitlements | Entitlements, tenant: str, user: str | None, access: Intent) -> Binding:
-    view = await view_of(ent, tenant, user)
-    if isinstance(ent, AsyncEntitlements):
-        return AsyncBinding(view, ent.confirm, access)
-    return SyncBinding(view, ent.confirm, access)
+def _viewing(bind: Callable[..., object]) -> Callable[..., Awaitable[TenantView]]:
+    async def view(binding: Annotated[Binding, Depends(bind)]) -> TenantView:
+        return binding.view
+
+    return view
 
 
 def _tenant(found: object) -> str:
     if found is None:
         raise TenantUnidentified("the tenant dependency gave None")
+    return _identified("tenant", found)
+
+
+def _user(found: object) -> str | None:
+    return None if found is None else _identified("user", found)
+
+
+def _identified(whose: str, found: object) -> str:
     if not isinstance(found, str):
-        raise TypeError(f"the tenant dependency gave {found!r}, a {type(found).__name__}; it must give a str or None")
+        raise TypeError(f"the {whose} dependency gave {found!r}, a {type(found).__name__}; it must give a str or None")
     try:
-        return identify("tenant", found)
+        return identify(whose, found)
     except TypeError as error:
         raise TenantUnidentified(str(error)) from None
 
 
-def _user(found: object) -> str | None:
-    return None if found is None else identify("user", found)
+# Each gate asks the binding of its own, never the one that happens to be current: with two gates on a route that
+# would be the tenant of the other.
 
 
 def _requiring(bind: Callable[..., object], need: Requirement) -> Callable[..., Awaitable[None]]:
-    async def required(view: Annotated[TenantView, Depends(bind)]) -> None:
-        await enforce_async(_here(), (need,))
+    async def required(binding: Annotated[Binding, Depends(bind)]) -> None:
+        await enforce_async(binding, (need,))
 
     return required
 
@@ -174,15 +191,9 @@ def _requiring_beside(
     bind: Callable[..., object], need: Requirement, legacy: Callable[..., Any]
 ) -> Callable[..., Awaitable[None]]:
     async def required(
-        view: Annotated[TenantView, Depends(bind)],
+        binding: Annotated[Binding, Depends(bind)],
         old_answer: Annotated[bool, Depends(legacy)],
     ) -> None:
-        await enforce_async(_here(), (Requirement(need.rank, need.key, need.access, lambda: old_answer),))
+        await enforce_async(binding, (Requirement(need.rank, need.key, need.access, lambda: old_answer),))
 
     return required
-
-
-def _here() -> Binding:
-    binding = CURRENT.get()
-    assert binding is not None  # `bind` ran before, in this very task
-    return binding
