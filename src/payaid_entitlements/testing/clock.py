@@ -27,7 +27,6 @@ class FakeClock:
         """Seconds since the epoch."""
         return time.time() if self._at is None else self._at / 1_000_000
 
-    @property
     def now(self) -> datetime:
         """Where it stands, aware, in UTC."""
         return datetime.fromtimestamp(time.time(), UTC) if self._at is None else moment(self._at)
@@ -37,7 +36,7 @@ class FakeClock:
     ) -> None:
         """Move on by a length of time; a negative one moves back."""
         length = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
-        self.travel_to(self.now + length + (by or timedelta()))
+        self.travel_to(self.now() + length + (by or timedelta()))
 
     def travel_to(self, at: datetime) -> None:
         """
@@ -47,9 +46,13 @@ class FakeClock:
             TypeError: *at* is naive.
         """
         self._at = instant(at)
-        for tell in self._told:
+        for tell in tuple(self._told):
             tell()
 
     def when_moved(self, tell: Callable[[], None]) -> None:
         """Call *tell* after each move; the sandbox forgets then what it believed for another time."""
         self._told.append(tell)
+
+    def forget(self, tell: Callable[[], None]) -> None:
+        """Do not call *tell* any more."""
+        self._told.remove(tell)

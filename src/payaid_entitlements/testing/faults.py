@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -60,14 +61,12 @@ class FaultyStore:
     def __getattr__(self, name: str) -> object:
         found = getattr(self.inner, name)
         if name in _READS or name == "apply":
-            return _awaiting(self.faults, name, found) if _is_async(found) else _calling(self.faults, name, found)
+            return (
+                _awaiting(self.faults, name, found)
+                if inspect.iscoroutinefunction(found)
+                else _calling(self.faults, name, found)
+            )
         return found
-
-
-def _is_async(method: object) -> bool:
-    import inspect
-
-    return inspect.iscoroutinefunction(method)
 
 
 def _calling(faults: Faults, name: str, method: Callable[..., object]) -> Callable[..., object]:

@@ -7,7 +7,8 @@ Only pytest and the standard library are imported until a test asks for a fixtur
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Mapping
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from payaid_entitlements.testing.sandbox import Sandbox
 
 _INI = "payaid_entitlements"
+#: What was counted when the sandbox was made.
+_MISREAD = pytest.StashKey[Mapping[tuple[str, ...], int]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -51,27 +54,50 @@ def entitlements(request: pytest.FixtureRequest, clock: FakeClock) -> Iterator[S
     from payaid_entitlements.core.observing import MISREAD
     from payaid_entitlements.testing.sandbox import sandbox
 
-    before = MISREAD.counts()
     with sandbox(_client(request.config.getini(_INI)), clock=clock) as inside:
-        for mark in request.node.iter_markers("override"):
+        # The closest one comes first, and is to be the last word.
+        for mark in reversed(list(request.node.iter_markers("override"))):
             inside.override(*mark.args, **mark.kwargs)
+        request.node.stash[_MISREAD] = MISREAD.counts()
         yield inside
-    misread = sorted(" ".join(key) for key, count in MISREAD.counts().items() if count != before.get(key, 0))
-    if misread:
-        pytest.fail(f"a Decision was used as a truth value; use .allowed: {', '.join(misread)}")
+
+
+@pytest.fixture(autouse=True)
+def _override_marker(request: pytest.FixtureRequest) -> None:
+    # A test with the marker gets the sandbox, whether it names the fixture or not. Where no client is named, the marker
+    # is somebody else's.
+    if request.node.get_closest_marker("override") is not None and request.config.getini(_INI):
+        request.getfixturevalue("entitlements")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Fail a test in the sandbox that used a decision as a truth value, whoever swallowed the error."""
+    yield
+    before = item.stash.get(_MISREAD, None)
+    if before is not None:
+        from payaid_entitlements.core.observing import MISREAD
+
+        misread = sorted(key[-1] for key, count in MISREAD.counts().items() if count != before.get(key, 0))
+        if misread:
+            pytest.fail(
+                f"a Decision was used as a truth value; use .allowed (asked: {', '.join(misread)})", pytrace=False
+            )
 
 
 def _client(place: str) -> Entitlements | AsyncEntitlements:
+    from payaid_entitlements.entitlements import AsyncEntitlements, Entitlements
+
     module, _, name = place.partition(":")
     if not module or not name:
         raise pytest.UsageError(
             f'{_INI} in pytest\'s ini is {place!r}; write where your client is, as {_INI} = "app.main:ent"'
         )
-    found: object = importlib.import_module(module)
-    for part in name.split("."):
-        found = getattr(found, part)
-    from payaid_entitlements.entitlements import AsyncEntitlements, Entitlements
-
+    imported = importlib.import_module(module)
+    try:
+        found = attrgetter(name)(imported)
+    except AttributeError as error:
+        raise pytest.UsageError(f"{_INI} = {place!r} in pytest's ini: {error}") from error
     if not isinstance(found, Entitlements | AsyncEntitlements):
         raise pytest.UsageError(f"{place} is a {type(found).__name__}, neither Entitlements nor AsyncEntitlements")
     return found

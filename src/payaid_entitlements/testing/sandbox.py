@@ -6,12 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from types import TracebackType
 from typing import cast
 
 from payaid_entitlements.admin import Admin, Change
-from payaid_entitlements.cache.driving import AsyncDriver, Driver
+from payaid_entitlements.cache.driving import Driver
 from payaid_entitlements.cache.local import NEVER, LocalCache
 from payaid_entitlements.core.observing import Tally
 from payaid_entitlements.core.values import Deny, Value
@@ -22,8 +21,24 @@ from payaid_entitlements.stores.ports import AsyncStore, Store
 from payaid_entitlements.testing.clock import FakeClock
 from payaid_entitlements.testing.faults import Faults, FaultyStore
 
-#: What a client is made of inside: swapped for the time of a test, then put back.
-_INSIDE = ("_near", "_observer", "_setting", "_store", "_driver")
+
+class _Swap:
+    """Attributes that are put back. Also those of frozen settings, which an `Admin` made at import time holds too."""
+
+    def __init__(self) -> None:
+        self._before: list[tuple[object, str, object]] = []
+
+    def put(self, target: object, **parts: object) -> None:
+        """Let *target* have other parts."""
+        for name, part in parts.items():
+            self._before.append((target, name, getattr(target, name)))
+            object.__setattr__(target, name, part)
+
+    def back(self) -> None:
+        """Let all be as it was, the last first."""
+        while self._before:
+            target, name, part = self._before.pop()
+            object.__setattr__(target, name, part)
 
 
 class Sandbox:
@@ -41,15 +56,25 @@ class Sandbox:
     """
 
     def __init__(self, client: Entitlements | AsyncEntitlements, clock: FakeClock) -> None:
+        if not isinstance(clock, FakeClock):
+            raise TypeError(
+                f"clock={clock!r}: give a FakeClock (a fixture `clock` of yours hides the one of the plugin)"
+            )
         setting = client._setting
         if setting.catalog is None:
             raise ConfigurationError("the client was opened without catalog=; a sandbox publishes that into its memory")
         self.client = client
         self.clock = clock
         self.faults = Faults()
+        self._setting = setting
         self._tally = Tally()
         self._near = LocalCache(bound=setting.near.bound, clock=clock, fresh_for=setting.near.fresh_for)
-        self._setting = replace(
+        memory = MemoryStore()
+        faulty = cast("Store", FaultyStore(memory, self.faults))
+        self._driver = Driver(faulty, never_waits=True)
+        self._swap = _Swap()
+        self._swap.put(client, _near=self._near, _observer=self._tally)
+        self._swap.put(
             setting,
             near=self._near,
             wall=clock,
@@ -57,22 +82,20 @@ class Sandbox:
             hosted=False,
             strict=True if setting.strict is None else setting.strict,
         )
-        memory = MemoryStore()
-        store = cast("Store", FaultyStore(memory, self.faults))
-        self._driver = Driver(store, never_waits=True)
-        self._before = {name: getattr(client, name) for name in _INSIDE}
-        client._near, client._setting, client._observer = self._near, self._setting, self._tally
-        if isinstance(client, Entitlements):
-            client._store, client._driver = store, self._driver
-        else:
-            client._store = cast("AsyncStore", FaultyStore(AsyncMemoryStore(memory), self.faults))
-            client._driver = AsyncDriver(client._store)
+        store: Store | AsyncStore = faulty
+        if isinstance(client, AsyncEntitlements):
+            store = cast("AsyncStore", FaultyStore(AsyncMemoryStore(memory), self.faults))
+        # The driver stays the one of the client, which refuses to wait in an event loop: a test must not hide that.
+        self._swap.put(client, _store=store)
+        self._swap.put(client._driver, store=store, host=None)
+        client._driver.reset()
         clock.when_moved(self._forget)
 
     def close(self) -> None:
         """Put back what the client was made of."""
-        for name, part in self._before.items():
-            setattr(self.client, name, part)
+        self.clock.forget(self._forget)
+        self._swap.back()
+        self.client._driver.reset()
 
     def _forget(self) -> None:
         # A clock that was put back would make entries of the future look fresh.
@@ -96,8 +119,7 @@ class Sandbox:
         Raises:
             UnknownFeature: The catalog has no such key.
         """
-        self.admin().override(tenant, feature, to, user=user)
-        return Overriding(self, tenant, feature, user)
+        return Overriding(self, self.admin().override(tenant, feature, to, user=user))
 
     @contextmanager
     def outage(self, *, is_warm: bool = False) -> Iterator[Faults]:
@@ -108,14 +130,14 @@ class Sandbox:
             is_warm: Keep what is near, as minutes after a store went down: grants go on, marked as degraded.
                 False is the cold start, where nothing is known: the branch that everybody forgets.
         """
-        self.faults.is_down = True
+        was_down, self.faults.is_down = self.faults.is_down, True
         if not is_warm:
             self._near.drop()
         self._near.lease = self._near.trusted = NEVER
         try:
             yield self.faults
         finally:
-            self.faults.is_down = False
+            self.faults.is_down = was_down
             self._near.retry_at = NEVER
 
     @property
@@ -125,11 +147,11 @@ class Sandbox:
 
 
 class Overriding:
-    """An override that was set; as a context manager it is cleared at the end of the block."""
+    """An override that was set; as a context manager it is taken back at the end of the block."""
 
-    def __init__(self, within: Sandbox, tenant: str, feature: str, user: str | None) -> None:
+    def __init__(self, within: Sandbox, change: Change) -> None:
         self._within = within
-        self._what = tenant, feature, user
+        self._change = change
 
     def __enter__(self) -> Overriding:
         return self
@@ -137,8 +159,9 @@ class Overriding:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        tenant, feature, user = self._what
-        self._within.admin().clear_override(tenant, feature, user=user)
+        # Undone, not cleared: there may have been another one before. None where it was so already.
+        if self._change.id is not None:
+            self._within.admin().undo(self._change.id)
 
 
 @contextmanager
