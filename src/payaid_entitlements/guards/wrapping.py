@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Final, ParamSpec, TypeVar, cast
 
@@ -119,14 +119,14 @@ def _async_generator(function: Callable[P, _Items], rules: Rules) -> Callable[P,
         if not would_refuse(binding, needs):
             conclude(binding, needs)
             return function(*args, **kwargs)
-        return _after(enforce_async(binding, needs), lambda: function(*args, **kwargs))
+        return _after(lambda: enforce_async(binding, needs), lambda: function(*args, **kwargs))
 
     return guarded
 
 
-async def _after(first: Coroutine[object, object, None], begin: Callable[[], _Items]) -> _Items:
+async def _after(first: Callable[[], Awaitable[object]], begin: Callable[[], _Items]) -> _Items:
     """What *begin* gives, after *first*: ``yield from``, which async generators do not have (PEP 380, PEP 525)."""
-    await first
+    await first()
     inner = begin()
     try:
         item = await anext(inner)
@@ -158,12 +158,14 @@ def _argument(function: Callable[..., object], name: str) -> Callable[[tuple[obj
     parameter = parameters[name]
     if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
         raise ConfigurationError(f"tenant={name!r}: {parameter} of {function.__qualname__} holds several arguments")
+    can_be_named = parameter.kind is not parameter.POSITIONAL_ONLY
     position = list(parameters).index(name) if parameter.kind is not parameter.KEYWORD_ONLY else None
 
     def find(args: tuple[object, ...], kwargs: dict[str, object]) -> object:
         if position is not None and position < len(args):
             return args[position]
-        found = kwargs.get(name, parameter.default)
+        # A positional-only parameter cannot be given by name: a `**kwargs` beside it may hold another of the same name.
+        found = kwargs.get(name, parameter.default) if can_be_named else parameter.default
         if found is parameter.empty:
             raise TypeError(f"{function.__qualname__}() was called without {name!r}, which names the tenant")
         return found
@@ -194,10 +196,7 @@ def _wrap_by_argument(
 
         @functools.wraps(function)
         def guarded_items(*args: P.args, **kwargs: P.kwargs) -> _Items:
-            async def first() -> None:
-                await let_in(args, kwargs)
-
-            return _after(first(), lambda: cast("_Items", function(*args, **kwargs)))
+            return _after(lambda: let_in(args, kwargs), lambda: cast("_Items", function(*args, **kwargs)))
 
         return cast("Callable[P, R]", guarded_items)
 
