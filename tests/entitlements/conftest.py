@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
 
 from payaid_entitlements import AsyncEntitlements, Catalog, Entitlements
+from payaid_entitlements.cache.driving import Driver
 from payaid_entitlements.stores.memory import AsyncMemoryStore, MemoryStore
 from payaid_entitlements.testing import FakeClock, FaultyStore
 
@@ -82,19 +82,18 @@ class Told:
     def close(self):
         self.run(getattr(self.inner, "aclose", None) or self.inner.close)
 
-    @contextmanager
-    def bind(self, *args, **named):
-        inner = self.inner.bind(*args, **named)
-        if not hasattr(inner, "__aenter__"):
-            with inner as view:
-                yield view
-            return
-        # The loop's context is not this one, and a binding is of a context: enter in tasks that share ours.
-        view = self.run(inner.__aenter__)
-        try:
-            yield view
-        finally:
-            self.run(inner.__aexit__, None, None, None)
+    def within(self, body, *args, **named):
+        """What *body* gives, called with the view where it is bound."""
+        bind = self.inner.bind(*args, **named)
+        if not hasattr(bind, "__aenter__"):
+            with bind as view:
+                return body(view)
+
+        async def main():
+            async with bind as view:
+                return body(view)
+
+        return self.run(main)
 
 
 class Stage:
@@ -110,9 +109,10 @@ class Stage:
         self._runner = runner
         self._opened: list[Told] = []
         #: Changes things as another process would: nobody here hears of it but by the change log.
-        self.elsewhere = Entitlements(self.memory, catalog=CATALOG, clock=self.clock).admin(
-            "other", because="elsewhere"
-        )
+        other = Entitlements(self.memory, catalog=CATALOG, clock=self.clock)
+        # Memory never waits: tests may change things where an event loop runs.
+        other._driver = Driver(self.memory, never_waits=True)
+        self.elsewhere = other.admin("other", because="there")
 
     def open(self, **named) -> Told:
         kind = Entitlements if self.colour == "sync" else AsyncEntitlements
