@@ -154,7 +154,7 @@ def test_what_needs_something_that_policy_forbids_is_not_sold_as_an_upgrade(insi
     assert response.json()["status"] == status
 
 
-# -- an outage ------------------------------------------------------------------------------------------------------
+# -- an outage --------------------------------------------------------------------------------------------------------
 
 
 def test_an_outage_is_503_and_never_402(inside, gate):
@@ -209,7 +209,7 @@ def test_a_lost_reply_to_a_write_is_not_repeated_by_clients(gate):
     assert "retry-after" not in response.headers
 
 
-# -- everywhere in an app ----------------------------------------------------------------------------------------------
+# -- everywhere in an app ---------------------------------------------------------------------------------------------
 
 
 def mounted(sub):
@@ -400,7 +400,7 @@ def test_no_actor_no_reason_of_theirs_and_no_other_tenant_is_told(inside, gate):
     assert set(response.json()) == {"type", "title", "status", "detail", "reason", "feature", "remedies", "reference"}
 
 
-# -- the host's own ----------------------------------------------------------------------------------------------------
+# -- the host's own ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", [NotEntitled, Refused, EntitlementError])
@@ -458,7 +458,7 @@ def test_the_login_challenge_of_the_host_stays_as_it_is(gate):
     assert "www-authenticate" not in ask(app, "GET", "/hr", "free").headers
 
 
-# -- browsers ----------------------------------------------------------------------------------------------------------
+# -- browsers ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_preflight_passes_and_a_refusal_can_be_read_by_the_page(gate):
@@ -489,7 +489,7 @@ def test_head_is_refused_as_get_is_without_a_body(gate):
     assert response.headers["content-type"] == "application/problem+json"
 
 
-# -- websockets --------------------------------------------------------------------------------------------------------
+# -- websockets -------------------------------------------------------------------------------------------------------
 
 
 def sockets(gate):

@@ -73,7 +73,7 @@ def _sell_elsewhere(inside, tenant, plan):
     worker.close()
 
 
-# -- guards on routes ------------------------------------------------------------------------------------------------
+# -- guards on routes -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("colour", ["async def", "def", "async generator", "generator"])
@@ -172,7 +172,7 @@ def test_a_guard_that_names_its_argument_needs_no_gate(ent):
     assert asked(app, "GET", "/free/hr", None) == (402, "plan.module_absent")
 
 
-# -- streams, and what runs afterwards ---------------------------------------------------------------------------------
+# -- streams, and what runs afterwards --------------------------------------------------------------------------------
 
 
 def test_the_tenant_stays_bound_until_the_last_byte_and_for_background_tasks(gate):
@@ -282,7 +282,7 @@ def test_requests_at_the_same_time_do_not_see_one_another(gate):
     assert sorted(inside) == sorted(f"t{number}" for number in range(20))
 
 
-# -- no event loop waits for a store -----------------------------------------------------------------------------------
+# -- no event loop waits for a store ----------------------------------------------------------------------------------
 
 
 class Held:

@@ -28,13 +28,8 @@ _COVERED: Final = "__payaid_covered__"
 _MARK: Final = "__payaid_guard__"
 
 
-# The key is positional only: in `Depends(require_module)`, where the call was forgotten, FastAPI would read `module`
-# from the query string and let everybody pass who writes it there. By name it can hand over nothing.
-
-
 def require_module(
     module: str,
-    /,
     *,
     access: Intent | None = None,
     tenant: str | None = None,
@@ -62,7 +57,6 @@ def require_module(
 
 def require_feature(
     feature: str,
-    /,
     *,
     access: Intent | None = None,
     tenant: str | None = None,

@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.entitlements import AsyncEntitlements, Entitlements
 from payaid_entitlements.errors import ConfigurationError
-from payaid_entitlements.guards import is_covered, require_feature, require_module, rules_of
+from payaid_entitlements.guards import is_covered, rules_of
 from payaid_entitlements.guards.requirement import Rank, Requirement
 from payaid_entitlements.web.fastapi.marks import calls, is_maker, marks
 from payaid_entitlements.web.fastapi.walking import Place, all_places
@@ -60,7 +60,7 @@ def _mistakes(place: Place, ent: AsyncEntitlements | Entitlements, *, refuse_ung
 
 def _makers(dependant: Dependant | None) -> Iterator[str]:
     for call in calls(dependant):
-        if call is require_module or call is require_feature or is_maker(call):
+        if is_maker(call):
             yield getattr(call, "__name__", "")
 
 
