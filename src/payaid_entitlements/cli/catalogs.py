@@ -134,9 +134,9 @@ def diff(
     elif not lines:
         console().print("[green]the same[/]: nothing would change")
     for line in () if as_json else lines:
-        before = "" if line.before is None else f"[red]{escape(line.before)}[/]"
-        after = "" if line.after is None else f"[green]{escape(line.after)}[/]"
-        console().print(f"[bold]{escape(line.path)}[/]  {before}{' -> ' if before and after else ''}{after}")
+        # "nothing" is written out: without colours, what is added and what is removed must not look alike.
+        before, after = line.before or "nothing", line.after or "nothing"
+        console().print(f"[bold]{escape(line.path)}[/]  [red]{escape(before)}[/] -> [green]{escape(after)}[/]")
     if lines:
         raise typer.Exit(REFUSED)
 

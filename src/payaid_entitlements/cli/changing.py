@@ -24,8 +24,15 @@ def as_data(change: Change) -> dict[str, object]:
     }
 
 
-def said(change: Change, zone: ZoneInfo, *, as_json: bool, more: dict[str, object] | None = None) -> None:
-    """Say that *change* was made, and how to take it back."""
+def said(
+    change: Change,
+    zone: ZoneInfo,
+    *,
+    as_json: bool,
+    more: dict[str, object] | None = None,
+    way_back: str = "payaid undo {id} --because ...",
+) -> None:
+    """Say that *change* was made, and the *way_back*."""
     if as_json:
         emit({**as_data(change), **(more or {})})
         return
@@ -37,4 +44,4 @@ def said(change: Change, zone: ZoneInfo, *, as_json: bool, more: dict[str, objec
     for word, keys, colour in (("gains", change.gains, "green"), ("loses", change.losses, "red")):
         if keys:
             out.print(f"  {word} [{colour}]{escape(', '.join(keys))}[/]")
-    out.print(f"  [dim]take it back: payaid undo {change.id} --because ...[/]")
+    out.print(f"  [dim]take it back: {way_back.format(id=change.id)}[/]")

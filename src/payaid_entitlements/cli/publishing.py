@@ -51,7 +51,13 @@ def publish(
             {"plan": item.plan, "version": item.version, "staying": staying.get(item.plan, 0)}
             for item in (*publication.added, *publication.changed)
         ]
-        said(change, store.zone(), as_json=as_json, more={"hash": catalog.hash, "versions": versions})
+        said(
+            change,
+            store.zone(),
+            as_json=as_json,
+            more={"hash": catalog.hash, "versions": versions},
+            way_back="publish the earlier file again",
+        )
         if not as_json and any(staying.values()):
             notes().print("  [dim]who stays on an old version keeps what was bought; nothing is taken away[/]")
 
