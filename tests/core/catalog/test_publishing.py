@@ -71,6 +71,12 @@ def refused(held: Published, data: Data) -> list[str]:
     return [f"{problem.code}: {problem.message}" for problem in raised.value.problems]
 
 
+def test_a_first_catalog_without_plans_is_something_to_publish() -> None:
+    _, publication = publish(None, Catalog.load({"modules": {"crm": {}}, "default_plan": "none"}))
+    assert not publication.is_empty
+    assert publication.lines() == (f"revision 1, {publication.hash[:12]}",)
+
+
 def test_the_first_publication_is_version_1_of_everything() -> None:
     """Nothing was sold before, so everything is added."""
     now, publication = publish(None, Catalog.load(FIRST))
@@ -93,7 +99,7 @@ def test_the_same_again_changes_nothing() -> None:
 
     assert now is held
     assert publication.is_empty
-    assert publication == Publication(1, held.catalog.hash)
+    assert publication == Publication(1, held.catalog.hash, is_empty=True)
     assert publication.lines() == (f"nothing changed; revision 1, {held.catalog.hash[:12]}, is sold already",)
 
 

@@ -43,6 +43,7 @@ class Publication:
         removed: Plans that are not sold any more, each with the newest version that some may hold.
         differences: All that differs from what was sold before, as it is written; nothing for the
             first publication.
+        is_empty: The same catalog is sold already.
     """
 
     revision: int
@@ -51,11 +52,7 @@ class Publication:
     changed: tuple[PlanVersion, ...] = ()
     removed: tuple[PlanVersion, ...] = ()
     differences: tuple[Difference, ...] = ()
-
-    @property
-    def is_empty(self) -> bool:
-        """True where the same catalog was sold already."""
-        return not (self.added or self.changed or self.removed or self.differences)
+    is_empty: bool = False
 
     def lines(self) -> tuple[str, ...]:
         """Tell people what changed, one fact a line."""
@@ -162,7 +159,7 @@ def publish(held: Published | None, catalog: Catalog) -> tuple[Published, Public
     from payaid_entitlements.core.catalog.versions import written_plans
 
     if held is not None and held.catalog.hash == catalog.hash:
-        return held, Publication(held.revision, catalog.hash)
+        return held, Publication(held.revision, catalog.hash, is_empty=True)
     findings = Findings()
     before: dict[str, tuple[Plan, ...]] = {}
     if held is not None:
