@@ -154,6 +154,27 @@ def test_what_needs_something_that_policy_forbids_is_not_sold_as_an_upgrade(insi
     assert response.json()["status"] == status
 
 
+def test_what_it_needs_may_be_only_observed_and_still_not_be_held(inside, gate):
+    """
+    What is required counts as it is sold; that its own refusal is softened says nothing about why.
+    """
+    inside.admin().set_enforcement("crm", "observe")
+    inside.override("paused", "books", True)
+    app = FastAPI()
+
+    @app.post("/books", dependencies=[gate.require_module("books")])
+    async def close() -> None: ...
+
+    @app.post("/crm", dependencies=[gate.require_module("crm")])
+    async def write() -> str:
+        return "written"
+
+    gate.init_app(app)
+
+    assert asked(app, "POST", "/crm", "paused") == (200, "written")
+    assert asked(app, "POST", "/books", "paused") == (402, "dependency.missing")
+
+
 # -- an outage --------------------------------------------------------------------------------------------------------
 
 
