@@ -28,6 +28,7 @@ from payaid_entitlements.core.decision import Decision, Reason
 from payaid_entitlements.core.observing import Observer
 from payaid_entitlements.errors import EntitlementError, Refused
 from payaid_entitlements.stores import ports
+from payaid_entitlements.stores.sql import begin_immediate
 from payaid_entitlements.web.fastapi import Gate
 from payaid_entitlements.web.refusing import PROBLEM_SCHEMA, refusal, status_of
 from tests.docs.pages import ROOT
@@ -159,6 +160,7 @@ def api_more() -> str:
             {name: getattr(admin, name) for name in ("Altered", "AuditEntry", "ChangeReason")},
         ),
         ("payaid_entitlements.core.observing", {"Observer": Observer}),
+        ("payaid_entitlements.stores.sql", {"begin_immediate": begin_immediate}),
         ("payaid_entitlements.stores.ports", {"Store": ports.Store}),
     ):
         parts.append(f"## {title}\n")
