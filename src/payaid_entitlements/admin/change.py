@@ -28,7 +28,8 @@ class Change:
         id: What `undo` takes; that of the first one for a repeated operation; None where nothing was written, and
             for changes of many tenants, each of which has an id of its own in the audit trail.
         applied: Something was written now.
-        revision: Of the tenant (of the catalog, of the controls) afterwards: hand it to ``check(after=...)``.
+        revision: Of the tenant afterwards: hand it to ``check(after=...)``. None for a change of the catalog, of the
+            switches or of many tenants, which is none of a tenant's.
         effective_at: From when on it holds; in the past where the source said it earlier.
         gains, losses: Modules and features that it opens and closes at that instant.
         exceeds: Where more is in use than it leaves.
@@ -39,7 +40,7 @@ class Change:
     id: str | None
     applied: bool
     reason: ChangeReason
-    revision: int
+    revision: int | None
     effective_at: datetime
     gains: tuple[str, ...] = ()
     losses: tuple[str, ...] = ()

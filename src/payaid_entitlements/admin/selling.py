@@ -40,7 +40,7 @@ def publish_catalog(setting: Setting, author: Author, catalog: Catalog, to_migra
         published, publication = publish(held, catalog)
         for plan in to_migrate:
             published.plan(plan)
-        change = _described(setting, held, publication)
+        change = _described(setting, publication)
         if publication.is_empty:
             break
         if author.is_dry:
@@ -51,7 +51,7 @@ def publish_catalog(setting: Setting, author: Author, catalog: Catalog, to_migra
             if not tries_left:
                 raise
             continue
-        change = replace(change, id=applied.id, applied=True, reason=ChangeReason.APPLIED, revision=applied.revision)
+        change = replace(change, id=applied.id, applied=True, reason=ChangeReason.APPLIED)
         yield from _follow(setting)
         break
     for plan in to_migrate:
@@ -75,7 +75,7 @@ def _follow(setting: Setting) -> Flow[None]:
         yield from renew(setting)
 
 
-def _described(setting: Setting, held: Published | None, publication: Publication) -> Change:
+def _described(setting: Setting, publication: Publication) -> Change:
     altered = [Altered(f"plan {each.plan}", "not sold", f"version {each.version}") for each in publication.added]
     altered += [
         Altered(f"plan {each.plan}", f"version {each.version - 1}", f"version {each.version}")
@@ -83,8 +83,7 @@ def _described(setting: Setting, held: Published | None, publication: Publicatio
     ]
     altered += [Altered(f"plan {each.plan}", f"version {each.version}", "not sold") for each in publication.removed]
     reason = ChangeReason.UNCHANGED if publication.is_empty else ChangeReason.DRY_RUN
-    revision = 0 if held is None else held.revision
-    return Change(None, False, reason, revision, moment(setting.now()), altered=tuple(altered), tenants=0)
+    return Change(None, False, reason, None, moment(setting.now()), altered=tuple(altered), tenants=0)
 
 
 def migrate_all(
@@ -127,7 +126,7 @@ def migrate_all(
         None,
         bool(moved) and not author.is_dry,
         reason,
-        world.published.revision,
+        None,
         moment(setting.now()),
         altered=(Altered(f"holders of older versions of {plan}", "their own", f"{plan}@{version}"),) if moved else (),
         tenants=moved,

@@ -87,20 +87,20 @@ def turn(
             first = yield from first_of(operation, verb, asked, tenant=None, after=after)
             if first is None:
                 raise
-            return _repeated(first.id, first.revision, setting)
+            return _repeated(first.id, setting)
         now, was = setting.now(), position(controls, switch)
         change = Change(
             None,
             False,
             ChangeReason.UNCHANGED if was == to else ChangeReason.DRY_RUN,
-            controls.revision,
+            None,
             moment(now),
             altered=() if was == to else (Altered(_named(switch), _worded(was), _worded(to)),),
             tenants=0,
         )
         if author.is_dry:
             first = yield from first_of(operation, verb, asked, tenant=None, after=after)
-            return change if first is None else _repeated(first.id, first.revision, setting)
+            return change if first is None else _repeated(first.id, setting)
         if was == to and operation is None:
             return change
         detail = {"asked": dict(asked), "about": list(switch), "was": was, "is": to, **(notes or {})}
@@ -113,12 +113,12 @@ def turn(
                 raise
     yield from renew(setting)
     if not applied.applied:
-        return _repeated(applied.id, applied.revision, setting)
-    return replace(change, id=applied.id, applied=True, reason=ChangeReason.APPLIED, revision=applied.revision)
+        return _repeated(applied.id, setting)
+    return replace(change, id=applied.id, applied=True, reason=ChangeReason.APPLIED)
 
 
-def _repeated(id: str, revision: int, setting: Setting) -> Change:
-    return replace(repeated(id, revision, setting), tenants=0)
+def _repeated(id: str, setting: Setting) -> Change:
+    return replace(repeated(id, None, setting), tenants=0)
 
 
 def position(controls: Controls, switch: Switch) -> Position:

@@ -245,7 +245,7 @@ def effective_at(outcome: Outcome, now: Instant) -> Instant:
     return effective
 
 
-def repeated(id: str, revision: int, setting: Setting) -> Change:
+def repeated(id: str, revision: int | None, setting: Setting) -> Change:
     """What a repeated operation comes to: nothing, and it names the change that it made the first time."""
     return Change(id, False, ChangeReason.REPEATED, revision, moment(setting.now()))
 

@@ -40,7 +40,8 @@ def said(
         console().print(f"[yellow]nothing was changed[/] ({escape(str(change.reason))})")
         return
     out = console()
-    out.print(f"[green]done[/], revision {change.revision}, in force from {shown(change.effective_at, zone)}")
+    revision = "" if change.revision is None else f", revision {change.revision}"
+    out.print(f"[green]done[/]{revision}, in force from {shown(change.effective_at, zone)}")
     for word, keys, colour in (("gains", change.gains, "green"), ("loses", change.losses, "red")):
         if keys:
             out.print(f"  {word} [{colour}]{escape(', '.join(keys))}[/]")
