@@ -1,14 +1,24 @@
-"""What the tests of stores share: databases of both kinds, and the host's engines on them."""
+"""What the tests of stores share: databases of both kinds, stores of both colours, a host's engines, processes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import multiprocessing
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import Engine, create_engine
 
-from payaid_entitlements.stores.sql import SQLStore, begin_immediate
+from payaid_entitlements.stores.ports import AsyncStore, Store
+from payaid_entitlements.stores.sql import AsyncSQLStore, SQLStore, begin_immediate
+from payaid_entitlements.testing.contracts.awaiting import Awaited, LoopThread
+from tests.stores import racing
+
+#: As many processes as race; more than the cores of a small machine.
+RACERS = 4
 
 
 @pytest.fixture
@@ -39,13 +49,77 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def host_engine(database_url: str) -> Iterator[Engine]:
-    """An engine as a host makes it, on the same database."""
-    engine = create_engine(driven(database_url))
+def engine_on() -> Iterator[Callable[..., Engine]]:
+    """A function that makes an engine on a URL, as a host does; all are disposed of after the test."""
+    made: list[Engine] = []
+
+    def engine_on(url: str, **options: Any) -> Engine:
+        made.append(create_engine(driven(url), **options))
+        return made[-1]
+
+    yield engine_on
+    for engine in made:
+        engine.dispose()
+
+
+@pytest.fixture
+def host_engine(engine_on: Callable[..., Engine], database_url: str) -> Engine:
+    """An engine of the host, on the same database; its transactions can be joined."""
+    engine = engine_on(database_url)
     if engine.dialect.name == "sqlite":
         begin_immediate(engine)
-    yield engine
-    engine.dispose()
+    return engine
+
+
+@pytest.fixture(params=["sync", "async"])
+def colour(request: pytest.FixtureRequest) -> str:
+    """The colour of a store: ``sync`` or ``async``."""
+    return str(request.param)
+
+
+@dataclass
+class Opened:
+    """
+    A store, in its own colour and as plain calls.
+
+    Attributes:
+        store: As plain calls.
+        own: As it is.
+        engine: Its SQLAlchemy engine, of which other parts of the store are views.
+        run: Runs a coroutine where the store lives; None for a store that is not asynchronous.
+    """
+
+    store: Store
+    own: Any
+    engine: Engine
+    run: Callable[..., Any] | None
+
+
+@pytest.fixture
+def open_sql(colour: str) -> Iterator[Callable[..., Opened]]:
+    """A function that opens a SQL store of the colour, by URL or on an engine; all are closed after the test."""
+    opened: list[Opened] = []
+
+    def open_(place: object) -> Opened:
+        if colour == "sync":
+            plain = SQLStore(cast("Any", place))
+            opened.append(Opened(plain, plain, plain._engine, None))
+        else:
+            own = AsyncSQLStore(cast("Any", place))
+            store = cast("Store", Awaited(cast("AsyncStore", own), loop))
+            opened.append(Opened(store, own, own._engine, loop.run))
+        return opened[-1]
+
+    with LoopThread() as loop:
+        yield open_
+        for each in opened:
+            each.store.close()
+
+
+@pytest.fixture
+def opened(open_sql: Callable[..., Opened], database_url: str) -> Opened:
+    """A SQL store on each database in each colour."""
+    return open_sql(database_url)
 
 
 def driven(url: str, *, is_async: bool = False) -> str:
@@ -53,3 +127,33 @@ def driven(url: str, *, is_async: bool = False) -> str:
     if is_async:
         url = url.replace("sqlite:", "sqlite+aiosqlite:")
     return url.replace("postgresql:", "postgresql+psycopg:")
+
+
+class Racers:
+    """Real processes that do something at one moment."""
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pool = ProcessPoolExecutor(
+            RACERS, mp_context=context, initializer=racing.meet, initargs=(context.Barrier(RACERS),)
+        )
+
+    def race(self, act: Callable[..., Any], *args: object) -> list[Any]:
+        """What ``act(number, *args)`` returned in each of the processes, which are numbered from 0."""
+        return [future.result(120) for future in self.start(act, *args)]
+
+    def start(self, act: Callable[..., Any], *args: object) -> list[Future[Any]]:
+        """Same as `race`, not awaited."""
+        return [self._pool.submit(racing.together, act, number, args) for number in range(RACERS)]
+
+    def close(self) -> None:
+        """Let the processes end."""
+        self._pool.shutdown()
+
+
+@pytest.fixture(scope="session")
+def racers() -> Iterator[Racers]:
+    """Processes that wait for each other before they begin; they start with the first test that needs them."""
+    racers = Racers()
+    yield racers
+    racers.close()

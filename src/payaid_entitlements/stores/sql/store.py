@@ -59,7 +59,9 @@ class _Common:
         return self._engine.dialect.name != "sqlite" or is_file(self._engine.url)
 
     def _forget_connections(self) -> None:
-        # Not closed: they are the parent's, and two processes on one connection hang or mix their answers.
+        # They are the parent's: two processes on one connection hang or mix their answers. Not closed, and kept so that
+        # nobody closes them later: SQLite's locks are the process's, and a close here could let go of what it holds.
+        self._inherited = self._engine.pool
         self._engine.dispose(close=False)
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ from payaid_entitlements.stores.ports import AuditEntry, LogEntry, OutboxEvent, 
 
 T = TypeVar("T")
 
-#: 2026-09-21T14:13:20Z. Each write is recorded a second after the one that was made before it.
+#: 2026-09-21T14:13:20Z. Each write is recorded a second after the one that was made before it in this process.
 NOW: Instant = 1_790_000_000_000_000
 SECOND = 1_000_000
 
@@ -26,9 +27,8 @@ _NUMBERS = itertools.count(1)
 
 
 def _stamp() -> tuple[str, Instant]:
-    number = next(_NUMBERS)
-    recorded = NOW + number * SECOND
-    return change_id(recorded, number), recorded
+    recorded = NOW + next(_NUMBERS) * SECOND
+    return change_id(recorded, secrets.randbits(74)), recorded
 
 
 def tenant_write(

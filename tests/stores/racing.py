@@ -1,0 +1,138 @@
+"""What processes do that race. Each function here runs in a process of its own, with a store of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from threading import Barrier
+from typing import Any, cast
+
+from payaid_entitlements.core.facts import TenantDocument
+from payaid_entitlements.errors import ChangeConflict
+from payaid_entitlements.stores.sql import AsyncSQLStore, SQLStore
+from payaid_entitlements.testing.contracts.writes import tenant_write
+
+_met: list[Barrier] = []
+
+
+def meet(barrier: Barrier) -> None:
+    """Note, in a process that has begun, where to wait for the others."""
+    _met.append(barrier)
+
+
+def together(act: Callable[..., Any], number: int, args: tuple[object, ...]) -> Any:
+    """Do *act* when all others are ready too."""
+    _met[0].wait(60)
+    return act(number, *args)
+
+
+def prepare(number: int, url: str) -> str:
+    """Make a database ready that has nothing yet."""
+    store = SQLStore(url)
+    try:
+        store.prepare()
+        return "ready"
+    finally:
+        store.close()
+
+
+def upgrade(number: int, url: str) -> int:
+    """Create the tables."""
+    store = SQLStore(url)
+    try:
+        return store.upgrade()
+    finally:
+        store.close()
+
+
+def change_many(number: int, url: str, tenants: int, times: int) -> list[str]:
+    """Change each of *tenants* as often as *times*, against all others; the operations that were applied."""
+    store = SQLStore(url)
+    applied = []
+    for time in range(times):
+        for tenant in (f"tenant-{each}" for each in range(tenants)):
+            operation = f"{number}/{time}/{tenant}"
+            while True:
+                known = store.read([tenant]).get(tenant)
+                expect = 0 if known is None else known.revision
+                write = tenant_write(tenant, known, plan=str(_count(known) + 1), detail={"asked": operation})
+                try:
+                    first = store.apply(
+                        write, expect=expect, actor=f"process-{number}", because=None, operation=operation
+                    )
+                    break
+                except ChangeConflict:
+                    continue
+            again = store.apply(write, expect=expect, actor=f"process-{number}", because=None, operation=operation)
+            if first.applied and (again.id, again.applied, again.position) == (first.id, False, first.position):
+                applied.append(operation)
+    store.close()
+    return applied
+
+
+def _count(known: TenantDocument | None) -> int:
+    """How often a tenant was changed, as the last change wrote it."""
+    if known is None:
+        return 0
+    (line,) = known.timelines.values()
+    return int(cast("dict[str, str]", line.facts[-1].value)["plan"])
+
+
+def do_the_same(number: int, url: str, times: int) -> list[tuple[str, bool]]:
+    """Do the acts that all others do too; each one's change and whether it was applied here."""
+    store = SQLStore(url)
+    outcomes = []
+    for time in range(times):
+        write = tenant_write(f"tenant-{time}", detail={"asked": time})
+        outcome = store.apply(write, expect=0, actor=f"process-{number}", because=None, operation=f"act-{time}")
+        outcomes.append((outcome.id, outcome.applied))
+    store.close()
+    return outcomes
+
+
+def fork_with_connections(number: int, url: str, is_async: bool) -> list[int]:
+    """Use a store, fork, and use it in the parent and in the children at once; how each child ended."""
+    store = _Using(url, is_async)
+    store.use(f"parent-{number}", 0)
+    children = []
+    for child in range(3):
+        pid = os.fork()
+        if pid == 0:
+            try:
+                store.begin_anew()
+                store.use(f"child-{number}-{child}", 0)
+                os._exit(0)
+            except BaseException:
+                os._exit(1)
+        children.append(pid)
+    store.use(f"parent-{number}", 10)
+    ends = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children]
+    store.use(f"parent-{number}", 20)
+    store.close()
+    return ends
+
+
+class _Using:
+    def __init__(self, url: str, is_async: bool) -> None:
+        self._loop = asyncio.new_event_loop() if is_async else None
+        self._store: Any = AsyncSQLStore(url) if is_async else SQLStore(url)
+
+    def _do(self, answer: Any) -> Any:
+        return answer if self._loop is None else self._loop.run_until_complete(answer)
+
+    def use(self, tenant: str, revision: int) -> None:
+        """Ten changes of *tenant*, each read back."""
+        for at in range(revision, revision + 10):
+            known = self._do(self._store.read([tenant])).get(tenant)
+            write = tenant_write(tenant, known)
+            self._do(self._store.apply(write, expect=at, actor="asha", because=None))
+            assert self._do(self._store.read([tenant]))[tenant] == write.document
+
+    def begin_anew(self) -> None:
+        """Run on a loop of this process: that of the parent goes on there."""
+        if self._loop is not None:
+            self._loop = asyncio.new_event_loop()
+
+    def close(self) -> None:
+        self._do(self._store.close() if self._loop is None else self._store.aclose())

@@ -1,0 +1,79 @@
+"""Real processes: they race for the same rows, make one database ready, and fork with connections open."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+
+import pytest
+
+from payaid_entitlements.stores.sql import SQLStore
+from payaid_entitlements.testing.contracts.writes import whole_log
+from tests.stores import racing
+from tests.stores.conftest import RACERS, Racers
+
+
+def _changed_many(racers: Racers, url: str, tenants: int, times: int) -> None:
+    applied = racers.race(racing.change_many, url, tenants, times)
+    operations = [operation for each in applied for operation in each]
+    names = [f"tenant-{number}" for number in range(tenants)]
+    expected = [f"{racer}/{time}/{name}" for racer in range(RACERS) for time in range(times) for name in names]
+    assert sorted(operations) == sorted(expected)
+
+    store = SQLStore(url)
+    audit = store.audit(limit=100_000)
+    assert sorted(entry.operation or "" for entry in audit) == sorted(expected)
+    for name in names:
+        mine = [entry for entry in audit if entry.tenant == name]
+        assert [entry.revision for entry in mine] == list(range(1, RACERS * times + 1))
+        # Each was worked out from what the one before had left: nothing was lost between reading and writing.
+        assert [entry.facts[0].value for entry in mine] == [
+            {"plan": str(count), "version": 1} for count in range(1, RACERS * times + 1)
+        ]
+    assert {name: document.revision for name, document in store.read(names).items()} == dict.fromkeys(
+        names, RACERS * times
+    )
+    assert [entry.position for entry in whole_log(store)] == list(range(1, len(expected) + 1))
+    assert [event.position for event in store.outbox(limit=100_000)] == list(range(1, len(expected) + 1))
+    store.close()
+
+
+def test_processes_that_race_lose_nothing_and_do_nothing_twice(racers: Racers, database_url: str) -> None:
+    _changed_many(racers, database_url, tenants=5, times=2)
+
+
+@pytest.mark.soak
+def test_processes_that_race_for_long_lose_nothing_and_do_nothing_twice(racers: Racers, database_url: str) -> None:
+    _changed_many(racers, database_url, tenants=20, times=25)
+
+
+def test_what_all_processes_do_is_done_once(racers: Racers, database_url: str) -> None:
+    outcomes = racers.race(racing.do_the_same, database_url, 25)
+    for act in range(25):
+        ids = {each[act][0] for each in outcomes}
+        assert len(ids) == 1
+        assert [each[act][1] for each in outcomes].count(True) == 1
+    store = SQLStore(database_url)
+    assert Counter(entry.operation for entry in store.audit()) == {f"act-{act}": 1 for act in range(25)}
+    store.close()
+
+
+def test_processes_that_open_one_new_file_all_find_it_ready(racers: Racers, sqlite_url: str) -> None:
+    for number in range(3):
+        url = sqlite_url.replace(".db", f"-{number}.db")
+        assert racers.race(racing.prepare, url) == ["ready"] * RACERS
+
+
+def test_processes_that_upgrade_one_database_all_succeed(racers: Racers, postgres_url: str) -> None:
+    assert racers.race(racing.upgrade, postgres_url) == [1] * RACERS
+    assert racers.race(racing.prepare, postgres_url) == ["ready"] * RACERS
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_fork_with_connections_open_harms_neither_side(racers: Racers, database_url: str, is_async: bool) -> None:
+    assert racers.race(racing.fork_with_connections, database_url, is_async) == [[0, 0, 0]] * RACERS
+    store = SQLStore(database_url)
+    revisions = Counter(row.revision for row in store.find(limit=1000))
+    assert revisions == {30: RACERS, 10: RACERS * 3}
+    store.close()
