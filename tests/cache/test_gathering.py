@@ -9,7 +9,7 @@ import pytest
 from payaid_entitlements.cache.driving import AsyncDriver
 from payaid_entitlements.cache.gathering import LANES, MOST_TOGETHER, Gathering
 from payaid_entitlements.cache.steps import ReadTenants
-from payaid_entitlements.errors import StoreUnavailable
+from payaid_entitlements.errors import StoreDamaged, StoreUnavailable
 
 
 class Database:
@@ -27,7 +27,7 @@ class Database:
         if self.is_down:
             raise StoreUnavailable("down")
         if self.damaged & set(tenants):
-            raise ValueError("a damaged document")
+            raise StoreDamaged("a damaged document")
         return {tenant: tenant.upper() for tenant in tenants}
 
     async def read(self, tenants, *, tx):

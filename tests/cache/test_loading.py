@@ -378,7 +378,14 @@ def test_fresh_goes_past_every_cache_and_shares_nobodys_reading(warm):
     """A reading that somebody else began may have begun too early."""
     outside = Outside(acme=document("acme", revision=2))
     assert outside.run(hold(warm, "acme", fresh=True)).entry.revision == 2
-    assert outside.asked == ["ReadTenants"]
+    assert outside.asked == ["Poll", "ReadTenants"]
+
+
+def test_fresh_knows_a_switch_that_was_turned_a_moment_ago(warm):
+    """What is sold and how switches stand is cached too."""
+    page = LogPage((LogEntry(6, Scope.CONTROLS, None, 1),), 6)
+    outside = Outside(poll=page, controls=Controls().with_killed("crm"))
+    assert not outside.run(hold(warm, "acme", fresh=True)).entry.table["crm.export"].allowed
 
 
 def test_fresh_without_the_store_is_old_and_says_so(warm, hand):

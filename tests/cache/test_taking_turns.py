@@ -11,7 +11,7 @@ import pytest
 from payaid_entitlements.cache import taking_turns
 from payaid_entitlements.cache.gathering import LANES
 from payaid_entitlements.cache.taking_turns import TakingTurns
-from payaid_entitlements.errors import StoreUnavailable
+from payaid_entitlements.errors import StoreDamaged, StoreUnavailable
 
 
 class Queue(list):
@@ -138,7 +138,7 @@ def test_a_damaged_document_harms_nobody_else(crowd_of):
 
     def read(tenants: tuple[str, ...]) -> Mapping[str, object]:
         if "damaged" in tenants:
-            raise ValueError("no JSON")
+            raise StoreDamaged("no JSON")
         return documents(tenants)
 
     crowd = crowd_of(read)

@@ -119,7 +119,7 @@ def hold(setting: Setting, tenant: str, *, floor: int = 0, fresh: bool = False, 
     if near.world is None:
         yield Join(_WORLD, partial(begin, setting))
     needed = near.clock() - SURE_WITHIN if sure else NEVER
-    trouble = yield from _keep_lease(setting, needed)
+    trouble = yield from (_polled(setting) if fresh else _keep_lease(setting, needed))
     now = near.clock()
     entry = near.current(tenant, now)
     if entry is not None and entry.revision < floor:
@@ -152,13 +152,22 @@ def _keep_lease(setting: Setting, needed: float) -> Flow[StoreUnavailable | None
             break
         if now < near.retry_at:
             return StoreUnavailable("the store gave no answer a moment ago")
-        try:
-            yield Join(_POLL, partial(poll, setting), wait=is_unsure or now >= near.trusted)
-        except StoreUnavailable as error:
-            near.retry_at = near.clock() + RETRY_AFTER
-            return error
-        if near.confirmed > needed:
-            break
+        trouble = yield from _polled(setting, Join(_POLL, partial(poll, setting), is_unsure or now >= near.trusted))
+        if trouble is not None or near.confirmed > needed:
+            return trouble
+    return None
+
+
+def _polled(setting: Setting, look: Join | None = None) -> Flow[StoreUnavailable | None]:
+    """Read the change log, by a *look* that may be shared or by one of our own; the error when that failed."""
+    try:
+        if look is None:
+            yield from poll(setting)
+        else:
+            yield look
+    except StoreUnavailable as error:
+        setting.near.retry_at = setting.near.clock() + RETRY_AFTER
+        return error
     return None
 
 
