@@ -54,7 +54,10 @@ def check(url: Url = None, as_json: AsJson = False) -> None:
     else:
         said = "has no tables of ours" if found is None else f"has tables of version {found}"
         console().print(f"[red]not ok[/] {escape(store.name)} {said}, version {needed} is needed")
-        notes().print("  payaid db upgrade --because ...")
+        is_newer = found is not None and found > needed
+        notes().print(
+            f"  {'install a later release of payaid-entitlements' if is_newer else 'payaid db upgrade --because ...'}"
+        )
     if found != needed:
         raise typer.Exit(REFUSED)
 

@@ -8,9 +8,15 @@ import typer
 from rich.markup import escape
 from typer.core import TyperGroup
 
-from payaid_entitlements.cli import UNAVAILABLE, USAGE
+from payaid_entitlements.cli import REFUSED, UNAVAILABLE, USAGE
 from payaid_entitlements.cli.printing import notes
-from payaid_entitlements.errors import EntitlementError, OutcomeUnknown, StoreUnavailable
+from payaid_entitlements.errors import (
+    ChangeConflict,
+    EntitlementError,
+    OperationConflict,
+    OutcomeUnknown,
+    StoreUnavailable,
+)
 
 
 class Ending(Exception):
@@ -42,6 +48,8 @@ class Program(TyperGroup):
             )
         except StoreUnavailable as error:
             _end(str(error), UNAVAILABLE)
+        except (ChangeConflict, OperationConflict) as error:
+            _end(str(error), REFUSED)
         except EntitlementError as error:
             _end(str(error), USAGE)
         except BrokenPipeError:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from payaid_entitlements.core.instant import Instant, instant, moment
+from payaid_entitlements.core.instant import Instant, moment
 from payaid_entitlements.core.interval import parse_duration
 from payaid_entitlements.errors import ConfigurationError
 
@@ -50,15 +50,8 @@ def parse_length(text: str) -> timedelta:
     return timedelta(microseconds=length)
 
 
-def shown(at: Instant | datetime | None, zone: ZoneInfo) -> str:
-    """
-    Write *at* in *zone* and in UTC: ``23 Nov 2026 09:40 IST (04:10 UTC)``.
-
-    Returns:
-        ``-`` for None.
-    """
-    if at is None:
-        return "-"
+def shown(at: Instant | datetime, zone: ZoneInfo) -> str:
+    """Write *at* in *zone* and in UTC: ``23 Nov 2026 09:40 IST (04:10 UTC)``."""
     here = (moment(at) if isinstance(at, int) else at).astimezone(UTC)
     try:
         there = here.astimezone(zone)
@@ -76,11 +69,6 @@ def stamp(at: Instant | datetime | None) -> str | None:
     if at is None:
         return None
     return (moment(at) if isinstance(at, int) else at).astimezone(UTC).isoformat()
-
-
-def as_instant(at: datetime | None, now: Instant) -> Instant:
-    """*at* as an instant; *now* for None."""
-    return now if at is None else instant(at)
 
 
 def _odd_seconds(at: datetime) -> str:

@@ -28,6 +28,7 @@ def serve(directory: str) -> None:
     # an answer waits 40 ms for the acknowledgement of its own headers.
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.bind(("127.0.0.1", 0))
+    listening.listen()  # whoever reads the port below may call at once
     config = uvicorn.Config(
         importlib.import_module("app").app, log_level="warning", access_log=False, timeout_keep_alive=KEEPING
     )

@@ -1,0 +1,75 @@
+"""Values in words, and the progress of long work."""
+
+from __future__ import annotations
+
+import io
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from rich.console import Console
+
+from payaid_entitlements.cli import progress
+from payaid_entitlements.cli.printing import worth_of
+from payaid_entitlements.core.catalog import Catalog
+from payaid_entitlements.core.values import DENY, UNLIMITED, Allowance
+
+FEATURES = Catalog.load(
+    {
+        "catalog": 1,
+        "default_plan": "none",
+        "features": {
+            "seats": {"kind": "allocation", "unit": "seat"},
+            "calls": {"kind": "quota"},
+            "storage": {"kind": "config", "type": "size", "merge": "max"},
+            "rate": {"kind": "config", "type": "decimal", "merge": "max"},
+        },
+        "plans": {},
+    }
+).features
+
+
+@pytest.mark.parametrize(
+    ("feature", "value", "words"),
+    [
+        (None, None, "-"),
+        (None, True, "yes"),
+        (None, False, "no"),
+        (None, UNLIMITED, "unlimited"),
+        (None, DENY, "denied"),
+        (None, timedelta(minutes=90), "90 minutes"),
+        (None, ("eu", "us"), "eu, us"),
+        (None, "basic", "basic"),
+        (None, 10, "10"),
+        ("rate", Decimal("0.10"), "0.10"),
+        ("seats", Allowance(1, None), "1 seat"),
+        ("seats", Allowance(2, None), "2 seats"),
+        ("seats", Allowance(UNLIMITED, None), "unlimited seats"),
+        ("calls", Allowance(5, None), "5"),
+        ("storage", 0, "0 B"),
+        ("storage", 1, "1 B"),
+        ("storage", 1_500, "1500 B"),
+        ("storage", 10_000_000_000, "10 GB"),
+        ("storage", 10**18, "1000 PB"),
+    ],
+)
+def test_a_value_in_words(feature: str | None, value: object, words: str) -> None:
+    assert worth_of(value, None if feature is None else FEATURES[feature]) == words  # type: ignore[arg-type] # any value
+
+
+def test_progress_is_shown_to_who_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = io.StringIO()
+    monkeypatch.setattr(progress, "notes", lambda: Console(file=screen, force_terminal=True, width=80))
+    with progress.counting("making tenants", 3) as done:
+        done(1)
+        done(2)
+    assert "making tenants" in screen.getvalue()
+    assert "3/3" in screen.getvalue()
+
+
+def test_progress_is_not_written_where_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = io.StringIO()
+    monkeypatch.setattr(progress, "notes", lambda: Console(file=log))
+    with progress.counting("making tenants") as done:
+        done(1)
+    assert log.getvalue() == ""

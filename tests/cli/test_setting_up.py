@@ -1,0 +1,313 @@
+"""`payaid init`, `seed`, `doctor` and `db`."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import time_machine
+
+from payaid_entitlements import Catalog, Entitlements
+from payaid_entitlements.cli.examples import example, example_directory
+from tests.cli.conftest import NOW, Terminal
+
+WITHOUT_PLANS = "catalog: 1\ndefault_plan: none\nmodules: {crm: {features: {export: {kind: switch}}}}\n"
+SMALL = """\
+catalog: 1
+default_plan: none
+modules:
+  crm: {features: {export: {kind: switch}}}
+  hr: {features: {payroll: {kind: switch}}}
+plans:
+  free: {modules: [crm]}
+add_ons:
+  more: {title: More, modules: [hr]}
+"""
+LATER = """\
+catalog: 1
+default_plan: none
+modules:
+  crm: {features: {export: {kind: switch}}}
+plans:
+  free: {modules: [crm]}
+retired: {hr: 2026-11-01, hr.payroll: 2026-11-01}
+"""
+
+# -- init -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_steps_that_init_names_work(empty: Terminal) -> None:
+    output = empty.run("init")
+    assert (output.code, output.err) == (0, "")
+    assert output.out.startswith("wrote catalog.yaml. Next:")
+    assert empty.run("catalog", "validate", "--strict").code == 0
+    assert empty.run("catalog", "publish", "--because", "first catalog", "--yes").code == 0
+    assert empty.run("catalog", "types", "-o", "keys.py").code == 0
+    assert empty.run("check", "some-tenant", "crm.export").code == 1
+
+
+def test_init_replaces_nothing_by_itself(empty: Terminal) -> None:
+    (empty.directory / "catalog.yaml").write_text("mine")
+    output = empty.run("init")
+    assert (output.code, output.out) == (2, "")
+    assert output.err == "payaid: catalog.yaml is there already; nothing was written (--force replaces it)"
+    assert (empty.directory / "catalog.yaml").read_text() == "mine"
+    assert empty.run("init", "--force", "--json").data["file"] == "catalog.yaml"
+    assert Catalog.load(empty.directory / "catalog.yaml").plans.keys() == {"free", "team"}
+
+
+def test_a_file_that_cannot_be_written_is_a_sentence(empty: Terminal) -> None:
+    for arguments in (["init", "nowhere/catalog.yaml"], ["catalog", "schema", "--out", "nowhere/catalog.yaml"]):
+        output = empty.run(*arguments)
+        assert (output.code, output.out) == (2, "")
+        assert output.err == "payaid: nowhere/catalog.yaml: No such file or directory"
+
+
+# -- seed -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_tenants_of_the_example_fill_a_new_store(empty: Terminal) -> None:
+    output = empty.run("seed", "--yes")
+    assert (output.code, output.err) == (0, "")
+    assert output.out.splitlines()[:4] == [
+        "database sqlite:///payaid.db",
+        "  catalog  nothing -> the example's, published twice, as history did",
+        "  tenants  what is there -> 12 more",
+        "  because tenants to try things out with",
+    ]
+    assert "│ kaveri     │ starter: crm and invoicing" in output.out
+    assert len(empty.run("tenant", "list", "--json").data) == 11  # tiny-shop has never subscribed
+
+
+def test_seeding_twice_changes_nothing(terminal: Terminal) -> None:
+    trail = terminal.run("audit", "--limit", "1000", "--json").data
+    output = terminal.run("seed")
+    assert (output.code, output.out) == (0, "nothing to do: the tenants are in sqlite:///payaid.db already")
+    assert terminal.run("seed", "--json").data["made"] == 0
+    assert terminal.run("audit", "--limit", "1000", "--json").data == trail
+
+
+def test_a_store_where_the_catalog_alone_is_published_is_seeded_too(empty: Terminal) -> None:
+    catalog = str(example_directory() / "catalog.yaml")
+    assert empty.run("catalog", "publish", catalog, "--because", "x", "--yes").code == 0
+    assert empty.run("seed", "--yes", "--json").data["tenants"] == example("tenants").TENANTS
+    assert empty.run("tenant", "list", "--plan", "professional", "--json").data != []
+
+
+def test_made_up_tenants_are_the_same_each_time(terminal: Terminal) -> None:
+    output = terminal.run("seed", "--tenants", "20", "--because", "a load test", "--yes")
+    assert output.code == 0
+    assert "made 20 more, customer-000001 on" in output.out
+    assert terminal.run("seed", "--tenants", "21", "--yes", "--json").data["made"] == 1
+    assert len(terminal.run("tenant", "list", "--json").data) == 11 + 21
+
+
+def test_made_up_tenants_are_for_any_catalog_and_the_example_is_not(empty: Terminal) -> None:
+    empty.run("init")
+    empty.run("catalog", "publish", "--because", "x", "--yes")
+    output = empty.run("seed", "--yes")
+    assert (output.code, output.out) == (2, "")
+    assert "another catalog than the example's is sold here" in output.err
+    made = empty.run("seed", "--tenants", "5", "--yes")
+    assert made.code == 0
+    assert "kaveri" not in made.out
+    assert {row["plan"] for row in empty.run("tenant", "list", "--json").data} <= {"free", "team"}
+
+
+def test_where_no_plan_is_sold_nobody_can_be_made(empty: Terminal) -> None:
+    (empty.directory / "catalog.yaml").write_text(WITHOUT_PLANS)
+    assert empty.run("catalog", "publish", "--because", "x", "--yes").code == 0
+    output = empty.run("seed", "--tenants", "5", "--yes")
+    assert output.code == 2
+    assert output.err.endswith("payaid: no plan is sold here, so nobody can be subscribed")
+
+
+def test_the_example_is_found_in_the_wheel_or_beside_it_or_missed(
+    empty: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("payaid_entitlements.cli.examples.PLACES", (tmp_path / "nowhere",))
+    output = empty.run("seed", "--yes")
+    assert output.code == 2
+    assert output.err == "payaid: the example is not here; install the package from its wheel, or run from a clone"
+
+
+# -- doctor ---------------------------------------------------------------------------------------------------------
+
+
+def findings(terminal: Terminal) -> dict[str, dict[str, Any]]:
+    return {each["check"]: each for each in terminal.run("doctor", "--json").data["findings"]}
+
+
+def test_a_well_store_is_well(terminal: Terminal) -> None:
+    output = terminal.run("doctor")
+    assert (output.code, output.err) == (0, "")
+    assert output.out.splitlines()[0] == "sqlite:///payaid.db"
+    found = findings(terminal)
+    assert {check for check, each in found.items() if each["state"] != "ok"} == {"old versions"}
+    assert found["old versions"]["found"] == "starter@1 (1 x) are held, and kept"
+    assert found["tenants"]["found"] == "11 are known"
+
+
+def test_a_store_in_which_nothing_is_published_fails(empty: Terminal) -> None:
+    assert empty.run("db", "upgrade", "--because", "x", "--yes").code == 0
+    output = empty.run("doctor", "--json")
+    assert output.code == 1
+    assert output.data["ok"] is False
+    assert {each["check"]: each["state"] for each in output.data["findings"]}["catalog"] == "fail"
+
+
+def test_what_is_lost_with_the_process_is_not_durable(empty: Terminal) -> None:
+    output = empty.run("doctor", "--url", "memory://", "--json")
+    assert output.code == 1
+    assert output.data["findings"][0]["state"] == "fail"
+
+
+def test_soft_enforcement_and_kill_switches_are_pointed_out(terminal: Terminal) -> None:
+    with time_machine.travel(NOW, tick=False), Entitlements.open(terminal.url) as ent:
+        ent.admin("ops", because="fire").kill("hr")
+    terminal.environment["PAYAID_ENFORCEMENT"] = "observe"
+    found = findings(terminal)
+    assert found["enforcement"]["state"] == "warn"
+    assert "observe" in found["enforcement"]["found"]
+    assert found["kill switches"]["found"] == "off for everybody: hr"
+
+
+def test_a_clock_that_was_wrong_is_found(terminal: Terminal) -> None:
+    terminal.later(seconds=-3)
+    assert findings(terminal)["clock"]["state"] == "fail"
+    terminal.later(seconds=1)
+    assert findings(terminal)["clock"]["state"] == "ok"
+
+
+def test_a_catalog_beside_the_store_is_compared(terminal: Terminal) -> None:
+    file = terminal.directory / "catalog.yaml"
+    text = (example_directory() / "catalog.yaml").read_text()
+    file.write_text(text)
+    assert findings(terminal)["catalog.yaml"]["found"] == "the file here is what is sold"
+    file.write_text(text.replace("seats: 5\n", "seats: 7\n"))
+    assert findings(terminal)["catalog.yaml"]["found"] == "the file here differs from what is sold in 1 places"
+    file.write_text("catalog: 1\nplans: 5\n")
+    assert findings(terminal)["catalog.yaml"]["found"].endswith("problems")
+
+
+def test_lints_of_what_is_published_are_told(empty: Terminal) -> None:
+    (empty.directory / "catalog.yaml").write_text(
+        "catalog: 1\ndefault_plan: none\n"
+        "modules: {crm: {features: {export: {kind: switch}}}}\nplans: {free: {modules: [crm]}}\n"
+    )
+    empty.run("catalog", "publish", "--because", "x", "--yes")
+    found = findings(empty)["catalog"]
+    assert found["state"] == "warn"
+    assert "crm.export" in found["found"]
+
+
+def test_ids_that_people_take_for_one_another_are_found(terminal: Terminal) -> None:
+    with time_machine.travel(NOW, tick=False), Entitlements.open(terminal.url) as ent:
+        admin = ent.admin("x", because="typing")
+        admin.subscribe("Kaveri", "free")
+        for number in range(6):
+            admin.subscribe(f"twin-{number}", "free")
+            admin.subscribe(f"TWIN-{number}", "free")
+    found = findings(terminal)["ids"]
+    assert found["state"] == "warn"
+    assert "'Kaveri' / 'kaveri'" in found["found"] or "'kaveri' / 'Kaveri'" in found["found"]
+    assert found["found"].endswith(" and 2 more")
+
+
+def test_facts_that_give_nothing_any_more_are_counted(empty: Terminal) -> None:
+    """Overrides of keys, add-ons, and versions of plans that the catalog of today does not know."""
+    file = empty.directory / "catalog.yaml"
+    file.write_text(SMALL)
+    assert empty.run("catalog", "publish", "--because", "x", "--yes").code == 0
+    with time_machine.travel(NOW, tick=False), Entitlements.open(empty.url) as ent:
+        admin = ent.admin("x", because="before the change")
+        admin.subscribe("acme", "free", add_ons={"more": 1})
+        admin.override("acme", "hr", True)
+    file.write_text(LATER)
+    output = empty.run("catalog", "publish", "--because", "x", "--yes")
+    assert output.code == 0, output.err
+    found = findings(empty)
+    assert found["add-ons held"]["found"] == "more (1 x) are not sold any more, so they give nothing"
+    assert found["overrides"]["found"] == "hr (1 x) are about keys that no catalog has"
+
+
+def test_versions_that_were_never_published_here_fail(terminal: Terminal) -> None:
+    """As after restoring an older backup of the catalog beside newer tenants."""
+    with sqlite3.connect(terminal.directory / "payaid.db") as database:
+        [(known,)] = database.execute("SELECT document FROM payaid_tenants WHERE tenant = 'crm-only'").fetchall()
+        other = str(known).replace('"version":1', '"version":9')
+        assert other != known
+        database.execute("UPDATE payaid_tenants SET document = ? WHERE tenant = 'crm-only'", (other,))
+    database.close()
+    output = terminal.run("doctor", "--json")
+    assert output.code == 1
+    plans = {each["check"]: each for each in output.data["findings"]}["plans held"]
+    assert plans["state"] == "fail"
+    assert plans["found"] == "free@9 (1 x) were never published here, so they give nothing"
+
+
+# -- db -------------------------------------------------------------------------------------------------------------
+
+
+def test_tables_are_made_checked_and_made_again_harmlessly(empty: Terminal) -> None:
+    assert empty.run("db", "check").code == 2
+    output = empty.run("db", "upgrade", "--because", "a new host", "--yes")
+    assert output.code == 0
+    assert output.out.splitlines()[:2] == ["database sqlite:///payaid.db", "  tables  none -> version 1"]
+    assert empty.run("db", "upgrade", "--because", "again", "--yes", "--json").data == {
+        "database": "sqlite:///payaid.db",
+        "before": 1,
+        "after": 1,
+    }
+    assert empty.run("db", "check").out == "ok sqlite:///payaid.db: version 1"
+    assert empty.run("db", "check", "--json").data["ok"] is True
+    assert empty.run("db", "current").out == "1"
+    assert empty.run("db", "current", "--json").data["version"] == 1
+
+
+def test_a_database_without_our_tables_is_not_ok(empty: Terminal) -> None:
+    sqlite3.connect(empty.directory / "payaid.db").close()
+    output = empty.run("db", "check")
+    assert (output.code, output.out) == (1, "not ok sqlite:///payaid.db has no tables of ours, version 1 is needed")
+    assert output.err == "  payaid db upgrade --because ..."
+    assert empty.run("db", "check", "--json").data == {
+        "database": "sqlite:///payaid.db",
+        "ok": False,
+        "version": None,
+        "needed": 1,
+    }
+    assert empty.run("db", "current").out == "none"
+
+
+def test_tables_of_another_version_are_named(terminal: Terminal) -> None:
+    with sqlite3.connect(terminal.directory / "payaid.db") as database:
+        database.execute("UPDATE payaid_schema SET version = 99")
+    database.close()
+    assert "has tables of version 99, version 1 is needed" in terminal.run("db", "check").out
+    assert terminal.run("db", "check").err == "  install a later release of payaid-entitlements"
+    output = terminal.run("check", "kaveri", "crm")
+    assert (output.code, output.out) == (2, "")
+    assert "has tables of version 99, and this release needs version 1" in output.err
+
+
+def test_memory_has_no_tables(empty: Terminal) -> None:
+    output = empty.run("db", "check", "--url", "memory://")
+    assert output.code == 2
+    assert output.err == "payaid: memory has no tables; name a database with --url sqlite:///payaid.db"
+
+
+def test_a_postgresql_is_upgraded_before_it_is_used(empty: Terminal, postgres_url: str) -> None:
+    empty.url = postgres_url
+    assert empty.run("tenant", "list").code == 2
+    assert empty.run("db", "check").code == 1
+    assert empty.run("db", "upgrade", "--because", "a new host", "--yes").code == 0
+    assert empty.run("db", "check").code == 0
+    assert empty.run("seed", "--yes").code == 0
+    assert empty.run("check", "kaveri", "invoicing").code == 0
+    assert empty.run("check", "kaveri", "hr").code == 1
+    empty.changed("override", "set", "kaveri", "hr", "true", "--for", "1d", "--because", "x")
+    assert empty.run("check", "kaveri", "hr").code == 0
+    assert timedelta(0) == NOW - empty.now
