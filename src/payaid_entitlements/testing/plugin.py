@@ -1,7 +1,8 @@
 """
 The pytest plugin: fixtures `entitlements` and `clock`, the marker `override`, the ini option `payaid_entitlements`.
 
-Only pytest and the standard library are imported until a test asks for a fixture.
+It is loaded in every pytest of an environment in which the library is installed: nothing optional is imported, no
+client is touched, until a test asks for a fixture.
 """
 
 from __future__ import annotations
