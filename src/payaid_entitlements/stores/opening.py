@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from payaid_entitlements.errors import ConfigurationError
@@ -27,34 +29,36 @@ def open_store(place: str | Engine) -> Store:
     """
     if place == _MEMORY:
         return MemoryStore()
-    _require_sql()
-    from sqlalchemy import Engine
+    with _extra_named():
+        from sqlalchemy import Engine
 
-    from payaid_entitlements.stores.sql import SQLStore
+        from payaid_entitlements.stores.sql import SQLStore
 
-    if not isinstance(place, str | Engine):
-        raise ConfigurationError(f"url={place!r}: pass a URL or a SQLAlchemy Engine (AsyncEngine: AsyncEntitlements)")
-    return SQLStore(place)
+        if isinstance(place, str | Engine):
+            return SQLStore(place)
+    raise ConfigurationError(f"url={place!r}: pass a URL or a SQLAlchemy Engine (AsyncEngine: AsyncEntitlements)")
 
 
 def open_async_store(place: str | AsyncEngine) -> AsyncStore:
     """Same as `open_store`, for asyncio."""
     if place == _MEMORY:
         return AsyncMemoryStore()
-    _require_sql()
-    from sqlalchemy.ext.asyncio import AsyncEngine
+    with _extra_named():
+        from sqlalchemy.ext.asyncio import AsyncEngine
 
-    from payaid_entitlements.stores.sql import AsyncSQLStore
+        from payaid_entitlements.stores.sql import AsyncSQLStore
 
-    if not isinstance(place, str | AsyncEngine):
-        raise ConfigurationError(f"url={place!r}: pass a URL or a SQLAlchemy AsyncEngine (Engine: Entitlements)")
-    return AsyncSQLStore(place)
+        if isinstance(place, str | AsyncEngine):
+            return AsyncSQLStore(place)
+    raise ConfigurationError(f"url={place!r}: pass a URL or a SQLAlchemy AsyncEngine (Engine: Entitlements)")
 
 
-def _require_sql() -> None:
+@contextmanager
+def _extra_named() -> Iterator[None]:
+    """Say which extra has what is missing: SQLAlchemy, or a driver that it imports when an engine is made."""
     try:
-        import sqlalchemy  # noqa: F401
+        yield
     except ImportError as error:
         raise ConfigurationError(
-            "a database needs a driver: pip install 'payaid_entitlements[sql]', or open memory://"
+            f"a database needs a driver: pip install 'payaid-entitlements[sql]', or open memory:// ({error})"
         ) from error

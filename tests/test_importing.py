@@ -1,0 +1,205 @@
+"""
+Importing costs an app little: nothing optional, no thread, no socket, no file of its own; and what is missing is named.
+
+Each question is asked of a fresh interpreter.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import pytest
+
+#: Packages that only extras bring, and what would bring the cost of one.
+OPTIONAL = {
+    "aiosqlite",
+    "anyio",
+    "fastapi",
+    "greenlet",
+    "httpx",
+    "httpx2",
+    "psycopg",
+    "pytest",
+    "rich",
+    "sqlalchemy",
+    "starlette",
+    "typer",
+    "uvicorn",
+}
+
+WATCH = """
+import json, sys
+seen = []
+def watch(event, args):
+    if event.startswith("socket.") or event in {"_thread.start_new_thread", "subprocess.Popen", "os.fork"}:
+        seen.append(event)
+    elif event == "open" and isinstance(args[1], str) and set(args[1]) & set("wax+"):
+        seen.append(f"{event} {args[0]}")
+sys.addaudithook(watch)
+sys.dont_write_bytecode = True
+"""
+TELL = """
+import threading
+print(json.dumps({
+    "modules": sorted({name.partition(".")[0] for name in sys.modules}),
+    "ours": sorted(name for name in sys.modules if name.startswith("payaid_entitlements")),
+    "seen": seen,
+    "threads": threading.active_count(),
+}))
+"""
+
+
+def told(code: str) -> dict[str, list[str]]:
+    """What a fresh interpreter tells after *code*."""
+    done = subprocess.run([sys.executable, "-c", WATCH + code + TELL], capture_output=True, text=True, check=True)
+    found: dict[str, list[str]] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import payaid_entitlements",
+        "import payaid_entitlements.web",
+        "import payaid_entitlements.testing",
+        "import payaid_entitlements.cli",
+        "from payaid_entitlements import *",
+        "from payaid_entitlements import Entitlements; Entitlements.open('memory://')",
+        "from payaid_entitlements import AsyncEntitlements; AsyncEntitlements.open('memory://')",
+    ],
+)
+def test_importing_and_opening_bring_nothing_optional_and_start_nothing(code):
+    found = told(code + "\n")
+
+    assert OPTIONAL & set(found["modules"]) == set()
+    assert (found["seen"], found["threads"]) == ([], 1)
+
+
+def test_the_core_stands_alone():
+    """
+    The rules import neither a store, a cache nor a client.
+    """
+    found = told("import payaid_entitlements.core.resolution\n")
+
+    assert "payaid_entitlements.core.resolution" in found["ours"]
+    assert OPTIONAL & set(found["modules"]) == set()
+
+
+def test_opening_a_database_connects_to_nothing():
+    """
+    Not even where nobody listens: the first question does.
+    """
+    found = told(
+        "from payaid_entitlements import AsyncEntitlements, Entitlements\n"
+        "Entitlements.open('postgresql://somebody@127.0.0.1:1/nowhere')\n"
+        "Entitlements.open('sqlite:///there/is/no/such/directory.db')\n"
+        "AsyncEntitlements.open('postgresql://somebody@127.0.0.1:1/nowhere')\n"
+    )
+
+    assert (found["seen"], found["threads"]) == ([], 1)
+
+
+def test_the_gate_imports_no_database_and_no_command_line():
+    found = told("import payaid_entitlements.web.fastapi\n")
+
+    assert {"fastapi", "starlette"} <= set(found["modules"])
+    assert {"sqlalchemy", "typer", "rich", "uvicorn", "pytest"} & set(found["modules"]) == set()
+
+
+BLOCK = """
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name in absent:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Absent())
+"""
+DRIVER = "a database needs a driver: pip install 'payaid-entitlements[sql]', or open memory:// (No module named "
+
+
+def failing(code: str, absent: Sequence[str]) -> tuple[int, str]:
+    """How a fresh interpreter ends that lacks the *absent* packages, and the last line that it says."""
+    block = f"absent = {list(absent)!r}\n{BLOCK}"
+    done = subprocess.run([sys.executable, "-c", block + code], capture_output=True, text=True, check=False)
+    return done.returncode, done.stderr.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("absent", "code", "says"),
+    [
+        (
+            "sqlalchemy",
+            "from payaid_entitlements import Entitlements; Entitlements.open('sqlite:///a.db')",
+            f"ConfigurationError: {DRIVER}",
+        ),
+        (
+            "sqlalchemy",
+            "from payaid_entitlements import AsyncEntitlements; AsyncEntitlements.open()",
+            f"ConfigurationError: {DRIVER}",
+        ),
+        (
+            "psycopg",
+            "from payaid_entitlements import Entitlements; Entitlements.open('postgresql://a@b/c')",
+            f"ConfigurationError: {DRIVER}",
+        ),
+        (
+            "aiosqlite",
+            "from payaid_entitlements import AsyncEntitlements; AsyncEntitlements.open('sqlite:///a.db')",
+            f"ConfigurationError: {DRIVER}",
+        ),
+        (
+            "fastapi",
+            "import payaid_entitlements.web.fastapi",
+            "ModuleNotFoundError: a gate for FastAPI needs the package 'fastapi'; "
+            "run: pip install 'payaid-entitlements[fastapi]'",
+        ),
+        (
+            "starlette",
+            "from payaid_entitlements.web.fastapi import Gate",
+            "ModuleNotFoundError: a gate for FastAPI needs the package 'starlette'; "
+            "run: pip install 'payaid-entitlements[fastapi]'",
+        ),
+        (
+            "typer",
+            "from payaid_entitlements.cli import main; main()",
+            "payaid needs the package 'typer'; run: pip install 'payaid-entitlements[cli]'",
+        ),
+        (
+            "rich",
+            "from payaid_entitlements.cli import main; main()",
+            "payaid needs the package 'rich'; run: pip install 'payaid-entitlements[cli]'",
+        ),
+    ],
+)
+def test_what_is_missing_is_named_with_the_extra_that_has_it(absent, code, says):
+    status, last = failing(code, [absent])
+
+    assert status != 0
+    assert last.removeprefix("payaid_entitlements.errors.").startswith(says)
+    assert repr(absent) in last
+
+
+def test_what_is_missing_elsewhere_keeps_its_own_name():
+    """
+    A package that FastAPI itself lacks is not in our extra to name.
+    """
+    status, last = failing("import payaid_entitlements.web.fastapi", ["typing_extensions"])
+
+    assert (status, last.split(":")[0]) == (1, "ModuleNotFoundError")
+    assert "payaid" not in last
+
+
+def test_without_any_extra_memory_serves():
+    status, last = failing(
+        "from payaid_entitlements import Catalog, Entitlements\n"
+        "catalog = Catalog.load({'catalog': 1, 'modules': {'crm': {}}, 'plans': {'free': {'modules': ['crm']}}})\n"
+        "with Entitlements.open('memory://', catalog=catalog) as ent:\n"
+        "    ent.admin('me', because='to see').subscribe('acme', 'free')\n"
+        "    print(ent.check('acme', 'crm').allowed, file=sys.stderr)\n",
+        sorted(OPTIONAL),
+    )
+
+    assert (status, last) == (0, "True")
