@@ -35,9 +35,11 @@ def __getattr__(name: str) -> object:
     if name not in _IN_CONTRACTS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
+    import sys
 
     import pytest
 
-    # A contract that fails should show what was compared, as any test does.
-    pytest.register_assert_rewrite(_CONTRACTS)
+    # A contract that fails should show what was compared, as any test does. It is too late where it was imported.
+    if _CONTRACTS not in sys.modules:
+        pytest.register_assert_rewrite(_CONTRACTS)
     return getattr(importlib.import_module(_CONTRACTS), name)
