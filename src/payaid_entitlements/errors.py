@@ -14,7 +14,8 @@ Every exception that this library raises on purpose.
     ├── ViewExpired                a view was kept longer than one request
     ├── TenantUnidentified         a request of nobody: the host's login named no tenant
     ├── StoreUnavailable           the driver's error is __cause__
-    │   └── OutcomeUnknown         a write got no answer; repeat it with the same .operation
+    │   ├── OutcomeUnknown         a write got no answer; repeat it with the same .operation
+    │   └── StoreDamaged           also ValueError: what is stored cannot be read
     └── ConfigurationError         also ValueError: our caller's mistake, raised at start-up
         ├── CatalogInvalid         carries every problem found, not only the first
         └── SchemaOutOfDate        the database lacks a migration; the message has the command
@@ -141,6 +142,14 @@ class OutcomeUnknown(StoreUnavailable):
     def __init__(self, message: str, *, operation: str | None = None) -> None:
         super().__init__(message)
         self.operation = operation
+
+
+class StoreDamaged(StoreUnavailable, ValueError):
+    """
+    What is stored cannot be read: it is damaged, of somebody else, or of a newer release.
+
+    No answer is made of the parts that can be read: a suspension may be in the others.
+    """
 
 
 class ConfigurationError(EntitlementError, ValueError):

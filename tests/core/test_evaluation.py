@@ -10,6 +10,8 @@ from payaid_entitlements.core.catalog import Catalog
 from payaid_entitlements.core.controls import OBSERVE, OFF, Controls, Enforcement
 from payaid_entitlements.core.decision import Reason
 from payaid_entitlements.core.evaluation import HARD, Evaluation, Held, Situation
+from payaid_entitlements.core.explanation import explain
+from payaid_entitlements.core.facts import NewFact
 from payaid_entitlements.core.instant import DAY, HOUR
 from payaid_entitlements.core.interval import Interval, Unit
 from payaid_entitlements.core.tracing import Step
@@ -381,12 +383,36 @@ def test_an_override_ends_by_itself():
     assert not decide(document, "crm.export", WORLD, at=NOW + HOUR).allowed
 
 
-def test_an_override_that_was_cleared_or_says_nothing_is_none():
-    """A cleared override, and one whose value is null, leave the plan's answer."""
-    cleared = tenant(sub("pro"), override("seats", DENY), tenant_fact := override("seats", DENY, since=NOW))
-    assert not decide(cleared, "seats", WORLD).allowed
-    null = type(tenant_fact)(("override", "seats"), 0, {"to": None, "until": None})
-    assert decide(tenant(sub("pro"), null), "seats", WORLD).reason is Reason.PLAN_GRANTED
+def test_an_override_that_was_cleared_is_none():
+    """It leaves the plan's answer."""
+    denied = tenant(sub("pro"), override("seats", DENY))
+    assert not decide(denied, "seats", WORLD).allowed
+    cleared = tenant(sub("pro"), override("seats", DENY), NewFact(("override", "seats"), NOW, None))
+    assert decide(cleared, "seats", WORLD).reason is Reason.PLAN_GRANTED
+
+
+@pytest.mark.parametrize(
+    ("key", "to"),
+    [
+        ("books", 1),
+        ("books", "deny"),
+        ("books", UNLIMITED),
+        ("crm.export", 1),
+        ("crm.export", Allowance(1)),
+        ("seats", True),
+        ("seats", 7),
+        ("books.ledgers", True),
+        ("books.ledgers", "7"),
+        ("books.delay", 7),
+        ("books.strict", 1),
+    ],
+)
+def test_an_override_that_says_what_a_key_cannot_be_opens_nothing(key, to):
+    """The plan's answer would, where a refusal was meant: damaged, or said of a key that was something else then."""
+    document = tenant(sub("big"), override(key, to))
+    decision = decide(document, key, WORLD)
+    assert (decision.allowed, decision.reason, decision.source) == (False, Reason.OVERRIDE_DENIED, "override")
+    assert "which it cannot be" in explain(document, WORLD, key, NOW).steps[-1].text
 
 
 def test_add_ons_that_are_not_sold_any_more_give_nothing():

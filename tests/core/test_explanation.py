@@ -253,7 +253,7 @@ def test_the_ends_of_time_can_be_asked_about(at, told):
     assert all(told in text for text in texts)
 
 
-def test_an_override_that_says_nothing_is_not_told():
+def test_an_override_that_was_cleared_is_not_told():
     """What does not count is not in force."""
-    damaged = NewFact(("override", "seats"), 0, {"to": None, "until": None, "actor": "asha", "because": "x"})
-    assert explain(tenant(damaged), WORLD, "crm", NOW).overrides == ()
+    cleared = tenant(override("seats", DENY), NewFact(("override", "seats"), NOW, None))
+    assert explain(cleared, WORLD, "crm", NOW).overrides == ()

@@ -23,6 +23,7 @@ from payaid_entitlements.core.facts import (
 )
 from payaid_entitlements.core.instant import HOUR
 from payaid_entitlements.core.undoing import restored
+from payaid_entitlements.errors import StoreDamaged
 
 PLAN, STATUS = ("subscription", "main", "plan"), ("status",)
 EMPTY = TenantDocument("acme")
@@ -242,14 +243,24 @@ TEXT = json.loads(TenantDocument("acme", 3, 2, {PLAN: Timeline((Fact(1, "a", 1, 
         json.dumps({**TEXT, "facts": None}),
         json.dumps({**TEXT, "facts": [[1, 2, 3]]}),
         json.dumps({**TEXT, "facts": [[["status"], None, [[1, 2, 3]]]]}),
+        json.dumps({**TEXT, "facts": [[["status"], None, [[2**62, None, 3, 4]]]]}),
+        json.dumps({**TEXT, "facts": [[["status"], None, [[5, None, 3, 4], [5, None, 3, 4]]]]}),
+        json.dumps({**TEXT, "facts": [[["status"], "5", []]]}),
+        json.dumps({**TEXT, "facts": [[[], None, []]]}),
+        json.dumps({**TEXT, "facts": [[["status", 5], None, []]]}),
+        json.dumps({**TEXT, "facts": [[["override"], None, []]]}),
+        json.dumps({**TEXT, "facts": [[["override", "a", "b", "c"], None, []]]}),
+        json.dumps({**TEXT, "facts": [[["subscription", "main"], None, []]]}),
+        json.dumps({**TEXT, "facts": [[["subscription", "main", "add_on"], None, []]]}),
+        json.dumps({**TEXT, "facts": [[["subscription", "main", "provider_id", "a", "b"], None, []]]}),
         json.dumps({key: value for key, value in TEXT.items() if key != "generation"}),
         json.dumps(TEXT)[:-5],
         b"\xff\xfe",
     ],
 )
 def test_a_document_that_is_damaged_or_of_somebody_else_is_refused(text):
-    """It is a ValueError, which callers treat as not having found it: never facts of another tenant."""
-    with pytest.raises(ValueError):
+    """The store has no answer then, which never means "not entitled"; and never are facts of another tenant read."""
+    with pytest.raises(StoreDamaged, match="tenant 'acme'"):
         TenantDocument.from_json(text, tenant="acme")
 
 

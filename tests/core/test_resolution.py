@@ -16,6 +16,7 @@ from payaid_entitlements.core.resolution import MOST_SEGMENTS, next_transition, 
 from payaid_entitlements.core.subscription import State, Terms, Times, subject
 from payaid_entitlements.core.values import DENY, Allowance
 from payaid_entitlements.core.world import World
+from payaid_entitlements.errors import StoreDamaged
 from tests.core.conftest import NOW, override, status, sub, tenant, world_of
 from tests.core.generated import KEYS, PUBLISHED, controls, days, documents
 
@@ -226,7 +227,7 @@ def test_beyond_the_horizon_nothing_is_prepared():
 
 def test_a_tenant_with_many_transitions_gets_the_next_few():
     """A document full of plans for the future does not fill the memory."""
-    facts = [NewFact(("status",), NOW + day * DAY, f"note {day}") for day in range(1, 50)]
+    facts = [NewFact(("status",), NOW + day * DAY, None if day % 2 else "suspended") for day in range(1, 50)]
     assert len(resolve(tenant(facts), WORLD, NOW, NOW + 100 * DAY)) == MOST_SEGMENTS == 8
 
 
@@ -255,10 +256,41 @@ def test_subscriptions_of_the_host_replace_those_of_the_document():
     assert resolve(document, WORLD, NOW, NOW + 9, host=())[0].standpoint.plan == "free"
 
 
-@pytest.mark.parametrize("word", ["", "fine", 7, None])
-def test_a_status_that_nobody_knows_is_none(word):
-    """Only suspended and revoked take everything."""
-    assert situation(tenant(status(word)), WORLD, NOW).status is None
+def test_a_status_that_was_lifted_is_none():
+    """What was bought counts again."""
+    assert situation(tenant(status(None)), WORLD, NOW).status is None
+
+
+@pytest.mark.parametrize("word", ["", "fine", 7, False, ["suspended"]])
+def test_a_status_that_nobody_knows_gives_nothing(word):
+    """It may be a suspension in the words of a newer release: no answer is made of the rest."""
+    with pytest.raises(StoreDamaged, match="status of tenant 'acme'"):
+        situation(tenant(status(word)), WORLD, NOW)
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        "deny",
+        7,
+        {"to": None, "until": None},
+        {"to": {"deny": False}, "until": None},
+        {"to": {"decimal": "many"}, "until": None},
+        {"to": {"limit": {"deny": True}, "per": None}, "until": None},
+        {"to": {"limit": 1, "per": "moth"}, "until": None},
+        {"to": True, "until": "soon"},
+        {"to": True},
+        {"until": None},
+    ],
+)
+def test_an_override_that_cannot_be_read_gives_nothing(fact):
+    """It may be a refusal; another user's does not matter."""
+    with pytest.raises(StoreDamaged, match="override seats of tenant 'acme'"):
+        situation(tenant(NewFact(("override", "seats"), 0, fact)), WORLD, NOW)
+    of_one = tenant(NewFact(("override", "seats", "u"), 0, fact))
+    with pytest.raises(StoreDamaged):
+        situation(of_one, WORLD, NOW, user="u")
+    assert situation(of_one, WORLD, NOW, user="v").overrides is None
 
 
 def test_the_highest_plan_comes_first():

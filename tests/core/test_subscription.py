@@ -26,6 +26,7 @@ from payaid_entitlements.core.subscription import (
     terms_at,
     terms_of,
 )
+from payaid_entitlements.errors import StoreDamaged
 from tests.core.conftest import NOW, sub, tenant
 
 STAGED = Lifecycle((Stage(Access.FULL, 7 * DAY), Stage(Access.READ_ONLY, 14 * DAY), Stage(Access.NONE)))
@@ -170,11 +171,11 @@ def test_terms_are_read_from_facts():
             "pro",
             "b",
             version=2,
-            add_ons={"seats": 2, "none": 0, "odd": "x"},
+            add_ons={"seats": 2, "none": 0},
             starts=5,
             timezone="Asia/Kolkata",
         ),
-        sub("free", "a", anchor=7, ends="damaged"),
+        sub("free", "a", anchor=7),
         [
             NewFact(subject("c", "starts"), 0, 5),
             NewFact(subject("later", "plan"), NOW + 1, {"plan": "x", "version": 1}),
@@ -186,6 +187,33 @@ def test_terms_are_read_from_facts():
         Terms("b", "pro", 2, (("seats", 2),), Times(starts=5), timezone="Asia/Kolkata"),
     )
     assert len(terms_at(document, NOW + 1)) == 3
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(
+            (name, value)
+            for name in ("starts", "ends", "cancel_at", "anchor")
+            for value in ("5", 5.0, True, [5], 2**80)
+        ),
+        ("timezone", 5),
+        ("paused_until", {}),
+        ("trial_end", -(2**80)),
+    ],
+)
+def test_a_time_that_cannot_be_read_gives_nothing(field, value):
+    """Left out, an end would be no end."""
+    document = tenant(sub("pro"), NewFact(subject("main", field), 0, value))
+    with pytest.raises(StoreDamaged, match=f"subscription main {field} of tenant 'acme'"):
+        terms_at(document, NOW)
+
+
+@pytest.mark.parametrize("quantity", ["2", 2.0, True, -1, [2], {"quantity": 2}])
+def test_an_add_on_whose_quantity_cannot_be_read_gives_nothing(quantity):
+    """Neither one of it nor none."""
+    with pytest.raises(StoreDamaged, match="add_on seats"):
+        terms_at(tenant(sub("pro", add_ons={"seats": quantity})), NOW)
 
 
 @pytest.mark.parametrize("plan", ["pro", {"plan": "pro"}, {"plan": 1, "version": 1}, {"plan": "pro", "version": None}])

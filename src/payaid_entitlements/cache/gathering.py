@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
-from payaid_entitlements.errors import StoreUnavailable
+from payaid_entitlements.errors import StoreDamaged, StoreUnavailable
 
 #: Statements on their way at once, for each loop. A reading that finds fewer goes alone and at once. Measured with 64
 #: tasks: with two the slowest of a hundred waits half as long as with eight, since more go together; with one, a
@@ -97,7 +97,7 @@ class Gathering:
         try:
             found = await self._read(everybody)
         except Exception as error:
-            if len(going) > 1 and not isinstance(error, StoreUnavailable):
+            if len(going) > 1 and (isinstance(error, StoreDamaged) or not isinstance(error, StoreUnavailable)):
                 # One document is damaged. That harms nobody else: by halves, until it is alone.
                 await self._answer(going[: len(going) // 2])
                 await self._answer(going[len(going) // 2 :])

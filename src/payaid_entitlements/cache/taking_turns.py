@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from payaid_entitlements.cache.gathering import LANES, MOST_TOGETHER
-from payaid_entitlements.errors import StoreUnavailable
+from payaid_entitlements.errors import StoreDamaged, StoreUnavailable
 
 #: Reads the documents of some tenants; those of whom nothing is known are absent.
 Read = Callable[[tuple[str, ...]], Mapping[str, object]]
@@ -132,7 +132,7 @@ def _answer(going: Sequence[_Waiter], read: Read) -> None:
     try:
         found = read(everybody)
     except Exception as error:
-        if len(going) > 1 and not isinstance(error, StoreUnavailable):
+        if len(going) > 1 and (isinstance(error, StoreDamaged) or not isinstance(error, StoreUnavailable)):
             # One document is damaged. That harms nobody else: by halves, until it is alone.
             _answer(going[: len(going) // 2], read)
             _answer(going[len(going) // 2 :], read)

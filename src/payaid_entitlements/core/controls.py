@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from payaid_entitlements.errors import ConfigurationError
+from payaid_entitlements.errors import ConfigurationError, StoreDamaged
 
 #: The scope of a mode that holds wherever no module has one of its own.
 EVERYWHERE = "*"
@@ -95,10 +95,21 @@ class Controls:
 
     @staticmethod
     def from_json(text: str) -> Controls:
-        """Read what `to_json` wrote."""
-        data = json.loads(text)
-        return Controls(
-            int(data["revision"]),
-            {scope: Enforcement(mode) for scope, mode in data["modes"].items()},
-            frozenset(data["killed"]),
-        )
+        """
+        Read what `to_json` wrote.
+
+        Raises:
+            StoreDamaged: It is something else, or of a newer release.
+        """
+        try:
+            match json.loads(text):
+                case {"schema": 1, "revision": int(revision), "modes": dict(modes), "killed": list(killed)}:
+                    return Controls(
+                        revision,
+                        {scope: Enforcement(mode) for scope, mode in modes.items()},
+                        frozenset(str(key) for key in killed),
+                    )
+                case other:
+                    raise ValueError(f"they read {str(other)[:100]!r}")
+        except (TypeError, ValueError, RecursionError) as error:
+            raise StoreDamaged(f"the stored controls are damaged, or of a newer release: {error}") from error

@@ -8,11 +8,12 @@ refusals and the command line all use it.
 from __future__ import annotations
 
 from datetime import timedelta
-from decimal import Decimal
-from typing import cast
+from decimal import Decimal, InvalidOperation
 
-from payaid_entitlements.core.interval import Interval, parse_interval
-from payaid_entitlements.core.values import DENY, UNLIMITED, Allowance, Amount, Deny, Unlimited, Value
+from payaid_entitlements.core.interval import parse_interval
+from payaid_entitlements.core.values import DENY, UNLIMITED, Allowance, Deny, Unlimited, Value
+
+_LONGEST = timedelta.max // timedelta(microseconds=1)
 
 
 def encode_value(value: Value | Deny | None) -> object:
@@ -51,10 +52,21 @@ def decode_value(data: object) -> Value | Deny | None:
         case {"deny": True}:
             return DENY
         case {"decimal": str(text)}:
-            return Decimal(text)
-        case {"microseconds": int(microseconds)}:
+            return _decimal(text)
+        case {"microseconds": int(microseconds)} if abs(microseconds) <= _LONGEST:
             return timedelta(microseconds=microseconds)
-        case {"limit": limit, "per": per}:
-            window: Interval | None = None if per is None else parse_interval(str(per))
-            return Allowance(cast("Amount", decode_value(limit)), window)
+        case {"limit": limit, "per": None | str() as per}:
+            amount = decode_value(limit)
+            if amount is UNLIMITED or (isinstance(amount, int | Decimal) and not isinstance(amount, bool)):
+                return Allowance(amount, None if per is None else parse_interval(per))
     raise ValueError(f"{data!r} is not the written form of a value")
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        number = Decimal(text)
+    except InvalidOperation as error:
+        raise ValueError(f"{text!r} is no number") from error
+    if not number.is_finite():
+        raise ValueError(f"{text!r} is not finite")
+    return number

@@ -20,7 +20,7 @@ from payaid_entitlements.core.catalog.model import Access, Feature, Kind, Module
 from payaid_entitlements.core.controls import Enforcement
 from payaid_entitlements.core.decision import Decision, Intent, Reason
 from payaid_entitlements.core.instant import Instant
-from payaid_entitlements.core.merging import Source, is_held, is_zero, merge
+from payaid_entitlements.core.merging import Source, is_held, is_zero, merge, suits
 from payaid_entitlements.core.subscription import Standing, State
 from payaid_entitlements.core.tracing import Outcome, Step
 from payaid_entitlements.core.values import DENY, UNLIMITED, Allowance, Deny, Value
@@ -170,6 +170,10 @@ class Evaluation:
         is_on_or_off = feature is None or feature.kind is Kind.SWITCH
         if to is DENY or (to is False and is_on_or_off):
             self._say(key, "override", "deny", "it is denied")
+            return Decision(False, Reason.OVERRIDE_DENIED, key, "override")
+        if not suits(feature, to):
+            # Damaged, or said of a key that was something else then: nobody knows what was meant, so it opens nothing.
+            self._say(key, "override", "deny", f"it is set to {told(to)}, which it cannot be")
             return Decision(False, Reason.OVERRIDE_DENIED, key, "override")
         if feature is None:
             self._say(key, "override", "allow", "the module is granted")

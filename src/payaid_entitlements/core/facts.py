@@ -16,9 +16,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import cast
 
-from payaid_entitlements.core.instant import Instant
+from payaid_entitlements.core.instant import EARLIEST, LATEST, Instant
+from payaid_entitlements.errors import StoreDamaged
 
 #: What a fact is about; a path whose parts may be anything, so it is never joined by a separator.
 Subject = tuple[str, ...]
@@ -138,24 +140,60 @@ class TenantDocument:
         Read a document of *tenant*.
 
         Raises:
-            ValueError: It is of another schema, of another tenant or damaged. A caller treats that
-                as not having found it.
+            StoreDamaged: It is of another schema, of another tenant or damaged.
         """
         try:
-            data = json.loads(text)
-            if data["schema"] != _SCHEMA or data["tenant"] != tenant:
-                raise ValueError(f"the document is of schema {data['schema']!r} and of tenant {data['tenant']!r}")
-            return TenantDocument(
-                tenant,
-                int(data["revision"]),
-                int(data["generation"]),
-                {
-                    tuple(subject): Timeline(tuple(Fact(*fact) for fact in facts), as_of)
-                    for subject, as_of, facts in data["facts"]
-                },
-            )
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"the document of tenant {tenant!r} is damaged: {error!r}") from error
+            match json.loads(text):
+                case {
+                    "schema": schema,
+                    "tenant": str(whose),
+                    "revision": int(revision),
+                    "generation": int(generation),
+                    "facts": list(lines),
+                } if schema == _SCHEMA and whose == tenant:
+                    return TenantDocument(tenant, revision, generation, dict(_timeline(line) for line in lines))
+                case other:
+                    raise ValueError(f"it reads {str(other)[:100]!r}")
+        except (TypeError, ValueError, RecursionError) as error:
+            raise StoreDamaged(
+                f"the document of tenant {tenant!r} is damaged, of somebody else or of a newer release: {error}"
+            ) from error
+
+
+def _timeline(data: object) -> tuple[Subject, Timeline]:
+    """Read the timeline of one subject; ValueError where it is none."""
+    match data:
+        case [[*path], None | int() as as_of, [*facts]] if _is_subject(path):
+            line = Timeline(tuple(_fact(fact) for fact in facts), as_of)
+            if all(one.since < other.since for one, other in pairwise(line.facts)):
+                return cast("Subject", tuple(path)), line
+    raise ValueError(f"no timeline: {str(data)[:100]}")
+
+
+def _is_subject(path: list[object]) -> bool:
+    if not all(isinstance(part, str) for part in path):
+        return False
+    match path:
+        case ["subscription", _, "add_on" | "provider_id", *rest]:
+            return len(rest) == 1
+        case ["subscription", _, _, *_] | ["override", _] | ["override", _, _]:
+            return True
+    return bool(path) and path[0] not in ("subscription", "override")
+
+
+def _fact(data: object) -> Fact:
+    match data:
+        case [int(since), value, int(recorded), int(revision)] if EARLIEST <= since <= LATEST:
+            return Fact(since, value, recorded, revision)
+    raise ValueError(f"no fact: {str(data)[:100]}")
+
+
+def damaged(tenant: str, subject: Subject, value: object) -> StoreDamaged:
+    """The error for a fact whose value nothing can be made of: where it is not understood, nothing is given."""
+    return StoreDamaged(
+        f"the fact about {' '.join(subject)} of tenant {tenant!r} is damaged, or of a newer release: "
+        f"{str(value)[:100]!r}"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import cast
 
-from payaid_entitlements.core.catalog.model import AddOn, Feature, Kind, Merge, Plan
+from payaid_entitlements.core.catalog.model import AddOn, ConfigType, Feature, Kind, Merge, Plan
 from payaid_entitlements.core.values import UNLIMITED, Allowance, Value
 
 
@@ -72,6 +72,24 @@ def is_held(feature: Feature, value: Value | None) -> bool:
             return value is not None
         case _:
             return value is UNLIMITED or (isinstance(value, Allowance) and not is_zero(value))
+
+
+def suits(feature: Feature | None, value: Value) -> bool:
+    """Is *value* of a type that *feature*, or a module (None), can have?"""
+    if feature is None or feature.kind is Kind.SWITCH:
+        return isinstance(value, bool)
+    if feature.kind.is_metered:
+        return isinstance(value, Allowance) or value is UNLIMITED
+    match feature.type:
+        case ConfigType.BOOL:
+            return isinstance(value, bool)
+        case ConfigType.STRING | ConfigType.CHOICE:
+            return isinstance(value, str)
+        case ConfigType.LIST:
+            return isinstance(value, tuple)
+        case ConfigType.DURATION:
+            return isinstance(value, timedelta) or value is UNLIMITED
+    return value is UNLIMITED or (isinstance(value, int | Decimal) and not isinstance(value, bool))
 
 
 def is_zero(allowance: Allowance) -> bool:

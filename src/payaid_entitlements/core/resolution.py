@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, cast
 from payaid_entitlements.core.catalog.model import Access
 from payaid_entitlements.core.decision import Decision, Intent, Reason
 from payaid_entitlements.core.encoding import decode_value
-from payaid_entitlements.core.evaluation import Evaluation, Held, Situation
-from payaid_entitlements.core.facts import TenantDocument
-from payaid_entitlements.core.instant import LATEST, Instant
+from payaid_entitlements.core.evaluation import Evaluation, Held, Situation, Status
+from payaid_entitlements.core.facts import Subject, TenantDocument, damaged
+from payaid_entitlements.core.instant import EARLIEST, LATEST, Instant
 from payaid_entitlements.core.merging import Source
 from payaid_entitlements.core.subscription import State, Terms, boundaries, opens_at, standing, terms_at
 from payaid_entitlements.core.values import DENY, Deny, Value
@@ -128,16 +128,24 @@ def situation(
     user: str | None = None,
     host: tuple[Terms, ...] | None = None,
 ) -> Situation:
-    """Gather all that decisions at *at* depend on."""
+    """
+    Gather all that decisions at *at* depend on.
+
+    Raises:
+        StoreDamaged: A fact cannot be read. Left out, a suspension or an end would be none.
+    """
     terms = terms_at(document, at) if host is None else host
     held = [held_of(each, world, at) for each in terms]
     held.sort(key=lambda one: -one.source.plan.rank)
-    status = document.value(STATUS, at)
-    return Situation(
-        tuple(held),
-        status if status in ("suspended", "revoked") else None,
-        overrides_at(document, at, user) or None,
-    )
+    return Situation(tuple(held), _status(document, at), overrides_at(document, at, user) or None)
+
+
+def _status(document: TenantDocument, at: Instant) -> Status | None:
+    match document.value(STATUS, at):
+        case None | "suspended" | "revoked" as status:
+            return status
+        case other:
+            raise damaged(document.tenant, STATUS, other)
 
 
 def held_of(terms: Terms, world: World, at: Instant) -> Held:
@@ -157,20 +165,35 @@ def overrides_at(document: TenantDocument, at: Instant, user: str | None) -> dic
     """
     found: dict[str, Value | Deny] = {}
     for path, line in document.timelines.items():
-        if path[0] != "override" or (len(path) > 2 and path[2] != user):
+        if path[0] != "override":
             continue
-        match line.at(at):
-            case {"to": to, "until": until} if until is None or at < until:
-                value = decode_value(to)
+        match path:
+            case (_, feature):
+                is_users = False
+            case (_, feature, whose) if whose == user:
+                is_users = True
             case _:
                 continue
-        if value is None:
-            continue
-        is_users = len(path) > 2
-        known = found.get(path[1])
-        if known is None or value is DENY or (is_users and known is not DENY):
-            found[path[1]] = value
+        value = _said(document, path, line.at(at), at)
+        known = found.get(feature)
+        if value is not None and (known is None or value is DENY or (is_users and known is not DENY)):
+            found[feature] = value
     return found
+
+
+def _said(document: TenantDocument, about: Subject, fact: object, at: Instant) -> Value | Deny | None:
+    """What an override says at *at*; None where it is cleared or over."""
+    match fact:
+        case None:
+            return None
+        case {"to": to, "until": None | int() as until} if to is not None and EARLIEST <= (until or 0) <= LATEST:
+            if until is not None and until <= at:
+                return None
+            try:
+                return decode_value(to)
+            except ValueError as error:
+                raise damaged(document.tenant, about, fact) from error
+    raise damaged(document.tenant, about, fact)
 
 
 def next_transition(

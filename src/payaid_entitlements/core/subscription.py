@@ -6,15 +6,17 @@ The boundaries are half-open like all intervals: at the instant of its end a tri
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from dataclasses import fields as dataclass_fields
 from datetime import datetime
 from enum import StrEnum
+from typing import cast
 
 from payaid_entitlements.core.catalog.model import Access, Lifecycle, Plan
 from payaid_entitlements.core.decision import Reason
-from payaid_entitlements.core.facts import Subject, TenantDocument
-from payaid_entitlements.core.instant import Instant, instant
+from payaid_entitlements.core.facts import Subject, TenantDocument, damaged
+from payaid_entitlements.core.instant import EARLIEST, LATEST, Instant, instant
 
 #: From so long before its end on, what a trial or subscription gives carries the advisory `subscription.expiring`.
 EXPIRING_WITHIN = 7 * 86_400_000_000
@@ -233,20 +235,30 @@ def subject(name: str, *what: str) -> Subject:
 
 
 def terms_at(document: TenantDocument, at: Instant) -> tuple[Terms, ...]:
-    """Read what each of the tenant's subscriptions says at *at*, by name."""
+    """
+    Read what each of the tenant's subscriptions says at *at*, by name.
+
+    Raises:
+        StoreDamaged: A fact about one cannot be read. Left out, an end would be no end.
+    """
     found: dict[str, dict[str, object]] = {}
     add_ons: dict[str, list[tuple[str, int]]] = {}
     for path, line in document.timelines.items():
         if path[0] != "subscription":
             continue
         value = line.at(at)
-        if value is None:
-            continue
-        if path[2] == "add_on":
-            if isinstance(value, int) and value > 0:
-                add_ons.setdefault(path[1], []).append((path[3], value))
-        else:
-            found.setdefault(path[1], {})[path[2]] = value
+        match path, value:
+            case _, None:
+                pass
+            case (_, name, "add_on", key), int() if type(value) is int and value >= 0:
+                if value:
+                    add_ons.setdefault(name, []).append((key, value))
+            case (_, name, field), _ if field in _READ:
+                if not _READ[field](value):
+                    raise damaged(document.tenant, path, value)
+                found.setdefault(name, {})[field] = value
+            case (_, _, "add_on", *_), _:
+                raise damaged(document.tenant, path, value)
     return tuple(
         _terms(name, fields, tuple(sorted(add_ons.get(name, ()))))
         for name, fields in sorted(found.items())
@@ -254,38 +266,44 @@ def terms_at(document: TenantDocument, at: Instant) -> tuple[Terms, ...]:
     )
 
 
+_TIMES = tuple(each.name for each in dataclass_fields(Times))
+
+
+def _is_plan(value: object) -> bool:
+    match value:
+        case {"plan": str(), "version": int()}:
+            return True
+    return False
+
+
+def _is_instant(value: object) -> bool:
+    return type(value) is int and EARLIEST <= value <= LATEST
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+#: The fields of a subscription that terms are made of, and what their values look like.
+_READ: Mapping[str, Callable[[object], bool]] = {
+    "plan": _is_plan,
+    "timezone": _is_text,
+    **dict.fromkeys(("anchor", *_TIMES), _is_instant),
+}
+
+
 def _terms(name: str, fields: Mapping[str, object], add_ons: tuple[tuple[str, int], ...]) -> Terms:
-    match fields["plan"]:
-        case {"plan": str(plan), "version": int(version)}:
-            return Terms(
-                name,
-                plan,
-                version,
-                add_ons,
-                Times(
-                    _instant(fields, "starts"),
-                    _instant(fields, "trial_end"),
-                    _instant(fields, "past_due_since"),
-                    _instant(fields, "paused_from"),
-                    _instant(fields, "paused_until"),
-                    _instant(fields, "cancel_at"),
-                    _instant(fields, "ends"),
-                ),
-                anchor=_instant(fields, "anchor"),
-                timezone=_text(fields, "timezone"),
-            )
-        case other:
-            raise ValueError(f"the fact about the plan of subscription {name!r} is damaged: {other!r}")
-
-
-def _instant(fields: Mapping[str, object], name: str) -> Instant | None:
-    value = fields.get(name)
-    return value if isinstance(value, int) else None
-
-
-def _text(fields: Mapping[str, object], name: str) -> str | None:
-    value = fields.get(name)
-    return value if isinstance(value, str) else None
+    held = cast("Mapping[str, object]", fields["plan"])
+    at = cast("Mapping[str, Instant]", fields)
+    return Terms(
+        name,
+        cast("str", held["plan"]),
+        cast("int", held["version"]),
+        add_ons,
+        Times(*(at.get(each) for each in _TIMES)),
+        anchor=at.get("anchor"),
+        timezone=cast("str | None", fields.get("timezone")),
+    )
 
 
 def terms_of(subscription: Subscription, *, name: str = "host") -> Terms:

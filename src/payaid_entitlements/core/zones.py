@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
-from payaid_entitlements.core.facts import Subject, TenantDocument
+from payaid_entitlements.core.facts import Subject, TenantDocument, damaged
 from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.core.interval import Interval, Unit
 from payaid_entitlements.core.period import Zones, window, zone
@@ -31,14 +31,31 @@ def history(document: TenantDocument, world: World, at: Instant, terms: Terms | 
 
     Args:
         terms: For the periods of this subscription, which may name a zone of its own; None for the tenant's.
+
+    Raises:
+        StoreDamaged: The fact about it cannot be read.
     """
     if terms is not None and terms.timezone is not None:
-        own = document.value(zones_subject(terms.name), at)
-        return cast("History", own) if isinstance(own, list) else [[0, terms.timezone]]
-    match document.value(TIMEZONE, at):
-        case {"history": list(found)}:
-            return found
-    return [[0, world.catalog.timezone]]
+        about = zones_subject(terms.name)
+        own = document.value(about, at)
+        return [[0, terms.timezone]] if own is None else _history(document, about, own)
+    moves = document.value(TIMEZONE, at)
+    return [[0, world.catalog.timezone]] if moves is None else _history(document, TIMEZONE, moves)
+
+
+def _history(document: TenantDocument, about: Subject, fact: object) -> History:
+    found = fact["history"] if isinstance(fact, dict) and "history" in fact else fact
+    match found:
+        case [_, *_] if all(_is_stretch(each) for each in found):
+            return cast("History", found)
+    raise damaged(document.tenant, about, fact)
+
+
+def _is_stretch(data: object) -> bool:
+    match data:
+        case [int(), str()]:
+            return True
+    return False
 
 
 def zones_subject(name: str) -> Subject:
