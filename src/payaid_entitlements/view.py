@@ -26,7 +26,7 @@ from payaid_entitlements.core.resolution import Standpoint
 from payaid_entitlements.core.subscription import State
 from payaid_entitlements.core.values import Value
 from payaid_entitlements.core.world import World
-from payaid_entitlements.errors import StoreUnavailable, UnknownFeature, ViewExpired
+from payaid_entitlements.errors import ConfigurationError, StoreUnavailable, UnknownFeature, ViewExpired
 
 T = TypeVar("T")
 
@@ -358,7 +358,7 @@ class TenantView:
 
     def _reads_for(self, access: str) -> Mapping[str, Decision]:
         if access != "read":
-            raise ValueError(f"access is {access!r}; it is 'read' or 'write'")
+            raise ConfigurationError(f"access is {access!r}; it is 'read' or 'write'")
         return self._reads
 
 

@@ -12,12 +12,13 @@ from payaid_entitlements.admin.change import Author, Change
 from payaid_entitlements.admin.tenants import Request, Work, change_tenant
 from payaid_entitlements.cache.loading import Setting
 from payaid_entitlements.cache.steps import Flow
-from payaid_entitlements.core.identity import Operation, identify, operation_id
+from payaid_entitlements.core.identity import Operation, identify, operation_id, plain
 from payaid_entitlements.core.instant import Instant, instant
 from payaid_entitlements.stores.ports import Transaction
 
 #: What a verb returns: a `Change`, or a coroutine of one.
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 class Asking(ABC, Generic[R]):
@@ -30,19 +31,19 @@ class Asking(ABC, Generic[R]):
         dry_run: Work everything out and write nothing; each `Change` is what it would be.
 
     Raises:
-        TypeError: The actor is nobody.
+        TypeError: The actor is nobody, or the reason no text.
     """
 
     def __init__(self, setting: Setting, actor: str, *, because: str | None, dry_run: bool) -> None:
         self._setting = setting
-        self._author = Author(identify("actor", actor), because, dry_run)
+        self._author = Author(identify("actor", actor), _reason(because), dry_run)
 
     @abstractmethod
     def _change(self, flow: Flow[Change]) -> R:
         """Perform a flow."""
 
     def _by(self, because: str | None) -> Author:
-        return replace(self._author, because=because or self._author.because)
+        return replace(self._author, because=_reason(because) or self._author.because)
 
     def _request(
         self,
@@ -85,6 +86,24 @@ class Asking(ABC, Generic[R]):
 def optional_instant(moment: datetime | None) -> Instant | None:
     """Take in a datetime that may be missing."""
     return None if moment is None else instant(moment)
+
+
+def by_key(name: str, given: Mapping[str, T] | None) -> dict[str, T]:
+    """
+    Take in a mapping by key that may be missing.
+
+    Raises:
+        TypeError: It is no mapping, or a key of it no text.
+    """
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise TypeError(f"{name} is a mapping, such as a dict, not {type(given).__name__} ({given!r})")
+    return {plain(f"a key of {name}", key): value for key, value in given.items()}
+
+
+def _reason(because: str | None) -> str | None:
+    return None if because is None else plain("because", because)
 
 
 def optional_operation(operation: Operation | None) -> str | None:

@@ -13,7 +13,7 @@ from payaid_entitlements.admin.switches import set_killed, set_mode
 from payaid_entitlements.admin.undoing import undo_change
 from payaid_entitlements.core.catalog.model import Catalog
 from payaid_entitlements.core.controls import Enforcement, enforcement
-from payaid_entitlements.core.identity import Operation, identify
+from payaid_entitlements.core.identity import Operation, identify, plain
 
 
 class ProductVerbs(Asking[R]):
@@ -35,9 +35,13 @@ class ProductVerbs(Asking[R]):
 
         Raises:
             CatalogInvalid: It has mistakes, or takes the meaning from what somebody may hold.
+            UnknownPlan: It has no plan of *migrate*; nothing was published.
         """
+        if isinstance(migrate, str):
+            raise TypeError(f"migrate={migrate!r}: give several plans, as a list")
+        moving = tuple(plain("a plan to migrate", plan) for plan in migrate)
         new = catalog if isinstance(catalog, Catalog) else Catalog.load(catalog)
-        return self._change(publish_catalog(self._setting, self._by(because), new, tuple(migrate)))
+        return self._change(publish_catalog(self._setting, self._by(because), new, moving))
 
     def migrate(
         self,
@@ -55,15 +59,19 @@ class ProductVerbs(Asking[R]):
         Args:
             progress: Is told, after each hundred tenants, how many were looked at and how many moved.
         """
-        return self._change(migrate_all(self._setting, self._by(because), plan, to, progress))
+        return self._change(migrate_all(self._setting, self._by(because), plain("plan", plan), to, progress))
 
     def kill(self, key: str, *, because: str | None = None, operation: Operation | None = None) -> R:
         """Turn a module or feature off for everybody, at once."""
-        return self._change(set_killed(self._setting, self._by(because), key, True, optional_operation(operation)))
+        return self._killed(key, True, because, operation)
 
     def restore(self, key: str, *, because: str | None = None, operation: Operation | None = None) -> R:
         """Undo `kill`."""
-        return self._change(set_killed(self._setting, self._by(because), key, False, optional_operation(operation)))
+        return self._killed(key, False, because, operation)
+
+    def _killed(self, key: str, is_killed: bool, because: str | None, operation: Operation | None) -> R:
+        known = optional_operation(operation)
+        return self._change(set_killed(self._setting, self._by(because), plain("key", key), is_killed, known))
 
     def set_enforcement(
         self, scope: str, mode: Enforcement | str, *, because: str | None = None, operation: Operation | None = None
@@ -76,7 +84,8 @@ class ProductVerbs(Asking[R]):
             mode: ``off``, ``observe`` or ``enforce``.
         """
         word = enforcement(mode, source="mode")
-        return self._change(set_mode(self._setting, self._by(because), scope, word, optional_operation(operation)))
+        known = optional_operation(operation)
+        return self._change(set_mode(self._setting, self._by(because), plain("scope", scope), word, known))
 
     def undo(self, change_id: str, *, because: str | None = None, operation: Operation | None = None) -> R:
         """

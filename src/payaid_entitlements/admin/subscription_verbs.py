@@ -20,12 +20,12 @@ from datetime import datetime
 from functools import partial
 from typing import Literal
 
-from payaid_entitlements.admin.asking import Asking, R, optional_instant
+from payaid_entitlements.admin.asking import Asking, R, by_key, optional_instant
 from payaid_entitlements.admin.tenants import Work, change_tenant
 from payaid_entitlements.core import adding, changing
 from payaid_entitlements.core import provider_ids as naming
 from payaid_entitlements.core.changing import When
-from payaid_entitlements.core.identity import Operation, identify
+from payaid_entitlements.core.identity import Operation, identify, plain
 from payaid_entitlements.core.instant import instant
 from payaid_entitlements.core.subscription import MAIN
 from payaid_entitlements.errors import ConfigurationError
@@ -70,15 +70,20 @@ class SubscriptionVerbs(Asking[R]):
             UnknownPlan: The catalog has no such plan or add-on.
             ConfigurationError: The plan has no trial, or the add-ons are not for it.
         """
+        plan, add_ons, provider_ids = (
+            plain("plan", plan),
+            by_key("add_ons", add_ons),
+            by_key("provider_ids", provider_ids),
+        )
         given: dict[str, object] = {
             "plan": plan,
             "trial": trial,
-            "add_ons": dict(add_ons or {}),
+            "add_ons": add_ons,
             "anchor": optional_instant(anchor),
             "starts": optional_instant(starts),
             "ends": optional_instant(ends),
             "timezone": timezone,
-            "provider_ids": dict(provider_ids or {}),
+            "provider_ids": provider_ids,
         }
         work = partial(
             changing.subscribe,
@@ -115,6 +120,7 @@ class SubscriptionVerbs(Asking[R]):
         Raises:
             UnknownPlan, UnknownTenant: There is no such plan, or no subscription.
         """
+        plan = plain("plan", plan)
         work = partial(changing.change_plan, plan=plan, when=_when(when), name=identify("name", name))
         given: dict[str, object] = {"plan": plan, "when": _when(when)}
         return self._subscription("change_plan", tenant, work, given, name, because, operation, as_of, tx)
@@ -138,6 +144,7 @@ class SubscriptionVerbs(Asking[R]):
             UnknownPlan, UnknownTenant: There is no such add-on, or no subscription.
             ConfigurationError: It is not for the plan that is held, or too many.
         """
+        add_on = plain("add_on", add_on)
         work = partial(adding.set_add_on, add_on=add_on, quantity=quantity, name=identify("name", name))
         given: dict[str, object] = {"add_on": add_on, "quantity": quantity}
         return self._subscription("set_add_on", tenant, work, given, name, because, operation, as_of, tx)

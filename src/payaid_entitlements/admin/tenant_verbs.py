@@ -24,7 +24,7 @@ from payaid_entitlements.cache.steps import Flow
 from payaid_entitlements.core import changing, overriding
 from payaid_entitlements.core.encoding import encode_value
 from payaid_entitlements.core.facts import TenantDocument
-from payaid_entitlements.core.identity import Operation, identify
+from payaid_entitlements.core.identity import Operation, identify, plain
 from payaid_entitlements.core.values import Deny, Value
 from payaid_entitlements.errors import UnknownTenant
 from payaid_entitlements.stores.ports import Transaction
@@ -98,6 +98,7 @@ class TenantVerbs(Asking[R]):
             TypeError: *to* is of another kind than the feature, or nobody said why.
             ConfigurationError: *to* is no value that it can have; the interval is over, or empty.
         """
+        feature = plain("feature", feature)
         given: dict[str, object] = {
             "feature": feature,
             "to": encode_value(to),
@@ -129,6 +130,7 @@ class TenantVerbs(Asking[R]):
         tx: Transaction | None = None,
     ) -> R:
         """Let what was bought count again."""
+        feature = plain("feature", feature)
         work = partial(
             overriding.clear_override, feature=feature, user=None if user is None else identify("user", user)
         )
@@ -146,6 +148,7 @@ class TenantVerbs(Asking[R]):
         tx: Transaction | None = None,
     ) -> R:
         """Move a tenant to another time zone (IANA name). The running window ends in the old one."""
+        timezone = plain("timezone", timezone)
         work = partial(changing.set_timezone, timezone=timezone)
         return self._tenant("set_timezone", tenant, work, {"timezone": timezone}, because, operation, as_of, tx)
 

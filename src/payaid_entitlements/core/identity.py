@@ -41,6 +41,18 @@ def identify(name: str, value: object) -> str:
     return value
 
 
+def plain(name: str, value: object) -> str:
+    """
+    Return *value*, a key or a word for the argument *name*, as a plain text.
+
+    Raises:
+        TypeError: *value* is no string.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{name} is a str, not {type(value).__name__} ({value!r})")
+    return str.__str__(value)
+
+
 def operation_id(operation: object) -> str:
     """
     Write *operation* as one string, so that different operations never meet.
