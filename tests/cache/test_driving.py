@@ -115,6 +115,8 @@ def test_a_host_that_gives_no_answer_is_an_outage():
 def test_a_transaction_of_the_host_is_read_in_alone():
     """What it has written is nobody else's to see."""
     tx = object()
+    (found,) = Driver(Recording()).run(asking(ReadTenants(("acme",), tx)))
+    assert found == ("read", (("acme",),), {"tx": tx})
     (found,) = asyncio.run(AsyncDriver(AsyncRecording()).run(asking(ReadTenants(("acme",), tx))))
     assert found == ("read", (("acme",),), {"tx": tx})
 

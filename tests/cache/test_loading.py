@@ -320,6 +320,15 @@ def test_a_log_that_is_too_slow_is_not_looked_at_for_ever(warm, hand):
     assert seen_at(warm, found.entry) == asked_at
 
 
+def test_who_cannot_be_made_sure_by_the_log_reads_the_tenant(warm, hand):
+    """Two looks have said nothing, as where the client is closed meanwhile: then the reading itself vouches."""
+    hand.advance(10)
+    outside = Outside(**{"join_\x00poll": None})
+    found = outside.run(hold(warm, "acme", sure=True))
+    assert outside.asked == ["Join poll", "Join poll", "Join acme", "ReadTenants"]
+    assert found.entry.read_at == hand.now
+
+
 def test_an_old_row_of_the_host_is_not_vouched_for_by_our_log(warm, hand):
     """The change log was read a moment ago, and knows nothing of a payment that the host has noted."""
     hosted_setting = replace(warm, hosted=True)
