@@ -1,0 +1,449 @@
+"""
+Every public name as a user writes it. Read by mypy only, never run.
+
+What must not type-check carries ``# type: ignore[code]``: mypy reports one that is not needed any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, assert_never, assert_type
+from uuid import uuid4
+
+import pytest
+from fastapi import APIRouter, Depends, FastAPI
+from fastapi.staticfiles import StaticFiles
+
+from payaid_entitlements import (
+    DENY,
+    ENFORCE,
+    OBSERVE,
+    OFF,
+    UNLIMITED,
+    AddAddOn,
+    Admin,
+    Allowance,
+    AsyncAdmin,
+    AsyncEntitlements,
+    Catalog,
+    Change,
+    ChangePlan,
+    Comparison,
+    Contact,
+    Decision,
+    Enforcement,
+    Entitlements,
+    Explanation,
+    Health,
+    Operation,
+    Reason,
+    Remedy,
+    State,
+    Subscription,
+    TenantView,
+    WaitUntil,
+    compare,
+    current_tenant,
+    require_feature,
+    require_module,
+)
+from payaid_entitlements.errors import (
+    CatalogInvalid,
+    ChangeConflict,
+    ConfigurationError,
+    EntitlementError,
+    NoCurrentTenant,
+    NotEntitled,
+    OperationConflict,
+    OutcomeUnknown,
+    Refused,
+    SchemaOutOfDate,
+    StoreDamaged,
+    StoreUnavailable,
+    SubscriptionExpired,
+    TenantSuspended,
+    TenantUnidentified,
+    UnknownFeature,
+    UnknownPlan,
+    UnknownTenant,
+    ViewExpired,
+)
+from payaid_entitlements.stores.memory import AsyncMemoryStore, MemoryStore
+from payaid_entitlements.stores.ports import AsyncStore, Store
+from payaid_entitlements.testing import (
+    AsyncStoreContract,
+    FakeClock,
+    FaultyStore,
+    JoiningContract,
+    Sandbox,
+    StoreContract,
+    sandbox,
+)
+from payaid_entitlements.web import Refusal, exempt, refusal
+from payaid_entitlements.web.fastapi import Gate
+
+CATALOG = Path("catalog.yaml")
+
+
+# -- opening ----------------------------------------------------------------------------------------------------------
+
+
+def opening() -> None:
+    assert_type(Entitlements.open(), Entitlements)
+    assert_type(AsyncEntitlements.open("postgresql://app"), AsyncEntitlements)
+    Entitlements.open("sqlite:///payaid.db", catalog=CATALOG, enforcement="observe", strict=True)
+    Entitlements.open("memory://", catalog=Catalog.load({"catalog": 1}), enforcement=OBSERVE, clock=FakeClock())
+    Entitlements.open("memory://", subscriptions=lambda tenant: Subscription(plan="pro", add_ons={"seats": 2}))
+    Entitlements(MemoryStore(), enforcement=OFF, cache_size=1000)
+    AsyncEntitlements(AsyncMemoryStore(), enforcement=ENFORCE)
+
+    modes: list[Enforcement] = [OFF, OBSERVE, ENFORCE]
+    assert modes
+
+    Entitlements.open(7)  # type: ignore[arg-type]
+    Entitlements.open("memory://", enforcement=False)  # type: ignore[arg-type]
+    Entitlements.open("memory://", CATALOG)  # type: ignore[call-arg]
+    Entitlements.open("memory://", subscriptions=lambda tenant: "pro")  # type: ignore[arg-type, return-value]
+    Entitlements(AsyncMemoryStore())  # type: ignore[arg-type]
+    Subscription("pro", datetime.now(UTC))  # type: ignore[call-arg, arg-type]
+
+
+# -- asking -----------------------------------------------------------------------------------------------------------
+
+
+def asking(ent: Entitlements) -> None:
+    decision = ent.check("acme", "crm.export", access="read", user="asha", legacy=True, after=7)
+    assert_type(decision, Decision)
+    assert_type(decision.allowed, bool)
+    assert_type(decision.reason, Reason)
+    assert_type(decision.advisories, tuple[Reason, ...])
+    assert_type(decision.reason.family, str)
+    assert_type(ent.require("acme", "crm"), Decision)
+    assert_type(ent.check_many("acme", ["crm", "hr"]), dict[str, Decision])
+    assert_type(ent.peek("acme", "crm"), Decision | None)
+    assert_type(ent.value("acme", "accounting.ledgers", int), int)
+    assert_type(ent.value("acme", "invoicing.reminder_every", timedelta), timedelta)
+    assert_type(ent.explain("acme", "crm", at=datetime.now(UTC)), Explanation)
+    assert_type(ent.remedies("acme", "crm"), tuple[Remedy, ...])
+    assert_type(ent.health(), Health)
+    with ent.bind("acme", user="asha") as view:
+        assert_type(view, TenantView)
+
+    if ent.check("acme", "crm"):  # type: ignore[truthy-bool]
+        pass
+    if not decision:  # type: ignore[truthy-bool]
+        pass
+    while decision and True:  # type: ignore[truthy-bool]
+        pass
+    assert decision.remaining  # type: ignore[attr-defined]
+    decision.allowed = True  # type: ignore[misc]
+    assert ent.check("acme", "crm").or_raise().allowd  # type: ignore[attr-defined]
+    ent.check(None, "crm")  # type: ignore[arg-type]
+    ent.check(4711, "crm")  # type: ignore[arg-type]
+    ent.check("acme")  # type: ignore[call-arg]
+    ent.check("acme", "crm", "read")  # type: ignore[call-arg]
+    ent.check("acme", "crm", access="rw")  # type: ignore[arg-type]
+    ent.check("acme", "crm", legacy="yes")  # type: ignore[arg-type]
+    ent.explain("acme", "crm", at="yesterday")  # type: ignore[arg-type]
+    ledgers: str = ent.value("acme", "accounting.ledgers", int)  # type: ignore[assignment]
+    assert ledgers
+
+
+async def asking_awaited(ent: AsyncEntitlements) -> None:
+    decision = await ent.check("acme", "crm.export")
+    assert_type(decision, Decision)
+    assert_type(await ent.require("acme", "crm"), Decision)
+    assert_type(await ent.check_many("acme", ["crm"]), dict[str, Decision])
+    assert_type(ent.peek("acme", "crm"), Decision | None)
+    assert_type(await ent.value("acme", "analytics.dashboards", str), str)
+    assert_type(await ent.explain("acme", "crm"), Explanation)
+    assert_type(await ent.remedies("acme", "crm"), tuple[Remedy, ...])
+    assert_type(await ent.tenant("acme", fresh=True), TenantView)
+    assert_type(await ent.health(), Health)
+    async with ent.bind("acme") as view:
+        assert_type(view, TenantView)
+
+    assert ent.check("acme", "crm").allowed  # type: ignore[attr-defined]
+    if ent.check("acme", "crm"):  # type: ignore[truthy-bool]
+        pass
+    if ent.require("acme", "crm"):  # type: ignore[truthy-bool]
+        pass
+    if await ent.check("acme", "crm"):  # type: ignore[truthy-bool]
+        pass
+    ent.tenant("acme").check("crm")  # type: ignore[attr-defined]
+    with ent.bind("acme"):  # type: ignore[attr-defined]
+        pass
+
+
+def looking(view: TenantView) -> None:
+    assert_type(view.check("crm", access="read"), Decision)
+    assert_type(view.value("accounting.ledgers", int), int)
+    assert_type(view.remedies(view.require("crm")), tuple[Remedy, ...])
+    assert_type(view.explain("crm").to_text(), str)
+    assert_type(view.modules, frozenset[str])
+    assert_type(view.state, State | None)
+    assert_type(view.for_user("asha"), TenantView)
+    assert_type(view.to_public(), dict[str, object])
+    assert_type(view.valid_until, datetime | None)
+
+    if view.check("crm"):  # type: ignore[truthy-bool]
+        pass
+    view.revision = 7  # type: ignore[misc]
+
+
+def values(decision: Decision, remedy: Remedy) -> str:
+    match decision.value:
+        case Allowance(limit=limit) if limit is UNLIMITED:
+            return "as many as you like"
+        case Allowance(limit=limit, per=per):
+            return f"{limit} each {per}"
+    match remedy:
+        case ChangePlan(plan=plan, prices=prices):
+            return f"{plan} {[price.amount for price in prices]}"
+        case AddAddOn(add_on=add_on, quantity=quantity):
+            return f"{quantity} {add_on}"
+        case WaitUntil(at=at):
+            return at.isoformat()
+        case Contact(title=title):
+            return title
+        case _:
+            assert_never(remedy)
+
+
+# -- changing ---------------------------------------------------------------------------------------------------------
+
+
+def changing(ent: Entitlements) -> None:
+    admin = ent.admin("webhook:payments", because="paid", dry_run=True)
+    assert_type(admin, Admin)
+    operations: list[Operation] = ["evt_1", uuid4(), ("invoice", 7)]
+    change = admin.change_plan("acme", "pro", operation=operations[0], as_of=datetime.now(UTC))
+    assert_type(change, Change)
+    assert_type(change.gains, tuple[str, ...])
+    admin.subscribe("acme", "pro", trial=True, add_ons={"seats": 1}, operation=("order", 7))
+    admin.override("acme", "hr", DENY)
+    admin.override("acme", "seats", UNLIMITED, until=datetime.now(UTC))
+    admin.override("acme", "crm.contacts", Allowance(5))
+    assert_type(admin.undo("01JD"), Change)
+
+    ent.admin()  # type: ignore[call-arg]
+    admin.subscribe("acme", "pro", operation=("invoice", None))  # type: ignore[arg-type]
+    admin.override("acme", "hr", None)  # type: ignore[arg-type]
+    admin.change_plan("acme", "pro", when="later")  # type: ignore[arg-type]
+    admin.pause("acme", until="friday")  # type: ignore[arg-type]
+
+
+async def changing_awaited(ent: AsyncEntitlements) -> None:
+    admin = ent.admin("asha", because="INC-4711")
+    assert_type(admin, AsyncAdmin)
+    assert_type(await admin.subscribe("acme", "pro"), Change)
+    async for entry in admin.audit("acme"):
+        assert_type(entry.actor, str)
+
+    assert admin.subscribe("acme", "pro").revision  # type: ignore[attr-defined]
+
+
+def comparing(old: Catalog, new: Catalog) -> None:
+    comparison = compare(old, new, {"acme": Subscription("pro")})
+    assert_type(comparison, Comparison)
+    assert_type([effect.losses for effect in comparison.losers], list[tuple[str, ...]])
+
+    compare(old, new)  # type: ignore[call-arg]
+
+
+# -- guards keep signatures -------------------------------------------------------------------------------------------
+
+
+@require_feature("crm.export")
+def export(rows: int, *, title: str = "") -> str:
+    return title * rows
+
+
+@require_module("crm", access="read", legacy=lambda: True)
+async def contacts(page: int) -> list[str]:
+    return [str(page)]
+
+
+@require_module("crm", tenant="org")
+def job(org: str) -> Iterator[int]:
+    yield len(org)
+
+
+@require_feature("crm.export")
+@require_module("crm")
+async def rows(count: int) -> AsyncIterator[int]:
+    yield count
+
+
+class Reports:
+    @require_feature("crm.export")
+    def monthly(self, month: int) -> str:
+        return str(month)
+
+    @classmethod
+    @require_module("crm")
+    def latest(cls) -> Reports:
+        return cls()
+
+    @property
+    @require_module("crm")
+    def title(self) -> str:
+        return "reports"
+
+
+async def guarded() -> None:
+    assert_type(export(7, title="x"), str)
+    assert_type(await contacts(1), list[str])
+    assert_type(job("acme"), Iterator[int])
+    assert_type(rows(3), AsyncIterator[int])
+    assert_type(Reports().monthly(9), str)
+    assert_type(Reports.latest(), Reports)
+    assert_type(Reports().title, str)
+    assert_type(current_tenant(), TenantView)
+
+    export("7")  # type: ignore[arg-type]
+    export(7, "x")  # type: ignore[call-arg]
+    contacts(1).sort()  # type: ignore[attr-defined]
+    Reports().monthly()  # type: ignore[call-arg]
+    require_module("crm", legacy=True)  # type: ignore[arg-type]
+    require_module("crm", access="none")  # type: ignore[arg-type]
+    require_module(7)  # type: ignore[arg-type]
+    require_module("crm")(7)  # type: ignore[arg-type]
+
+
+# -- web --------------------------------------------------------------------------------------------------------------
+
+
+async def login() -> str | None:
+    return "acme"
+
+
+async def old_answer() -> bool:
+    return True
+
+
+ent = AsyncEntitlements.open("memory://")
+gate = Gate(ent, tenant=login, user=login, challenge="Basic")
+router = APIRouter(dependencies=[gate.require_module("crm", access="read", legacy=old_answer)])
+
+
+@router.get("/export", dependencies=[gate.require_feature("crm.export")])
+@require_feature("crm.export")
+async def route(tenant: Annotated[TenantView, gate.tenant]) -> str:
+    return assert_type(tenant, TenantView).tenant
+
+
+@router.get("/health")
+@exempt
+async def health(up: Annotated[bool, Depends(old_answer)]) -> bool:
+    return up
+
+
+def web(app: FastAPI) -> None:
+    gate.init_app(app, unguarded="refuse")
+    app.mount("/static", exempt(StaticFiles(directory="static")))
+    Gate(Entitlements.open("memory://"), tenant=lambda: "acme")
+
+    Gate(ent)  # type: ignore[call-arg]
+    Gate(ent, tenant="acme")  # type: ignore[arg-type]
+    Gate("memory://", tenant=login)  # type: ignore[arg-type]
+    gate.require_module(module="crm")  # type: ignore[call-arg]
+    gate.require_module("crm", access="rw")  # type: ignore[arg-type]
+    gate.require_feature("crm", legacy=True)  # type: ignore[arg-type]
+    gate.init_app(app, unguarded="deny")  # type: ignore[arg-type]
+    exempt(7)  # type: ignore[type-var]
+
+
+def answering(error: Refused) -> Refusal:
+    said = refusal(error, remedies=[Contact("Talk to us")], root=Reason.PLAN_ZERO)
+    assert_type(said.status, int)
+    assert_type(said.headers, dict[str, str])
+    assert_type(said.content, bytes)
+
+    refusal("no")  # type: ignore[arg-type]
+    said.status = 200  # type: ignore[misc]
+    return said
+
+
+# -- errors -----------------------------------------------------------------------------------------------------------
+
+
+def errors(act: Callable[[], None]) -> object:
+    try:
+        act()
+    except (NotEntitled, SubscriptionExpired, TenantSuspended) as refused:
+        return assert_type(refused.decision, Decision).reason, refused.tenant, refused.reference
+    except Refused as refused:
+        return refused.decision
+    except OutcomeUnknown as unknown:
+        return assert_type(unknown.operation, str | None)
+    except StoreDamaged as damaged:
+        return damaged
+    except StoreUnavailable as down:
+        return down.__cause__
+    except ChangeConflict as conflict:
+        return assert_type(conflict.expected, int) < conflict.found
+    except CatalogInvalid as invalid:
+        return [str(problem) for problem in invalid.problems]
+    except (SchemaOutOfDate, ConfigurationError) as wrong:
+        return isinstance(wrong, ValueError)
+    except (UnknownTenant, UnknownPlan, UnknownFeature, NoCurrentTenant) as missing:
+        return isinstance(missing, LookupError)
+    except (OperationConflict, ViewExpired, TenantUnidentified) as other:
+        return other
+    except EntitlementError as anything:
+        return anything
+    return None
+
+
+def raising(decision: Decision) -> None:
+    Refused(decision, tenant="acme", reference="7F3K")
+
+    Refused(decision)  # type: ignore[call-arg]
+    Refused("no", tenant="acme")  # type: ignore[arg-type]
+
+
+# -- tests of a host --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.override("acme", "crm", True)
+def test_sold(entitlements: Sandbox, clock: FakeClock) -> None:
+    assert_type(entitlements.client, Entitlements | AsyncEntitlements)
+    assert_type(entitlements.subscribe("acme", "pro", trial=True), Change)
+    with entitlements.override("acme", "crm.export", True, user="asha"), entitlements.outage(is_warm=True) as faults:
+        faults.loses_replies = True
+    clock.advance(days=15)
+    clock.travel_to(clock.now() + timedelta(hours=1))
+    assert_type(clock(), float)
+    assert_type(entitlements.admin(), Admin)
+
+    entitlements.override("acme", "crm", None)  # type: ignore[arg-type]
+    clock.travel_to("tomorrow")  # type: ignore[arg-type]
+    clock.now + timedelta(days=1)  # type: ignore[operator]
+    clock.advance(15)  # type: ignore[arg-type]
+
+
+def without_pytest(client: AsyncEntitlements) -> None:
+    with sandbox(client, clock=FakeClock(datetime.now(UTC))) as inside:
+        assert_type(inside, Sandbox)
+
+    sandbox(client, clock=lambda: 0.0)  # type: ignore[arg-type]
+    sandbox("app.main:ent")  # type: ignore[arg-type]
+
+
+class TestMine(StoreContract, JoiningContract):
+    @pytest.fixture
+    def new_store(self) -> Callable[[], Store]:
+        return MemoryStore
+
+
+class TestMineToo(AsyncStoreContract):
+    @pytest.fixture
+    def new_store(self) -> Callable[[], AsyncStore]:
+        return AsyncMemoryStore
+
+
+FaultyStore(MemoryStore())
+FaultyStore("memory://")  # type: ignore[arg-type]
