@@ -14,12 +14,15 @@ from typing import Any
 import pytest
 import structlog
 import time_machine
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from payaid_entitlements import Entitlements
 from payaid_entitlements.cli.examples import example
 from payaid_entitlements.cli.program import app
 
+#: Building all commands costs as much as running one; `CliRunner` would do it each time.
+COMMAND = get_command(app)
 #: When all of it happens; in Kolkata it is half past nine in the evening.
 NOW = datetime(2026, 11, 22, 16, 0, tzinfo=UTC)
 
@@ -90,6 +93,7 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nobody_asks: None) -> Iterator[Terminal]:
     """A terminal in an empty directory, where no store is yet."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("typer.testing._get_command", lambda _: COMMAND)
     yield Terminal(tmp_path, "sqlite:///payaid.db")
     structlog.reset_defaults()
 
