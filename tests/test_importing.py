@@ -6,7 +6,9 @@ Each question is asked of a fresh interpreter.
 
 from __future__ import annotations
 
+import importlib
 import json
+import runpy
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -180,6 +182,33 @@ def test_what_is_missing_is_named_with_the_extra_that_has_it(absent, code, says)
     assert status != 0
     assert last.removeprefix("payaid_entitlements.errors.").startswith(says)
     assert repr(absent) in last
+
+
+@pytest.mark.parametrize(
+    ("missing", "says"),
+    [
+        ("fastapi", "a gate for FastAPI needs the package 'fastapi'; run: pip install 'payaid-entitlements[fastapi]'"),
+        ("pydantic", "No module named 'pydantic'"),
+    ],
+)
+def test_only_what_the_extra_has_is_said_to_be_in_it(monkeypatch, missing, says):
+    """
+    The same in this process, where coverage sees it.
+    """
+    package = importlib.import_module("payaid_entitlements.web.fastapi")
+
+    class Absent:
+        def find_spec(self, name, path=None, target=None):
+            if name == "payaid_entitlements.web.fastapi.gate":
+                raise ModuleNotFoundError(f"No module named {missing!r}", name=missing)
+
+    monkeypatch.delitem(sys.modules, "payaid_entitlements.web.fastapi.gate")
+    monkeypatch.setattr(sys, "meta_path", [Absent(), *sys.meta_path])
+
+    with pytest.raises(ModuleNotFoundError) as error:
+        runpy.run_path(package.__file__)
+
+    assert (str(error.value), error.value.name) == (says, missing)
 
 
 def test_what_is_missing_elsewhere_keeps_its_own_name():
