@@ -217,9 +217,9 @@ def test_the_version_is_that_of_the_package(empty: Terminal) -> None:
 
 
 def test_a_mistyped_command_is_answered_with_the_one_that_was_meant(empty: Terminal) -> None:
-    output = empty.run("chek")
+    output = empty.run("tenants")
     assert (output.code, output.out) == (2, "")
-    assert "Did you mean 'check'?" in output.err
+    assert "Did you mean 'tenant'?" in output.err
 
 
 def test_help_says_what_exit_codes_mean(empty: Terminal) -> None:
