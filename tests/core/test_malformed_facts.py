@@ -154,11 +154,12 @@ def alien_facts(draw):
         return data, data
     alien = copy.deepcopy(data)
     inner = alien
-    *path, last = draw(st.sampled_from(inside))
-    for key in path:
+    place = draw(st.sampled_from(inside))
+    for key in place[:-1]:
         inner = inner[key]
-    # Numbers and texts are what some feature may be worth, so in that place they say something.
-    inner[last] = draw(st.sampled_from([0.5, [[]], {}, {"junk": 1}, {"to": 0.5}]) if last == "to" else ALIEN)
+    # Numbers and texts are what some feature may be worth, and a number is a quantity: there they say something.
+    is_open = place[-1] == "to" or "add_on" in data["facts"][place[1]][0]
+    inner[place[-1]] = draw(st.sampled_from([0.5, [[]], {}, {"junk": 1}, {"to": 0.5}]) if is_open else ALIEN)
     return data, alien
 
 
