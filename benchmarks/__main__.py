@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import platform
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,11 +28,11 @@ SUBJECTS: Final[Mapping[str, Sequence[Benchmark]]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what *arguments* ask for; 0 when everything passes, 1 when not, 2 when nothing could be run."""
+    """Run what *arguments* ask for; 0 when everything passes, 1 when not or nothing ran, 2 for a wrong argument."""
     parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print the rows as one JSON list, and nothing else")
     parser.add_argument("--only", metavar="NAME,...", help="run a part: " + "; ".join(_names()))
-    parser.add_argument("--quick", action="store_true", help="fewer repeats: under 90 seconds, and more noise")
+    parser.add_argument("--quick", action="store_true", help="fewer repeats: about half the time, and more noise")
     parser.add_argument("--compare", metavar="FILE", type=Path, help="show changes since a saved --json run")
     options = parser.parse_args(arguments)
     try:
@@ -42,8 +44,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json:
         print(to_json(rows))
     if not options.json or before is not None:
-        show(rows, Console(stderr=options.json), before)
+        show(rows, Console(stderr=options.json), before, about_machine())
     return exit_code(rows)
+
+
+def about_machine() -> str:
+    """What figures depend on: the interpreter, the processors, and how busy they were in the last five minutes."""
+    busy = f", load average {os.getloadavg()[1]:.1f}" if hasattr(os, "getloadavg") else ""
+    return f"{platform.python_implementation()} {platform.python_version()}, {os.cpu_count()} processors{busy}"
 
 
 def choose(only: str | None) -> list[Benchmark]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from typing import Final
 
-from benchmarks.measuring import looped, measure, sampled
+from benchmarks.measuring import alternate
 from benchmarks.reporting import Row, row_of
 from benchmarks.seeding import CATALOG, HELD, tenant_name
 from benchmarks.stage import Benchmark, Stage
@@ -38,14 +39,13 @@ def cold(stage: Stage) -> Sequence[Row]:
     """A cold check of anybody."""
     with _opened(stage, MANY) as among_many, _opened(stage, FEW) as among_few:
         many, few = somebody(MANY), somebody(FEW)
-        measured = measure(
-            looped("check(next(tenants), key)", check=among_many.check, tenants=many, key=HELD),
-            looped("check(next(tenants), key)", check=among_few.check, tenants=few, key=HELD),
+        measured = alternate(
+            lambda: among_many.check(next(many), HELD),
+            lambda: among_few.check(next(few), HELD),
             stage.effort,
             stage.tick,
         )
-        samples = sampled(lambda: among_many.check(next(many), HELD), stage.effort.samples // 4)
-    return [row_of(f"cold check, sqlite: {MANY:,} tenants over {FEW:,}", measured, BUDGET, samples)]
+    return [row_of(f"cold check, sqlite: {MANY:,} tenants over {FEW:,}", measured, BUDGET)]
 
 
 def _opened(stage: Stage, tenants: int) -> Entitlements:
@@ -61,11 +61,9 @@ def find(stage: Stage) -> Sequence[Row]:
         closing(SQLStore(stage.database("sqlite", FEW))) as small,
     ):
         page_of_many, page_of_few = _paging(large, MANY), _paging(small, FEW)
-        measured = measure(
-            looped("page()", page=page_of_many), looped("page()", page=page_of_few), stage.effort, stage.tick
-        )
-        samples = sampled(page_of_many, stage.effort.samples // 20)
-    return [row_of(f"page of {PAGE} by find, sqlite: {MANY:,} over {FEW:,}", measured, BUDGET, samples)]
+        effort = replace(stage.effort, pairs=stage.effort.pairs // 4)
+        measured = alternate(page_of_many, page_of_few, effort, stage.tick)
+    return [row_of(f"page of {PAGE} by find, sqlite: {MANY:,} over {FEW:,}", measured, BUDGET)]
 
 
 def _paging(store: SQLStore, tenants: int) -> Callable[[], object]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import random
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from benchmarks.measuring import UNIT, Timed, looped, measure, sampled
 from benchmarks.reporting import Row, row_of
-from benchmarks.seeding import CATALOG
-from benchmarks.stage import Absent, Benchmark, Stage
+from benchmarks.seeding import CATALOG, HELD, tenant_name
+from benchmarks.stage import TENANTS, Benchmark, Stage
 from payaid_entitlements.core.decision import Decision
 from payaid_entitlements.entitlements import AsyncEntitlements, Entitlements
+from payaid_entitlements.guards import require_feature
+from payaid_entitlements.stores.sql import SQLStore
 
 TENANT, ALLOWED, DENIED = "acme", "crm.export", "whatsapp.messages"
 
@@ -90,26 +93,52 @@ async def _awaited_samples(check: Callable[[str, str], Awaitable[Decision]], tim
 
 
 def guard(stage: Stage) -> list[Row]:
-    """
-    A guarded function that does nothing, whole: guard, question and function.
-
-    Raises:
-        Absent: This version has no guards.
-    """
-    try:
-        from payaid_entitlements.guards import require_feature
-    except ImportError as error:
-        raise Absent("payaid_entitlements.guards does not exist in this version") from error
+    """A guarded function that does nothing, whole: guard, question and function."""
 
     @require_feature(ALLOWED)
     def guarded() -> None:
         pass
 
-    with _opened() as ent, ent.bind(TENANT):
-        measured = measure(looped("guarded()", guarded=guarded), UNIT, stage.effort, stage.tick)
-    with _opened() as ent, ent.bind(TENANT):
-        samples = sampled(guarded, stage.effort.samples)
+    with _opened() as ent:
+        with ent.bind(TENANT):
+            measured = measure(looped("guarded()", guarded=guarded), UNIT, stage.effort, stage.tick)
+        with ent.bind(TENANT):  # a view is for one request, and refuses to grow old
+            samples = sampled(guarded, stage.effort.samples)
     return [row_of("@require_feature around a no-op", measured, 6, samples)]
+
+
+def crowd(stage: Stage) -> list[Row]:
+    """
+    Anybody of 10,000 who are near, and beside it what the same question costs by hand.
+
+    By hand is a plan for each tenant and a set of features for each plan, in two dicts: no expiry, no override, no
+    change that arrives, no reason. Neither has a budget; they say what else is paid where tenants differ in each call,
+    since the processor's caches do not hold them all.
+    """
+    with Entitlements(SQLStore(stage.database("sqlite")), catalog=CATALOG) as ent:
+        everybody = [tenant_name(number) for number in range(TENANTS)]
+        random.Random(5).shuffle(everybody)
+        sold = ent.catalog.plans if ent.catalog is not None else {}
+        features = {key: {*plan.modules, *plan.features} for key, plan in sold.items()}
+        plans = {tenant: str(ent.tenant(tenant).plan) for tenant in everybody}
+
+        def by_hand(tenant: str, feature: str) -> bool:
+            plan = plans.get(tenant)
+            return plan is not None and feature in features[plan]
+
+        assert all(by_hand(tenant, HELD) and ent.check(tenant, HELD).allowed for tenant in everybody)
+        return [
+            _anybody("ent.check", ent.check, everybody, stage),
+            _anybody("by hand, two dicts", by_hand, everybody, stage),
+        ]
+
+
+def _anybody(operation: str, check: Callable[[str, str], object], everybody: Sequence[str], stage: Stage) -> Row:
+    tenants = itertools.cycle(everybody)
+    timed = looped("check(next(tenants), key)", check=check, tenants=tenants, key=HELD)
+    measured = measure(timed, UNIT, stage.effort, stage.tick)
+    samples = sampled(lambda: check(next(tenants), HELD), stage.effort.samples)
+    return row_of(f"{operation}: anybody of {TENANTS:,} near", measured, None, samples)
 
 
 BENCHMARKS = (
@@ -118,4 +147,5 @@ BENCHMARKS = (
     Benchmark("ent.check.denied", check_denied),
     Benchmark("aent.check", check_awaited),
     Benchmark("guard", guard),
+    Benchmark("crowd", crowd),
 )

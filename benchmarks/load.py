@@ -1,8 +1,9 @@
 """
 Many who ask at once: 64 tasks, or 16 threads, over hot and cold tenants, each asking again as soon as it has an answer.
 
-Half of the questions are about tenants that are near, half about tenants that are not and must be read. With no pause
-between questions the database is always saturated, so a cold check waits for those before it: worse than life.
+Half of the questions are about tenants that are near, half about tenants that are not and must be read; how many were
+really read is counted. With no pause between questions the processors are always saturated, so a cold check waits for
+those before it: worse than life.
 """
 
 from __future__ import annotations
@@ -12,16 +13,18 @@ import itertools
 import random
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
-from benchmarks.measuring import Tick
+from benchmarks.measuring import Tick, frozen
 from benchmarks.reporting import Row, timed_row
 from benchmarks.seeding import CATALOG, HELD, tenant_name
 from benchmarks.stage import TENANTS, Benchmark, Stage
 from payaid_entitlements.core.decision import Decision
+from payaid_entitlements.core.facts import TenantDocument
 from payaid_entitlements.entitlements import AsyncEntitlements, Entitlements
+from payaid_entitlements.stores.ports import Transaction
 from payaid_entitlements.stores.sql import AsyncSQLStore, SQLStore
 
 TASKS: Final = 64
@@ -31,6 +34,8 @@ THREADS: Final = 16
 HOT: Final = TENANTS // 10
 #: Room for those, and for too few of the others to meet one again when its turn comes.
 NEAR: Final = TENANTS // 2
+#: Questions about hot tenants, in a hundred, that may turn out cold: entries grow old and are evicted.
+MOST_COLD_PERCENT: Final = 2
 #: Questions after which progress is told.
 PIECE: Final = 500
 
@@ -60,18 +65,55 @@ class Questions:
             return next(self._left, None)
 
 
+class Counted(SQLStore):
+    """A store that counts whom it read."""
+
+    read_tenants = 0
+
+    def read(self, tenants: Sequence[str], *, tx: Transaction | None = None) -> Mapping[str, TenantDocument]:
+        """Same as `SQLStore.read`."""
+        self.read_tenants += len(tenants)
+        return super().read(tenants, tx=tx)
+
+
+class AsyncCounted(AsyncSQLStore):
+    """Same as `Counted`, awaited."""
+
+    read_tenants = 0
+
+    async def read(self, tenants: Sequence[str], *, tx: Transaction | None = None) -> Mapping[str, TenantDocument]:
+        """Same as `AsyncSQLStore.read`."""
+        self.read_tenants += len(tenants)
+        return await super().read(tenants, tx=tx)
+
+
 def tasks(dialect: str, stage: Stage) -> Sequence[Row]:
     """As many asyncio tasks as `TASKS` in one loop."""
     questions = Questions(stage.effort.checks, stage.tick)
-    asyncio.run(_tasks(stage.database(dialect), questions))
+    asyncio.run(_tasks(AsyncCounted(stage.database(dialect)), questions))
     return _rows(f"{TASKS} tasks, {dialect}", questions.found)
 
 
-async def _tasks(url: str, questions: Questions) -> None:
-    async with AsyncEntitlements(AsyncSQLStore(url), catalog=CATALOG, cache_size=NEAR) as ent:
+async def _tasks(store: AsyncCounted, questions: Questions) -> None:
+    async with AsyncEntitlements(store, catalog=CATALOG, cache_size=NEAR) as ent:
         for number in range(HOT):
             await ent.check(tenant_name(number), HELD)
-        await asyncio.gather(*(_ask_awaited(ent.check, questions) for _ in range(TASKS)))
+        warmed = store.read_tenants
+        with frozen():
+            await asyncio.gather(*(_ask_awaited(ent.check, questions) for _ in range(TASKS)))
+    require_as_cold_as_said(store.read_tenants - warmed, questions.found)
+
+
+def require_as_cold_as_said(read: int, found: Latencies) -> None:
+    """
+    Make sure that of cold tenants each was read and of hot ones hardly any.
+
+    Raises:
+        RuntimeError: Figures under the names of near and cold would mean something else.
+    """
+    cold, hot = len(found[False]), len(found[True])
+    if not cold <= read <= cold + hot * MOST_COLD_PERCENT / 100:
+        raise RuntimeError(f"{read} tenants were read for {cold} cold questions and {hot} hot ones")
 
 
 async def _ask_awaited(check: Callable[[str, str], Awaitable[Decision]], questions: Questions) -> None:
@@ -87,17 +129,21 @@ async def _ask_awaited(check: Callable[[str, str], Awaitable[Decision]], questio
 def threads(dialect: str, stage: Stage) -> Sequence[Row]:
     """As many threads as `THREADS`, on one client."""
     questions = Questions(stage.effort.checks, stage.tick)
-    with Entitlements(SQLStore(stage.database(dialect)), catalog=CATALOG, cache_size=NEAR) as ent:
+    store = Counted(stage.database(dialect))
+    with Entitlements(store, catalog=CATALOG, cache_size=NEAR) as ent:
         for number in range(HOT):
             ent.check(tenant_name(number), HELD)
+        warmed = store.read_tenants
         failures: list[Exception] = []
         crowd = [threading.Thread(target=_ask, args=(ent.check, questions, failures)) for _ in range(THREADS)]
-        for thread in crowd:
-            thread.start()
-        for thread in crowd:
-            thread.join()
+        with frozen():
+            for thread in crowd:
+                thread.start()
+            for thread in crowd:
+                thread.join()
     if failures:
         raise failures[0]
+    require_as_cold_as_said(store.read_tenants - warmed, questions.found)
     return _rows(f"{THREADS} threads, {dialect}", questions.found)
 
 

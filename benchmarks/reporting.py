@@ -20,7 +20,7 @@ GATE_MS: Final = 50.0
 @dataclass(frozen=True, slots=True)
 class Row:
     """
-    One figure.
+    One figure, which can fail: by its budget, by the gate or by both.
 
     Attributes:
         operation: What was done; names its unit where the figure is no ratio.
@@ -36,6 +36,10 @@ class Row:
     p50_ms: float | None = None
     p99_ms: float | None = None
     noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.budget is None and self.p99_ms is None:
+            raise ValueError(f"{self.operation}: a row needs a budget or a p99, else nothing could make it fail")
 
     @property
     def is_fast(self) -> bool:
@@ -65,7 +69,8 @@ class Row:
 
 
 def row_of(operation: str, measured: Measured, budget: float | None, samples: Sequence[float] = ()) -> Row:
-    """Make the row of a ratio, with the percentiles of *samples* in milliseconds."""
+    """Make the row of a ratio, with the percentiles of *samples* in milliseconds, else of those that it comes with."""
+    samples = samples or measured.samples
     return Row(
         operation,
         measured.ratio,
@@ -113,9 +118,16 @@ def change(row: Row, before: Mapping[str, float]) -> float | None:
     return None if row.ratio is None or not was else row.ratio / was - 1
 
 
-def show(rows: Sequence[Row], console: Console, before: Mapping[str, float] | None = None) -> None:
-    """Print the table; with *before*, also what has changed since. Changes within the noise are dim."""
-    table = Table(title="1 unit = one Python call around one dict.get, or the baseline that is named")
+def show(rows: Sequence[Row], console: Console, before: Mapping[str, float] | None = None, about: str = "") -> None:
+    """
+    Print the table.
+
+    Args:
+        before: Ratios of a saved run; adds what has changed since. Changes within the noise are dim.
+        about: Where and when it was measured.
+    """
+    title = "1 unit = one Python call around one dict.get, or the baseline that is named"
+    table = Table(title=title, caption=about or None)
     table.add_column("operation")
     for heading in ("ratio", "noise ±", "budget", "p50 ms", "p99 ms"):
         table.add_column(heading, justify="right", no_wrap=True)
