@@ -28,6 +28,14 @@ def test_the_narrower_scope_wins_then_the_environment_then_what_is_stored(progra
     assert world.mode_of("crm.export") is mode
 
 
+def test_a_dash_of_a_module_is_an_underscore_in_the_environment():
+    """``PAYAID_ENFORCEMENT_TIME_SHEETS`` is for the module ``time-sheets``; what is stored has its key."""
+    modes = Modes(environment={"time_sheets": OFF})
+    assert modes.of("time-sheets", {}) is OFF
+    assert Modes().of("time-sheets", {"time-sheets": OFF}) is OFF
+    assert Modes().of("time-sheets", {"time_sheets": OFF}) is ENFORCE
+
+
 def test_what_belongs_to_no_module_has_the_mode_of_everywhere():
     """Features of the whole account, and keys that nobody knows, follow no module's mode."""
     world = world_of(controls=Controls(1, {"crm": OFF}))

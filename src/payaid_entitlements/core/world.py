@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from payaid_entitlements.core.catalog.keyspace import folded
 from payaid_entitlements.core.catalog.model import Plan
 from payaid_entitlements.core.controls import EVERYWHERE, Controls, Enforcement
 from payaid_entitlements.errors import UnknownPlan
@@ -39,9 +40,10 @@ class Modes:
         """The mode of *module*; None asks for features of the whole account."""
         for scope in (module, EVERYWHERE):
             if scope is not None:
-                for modes in (self.environment, stored):
-                    if scope in modes:
-                        return modes[scope]
+                # Names of environment variables have no dashes.
+                for modes, name in ((self.environment, folded(scope)), (stored, scope)):
+                    if name in modes:
+                        return modes[name]
         return self.program
 
 
