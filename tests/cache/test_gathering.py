@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 
 import pytest
 
@@ -267,3 +268,38 @@ def test_a_loop_that_ends_in_the_middle_leaves_nothing_behind():
     assert driver._gatherings == {}
     assert asyncio.run(answered()) == {"a": "A"}
     assert driver._gatherings == {}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_whatever_is_cancelled_or_fails_everybody_else_is_answered(seed):
+    """Hundreds come, some leave, some statements fail: no lane is lost, and nobody waits for ever."""
+    chance = random.Random(seed)
+
+    async def read(tenants):
+        await asyncio.sleep(chance.choice([0, 0, 0.0005]))
+        if chance.random() < 0.1:
+            raise StoreUnavailable("down for a moment")
+        if any(tenant.endswith("7") for tenant in tenants):
+            raise ValueError("damaged")
+        return {tenant: tenant.upper() for tenant in tenants}
+
+    async def main():
+        gathering = Gathering(read)
+        tasks = []
+        for number in range(400):
+            tasks.append(asyncio.create_task(gathering.read((f"t{number}",))))
+            if chance.random() < 0.1:
+                chance.choice(tasks).cancel()
+            if chance.random() < 0.2:
+                await asyncio.sleep(0)
+        await asyncio.wait(tasks, timeout=30)
+        assert all(task.done() for task in tasks)
+        await begun()
+        assert gathering.is_idle
+        for number, task in enumerate(tasks):
+            if not task.cancelled() and task.exception() is None:
+                assert task.result()[f"t{number}"] == f"T{number}"
+            elif not task.cancelled() and isinstance(task.exception(), ValueError):
+                assert number % 10 == 7
+
+    asyncio.run(main())

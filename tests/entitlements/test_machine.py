@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -259,9 +260,16 @@ class AsyncMachine(Machine):
     colour = "async"
 
 
-_SETTINGS = settings(
-    max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
-Machine.TestCase.settings = AsyncMachine.TestCase.settings = _SETTINGS
-TestMachine = Machine.TestCase
-TestAsyncMachine = AsyncMachine.TestCase
+def running(machine, examples):
+    """A test case of *machine*; each of its examples has forty steps."""
+    case = type("Case", (machine.TestCase,), {})
+    case.settings = settings(
+        max_examples=examples, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    return case
+
+
+TestMachine = running(Machine, 40)
+TestAsyncMachine = running(AsyncMachine, 40)
+TestMachineForLong = pytest.mark.soak(running(Machine, 2000))
+TestAsyncMachineForLong = pytest.mark.soak(running(AsyncMachine, 2000))

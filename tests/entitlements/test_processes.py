@@ -17,6 +17,7 @@ from payaid_entitlements import DENY, AsyncEntitlements, Entitlements, Reason
 from payaid_entitlements.cache.local import LEASE, NEVER, POLL_AFTER
 from payaid_entitlements.errors import StoreUnavailable
 from payaid_entitlements.stores.memory import AsyncMemoryStore, MemoryStore
+from payaid_entitlements.stores.sql import AsyncSQLStore
 from payaid_entitlements.testing import FakeClock, FaultyStore
 from tests.entitlements.conftest import CATALOG, START
 
@@ -24,6 +25,7 @@ from tests.entitlements.conftest import CATALOG, START
 WORKER = """
 import datetime, json, sys
 from payaid_entitlements import Entitlements
+from payaid_entitlements.stores.sql import AsyncSQLStore
 from payaid_entitlements.testing import FakeClock
 clock = FakeClock(datetime.datetime.fromisoformat(sys.argv[2]))
 ent = Entitlements.open(sys.argv[1], clock=clock)
@@ -278,3 +280,22 @@ def test_a_poller_that_dies_ends_answers(ent, stage):
     assert not ent.check("acme", "crm.export").degraded
     stage.clock.advance(seconds=LEASE - POLL_AFTER)
     assert ent.check("acme", "crm.export").degraded
+
+
+def test_a_crowd_of_cold_questions_is_answered_by_the_store(postgres_url):
+    """64 tasks over tenants that are not near: they fight for no connection, and none is told that nobody answers."""
+
+    async def main():
+        store = AsyncSQLStore(postgres_url)
+        await store.upgrade()
+        async with AsyncEntitlements(store, catalog=CATALOG) as ent:
+            await ent.admin("test", because="test").subscribe("acme", "pro")
+
+            async def ask(task):
+                found = [await ent.check(f"t{task}-{number}", "crm") for number in range(10)]
+                return [*found, await ent.check("acme", "crm.export")]
+
+            found = await asyncio.gather(*(ask(task) for task in range(64)))
+        assert {(each.allowed, each.degraded) for decisions in found for each in decisions} == {(True, False)}
+
+    asyncio.run(main())
