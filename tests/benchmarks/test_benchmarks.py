@@ -1,0 +1,131 @@
+"""Benchmarks measure what they say; run here with so little effort that their figures mean nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+
+import pytest
+
+from benchmarks import footprint, load, misses
+from benchmarks.__main__ import SUBJECTS, choose
+from benchmarks.hits import check_allowed, check_awaited, check_denied, guard, view_check
+from benchmarks.measuring import Effort, alternate, alternate_awaited, frozen, looped, measure
+from benchmarks.stage import Stage
+
+LITTLE = Effort(repeats=4, rounds=1, seconds=0.00001, samples=20, pairs=3, checks=40, starts=1)
+
+
+@pytest.fixture
+def stage():
+    with Stage(LITTLE, tick=lambda: None) as made:
+        yield made
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Fewer tenants than figures need, enough for the order of things."""
+    for module, names in ((misses, {"TENANTS": 200, "NEAR": 10}), (load, {"TENANTS": 60, "HOT": 6, "NEAR": 30})):
+        for name, value in names.items():
+            monkeypatch.setattr(module, name, value)
+    monkeypatch.setattr(Stage.database, "__defaults__", (200,))
+
+
+@pytest.mark.parametrize("benchmark", [view_check, check_allowed, check_denied, check_awaited, guard])
+def test_what_is_answered_from_memory_has_a_ratio_a_budget_and_percentiles(stage, benchmark):
+    """Each row of these is promised."""
+    for row in benchmark(stage):
+        assert row.ratio is not None
+        assert row.budget is not None
+        assert row.p50_ms <= row.p99_ms
+
+
+def test_cold_checks_are_one_statement_and_within_a_budget(stage, small):
+    """The statement is counted where it is sent, and names the store."""
+    (row,) = misses.statements("sqlite", stage)
+    assert (row.operation, row.ratio, row.budget) == ("statements of a cold check, sqlite", 1.0, 1)
+    for benchmark in (misses.cold, misses.cold_awaited):
+        (row,) = benchmark("sqlite", stage)
+        assert row.budget == misses.BUDGETS["sqlite"]
+        assert row.p50_ms <= row.p99_ms
+
+
+def test_what_is_called_cold_is(stage, small, monkeypatch):
+    """With room for everybody the benchmark says so, instead of measuring hits under the name of misses."""
+    monkeypatch.setattr(misses, "NEAR", 300)
+    with pytest.raises(RuntimeError, match="tenants are near; cold checks were to be measured"):
+        misses.cold("sqlite", stage)
+
+
+@pytest.mark.parametrize("benchmark", [load.tasks, load.threads])
+def test_a_crowd_is_told_apart_by_what_was_really_read(stage, small, benchmark):
+    """Near, cold, and all: each row can fail by the gate."""
+    rows = benchmark("sqlite", stage)
+    assert [row.operation.rpartition(": ")[2] for row in rows] == ["near", "cold", "every check"]
+    assert all(row.p50_ms <= row.p99_ms for row in rows)
+
+
+@pytest.mark.parametrize(("read", "is_believed"), [(100, True), (102, True), (99, False), (103, False)])
+def test_a_load_that_was_not_as_cold_as_said_is_refused(read, is_believed):
+    """Fewer were read than cold ones were asked about, or hot ones were read."""
+    found = {False: [1.0] * 100, True: [1.0] * 100}
+    if is_believed:
+        load.require_as_cold_as_said(read, found)
+    else:
+        with pytest.raises(RuntimeError, match=f"{read} tenants were read for 100 cold questions and 100 hot ones"):
+            load.require_as_cold_as_said(read, found)
+
+
+def test_overridden_tenants_share_nothing_that_would_make_them_cheap(stage, monkeypatch):
+    """Each has a value of its own, so their bytes are more than those of tenants who share a plan."""
+    monkeypatch.setattr(footprint, "COUNTED", 60)
+    (shared,), (own,) = footprint.memory_shared(stage), footprint.memory_overridden(stage)
+    assert own.ratio > 2 * shared.ratio
+    assert (shared.budget, own.budget) == (400, 800)
+
+
+def test_names_of_benchmarks_are_of_one_each():
+    """--only would run two otherwise; and none is named as a subject."""
+    names = [benchmark.name for benchmark in choose(None)]
+    assert len(names) == len({*names, *SUBJECTS}) - len(SUBJECTS)
+
+
+def test_sides_take_turns_call_by_call():
+    """So whatever slows the machine slows both."""
+    said: list[str] = []
+    measured = alternate(lambda: said.append("ours"), lambda: said.append("theirs"), LITTLE, lambda: None)
+    assert said == ["ours", "theirs"] * (1 + LITTLE.repeats * LITTLE.pairs)
+    assert len(measured.samples) == LITTLE.repeats * LITTLE.pairs
+
+
+def test_sides_take_turns_in_a_coroutine_too():
+    """Parity."""
+    said: list[str] = []
+
+    async def say(word: str) -> None:
+        said.append(word)
+
+    measured = asyncio.run(alternate_awaited(lambda: say("ours"), lambda: say("theirs"), LITTLE, lambda: None))
+    assert said == ["ours", "theirs"] * (1 + LITTLE.repeats * LITTLE.pairs)
+    assert len(measured.samples) == LITTLE.repeats * LITTLE.pairs
+
+
+def test_a_ratio_is_by_call_whatever_the_number_of_calls():
+    """The baseline here pretends to take 2 seconds a call and the operation 6."""
+    measured = measure(lambda times: times * 6.0, lambda times: times * 2.0, LITTLE, lambda: None)
+    assert measured.ratio == 3.0
+
+
+def test_a_statement_is_timed_without_a_call_around_it():
+    """A lambda would cost as much as what is measured."""
+    said: list[int] = []
+    assert looped("say(1)", say=said.append)(3) > 0
+    assert said == [1, 1, 1]
+
+
+def test_garbage_is_collected_while_measuring():
+    """Only what was there before is spared, and only so long."""
+    with frozen():
+        assert gc.isenabled()
+        assert gc.get_freeze_count() > 0
+    assert gc.get_freeze_count() == 0
