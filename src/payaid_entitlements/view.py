@@ -13,8 +13,7 @@ from typing import Final, TypeVar, cast
 from payaid_entitlements.core.catalog.model import Kind, Microseconds
 from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.controls import Enforcement
-from payaid_entitlements.core.decision import SOFTENED, Decision, Intent, Reason
-from payaid_entitlements.core.evaluation import HARD
+from payaid_entitlements.core.decision import HARD, SOFTENED, Decision, Intent, Reason
 from payaid_entitlements.core.explanation import Explanation, explain_situation
 from payaid_entitlements.core.identity import identify
 from payaid_entitlements.core.instant import MICROSECONDS, Instant, moment

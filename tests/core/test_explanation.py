@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from payaid_entitlements.core.catalog import Catalog
 from payaid_entitlements.core.controls import OBSERVE, Controls
 from payaid_entitlements.core.decision import Reason
 from payaid_entitlements.core.explanation import OverrideInForce, SubscriptionThen, explain, explain_situation
@@ -95,7 +96,12 @@ def test_reading_is_told_where_it_differs():
     )
     gone = explain(tenant(override("crm", DENY), sub("pro", paused_from=NOW)), WORLD, "crm.export", NOW)
     assert gone.read is None
-    both = explain(tenant(override("crm", DENY), sub("pro", paused_from=NOW)), WORLD, "books.close", NOW)
+    features = {"x": {"kind": "quota", "unit": "call"}, "y": {"kind": "switch", "requires": ["m.x"]}}
+    plan = {"modules": ["m"], "features": {"m.x": "5/month", "m.y": True}}
+    written = {"catalog": 1, "default_plan": "none", "modules": {"m": {"features": features}}, "plans": {"pro": plan}}
+    paused = tenant(sub("pro", paused_from=NOW), override("m.x", Allowance(0)))
+    both = explain(paused, world_of(Catalog.load(written)), "m.y", NOW)
+    assert both.decision.reason is Reason.SUBSCRIPTION_PAUSED
     assert "for reading: refused: dependency.missing" in both.to_text()
 
 

@@ -163,15 +163,16 @@ class Model:
         else:
             found = self.from_what_is_sold(key, access)
         allowed, reason, value = found
-        if not allowed:
-            return False, reason, None, False
         feature = self.catalog.features.get(key)
         needed = feature.requires if feature else self.catalog.modules[key].requires
-        for required in ((module,) if module else ()) + tuple(needed):
-            held, why, _, hard = self.decide(required, access)
-            if not held:
-                its_own = hard and required == module
-                return False, why if its_own else "dependency.missing", None, hard
+        beneath = [self.decide(required, access) for required in ((module,) if module else ()) + tuple(needed)]
+        for held, why, _, hard in beneath:
+            if not held and hard:
+                return False, why, None, True
+        if not allowed:
+            return False, reason, None, False
+        if not all(held for held, _, _, _ in beneath):
+            return False, "dependency.missing", None, False
         return True, reason, value, False
 
     def overriding(self, key: str) -> object:

@@ -132,8 +132,11 @@ def test_what_opens_by_itself_says_when(inside, gate, clock):
     assert response.headers["retry-after"] == "Fri, 25 Sep 2026 14:00:00 GMT"
 
 
-@pytest.mark.parametrize(("turn_off", "status"), [("kill", 403), ("deny", 403), (None, 402)])
-def test_what_needs_something_that_policy_forbids_is_not_sold_as_an_upgrade(inside, gate, turn_off, status):
+@pytest.mark.parametrize(
+    ("turn_off", "status", "reason"),
+    [("kill", 403, "enforcement.killed"), ("deny", 403, "override.denied"), (None, 402, "plan.module_absent")],
+)
+def test_what_needs_something_that_policy_forbids_is_not_sold_as_an_upgrade(inside, gate, turn_off, status, reason):
     app = FastAPI()
 
     @app.get("/books", dependencies=[gate.require_module("books")])
@@ -149,7 +152,6 @@ def test_what_needs_something_that_policy_forbids_is_not_sold_as_an_upgrade(insi
     tenant = "free" if turn_off is None else "big"
     response = ask(app, "GET", "/books", tenant)
 
-    reason = "plan.module_absent" if turn_off is None else "dependency.missing"
     assert (response.status_code, response.json()["reason"]) == (status, reason)
     assert response.json()["status"] == status
 

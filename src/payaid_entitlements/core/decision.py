@@ -196,6 +196,18 @@ class Reason(StrEnum):
 
 #: Reasons of answers that enforcement modes have turned around.
 SOFTENED = frozenset({Reason.ENFORCEMENT_OBSERVED, Reason.ENFORCEMENT_OFF, Reason.ENFORCEMENT_LEGACY})
+#: Refusals that are not about money: no enforcement mode, old answer or fail policy turns them around.
+HARD = frozenset(
+    {
+        Reason.SUBSCRIPTION_REVOKED,
+        Reason.SUBSCRIPTION_SUSPENDED,
+        Reason.ENFORCEMENT_KILLED,
+        Reason.OVERRIDE_DENIED,
+        Reason.CATALOG_UNKNOWN,
+        Reason.CATALOG_RETIRED,
+        Reason.STORE_UNAVAILABLE,
+    }
+)
 #: Reasons that are counted each time they are given: from the first the host learns who would be refused, the
 #: others are mistakes of the code that asks.
 COUNTED = SOFTENED | {Reason.CATALOG_UNKNOWN, Reason.CATALOG_RETIRED}

@@ -18,7 +18,7 @@ from typing import Literal
 
 from payaid_entitlements.core.catalog.model import Access, Feature, Kind, Module
 from payaid_entitlements.core.controls import Enforcement
-from payaid_entitlements.core.decision import Decision, Intent, Reason
+from payaid_entitlements.core.decision import HARD, Decision, Intent, Reason
 from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.core.merging import Source, is_held, is_zero, merge, suits
 from payaid_entitlements.core.subscription import Standing, State
@@ -29,19 +29,6 @@ from payaid_entitlements.core.worth import told
 
 #: What somebody of the vendor did to a tenant as a whole.
 Status = Literal["suspended", "revoked"]
-
-#: Refusals that are not about money: enforcement modes never soften them.
-HARD = frozenset(
-    {
-        Reason.SUBSCRIPTION_REVOKED,
-        Reason.SUBSCRIPTION_SUSPENDED,
-        Reason.ENFORCEMENT_KILLED,
-        Reason.OVERRIDE_DENIED,
-        Reason.CATALOG_UNKNOWN,
-        Reason.CATALOG_RETIRED,
-        Reason.STORE_UNAVAILABLE,
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +82,7 @@ class Evaluation:
         self._intent = intent
         self._trace = trace
         self._depth = 0
-        self._sold: dict[str, tuple[Decision, bool]] = {}
+        self._sold: dict[str, Decision] = {}
         in_force = [held for held in situation.held if held.standing.access is not Access.NONE]
         self._paid = [held for held in in_force if held.standing.state is not State.TRIALING]
         self._trials = [held for held in in_force if held.standing.state is State.TRIALING]
@@ -106,11 +93,11 @@ class Evaluation:
 
     def decide(self, key: str) -> Decision:
         """Decide *key*, a module or a feature of the catalog."""
-        decision, is_hard = self._decide_sold(key)
+        decision = self.sold(key)
         mode = self._world.mode_of(key)
         if decision.allowed or mode is Enforcement.ENFORCE:
             return decision
-        if is_hard:
+        if decision.reason in HARD:
             self._say(key, "enforcement", "note", f"mode is {mode.value}, but this is never softened")
             return decision
         self._say(key, "enforcement", "allow", f"mode is {mode.value}: the refusal is only noted")
@@ -123,22 +110,16 @@ class Evaluation:
 
     def sold(self, key: str) -> Decision:
         """Decide *key* before enforcement: what the tenant really holds."""
-        return self._decide_sold(key)[0]
-
-    def _decide_sold(self, key: str) -> tuple[Decision, bool]:
-        """The decision before enforcement, and whether it is a refusal that is never softened."""
         known = self._sold.get(key)
         if known is None:
             known = self._sold[key] = self._by_authority(key)
         return known
 
-    def _by_authority(self, key: str) -> tuple[Decision, bool]:
+    def _by_authority(self, key: str) -> Decision:
         decision = self._by_vendor(key)
         if decision is None:
             decision = self._by_levels(key)
-        if decision.allowed:
-            return self._with_requirements(key, decision)
-        return decision, decision.reason in HARD
+        return decision if decision.reason in HARD else self._with_requirements(key, decision)
 
     # -- what the vendor did by hand ------------------------------------------------------------------------
 
@@ -271,25 +252,37 @@ class Evaluation:
 
     # -- what it requires -----------------------------------------------------------------------------------
 
-    def _with_requirements(self, key: str, decision: Decision) -> tuple[Decision, bool]:
+    def _with_requirements(self, key: str, decision: Decision) -> Decision:
         feature = self._world.catalog.features.get(key)
         sold: Feature | Module = feature if feature is not None else self._world.catalog.modules[key]
         needed = list(sold.requires)
         if feature is not None and feature.module is not None:
             needed.insert(0, feature.module)
+        missing: Decision | None = None
         for required in needed:
-            self._depth += 1
-            found, is_hard = self._decide_sold(required)
-            self._depth -= 1
-            if not found.allowed:
+            found = self._beneath(required, is_told=decision.allowed)
+            if found.allowed:
+                if decision.allowed:
+                    self._say(key, "requires", "pass", f"needs {required}, which is held")
+                continue
+            # What somebody took away from beneath is not just missing: no purchase, mode or outage brings it back.
+            if found.reason in HARD:
                 self._say(key, "requires", "deny", f"needs {required}, which is refused: {found.reason.value}")
-                refusal = Decision(False, Reason.DEPENDENCY_MISSING, key, f"requires {required}", decision.plan)
-                if is_hard and required == (feature.module if feature is not None else None):
-                    # Its own module was taken away: that reason says more than "something is missing".
-                    refusal = replace(found, feature=key)
-                return refusal, is_hard
-            self._say(key, "requires", "pass", f"needs {required}, which is held")
-        return decision, False
+                return Decision(False, found.reason, key, f"requires {required}", decision.plan)
+            if missing is None and decision.allowed:
+                self._say(key, "requires", "deny", f"needs {required}, which is refused: {found.reason.value}")
+                missing = Decision(False, Reason.DEPENDENCY_MISSING, key, f"requires {required}", decision.plan)
+        return decision if missing is None else missing
+
+    def _beneath(self, required: str, *, is_told: bool) -> Decision:
+        """Decide what something requires; of what is refused anyhow, only what was taken away is worth telling."""
+        trace = self._trace
+        self._trace = trace if is_told else None
+        self._depth += 1
+        found = self.sold(required)
+        self._depth -= 1
+        self._trace = trace
+        return found
 
     def _say(self, key: str, rule: str, outcome: Outcome, text: str) -> None:
         if self._trace is not None:

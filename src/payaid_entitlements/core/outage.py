@@ -10,22 +10,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from payaid_entitlements.core.catalog.model import Catalog, FailPolicy, Microseconds
-from payaid_entitlements.core.decision import Decision, Reason
+from payaid_entitlements.core.decision import HARD, Decision, Reason
 
 #: How long the last known answer is repeated for every feature, before its own policy decides.
 STALE_FOR: Microseconds = 300 * 1_000_000
-
-#: Refusals that the vendor made and that time does not undo: they are repeated at any age.
-_FINAL = frozenset(
-    {
-        Reason.SUBSCRIPTION_REVOKED,
-        Reason.SUBSCRIPTION_SUSPENDED,
-        Reason.ENFORCEMENT_KILLED,
-        Reason.OVERRIDE_DENIED,
-        Reason.CATALOG_UNKNOWN,
-        Reason.CATALOG_RETIRED,
-    }
-)
 
 
 def policy_of(catalog: Catalog | None, key: str) -> FailPolicy:
@@ -53,7 +41,8 @@ def in_outage(
         stale_for: Up to this age, inclusive, any grant is repeated.
     """
     if last is not None:
-        if last.reason in _FINAL:
+        if last.reason in HARD:
+            # The vendor made it, and time does not undo it: it is repeated at any age.
             return replace(last, degraded=True)
         bound = max(stale_for, policy.bound) if policy.kind == "last_known_good" else stale_for
         if last.allowed and age <= bound:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from payaid_entitlements.core.catalog.model import Access, AddOn, Plan, Price
-from payaid_entitlements.core.decision import Decision, Reason
-from payaid_entitlements.core.evaluation import HARD, Evaluation, Held, Situation
+from payaid_entitlements.core.decision import HARD, Decision, Reason
+from payaid_entitlements.core.evaluation import Evaluation, Held, Situation
 from payaid_entitlements.core.instant import moment
 from payaid_entitlements.core.merging import Source
 from payaid_entitlements.core.subscription import Standing, State
