@@ -206,7 +206,9 @@ class Entitlements(_Client):
             catalog: What is sold, read now so that a mistake shows now. Published into an empty store only; a
                 difference from what is published is a warning.
             enforcement: Unset means enforce. ``PAYAID_ENFORCEMENT`` in the environment goes before it.
-            subscriptions: Tells which subscription a tenant has, where you keep that yourself; asked on a miss.
+            subscriptions: Tells which subscription a tenant has, where you keep that yourself; None is no
+                subscription. Asked on a miss, so what ends there ends here within a minute, and at once after
+                ``admin.invalidate(tenant)``; before a refusal it is asked again. Whatever it raises is an outage.
             strict: Raise `UnknownFeature` for keys that no catalog has, instead of refusing.
             clock: Seconds since the epoch. For tests; it then also ages the cache.
 

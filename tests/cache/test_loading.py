@@ -424,6 +424,23 @@ def test_a_shared_reading_that_began_too_early_is_read_again(warm):
     assert outside.run(hold(warm, "other")).entry.revision == 2
 
 
+def test_a_client_that_is_closed_while_somebody_asks_answers_him(warm):
+    """It begins anew, as for whoever asks next; nothing is answered by a world that is not known."""
+
+    class Closing(Outside):
+        def answer(self, step):
+            if isinstance(step, Join) and step.key == "late":
+                warm.near.clear()
+            return super().answer(step)
+
+    outside = Closing()
+    found = outside.run(hold(warm, "late"))
+    begun = ["Join world", "Prepare", "Poll", "ReadCatalog", "ReadControls"]
+    assert outside.asked == ["Join late", *begun, "ReadTenants", "ReadTenants"]
+    assert found.entry.table["crm.export"].allowed
+    assert warm.near.held["late"] is found.entry
+
+
 def test_a_reading_that_a_drop_overtook_is_read_again(warm):
     """Its answer was worked out in a world that is no more."""
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from payaid_entitlements import Reason, Subscription
+from payaid_entitlements.cache.driving import PATIENCE
 from payaid_entitlements.errors import ConfigurationError
 from tests.entitlements.conftest import START
 
@@ -115,6 +118,26 @@ def test_an_answer_of_another_kind_is_a_mistake(stage):
     ent = stage.open(subscriptions=lambda tenant: {"plan": "pro"})
     with pytest.raises(TypeError, match="dict"):
         ent.check("acme", "crm.export")
+
+
+def test_a_table_that_asks_its_own_client_is_told_so_at_once(stage, capsys):
+    """A reading that waits for itself would cost seconds each time; it is an outage, and the log says why."""
+    asked = []
+
+    def curious(tenant):
+        asked.append(tenant)
+        answer = ent.inner.check(tenant, "crm")
+        return answer if stage.colour == "sync" else _through(answer)
+
+    async def _through(answer):
+        await answer
+
+    ent = stage.open(subscriptions=curious)
+    before = time.monotonic()
+    assert ent.check("acme", "crm").reason is Reason.STORE_UNAVAILABLE
+    assert time.monotonic() - before < PATIENCE
+    assert asked == ["acme"]
+    assert "asks its own client about 'acme'" in capsys.readouterr().out
 
 
 def test_we_do_not_change_what_the_host_keeps(ent):

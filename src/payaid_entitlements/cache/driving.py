@@ -32,7 +32,7 @@ from payaid_entitlements.cache.steps import (
 )
 from payaid_entitlements.cache.taking_turns import TakingTurns
 from payaid_entitlements.core.subscription import Subscription
-from payaid_entitlements.errors import StoreUnavailable
+from payaid_entitlements.errors import ConfigurationError, StoreUnavailable
 from payaid_entitlements.forking import after_fork
 from payaid_entitlements.stores.ports import AsyncStore, Store
 
@@ -49,9 +49,10 @@ AsyncHostSubscriptions = Callable[[str], Awaitable[Subscription | None] | Subscr
 class _Flight:
     """A flow that is running in some thread, and those who wait for it."""
 
-    __slots__ = ("done", "error", "landed", "result")
+    __slots__ = ("done", "error", "landed", "result", "thread")
 
     def __init__(self) -> None:
+        self.thread = threading.get_ident()
         self.done = threading.Event()
         self.landed = False
         self.result: object = None
@@ -149,6 +150,8 @@ class Driver:
                 return self._lead(key, flight, begin)
             if not wait:
                 return None
+            if flight.thread == threading.get_ident():
+                raise _asked_inside(key)
             if not flight.done.wait(PATIENCE):
                 raise StoreUnavailable(f"waited {PATIENCE} s for the store to answer somebody else")
             if flight.error is not None:
@@ -169,6 +172,11 @@ class Driver:
             with self._lock:
                 self._flights.pop(key, None)
             flight.done.set()
+
+
+def _asked_inside(key: str) -> ConfigurationError:
+    # A reading that waits for itself would wait until its patience ends, each time.
+    return ConfigurationError(f"subscriptions= asks its own client about {key!r}, of whom it is to tell")
 
 
 @contextmanager
@@ -284,6 +292,8 @@ class AsyncDriver:
             flight.add_done_callback(lambda done: self._landed(place, done))
         elif not wait:
             return None
+        elif flight is asyncio.current_task():
+            raise _asked_inside(key)
         # Not wait_for: whoever is cancelled or impatient leaves, and the reading goes on for the others.
         done, _ = await asyncio.wait({flight}, timeout=PATIENCE)
         if not done:

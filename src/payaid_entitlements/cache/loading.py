@@ -220,7 +220,11 @@ def _loaded(setting: Setting, tenant: str, entry: Entry | None, floor: int, fres
 def load(setting: Setting, tenant: str) -> Flow[Entry]:
     """Read *tenant* and work out what it holds; keep it unless something newer is known by then."""
     near = setting.near
-    generation, asked_at, world = near.generation, near.clock(), cast("World", near.world)
+    generation, asked_at, world = near.generation, near.clock(), near.world
+    if world is None:
+        # The client was closed meanwhile, by another thread. It can be used again, so this question is answered.
+        world = cast("World", (yield Join(_WORLD, partial(begin, setting))))
+        generation = near.generation
     documents = cast("Mapping[str, TenantDocument]", (yield ReadTenants((tenant,))))
     document = documents.get(tenant) or TenantDocument(tenant)
     host: tuple[Terms, ...] | None = None
