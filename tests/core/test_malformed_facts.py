@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -139,35 +140,40 @@ def test_any_text_is_a_document_or_is_refused(text):
 @st.composite
 def alien_facts(draw):
     """A document, and the same with what a fact says replaced in part by what nothing of ours looks like."""
-    data = draw(written)
+    document = record(draw(documents), draw(zoned), recorded=NOW).document
     inside = [
-        ("facts", line, 2, fact, 1, *place)
-        for line, (subject, _, facts) in enumerate(data["facts"])
-        if subject[0] in ("subscription", "override", "status") and subject[2:3] != ["provider_id"]
-        for fact, (_, value, _, _) in enumerate(facts)
-        if value is not None
-        for place in ((), *places(value))
+        (subject, index, place)
+        for subject, line in document.timelines.items()
+        if subject[0] in ("subscription", "override", "status") and "provider_id" not in subject
+        for index, fact in enumerate(line.facts)
+        if fact.value is not None
+        for place in ((), *places(fact.value))
         # Who set an override and why decides nothing.
         if place not in (("actor",), ("because",))
     ]
     if not inside:
-        return data, data
-    alien = copy.deepcopy(data)
-    inner = alien
-    place = draw(st.sampled_from(inside))
-    for key in place[:-1]:
-        inner = inner[key]
+        return document, document
+    subject, index, place = draw(st.sampled_from(inside))
+    line = document.timelines[subject]
     # Numbers and texts are what some feature may be worth, and a number is a quantity: there they say something.
-    is_open = place[-1] == "to" or "add_on" in data["facts"][place[1]][0]
-    inner[place[-1]] = draw(st.sampled_from([0.5, [[]], {}, {"junk": 1}, {"to": 0.5}]) if is_open else ALIEN)
-    return data, alien
+    is_open = place[-1:] == ("to",) or "add_on" in subject
+    alien = draw(st.sampled_from([0.5, [[]], {}, {"junk": 1}, {"to": 0.5}]) if is_open else ALIEN)
+    value = {"value": copy.deepcopy(line.facts[index].value)}
+    inner = value
+    *path, last = ("value", *place)
+    for key in path:
+        inner = inner[key]
+    inner[last] = alien
+    facts = list(line.facts)
+    facts[index] = replace(facts[index], value=value["value"])
+    timelines = {**document.timelines, subject: replace(line, facts=tuple(facts))}
+    return document, replace(document, timelines=timelines)
 
 
 def opens_nothing(pair):
-    document, alien = (json.dumps(each) for each in pair)
-    before = TenantDocument.from_json(document, tenant="acme")
+    before, alien = pair
     try:
-        after = TenantDocument.from_json(alien, tenant="acme")
+        after = TenantDocument.from_json(alien.to_json(), tenant="acme")
         stands = [resolve(each, WORLD, NOW, NOW + 1)[0].standpoint for each in (before, after)]
     except (StoreDamaged, ConfigurationError):
         return
