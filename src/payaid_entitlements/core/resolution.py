@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from sys import intern
 from typing import TYPE_CHECKING, cast
 
 from payaid_entitlements.core.catalog.model import Access
@@ -177,7 +178,8 @@ def overrides_at(document: TenantDocument, at: Instant, user: str | None) -> dic
         value = _said(document, path, line.at(at), at)
         known = found.get(feature)
         if value is not None and (known is None or value is DENY or (is_users and known is not DENY)):
-            found[feature] = value
+            # One string for all tenants: each document brings its own.
+            found[intern(feature)] = value
     return found
 
 
