@@ -76,17 +76,19 @@ def test_any_zone_is_understood():
     assert clock.now().tzinfo is UTC
 
 
-def test_it_tells_of_each_move_until_nobody_listens():
+def test_it_tells_when_it_was_put_back_until_nobody_listens():
     clock = FakeClock(NOON)
     heard: list[datetime] = []
 
     def hear() -> None:
         heard.append(clock.now())
 
-    clock.when_moved(hear)
+    clock.when_put_back(hear)
     clock.advance(days=1)
     clock.travel_to(NOON)
+    clock.travel_to(NOON)
+    clock.advance(seconds=-1)
     clock.forget(hear)
-    clock.advance(days=2)
+    clock.advance(days=-2)
 
-    assert heard == [NOON + timedelta(days=1), NOON]
+    assert heard == [NOON, NOON - timedelta(seconds=1)]

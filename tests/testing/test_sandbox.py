@@ -215,6 +215,23 @@ def test_an_outage_minutes_after_a_good_time_repeats_grants(kind):
 
 
 @COLOURS
+def test_an_outage_that_lasts_outlives_what_was_known(kind):
+    """
+    Time goes on in an outage; grants are repeated for five minutes.
+    """
+    clock = FakeClock(NOON)
+    client = kind.open("memory://", catalog=CATALOG)
+
+    with sandbox(client, clock=clock) as inside:
+        assert allowed(client, "acme", "crm")
+        with inside.outage(is_warm=True):
+            clock.advance(minutes=5)
+            assert allowed(client, "acme", "crm")
+            clock.advance(seconds=1)
+            assert answer(client.check("acme", "crm")).reason == "store.unavailable"
+
+
+@COLOURS
 def test_an_outage_inside_an_outage_does_not_end_it(kind):
     client = kind.open("memory://", catalog=CATALOG)
 

@@ -45,12 +45,13 @@ class FakeClock:
         Raises:
             TypeError: *at* is naive.
         """
-        self._at = instant(at)
-        for tell in tuple(self._told):
-            tell()
+        before, self._at = self(), instant(at)
+        if self() < before:
+            for tell in tuple(self._told):
+                tell()
 
-    def when_moved(self, tell: Callable[[], None]) -> None:
-        """Call *tell* after each move; the sandbox forgets then what it believed for another time."""
+    def when_put_back(self, tell: Callable[[], None]) -> None:
+        """Call *tell* after each move into the past: what was read since then must not look fresh."""
         self._told.append(tell)
 
     def forget(self, tell: Callable[[], None]) -> None:

@@ -89,7 +89,7 @@ class Sandbox:
         self._swap.put(client, _store=store)
         self._swap.put(client._driver, store=store, host=None)
         client._driver.reset()
-        clock.when_moved(self._forget)
+        clock.when_put_back(self._forget)
 
     def close(self) -> None:
         """Put back what the client was made of."""
@@ -98,7 +98,7 @@ class Sandbox:
         self.client._driver.reset()
 
     def _forget(self) -> None:
-        # A clock that was put back would make entries of the future look fresh.
+        # Entries of the future would look fresh. Forwards they grow old as they do in production.
         self._near.drop()
         self._near.lease = self._near.trusted = self._near.confirmed = self._near.retry_at = NEVER
 
