@@ -248,12 +248,14 @@ def test_nor_does_a_gate_of_an_app_or_of_an_inclusion(gate, where):
     @exempt
     async def free() -> None: ...
 
-    router = APIRouter()
+    router, inner = APIRouter(), APIRouter()
     router.mount("/sub", sub)
+    inner.add_route("/raw", plain)
+    router.include_router(inner)
     app = FastAPI(dependencies=around if where == "app" else None)
     app.include_router(router, dependencies=None if where == "app" else around)
 
-    assert mistakes(gate, app) == [f"GET /sub/open: {BYPASSING}"]
+    assert mistakes(gate, app) == [f"GET /sub/open: {BYPASSING}", f"GET/HEAD /raw: {BYPASSING}"]
 
 
 def test_only_what_can_refuse_is_a_gate(gate):
