@@ -31,10 +31,12 @@ from payaid_entitlements.cache.steps import (
     ReadTenants,
 )
 from payaid_entitlements.core.catalog import Catalog
+from payaid_entitlements.core.catalog.publishing import publish
 from payaid_entitlements.core.controls import OBSERVE, Controls
+from payaid_entitlements.core.facts import NewFact, TenantDocument, record
 from payaid_entitlements.core.instant import instant
 from payaid_entitlements.core.subscription import Subscription
-from payaid_entitlements.errors import ChangeConflict, ConfigurationError, StoreUnavailable
+from payaid_entitlements.errors import ChangeConflict, ConfigurationError, StoreUnavailable, UnknownPlan
 from payaid_entitlements.stores.ports import Applied, LogEntry, LogPage, Scope
 from tests.cache.conftest import CATALOG, SECOND, document, published_of
 
@@ -395,6 +397,46 @@ def test_fresh_knows_a_switch_that_was_turned_a_moment_ago(warm):
     page = LogPage((LogEntry(6, Scope.CONTROLS, None, 1),), 6)
     outside = Outside(poll=page, controls=Controls().with_killed("crm"))
     assert not outside.run(hold(warm, "acme", fresh=True)).entry.table["crm.export"].allowed
+
+
+NEWER = publish(published_of(), Catalog.load({**CATALOG, "plans": {**CATALOG["plans"], "pro": {"extends": "free"}}}))[0]
+MIGRATED = record(
+    TenantDocument("acme", 1), [NewFact(("subscription", "main", "plan"), 0, {"plan": "pro", "version": 2})], recorded=0
+).document
+
+
+def test_a_tenant_that_holds_what_was_published_a_moment_ago_is_judged_by_it(warm):
+    """By the old catalog, all who were migrated would hold nothing until the log is read again."""
+    page = LogPage((LogEntry(6, Scope.CATALOG, None, 2),), 6)
+    outside = Outside(acme=MIGRATED, poll=page, catalog=NEWER)
+    entry = outside.run(load(warm, "acme"))
+    assert outside.asked == ["ReadTenants", "Poll", "ReadCatalog", "ReadControls", "ReadTenants"]
+    assert entry.table["crm"].source == "plan pro@2"
+    assert warm.near.held["acme"] is entry
+
+
+def test_what_cannot_be_judged_since_the_store_gives_no_answer_is_no_refusal(warm):
+    """That the log could not be read is an outage, not a plan without features."""
+    with pytest.raises(StoreUnavailable):
+        Outside(acme=MIGRATED, poll=DOWN).run(load(warm, "acme"))
+
+
+def test_a_plan_that_was_never_published_gives_nothing_and_is_said(warm, capsys):
+    """A database that was restored without its catalog: nothing opens, and nobody has to guess why."""
+    entry = Outside(acme=MIGRATED).run(load(warm, "acme"))
+    assert not entry.table["crm"].allowed
+    assert "plan.unknown" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("version", "which"), [(None, "'pru'"), (7, "'pru@7'")])
+def test_a_host_that_names_a_plan_that_never_was_is_told(warm, capsys, version, which):
+    """Loudly where keys are taken strictly; else its tenant holds nothing, and the log says so."""
+    host = Subscription("pru", version=version)
+    hosting = replace(warm, hosted=True)
+    assert not Outside(host=host).run(load(hosting, "acme")).table["crm"].allowed
+    assert "subscriptions= returns" in capsys.readouterr().out
+    with pytest.raises(UnknownPlan, match=rf"returned plan {which}, .* did you mean 'pro'"):
+        Outside(host=host).run(load(replace(hosting, strict=True), "acme"))
 
 
 def test_fresh_without_the_store_is_old_and_says_so(warm, hand):

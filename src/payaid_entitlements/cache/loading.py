@@ -8,7 +8,7 @@ known to be true more than a second ago: a customer who has just paid is never l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final, cast
@@ -26,6 +26,7 @@ from payaid_entitlements.cache.steps import (
     ReadTenants,
 )
 from payaid_entitlements.core.catalog.difference import difference
+from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.catalog.publishing import Published, publish
 from payaid_entitlements.core.facts import TenantDocument
 from payaid_entitlements.core.instant import MICROSECONDS, Instant, from_clock
@@ -33,7 +34,7 @@ from payaid_entitlements.core.outage import STALE_FOR
 from payaid_entitlements.core.resolution import Segment, resolve
 from payaid_entitlements.core.subscription import Subscription, Terms, terms_of
 from payaid_entitlements.core.world import Modes, World
-from payaid_entitlements.errors import ChangeConflict, ConfigurationError, StoreUnavailable
+from payaid_entitlements.errors import ChangeConflict, ConfigurationError, StoreUnavailable, UnknownPlan
 from payaid_entitlements.stores.ports import LogPage, Scope, Write
 
 if TYPE_CHECKING:
@@ -220,21 +221,67 @@ def _loaded(setting: Setting, tenant: str, entry: Entry | None, floor: int, fres
 def load(setting: Setting, tenant: str) -> Flow[Entry]:
     """Read *tenant* and work out what it holds; keep it unless something newer is known by then."""
     near = setting.near
-    generation, asked_at, world = near.generation, near.clock(), near.world
-    if world is None:
-        # The client was closed meanwhile, by another thread. It can be used again, so this question is answered.
-        world = cast("World", (yield Join(_WORLD, partial(begin, setting))))
-        generation = near.generation
-    documents = cast("Mapping[str, TenantDocument]", (yield ReadTenants((tenant,))))
-    document = documents.get(tenant) or TenantDocument(tenant)
-    host: tuple[Terms, ...] | None = None
-    if setting.hosted:
-        # After the document: whoever changes the host's row invalidates afterwards, so a document of the
-        # newer revision is never joined with an older row.
-        host = hosted((yield ReadHost(tenant)))
+    is_again = False
+    while True:
+        generation, asked_at, world = near.generation, near.clock(), near.world
+        if world is None:
+            # The client was closed meanwhile, by another thread. It can be used again, so this question is answered.
+            world = cast("World", (yield Join(_WORLD, partial(begin, setting))))
+            generation = near.generation
+        documents = cast("Mapping[str, TenantDocument]", (yield ReadTenants((tenant,))))
+        document = documents.get(tenant) or TenantDocument(tenant)
+        host: tuple[Terms, ...] | None = None
+        if setting.hosted:
+            # After the document: whoever changes the host's row invalidates afterwards, so a document of the
+            # newer revision is never joined with an older row.
+            host = hosted((yield ReadHost(tenant)))
+        unknown = [held for held in _held_plans(document, host) if not world.published.has(*held)]
+        if not unknown:
+            break
+        if is_again:
+            _say_unknown(setting, world, *unknown[0])
+            break
+        # Somebody has published since the log was read: what is held is newer than what is known to be sold. Judged
+        # by the old catalog, all who were migrated would be turned away.
+        is_again = True
+        trouble = yield from _polled(setting)
+        if trouble is not None:
+            raise trouble
     entry = entry_of(setting, document, world, asked_at, host)
     near.put(tenant, entry, generation)
     return entry
+
+
+def _held_plans(document: TenantDocument, host: tuple[Terms, ...] | None) -> Iterator[tuple[str, int | None]]:
+    """The plans, with their versions, that a tenant holds or will hold by a scheduled change."""
+    if host is not None:
+        yield from ((terms.plan, terms.version) for terms in host)
+        return
+    for path, line in document.timelines.items():
+        if path[0] == "subscription" and path[2:] == ("plan",):
+            for fact in line.facts:
+                match fact.value:
+                    case {"plan": str(plan), "version": int(version)}:
+                        yield plan, version
+
+
+def _say_unknown(setting: Setting, world: World, plan: str, version: int | None) -> None:
+    """
+    Be loud about a plan that was never published: who holds it holds nothing by it.
+
+    Raises:
+        UnknownPlan: The host says so, and the client is strict.
+    """
+    if setting.hosted and setting.strict:
+        hint = did_you_mean(plan, world.published.versions)
+        which = plan if version is None else f"{plan}@{version}"
+        raise UnknownPlan(f"subscriptions= returned plan {which!r}, which was never published{hint}")
+    setting.observer.once(
+        "plan.unknown",
+        plan=plan,
+        version=version,
+        way_out="correct what subscriptions= returns" if setting.hosted else "publish the catalog that sold it",
+    )
 
 
 def hosted(answer: object) -> tuple[Terms, ...]:

@@ -94,14 +94,19 @@ class Published:
         Raises:
             UnknownPlan: It was never sold, or not in this version.
         """
-        versions = self.versions.get(key)
-        if versions is None:
+        versions = self.versions.get(key, ())
+        if not versions:
             raise UnknownPlan(f"no plan {key!r} was ever published{did_you_mean(key, self.versions)}")
         if version is None:
             return versions[-1]
-        if not 1 <= version <= len(versions):
+        if not self.has(key, version):
             raise UnknownPlan(f"plan {key!r} has no version {version}; there are 1 to {len(versions)}")
         return versions[version - 1]
+
+    def has(self, key: str, version: int | None = None) -> bool:
+        """Was the plan *key* ever sold, in this version?"""
+        versions = self.versions.get(key, ())
+        return bool(versions) if version is None else 1 <= version <= len(versions)
 
     def to_json(self) -> str:
         """Write all of it as one text, which `from_json` reads back to an equal value."""
