@@ -25,7 +25,7 @@ from payaid_entitlements.cache.driving import AsyncDriver, AsyncHostSubscription
 from payaid_entitlements.cache.loading import SURE_WITHIN, Found, Setting, seen_at
 from payaid_entitlements.cache.local import LocalCache
 from payaid_entitlements.core.catalog.model import Catalog
-from payaid_entitlements.core.controls import ENFORCE, Enforcement, enforcement
+from payaid_entitlements.core.controls import ENFORCE
 from payaid_entitlements.core.decision import Decision, Intent, Reason
 from payaid_entitlements.core.explanation import Explanation
 from payaid_entitlements.core.identity import change_id, identify
@@ -34,7 +34,7 @@ from payaid_entitlements.core.observing import Observer, Tally, log
 from payaid_entitlements.core.remedies import Remedy
 from payaid_entitlements.core.world import Modes
 from payaid_entitlements.errors import ConfigurationError
-from payaid_entitlements.settings import environment_modes
+from payaid_entitlements.settings import Modal, modes_of
 from payaid_entitlements.stores.opening import open_async_store, open_store
 from payaid_entitlements.stores.ports import AsyncStore, Store
 from payaid_entitlements.view import TenantView
@@ -60,7 +60,7 @@ class _Client:
         self,
         *,
         catalog: Catalog | str | PathLike[str] | None,
-        mode: Enforcement | str,
+        mode: Modal,
         is_hosted: bool,
         strict: bool | None,
         clock: Callable[[], float],
@@ -68,8 +68,9 @@ class _Client:
         cache_size: int,
         fresh_for: float,
     ) -> None:
-        modes = Modes(enforcement(mode, source="enforcement="), environment_modes(os.environ))
         self._observer = Tally() if observer is None else observer
+        sold = catalog if isinstance(catalog, Catalog) or catalog is None else Catalog.load(catalog)
+        modes = modes_of(mode, os.environ, sold)
         # A clock that is handed in drives both "now" and the age of what is near, so that time stands still in tests.
         steady = time.monotonic if clock is time.time else clock
         self._near = LocalCache(bound=cache_size, clock=steady, fresh_for=fresh_for)
@@ -78,7 +79,7 @@ class _Client:
             wall=_wall if clock is time.time else clock,
             observer=self._observer,
             new_id=_new_id,
-            catalog=catalog if isinstance(catalog, Catalog) or catalog is None else Catalog.load(catalog),
+            catalog=sold,
             modes=modes,
             hosted=is_hosted,
             strict=strict,
@@ -136,12 +137,15 @@ def _new_id(at: Instant) -> str:
 
 
 def _say_when_not_enforced(modes: Modes) -> None:
-    open_scopes = {scope: mode.value for scope, mode in modes.environment.items() if mode is not ENFORCE}
-    if modes.program is not ENFORCE or open_scopes:
+    program, environment = (
+        {scope: mode.value for scope, mode in said.items() if mode is not ENFORCE}
+        for said in (modes.program, modes.environment)
+    )
+    if program or environment:
         log.warning(
             "enforcement.is_not_on",
-            program=modes.program.value,
-            environment=open_scopes,
+            program=program,
+            environment=environment,
             meaning="commercial refusals are not carried out there",
         )
 
@@ -165,7 +169,7 @@ class Entitlements(_Client):
         store: Store,
         *,
         catalog: Catalog | str | PathLike[str] | None = None,
-        enforcement: Enforcement | str = ENFORCE,
+        enforcement: Modal = ENFORCE,
         subscriptions: HostSubscriptions | None = None,
         strict: bool | None = None,
         clock: Callable[[], float] = time.time,
@@ -192,7 +196,7 @@ class Entitlements(_Client):
         url: str | Engine | None = None,
         *,
         catalog: Catalog | str | PathLike[str] | None = None,
-        enforcement: Enforcement | str = ENFORCE,
+        enforcement: Modal = ENFORCE,
         subscriptions: HostSubscriptions | None = None,
         strict: bool | None = None,
         clock: Callable[[], float] = time.time,
@@ -205,7 +209,8 @@ class Entitlements(_Client):
                 None takes ``PAYAID_URL`` from the environment, else `DEFAULT_URL`.
             catalog: What is sold, read now so that a mistake shows now. Published into an empty store only; a
                 difference from what is published is a warning.
-            enforcement: Unset means enforce. ``PAYAID_ENFORCEMENT`` in the environment goes before it.
+            enforcement: A mode, or modes by module: ``{"crm": "observe"}``, where ``"*"`` is everywhere. Unset means
+                enforce. ``PAYAID_ENFORCEMENT`` in the environment goes before it.
             subscriptions: Tells which subscription a tenant has, where you keep that yourself; None is no
                 subscription. Asked on a miss, so what ends there ends here within a minute, and at once after
                 ``admin.invalidate(tenant)``; before a refusal it is asked again. Whatever it raises is an outage.
@@ -400,7 +405,7 @@ class AsyncEntitlements(_Client):
         store: AsyncStore,
         *,
         catalog: Catalog | str | PathLike[str] | None = None,
-        enforcement: Enforcement | str = ENFORCE,
+        enforcement: Modal = ENFORCE,
         subscriptions: AsyncHostSubscriptions | None = None,
         strict: bool | None = None,
         clock: Callable[[], float] = time.time,
@@ -427,7 +432,7 @@ class AsyncEntitlements(_Client):
         url: str | AsyncEngine | None = None,
         *,
         catalog: Catalog | str | PathLike[str] | None = None,
-        enforcement: Enforcement | str = ENFORCE,
+        enforcement: Modal = ENFORCE,
         subscriptions: AsyncHostSubscriptions | None = None,
         strict: bool | None = None,
         clock: Callable[[], float] = time.time,

@@ -36,6 +36,7 @@ from payaid_entitlements.core.controls import OBSERVE, Controls
 from payaid_entitlements.core.facts import NewFact, TenantDocument, record
 from payaid_entitlements.core.instant import instant
 from payaid_entitlements.core.subscription import Subscription
+from payaid_entitlements.core.world import Modes
 from payaid_entitlements.errors import ChangeConflict, ConfigurationError, StoreUnavailable, UnknownPlan
 from payaid_entitlements.stores.ports import Applied, LogEntry, LogPage, Scope
 from tests.cache.conftest import CATALOG, SECOND, document, published_of
@@ -616,6 +617,12 @@ def test_modes_of_the_controls_reach_the_world(setting):
     """What operators set is part of what answers depend on."""
     world = Outside(controls=Controls().with_mode("crm", OBSERVE)).run(read_world(setting))
     assert world.mode_of("crm.export") is OBSERVE
+
+
+def test_a_mode_of_a_module_that_is_not_sold_is_said(setting, capsys):
+    """A typo, or a module that was retired: the processes that name it go on, loudly."""
+    Outside().run(read_world(replace(setting, modes=Modes({"crn": OBSERVE}))))
+    assert "enforcement.unknown_module" in capsys.readouterr().out
 
 
 def test_a_host_that_answers_with_something_else_is_told():

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from payaid_entitlements.core.catalog import Catalog
-from payaid_entitlements.core.controls import OBSERVE, OFF, Controls, Enforcement
+from payaid_entitlements.core.controls import EVERYWHERE, OBSERVE, OFF, Controls, Enforcement
 from payaid_entitlements.core.decision import HARD, Reason
 from payaid_entitlements.core.evaluation import Evaluation, Held, Situation
 from payaid_entitlements.core.explanation import explain
@@ -267,7 +267,7 @@ def test_required_is_what_is_sold_and_not_what_is_let_through():
 def test_what_the_vendor_took_away_is_never_softened(mode, facts, controls, reason):
     """Enforcement modes turn commercial refusals around, never a revocation, a kill or a denial."""
     assert reason in HARD
-    world = world_of(controls=controls, modes=Modes(mode))
+    world = world_of(controls=controls, modes=Modes({EVERYWHERE: mode}))
     decision = decide(tenant(*facts), "crm.export", world)
     assert (decision.allowed, decision.reason) == (False, reason)
 
@@ -275,7 +275,7 @@ def test_what_the_vendor_took_away_is_never_softened(mode, facts, controls, reas
 @pytest.mark.parametrize("mode", [OFF, OBSERVE])
 def test_what_stands_on_something_taken_away_is_not_softened_either(mode):
     """A refusal because something required was denied by hand stays a refusal, whether or not it was bought."""
-    world = world_of(modes=Modes(mode))
+    world = world_of(modes=Modes({EVERYWHERE: mode}))
     for facts in ((sub("pro"),), ()):
         decision = decide(tenant(*facts, override("crm.export", DENY)), "books.audit", world)
         assert (decision.allowed, decision.reason) == (False, Reason.OVERRIDE_DENIED)
@@ -284,7 +284,7 @@ def test_what_stands_on_something_taken_away_is_not_softened_either(mode):
 @pytest.mark.parametrize(("mode", "reason"), [(OFF, Reason.ENFORCEMENT_OFF), (OBSERVE, Reason.ENFORCEMENT_OBSERVED)])
 def test_a_commercial_refusal_is_softened_and_says_what_it_would_be(mode, reason):
     """Where a module is not enforced, what would be refused is allowed, with the refusal as advisory."""
-    decision = decide(tenant(), "crm.export", world_of(modes=Modes(mode)))
+    decision = decide(tenant(), "crm.export", world_of(modes=Modes({EVERYWHERE: mode})))
     assert (decision.allowed, decision.reason) == (True, reason)
     assert decision.advisories == (Reason.PLAN_FEATURE_ABSENT,)
     assert decision.noteworthy and not decision.settled
@@ -292,7 +292,9 @@ def test_a_commercial_refusal_is_softened_and_says_what_it_would_be(mode, reason
 
 def test_a_grant_is_the_same_in_every_mode():
     """Modes change refusals only."""
-    granted = [decide(tenant(sub("pro")), "crm.export", world_of(modes=Modes(mode))) for mode in Enforcement]
+    granted = [
+        decide(tenant(sub("pro")), "crm.export", world_of(modes=Modes({EVERYWHERE: mode}))) for mode in Enforcement
+    ]
     assert granted[0] == granted[1] == granted[2]
 
 
@@ -456,7 +458,7 @@ def test_the_trace_is_written_in_the_order_of_authority():
         ([], WORLD, "crm.export", "default", "pass", "free@1: plan.feature_absent"),
         (
             [override("crm.export", DENY), sub("pro")],
-            world_of(modes=Modes(OFF)),
+            world_of(modes=Modes({EVERYWHERE: OFF})),
             "crm.export",
             "enforcement",
             "note",
@@ -464,7 +466,7 @@ def test_the_trace_is_written_in_the_order_of_authority():
         ),
         (
             [],
-            world_of(modes=Modes(OBSERVE)),
+            world_of(modes=Modes({EVERYWHERE: OBSERVE})),
             "crm.export",
             "enforcement",
             "allow",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from payaid_entitlements.core.catalog import Catalog
 from payaid_entitlements.core.controls import ENFORCE, EVERYWHERE, OBSERVE, OFF, Controls
 from payaid_entitlements.core.world import Modes
 from tests.core.conftest import SMALL, world_of
@@ -12,13 +13,17 @@ from tests.core.conftest import SMALL, world_of
 @pytest.mark.parametrize(
     ("program", "stored", "environment", "mode"),
     [
-        (ENFORCE, {}, {}, ENFORCE),
-        (OFF, {}, {}, OFF),
-        (OFF, {EVERYWHERE: OBSERVE}, {}, OBSERVE),
-        (OFF, {EVERYWHERE: OBSERVE}, {EVERYWHERE: ENFORCE}, ENFORCE),
-        (OFF, {"crm": OBSERVE}, {EVERYWHERE: ENFORCE}, OBSERVE),
-        (OFF, {"crm": OBSERVE}, {"crm": ENFORCE}, ENFORCE),
-        (ENFORCE, {"books": OFF}, {"books": OFF}, ENFORCE),
+        ({}, {}, {}, ENFORCE),
+        ({EVERYWHERE: ENFORCE}, {}, {}, ENFORCE),
+        ({EVERYWHERE: ENFORCE, "crm": OFF}, {}, {EVERYWHERE: ENFORCE}, OFF),
+        ({"crm": OFF}, {"crm": OBSERVE}, {}, OBSERVE),
+        ({"books": OFF}, {}, {}, ENFORCE),
+        ({EVERYWHERE: OFF}, {}, {}, OFF),
+        ({EVERYWHERE: OFF}, {EVERYWHERE: OBSERVE}, {}, OBSERVE),
+        ({EVERYWHERE: OFF}, {EVERYWHERE: OBSERVE}, {EVERYWHERE: ENFORCE}, ENFORCE),
+        ({EVERYWHERE: OFF}, {"crm": OBSERVE}, {EVERYWHERE: ENFORCE}, OBSERVE),
+        ({EVERYWHERE: OFF}, {"crm": OBSERVE}, {"crm": ENFORCE}, ENFORCE),
+        ({EVERYWHERE: ENFORCE}, {"books": OFF}, {"books": OFF}, ENFORCE),
     ],
 )
 def test_the_narrower_scope_wins_then_the_environment_then_what_is_stored(program, stored, environment, mode):
@@ -34,6 +39,12 @@ def test_a_dash_of_a_module_is_an_underscore_in_the_environment():
     assert modes.of("time-sheets", {}) is OFF
     assert Modes().of("time-sheets", {"time-sheets": OFF}) is OFF
     assert Modes().of("time-sheets", {"time_sheets": OFF}) is ENFORCE
+
+
+def test_a_scope_that_is_no_module_is_named():
+    """The program writes keys, the environment has no dashes."""
+    modes = Modes({EVERYWHERE: OFF, "crm": OFF, "crn": OFF}, {EVERYWHERE: OFF, "books": OFF, "boks": OFF})
+    assert modes.unknown(Catalog.load(SMALL)) == ("crn", "boks")
 
 
 def test_what_belongs_to_no_module_has_the_mode_of_everywhere():

@@ -25,6 +25,15 @@ def test_a_commercial_refusal_is_softened_and_says_what_it_would_have_been(stage
     assert ent.counts[("decision", "hr.payroll", reason.value)] == 3
 
 
+def test_modules_may_have_modes_of_their_own(stage):
+    """A product is moved over module by module."""
+    ent = stage.open(enforcement={"hr": "observe"})
+    assert ent.check("acme", "hr.payroll").reason is Reason.ENFORCEMENT_OBSERVED
+    assert not ent.check("acme", "crm.merge").allowed
+    with pytest.raises(ConfigurationError, match=r"enforcement= is about module 'hrr', .* did you mean 'hr'"):
+        stage.open(enforcement={"hrr": "observe"})
+
+
 def test_it_is_loud_when_it_is_not_on(stage, capsys):
     """Whoever starts such a process reads it."""
     stage.open()

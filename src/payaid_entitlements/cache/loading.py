@@ -365,6 +365,11 @@ def read_world(setting: Setting) -> Flow[World]:
             "nothing is published in this store; open with catalog='catalog.yaml', or run `payaid catalog publish`"
         )
     controls = cast("Controls", (yield ReadControls()))
+    if strays := setting.modes.unknown(published.catalog):
+        # Not an error here: a module that is retired must not stop processes that still name it.
+        setting.observer.once(
+            "enforcement.unknown_module", modules=strays, way_out="correct enforcement= and PAYAID_ENFORCEMENT_*"
+        )
     return World.of(published, controls, setting.modes)
 
 

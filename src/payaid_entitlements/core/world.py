@@ -29,11 +29,11 @@ class Modes:
     over what is stored over what the program says.
 
     Attributes:
-        environment: By module or `EVERYWHERE`, from ``PAYAID_*`` variables.
-        program: What ``Entitlements.open(enforcement=...)`` says.
+        program: By module or `EVERYWHERE`, what ``Entitlements.open(enforcement=...)`` says.
+        environment: By module, with ``_`` for dashes, or `EVERYWHERE`, from ``PAYAID_*`` variables.
     """
 
-    program: Enforcement = Enforcement.ENFORCE
+    program: Mapping[str, Enforcement] = field(default_factory=dict)
     environment: Mapping[str, Enforcement] = field(default_factory=dict)
 
     def of(self, module: str | None, stored: Mapping[str, Enforcement]) -> Enforcement:
@@ -41,10 +41,17 @@ class Modes:
         for scope in (module, EVERYWHERE):
             if scope is not None:
                 # Names of environment variables have no dashes.
-                for modes, name in ((self.environment, folded(scope)), (stored, scope)):
+                for modes, name in ((self.environment, folded(scope)), (stored, scope), (self.program, scope)):
                     if name in modes:
                         return modes[name]
-        return self.program
+        return Enforcement.ENFORCE
+
+    def unknown(self, catalog: Catalog) -> tuple[str, ...]:
+        """Scopes that are no module of *catalog*: a typo there leaves the module that was meant as it is."""
+        modules = {EVERYWHERE, *catalog.modules}
+        spelt = {folded(module) for module in modules}
+        strays = [scope for scope in self.program if scope not in modules]
+        return (*strays, *(scope for scope in self.environment if scope not in spelt))
 
 
 @dataclass(frozen=True, slots=True)
