@@ -256,7 +256,9 @@ def test_the_ends_of_time_can_be_asked_about(at, told):
         NewFact(("timezone",), EARLIEST, {"zone": zone, "history": []}) for zone in ("America/New_York", "Asia/Tokyo")
     ]
     texts = [explain(tenant(zone), WORLD, "crm", at).to_text().splitlines()[0] for zone in zones]
-    assert all(told in text for text in texts)
+    assert all(f"({told})" in text for text in texts)
+    lost = "America/New_York" if at == EARLIEST else "Asia/Tokyo"
+    assert f"crm for acme at {lost} ({told})" in texts
 
 
 def test_an_override_that_was_cleared_is_not_told():

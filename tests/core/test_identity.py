@@ -122,4 +122,5 @@ def test_ids_of_changes_sort_by_time(first, second, one, other):
 def test_changes_of_one_instant_differ_by_chance():
     """74 bits of entropy tell changes of the same microsecond apart."""
     assert change_id(5, 1) != change_id(5, 2)
+    assert change_id(5, 2) != change_id(5, 3)
     assert change_id(5, 1) == change_id(5, 1 + 2**74)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -186,6 +187,8 @@ def test_the_largest_of_choices_is_the_later_one():
         (config(type=ConfigType.LIST), ("a", "b"), ("b", "c"), True, True),
         (config(Merge.PRIORITY, ConfigType.STRING), "mail", "phone", False, False),
         (LEVEL, "advanced", "basic", True, False),
+        (replace(LEVEL, merge=Merge.MIN), "advanced", "basic", False, True),
+        (replace(LEVEL, merge=Merge.MIN), "basic", "advanced", True, False),
         (config(Merge.PRIORITY, ConfigType.BOOL), True, False, True, False),
     ],
 )

@@ -71,12 +71,17 @@ def test_the_policy_is_that_of_the_feature_or_the_module():
     catalog = Catalog.load(
         {
             "catalog": 1,
-            "modules": {"crm": {"features": {"a": {"kind": "switch", "on_outage": "open"}, "b": {"kind": "switch"}}}},
-            "plans": {"free": {"modules": ["crm"], "features": {"crm.a": True, "crm.b": True}}},
+            "modules": {
+                "crm": {"features": {"a": {"kind": "switch", "on_outage": "open"}, "b": {"kind": "switch"}}},
+                "hr": {"on_outage": "open", "features": {"c": {"kind": "switch"}}},
+            },
+            "plans": {"free": {"modules": ["crm", "hr"], "features": {"crm.a": True, "crm.b": True, "hr.c": True}}},
         }
     )
     assert policy_of(catalog, "crm.a").kind == "open"
     assert policy_of(catalog, "crm.b").kind == "closed"
     assert policy_of(catalog, "crm").kind == "closed"
+    assert policy_of(catalog, "hr").kind == "open"
+    assert policy_of(catalog, "hr.c").kind == "closed"
     assert policy_of(catalog, "nothing").kind == "closed"
     assert policy_of(None, "crm.a").kind == "closed"

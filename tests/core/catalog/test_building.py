@@ -329,6 +329,19 @@ def test_keys_are_constants() -> None:
     assert vars(names["RateLimits"])["API"] == "api"
     assert "AddOns" not in names
     assert text.endswith('    API: Final = "api"\n')
+    assert [line for line in text.splitlines() if line.startswith(("#", "class"))] == [
+        "# Modules",
+        "# Features",
+        "# Flags",
+        "class Plans:",
+        "class RateLimits:",
+    ]
+    docs = (vars(names[name])["__doc__"] for name in ("Plans", "RateLimits"))
+    assert list(docs) == ["Keys of plans, cheapest first.", "Keys of rate limits."]
+    with_add_ons: dict[str, object] = {}
+    exec(compile(keys_module(Catalog.load({"add_ons": {"more-seats": {}}})), "keys.py", "exec"), with_add_ons)
+    add_ons = vars(with_add_ons["AddOns"])
+    assert (add_ons["MORE_SEATS"], add_ons["__doc__"]) == ("more-seats", "Keys of add-ons.")
     assert keys_module(Catalog.load(catalog.document)) == text
 
 

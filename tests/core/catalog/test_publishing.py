@@ -141,6 +141,7 @@ def test_a_change_of_what_is_sold_makes_a_version(data: Data) -> None:
     assert now.plan("pro").version == 2
     assert now.revision == 2
     assert "plan 'pro' has version 2; who holds an older one keeps it" in publication.lines()
+    assert publication.differences == difference(held.catalog, now.catalog) != ()
 
 
 SHOWN = [
@@ -238,8 +239,11 @@ def test_a_retired_module_takes_its_features_along() -> None:
 def test_what_is_retired_stays_retired() -> None:
     """A key that was retired cannot be forgotten, and so never used again."""
     held = published({**FIRST, "retired": {"crm.fax": "2026-05-01"}})
-    (message,) = refused(held, FIRST)
-    assert message.startswith("publish.unretired: 'crm.fax' was retired on 2026-05-01 and cannot come back; ")
+    with pytest.raises(CatalogInvalid) as raised:
+        publish(held, Catalog.load(FIRST))
+    (problem,) = raised.value.problems
+    assert (problem.code, problem.path) == ("publish.unretired", "retired.crm.fax")
+    assert problem.message.startswith("'crm.fax' was retired on 2026-05-01 and cannot come back; ")
     still = {**FIRST, "retired": {"crm.fax": "2026-05-01"}, "timezone": "Asia/Kolkata"}
     assert published(FIRST, still).catalog.timezone == publish(held, Catalog.load(still))[0].catalog.timezone
 

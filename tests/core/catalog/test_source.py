@@ -175,6 +175,25 @@ def test_json_that_would_surprise_is_refused(text: str, code: str, line: int | N
     assert says in found.message
 
 
+def test_yaml_knows_its_lines() -> None:
+    """A problem in YAML names the line of the value, also in lists, and of the key where the value is below it."""
+    data, findings = source.read_text("a:\n  - x: 1\n  -\n    - s\n    - {}\nb: {c: 2,\n  d: 3}\n", "yaml")
+
+    assert data == {"a": [{"x": 1}, ["s", {}]], "b": {"c": 2, "d": 3}}
+    assert findings.marks == {
+        (): 1, ("a",): 1, ("a", 0): 2, ("a", 0, "x"): 2, ("a", 1): 4, ("a", 1, 0): 4, ("a", 1, 1): 5,
+        ("b",): 6, ("b", "c"): 6, ("b", "d"): 7,
+    }  # fmt: skip
+
+
+def test_where_a_catalog_came_from_is_named() -> None:
+    """A text and a mapping have a name too."""
+    for read, name in ((lambda: Catalog.loads("a: 1"), "<text>"), (lambda: Catalog.load({"a": 1}), "<mapping>")):
+        with pytest.raises(CatalogInvalid) as raised:
+            read()
+        assert raised.value.problems[0].file == name
+
+
 def test_json_knows_its_lines() -> None:
     """A problem in JSON names the line of the value, also in lists and under escaped keys."""
     text = '{\n "a": [\n  {"x": 1.50},\n  [{}, "s"]],\n "q\\"": "{"\n}'
