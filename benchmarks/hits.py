@@ -8,6 +8,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Final
 
 from benchmarks.measuring import UNIT, Timed, looped, measure, sampled
 from benchmarks.reporting import Row, row_of
@@ -19,6 +20,9 @@ from payaid_entitlements.guards import require_feature
 from payaid_entitlements.stores.sql import SQLStore
 
 TENANT, ALLOWED, DENIED = "acme", "crm.export", "whatsapp.messages"
+
+#: 6.5 in the prototype, which had one keyword: each that is left out costs 0.2, and `Decision.__await__` costs 2.1.
+AWAITED_BUDGET: Final = 7.0
 
 
 @contextmanager
@@ -65,7 +69,7 @@ def check_awaited(stage: Stage) -> list[Row]:
         measured = measure(_awaited(runner, ent.check), UNIT, stage.effort, stage.tick)
         samples = runner.run(_awaited_samples(ent.check, stage.effort.samples))
         runner.run(ent.aclose())
-    return [row_of("await aent.check(tenant, feature)", measured, 6.5, samples)]
+    return [row_of("await aent.check(tenant, feature)", measured, AWAITED_BUDGET, samples)]
 
 
 async def _subscribed(ent: AsyncEntitlements) -> None:
