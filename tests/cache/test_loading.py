@@ -429,6 +429,14 @@ def test_a_plan_that_was_never_published_gives_nothing_and_is_said(warm, capsys)
     assert "plan.unknown" in capsys.readouterr().out
 
 
+def test_a_subscription_that_was_taken_back_names_no_plan(warm):
+    """It is no reason to look at the log: the tenant holds the default plan."""
+    gone = record(document("acme"), [NewFact(("subscription", "main", "plan"), 5, None)], recorded=0).document
+    outside = Outside(acme=gone)
+    assert outside.run(load(warm, "acme")).standpoint.plan == "free"
+    assert outside.asked == ["ReadTenants"]
+
+
 @pytest.mark.parametrize(("version", "which"), [(None, "'pru'"), (7, "'pru@7'")])
 def test_a_host_that_names_a_plan_that_never_was_is_told(warm, capsys, version, which):
     """Loudly where keys are taken strictly; else its tenant holds nothing, and the log says so."""

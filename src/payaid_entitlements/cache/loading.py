@@ -244,9 +244,7 @@ def load(setting: Setting, tenant: str) -> Flow[Entry]:
         # Somebody has published since the log was read: what is held is newer than what is known to be sold. Judged
         # by the old catalog, all who were migrated would be turned away.
         is_again = True
-        trouble = yield from _polled(setting)
-        if trouble is not None:
-            raise trouble
+        yield from poll(setting)
     entry = entry_of(setting, document, world, asked_at, host)
     near.put(tenant, entry, generation)
     return entry
