@@ -1,0 +1,1 @@
+"""Mutants of the core: how many of them do the tests notice? ``python -m tests.mutation``."""
