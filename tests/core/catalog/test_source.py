@@ -236,6 +236,72 @@ def test_toml_knows_its_lines() -> None:
     assert findings.line(("note",)) == 2
 
 
+TOML_LINES = """\
+# \u2028 ends no line, and \u0085 neither
+basic = \"\"\"
+[not.a.table]
+x = \\"\"\" 5 \"\"\"\"
+literal = \'\'\'
+[[nor.this]]
+\'\'\'\'
+empty = ["", \'\', \"\"\"\"\"\", {"a[b" = 1, c . d = [1]}] # [z]
+lists = [
+  "a, ]", # one
+  [1979-05-27 07:32:00,
+   {x = 1, y = {}}],
+]
+[[ t . "a]" ]]
+x = 1
+[[t."a]".u]]
+[[t."a]"]]
+[t."a]".u]
+x = -1.5e3"""
+
+
+def test_toml_knows_the_lines_of_everything_in_it() -> None:
+    """Texts of several lines, lists, tables inside lines, and arrays of tables in arrays of tables."""
+    _, findings = source.read_text(TOML_LINES, "toml")
+
+    assert findings.fatal == ()
+    assert findings.marks == {
+        (): 1, ("basic",): 2, ("literal",): 5, ("empty",): 8,
+        ("empty", 0): 8, ("empty", 1): 8, ("empty", 2): 8, ("empty", 3): 8, ("empty", 3, "a[b"): 8,
+        ("empty", 3, "c"): 8, ("empty", 3, "c", "d"): 8, ("empty", 3, "c", "d", 0): 8,
+        ("lists",): 9, ("lists", 0): 10, ("lists", 1): 11, ("lists", 1, 0): 11,
+        ("lists", 1, 1): 12, ("lists", 1, 1, "x"): 12, ("lists", 1, 1, "y"): 12,
+        ("t",): 14, ("t", "a]"): 14, ("t", "a]", 0): 14, ("t", "a]", 0, "x"): 15,
+        ("t", "a]", 0, "u"): 16, ("t", "a]", 0, "u", 0): 16,
+        ("t", "a]", 1): 17, ("t", "a]", 1, "u"): 18, ("t", "a]", 1, "u", "x"): 19,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_yaml_counts_lines_as_editors_do(end: str) -> None:
+    """What ended a line in older YAML, such as U+2028, is a letter now: in comments, in keys and in texts."""
+    text = '# \u2028 \u0085 \U00010000\na\u2029b: [1,\n  "x\u2028y\\L", \\U00010001\u0085]\nz: !tag 1\n'.replace(
+        "\n", end
+    )
+    data, findings = source.read_text(text)
+
+    assert data == {"a\u2029b": [1, "x\u2028y\u2028", "\\U00010001\u0085"]}
+    assert findings.marks == {
+        (): 2, ("a\u2029b",): 2, ("a\u2029b", 0): 2, ("a\u2029b", 1): 3, ("a\u2029b", 2): 3, ("z",): 4
+    }  # fmt: skip
+    assert [problem.line for problem in findings.fatal] == [4]
+    assert [problem.line for problem in problems(f"# \u2028{end}a: [1{end}")] == [3]
+
+
+def test_what_an_alias_stands_for_is_wrong_where_it_is_written() -> None:
+    """In what is named once and used again, a mistake has one line: there it is mended; aliases of aliases too."""
+    text = "a: &a\n  x: &x\n    - 1\n    - 2\n  y: *x\nb: *a\nc: 1\nc: *a\n"
+    _, findings = source.read_text(text)
+
+    assert [findings.line(path) for path in (("b",), ("b", "x", 1), ("b", "y"), ("b", "y", 1), ("b", "z"))] == [
+        6, 4, 5, 4, 1
+    ]  # fmt: skip
+    assert findings.line(("c", "x", 1)) == 7
+
+
 @pytest.mark.parametrize(
     ("text", "line"),
     [("a = 1\na = 2\n", 2), ("a = \n", 1), ("a = " + "9" * 5000, None), ("a = " + "[" * 100_000, None)],

@@ -1,8 +1,7 @@
 """
 Find the lines of values in JSON and TOML, whose readers in the standard library do not tell.
 
-Both run after the text was read, so they trust its syntax; a line that they miss is that of the
-value around it.
+Both run after the text was read, so they trust its syntax.
 """
 
 from __future__ import annotations
@@ -13,11 +12,17 @@ import tomllib
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from payaid_entitlements.core.catalog.problems import Path
 
 _JSON_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
-_TOML_TABLE: Final = re.compile(r"\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(?:#.*)?$")
-_TOML_KEY: Final = re.compile(r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'|\s*\.\s*)+?)\s*=""")
+_TOML_TOKEN: Final = re.compile(
+    r'''"""(?:[^\\]|\\.)*?"{3,5}(?!")|"(?:[^"\\\n]|\\.)*"'''
+    r"""|'''(?:.*?)'{3,5}(?!')|'[^'\n]*'"""
+    r"""|\#[^\n]*|\n|[\[\]{}=,]|[^\s\[\]{}=,"'\#]+""",
+    re.DOTALL,
+)
 
 
 def json_lines(text: str) -> tuple[dict[Path, int], list[tuple[Path, int, int]]]:
@@ -58,34 +63,109 @@ def json_lines(text: str) -> tuple[dict[Path, int], list[tuple[Path, int, int]]]
 
 
 def toml_lines(text: str) -> dict[Path, int]:
-    """Find the line of each table and of each key that stands at the beginning of a line."""
-    lines: dict[Path, int] = {(): 1}
-    table: Path = ()
-    counts: dict[Path, int] = {}
-    for line, written in enumerate(text.splitlines(), start=1):
-        if header := _TOML_TABLE.match(written):
-            table = _toml_path(header[2])
-            if header[1] == "[[":
-                counts[table] = counts.get(table, -1) + 1
-                table = (*table, counts[table])
-            _mark(lines, table, line)
-        elif key := _TOML_KEY.match(written):
-            _mark(lines, (*table, *_toml_path(key[1])), line)
-    return lines
+    """Walk over valid TOML, and find the line of each table, key and value."""
+    return _Toml(text).lines
 
 
-def _mark(lines: dict[Path, int], path: Path, line: int) -> None:
-    for end in range(1, len(path) + 1):
-        lines.setdefault(path[:end], line)
+class _Toml:
+    """One walk over valid TOML. Its depth is less than that of the reader, which has been there before."""
+
+    def __init__(self, text: str) -> None:
+        self.lines: dict[Path, int] = {(): 1}
+        self._tokens = _toml_tokens(text)
+        self._next, self._line = next(self._tokens, _END)
+        self._counts: dict[Path, int] = {}  # of the tables of each array of tables, from 0
+        table: Path = ()
+        while self._next:
+            if self._next == "[":
+                table = self._header()
+            elif self._next == "\n":
+                self._take()
+            else:
+                self._entry(table)
+
+    def _take(self) -> str:
+        taken = self._next
+        self._next, self._line = next(self._tokens, _END)
+        return taken
+
+    def _header(self) -> Path:
+        line = self._line
+        self._take()
+        is_array = self._next == "["
+        if is_array:
+            self._take()
+        *around, name = _toml_path(self._until("]"))
+        self._until("\n")
+        path: Path = ()
+        for piece in around:
+            path = self._newest((*path, piece))
+        path = (*path, name)
+        if is_array:
+            self._counts[path] = self._counts.get(path, -1) + 1
+            path = self._newest(path)
+        self._mark(path, line)
+        return path
+
+    def _newest(self, path: Path) -> Path:
+        return (*path, self._counts[path]) if path in self._counts else path
+
+    def _entry(self, table: Path) -> None:
+        line = self._line
+        path = (*table, *_toml_path(self._until("=")))
+        self._take()
+        self._mark(path, line)
+        self._value(path)
+
+    def _value(self, path: Path) -> None:
+        self._mark(path, self._line)
+        match self._take():
+            case "[":
+                index = 0
+                while self._next != "]":
+                    if self._next in (",", "\n"):
+                        index += self._take() == ","
+                    else:
+                        self._value((*path, index))
+                self._take()
+            case "{":
+                while self._next != "}":
+                    if self._next in (",", "\n"):
+                        self._take()
+                    else:
+                        self._entry(path)
+                self._take()
+            case _:
+                self._until(",", "]", "}", "\n")
+
+    def _until(self, *ends: str) -> str:
+        """Take tokens up to one of *ends*, or to the end."""
+        taken = ""
+        while self._next and self._next not in ends:
+            taken += self._take()
+        return taken
+
+    def _mark(self, path: Path, line: int) -> None:
+        for end in range(1, len(path) + 1):
+            self.lines.setdefault(path[:end], line)
 
 
-def _toml_path(dotted: str) -> Path:
-    try:
-        inner: object = tomllib.loads(f"{dotted} = 0")
-    except tomllib.TOMLDecodeError:  # the line was inside a long text
-        return ()
+_END: Final = ("", 0)
+
+
+def _toml_tokens(text: str) -> Iterator[tuple[str, int]]:
+    """Each token with its line: a text, a newline, a sign, or what stands between; neither comments nor spaces."""
+    line = 1
+    for token in _TOML_TOKEN.finditer(text):
+        if not token[0].startswith("#"):
+            yield token[0], line
+        line += token[0].count("\n")
+
+
+def _toml_path(key: str) -> tuple[str, ...]:
+    inner: object = tomllib.loads(f"{key} = 0")
     path: list[str] = []
     while isinstance(inner, dict):
-        key, inner = next(iter(inner.items()))
-        path.append(key)
+        name, inner = next(iter(inner.items()))
+        path.append(name)
     return tuple(path)

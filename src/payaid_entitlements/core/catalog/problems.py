@@ -47,11 +47,13 @@ class Findings:
     Attributes:
         file: What to call the source.
         marks: Line of each path that has one, from 1.
+        aliases: By the path of what was written elsewhere the path at which it is written; see `line`.
     """
 
     def __init__(self, file: str = "<catalog>", marks: Mapping[Path, int] | None = None) -> None:
         self.file = file
         self.marks: dict[Path, int] = dict(marks or {})
+        self.aliases: dict[Path, Path] = {}
         # A dictionary as an ordered set: a value that three plans inherit is wrong once.
         self._found: dict[Problem, None] = {}
 
@@ -61,9 +63,16 @@ class Findings:
         self._found[Problem(code, message, dotted(path), self.file, where, fatal)] = None
 
     def line(self, path: Path) -> int | None:
-        """Find the line of *path*, or of the nearest thing around it that has one."""
-        for end in range(len(path), -1, -1):
-            line = self.marks.get(path[:end])
+        """
+        Find the line of *path*, or of the nearest thing around it that has one.
+
+        What is inside of something that is written elsewhere has its line there: that is where to mend it.
+        """
+        written: Path = ()
+        for piece in path:
+            written = (*self.aliases.get(written, written), piece)
+        for end in range(len(written), -1, -1):
+            line = self.marks.get(written[:end])
             if line is not None:
                 return line
         return None

@@ -10,6 +10,7 @@ document, and keys that are not text. Aliases are shared, never copied: a small 
 from __future__ import annotations
 
 import re
+from bisect import bisect
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, cast
 
@@ -19,6 +20,8 @@ from yaml import events
 from payaid_entitlements.core.catalog.plain import DEPTH, described, number
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from yaml import Event, Mark, NodeEvent, ScalarEvent
 
     from payaid_entitlements.core.catalog.problems import Findings, Path
@@ -31,6 +34,7 @@ _WORDS: Final[dict[str, bool | None]] = {
 _DECIMAL: Final = re.compile(r"-?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _OTHER_BASE: Final = re.compile(r"0o[0-7]{1,32}|0x[0-9a-fA-F]{1,32}")
 _SIGNED: Final = re.compile(r"\+(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_BREAK: Final = re.compile(r"\r\n?|\n")
 _NOT_FINITE: Final = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 
@@ -40,7 +44,8 @@ class _Stop(Exception):
 
 def read_yaml(text: str, findings: Findings) -> object:
     """Read *text*; problems and the line of each path go to *findings*."""
-    builder = _Builder(findings)
+    text, hidden = _without_old_breaks(text)
+    builder = _Builder(findings, text, hidden)
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             builder.take(event)
@@ -49,12 +54,27 @@ def read_yaml(text: str, findings: Findings) -> object:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         what = error.problem or error.context
-        line = None if mark is None else mark.line + 1
+        line = None if mark is None else builder.line(mark)
         findings.add("syntax", f"this is not YAML: {what}", (), line=line)
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         # PyYAML itself trips over some escapes ("\UFFFFFFFF") with errors that are not its own.
         findings.add("syntax", f"this is not YAML: {str(error).splitlines()[0]}", ())
     return builder.root
+
+
+def _without_old_breaks(text: str) -> tuple[str, dict[int, str]]:
+    """
+    Hide what ended a line in version 1.1 and is a letter like others in 1.2, such as U+2028, from PyYAML.
+
+    Returns:
+        The text with another letter in place of each, and what turns those back.
+    """
+    found = [letter for letter in "\x85\u2028\u2029" if letter in text]
+    # Letters of which the text has none, also as an escape. A text that held them all would be larger than may be read.
+    lower = text.lower() if found else ""
+    unused = (code for code in range(0x10000, 0x110000) if chr(code) not in text and f"{code:08x}" not in lower)
+    hidden = {next(unused): letter for letter in found}
+    return text.translate({ord(letter): code for code, letter in hidden.items()}), hidden
 
 
 @dataclass(slots=True)
@@ -72,15 +92,21 @@ class _Open:
 class _Builder:
     """Makes data of the events of one document."""
 
-    def __init__(self, findings: Findings) -> None:
+    def __init__(self, findings: Findings, text: str, hidden: Mapping[int, str]) -> None:
         self.root: object = None
         self._findings = findings
+        self._hidden = hidden
+        self._breaks = [found.end() for found in _BREAK.finditer(text)]
         self._open: list[_Open] = []
-        self._anchors: dict[str, object] = {}
+        self._anchors: dict[str, tuple[object, Path]] = {}
         self._documents = 0
 
+    def line(self, mark: Mark) -> int:
+        """Count lines as editors do."""
+        return bisect(self._breaks, mark.index) + 1
+
     def take(self, event: Event) -> None:
-        line = cast("Mark", event.start_mark).line + 1  # only events made by hand have none
+        line = self.line(cast("Mark", event.start_mark))  # only events made by hand have none
         match event:
             case events.DocumentStartEvent():
                 self._documents += 1
@@ -90,12 +116,12 @@ class _Builder:
                 anchor = str(event.anchor)
                 if anchor not in self._anchors:
                     self._stop("alias.unknown", f"`*{anchor}` names nothing above it", line)
-                self._put(self._anchors[anchor], line)
+                value, written = self._anchors[anchor]
+                self._put(value, line, written)
             case events.ScalarEvent():
                 self._refuse_tag(event, line)
                 value = self._scalar(event, line)
-                self._remember(event.anchor, value)
-                self._put(value, line)
+                self._remember(event.anchor, value, self._put(value, line))
             case events.MappingStartEvent():
                 self._begin(event, {}, line)
             case events.SequenceStartEvent():
@@ -103,7 +129,7 @@ class _Builder:
             case events.CollectionEndEvent():
                 ended = self._open.pop()
                 # Known only from here, so that nothing can contain itself.
-                self._remember(ended.anchor, ended.value)
+                self._remember(ended.anchor, ended.value, ended.path)
 
     def _begin(self, event: NodeEvent, value: dict[object, object] | list[object], line: int) -> None:
         self._refuse_tag(event, line)
@@ -111,8 +137,8 @@ class _Builder:
             self._stop("document.too_deep", f"the document is more than {DEPTH} levels deep", line)
         self._open.append(_Open(value, self._put(value, line), event.anchor))
 
-    def _put(self, value: object, line: int) -> Path:
-        """Put *value* where the document is now, and return its path."""
+    def _put(self, value: object, line: int, written: Path | None = None) -> Path:
+        """Put *value* where the document is now, and return its path; an alias has been *written* elsewhere."""
         if not self._open:
             self.root = value
             self._findings.marks[()] = line
@@ -130,6 +156,8 @@ class _Builder:
                 return path  # a second value for the same key: noted, and the first one stays
             inside.value[inside.key] = value
         self._findings.marks.setdefault(path, line)
+        if written is not None:
+            self._findings.aliases[path] = written
         return path
 
     def _key(self, inside: _Open, key: object, line: int) -> Path:
@@ -147,7 +175,7 @@ class _Builder:
         return path
 
     def _scalar(self, event: ScalarEvent, line: int) -> object:
-        text: str = event.value
+        text: str = event.value.translate(self._hidden)
         if event.style is not None:
             return text
         if text in _WORDS:
@@ -168,9 +196,9 @@ class _Builder:
             return ()
         return (*inside.path, str(inside.key)) if inside.has_key else inside.path
 
-    def _remember(self, anchor: str | None, value: object) -> None:
+    def _remember(self, anchor: str | None, value: object, path: Path) -> None:
         if anchor is not None:
-            self._anchors[anchor] = value
+            self._anchors[anchor] = value, path
 
     def _refuse_tag(self, event: NodeEvent, line: int) -> None:
         tag = getattr(event, "tag", None)
