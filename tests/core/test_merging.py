@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 
 from payaid_entitlements.core.catalog.model import AddOn, ConfigType, Feature, Kind, Merge, Plan
 from payaid_entitlements.core.interval import Interval, Unit
-from payaid_entitlements.core.merging import Source, is_held, is_zero, largest, merge, plus, size
+from payaid_entitlements.core.merging import Source, is_held, is_zero, largest, merge, plus, size, together
 from payaid_entitlements.core.values import UNLIMITED, Allowance
 from payaid_entitlements.core.worth import is_less, is_more, told
 
-MONTH, YEAR, DAYS = Interval(1, Unit.MONTH), Interval(1, Unit.YEAR), Interval(30, Unit.DAY)
+MONTH, YEAR, DAY, DAYS = (
+    Interval(count, unit) for count, unit in ((1, Unit.MONTH), (1, Unit.YEAR), (1, Unit.DAY), (30, Unit.DAY))
+)
 
 
 def config(merge: Merge = Merge.MAX, type: ConfigType = ConfigType.INT, choices: tuple[str, ...] = ()) -> Feature:
@@ -82,9 +84,14 @@ def test_zero_is_listed_but_none():
         ),
         (QUOTA, [Allowance(100, MONTH), Allowance(50, MONTH)], Allowance(150, MONTH)),
         (QUOTA, [Allowance(100, MONTH), Allowance(50, YEAR)], Allowance(100, MONTH)),
-        (QUOTA, [Allowance(100, MONTH), Allowance(UNLIMITED)], Allowance(UNLIMITED, MONTH)),
+        (QUOTA, [Allowance(100, MONTH), Allowance(1201, YEAR)], Allowance(1201, YEAR)),
+        (QUOTA, [Allowance(100), Allowance(1000, MONTH)], Allowance(1000, MONTH)),
+        (QUOTA, [Allowance(10, DAY), Allowance(200, MONTH), Allowance(150, MONTH)], Allowance(350, MONTH)),
+        (QUOTA, [Allowance(5, YEAR), Allowance(7, Interval(12, Unit.MONTH))], Allowance(12, YEAR)),
+        (QUOTA, [Allowance(0), Allowance(0, MONTH)], Allowance(0)),
+        (QUOTA, [Allowance(100, MONTH), Allowance(UNLIMITED)], Allowance(UNLIMITED)),
         (QUOTA, [Allowance(UNLIMITED), Allowance(5, MONTH)], Allowance(UNLIMITED)),
-        (QUOTA, [Allowance(100), UNLIMITED], UNLIMITED),
+        (QUOTA, [Allowance(100), UNLIMITED], Allowance(UNLIMITED)),
         (SEATS, [Allowance(2), Allowance(3), Allowance(0)], Allowance(5)),
         (SEATS, [Allowance(7)], Allowance(7)),
     ],
@@ -100,13 +107,26 @@ def test_the_order_of_sources_does_not_change_a_sum(values):
     assert merge(SEATS, values) == Allowance(Decimal("321.5"))
 
 
+MIXED = st.builds(
+    Allowance,
+    st.integers(0, 400),
+    st.sampled_from([None, DAY, MONTH, YEAR, Interval(12, Unit.MONTH), Interval(7, Unit.DAY), Interval(1, Unit.WEEK)]),
+)
+
+
+@given(st.lists(MIXED, min_size=1, max_size=6), st.randoms(use_true_random=False))
+def test_the_order_of_sources_decides_about_no_window(values, random):
+    """Whatever windows they have: the same allowance comes out, and none of them gives more."""
+    sum_ = merge(QUOTA, values)
+    shuffled = random.sample(values, len(values))
+    assert merge(QUOTA, shuffled) == sum_
+    assert largest(QUOTA, shuffled) == largest(QUOTA, values)
+    assert not any(is_less(QUOTA, value, sum_) for value in values)
+
+
 @pytest.mark.parametrize(
     ("value", "more", "times", "sum_"),
     [
-        (None, Allowance(5), 3, Allowance(15)),
-        (None, Allowance(UNLIMITED), 3, Allowance(UNLIMITED)),
-        (Allowance(1), Allowance(5), 3, Allowance(16)),
-        (Allowance(1), Allowance(5, MONTH), 1, Allowance(6, MONTH)),
         (None, True, 2, True),
         (None, "basic", 2, "basic"),
         (None, ("a",), 2, ("a",)),
@@ -115,6 +135,8 @@ def test_the_order_of_sources_does_not_change_a_sum(values):
         (None, timedelta(hours=1), 2, timedelta(hours=2)),
         (1, 5, 2, 11),
         (timedelta(hours=1), timedelta(hours=2), 2, timedelta(hours=5)),
+        (timedelta(hours=1), timedelta.max, 1, timedelta.max),
+        (None, timedelta(hours=1), 10**30, timedelta.max),
         (("a", "b"), ("b", "c"), 2, ("a", "b", "c")),
         ("basic", "advanced", 1, "advanced"),
         (5, UNLIMITED, 1, UNLIMITED),
@@ -122,8 +144,15 @@ def test_the_order_of_sources_does_not_change_a_sum(values):
     ],
 )
 def test_an_increment_is_added_times_its_quantity(value, more, times, sum_):
-    """Numbers, lengths and allowances grow, lists gain items, without a limit stays so."""
+    """Numbers and lengths grow, lists gain items, without a limit stays so."""
     assert plus(value, more, times) == sum_
+
+
+def test_allowances_are_added_times_their_quantity():
+    """What is listed with none takes the window of what is added."""
+    assert together([(Allowance(1), 1), (Allowance(5), 3)]) == Allowance(16)
+    assert together([(Allowance(0), 1), (Allowance(5, MONTH), 2)]) == Allowance(10, MONTH)
+    assert together([(Allowance(3, MONTH), 2)]) == Allowance(6, MONTH)
 
 
 @pytest.mark.parametrize(
@@ -132,6 +161,20 @@ def test_an_increment_is_added_times_its_quantity(value, more, times, sum_):
         (Source(plan()), QUOTA, None),
         (Source(plan(Allowance(5))), SEATS, Allowance(5)),
         (Source(plan(Allowance(5)), ((add_on(increment=Allowance(2)), 3),)), SEATS, Allowance(11)),
+        (Source(plan(), ((add_on(increment=Allowance(2, DAY)), 3),)), QUOTA, Allowance(6, DAY)),
+        (
+            Source(
+                plan(Allowance(10, DAY)),
+                ((add_on(increment=Allowance(200, MONTH)), 1), (add_on("b", increment=Allowance(150, MONTH)), 1)),
+            ),
+            QUOTA,
+            Allowance(350, MONTH),
+        ),
+        (
+            Source(plan(), ((add_on(override=Allowance(9, YEAR)), 1), (add_on(override=Allowance(1, MONTH)), 1))),
+            QUOTA,
+            Allowance(1, MONTH),
+        ),
         (Source(plan(9), ((add_on(override=4), 1), (add_on(override=6), 1))), config(), 6),
         (Source(plan(9), ((add_on(override=4, increment=1), 2),)), config(), 6),
         (Source(plan(9), ((add_on(max=4), 1),)), config(), 9),

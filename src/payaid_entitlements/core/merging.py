@@ -1,7 +1,8 @@
 """
 What a source sells, and how several sources become one value. The rule is stated per feature, never guessed.
 
-Switches join by "or"; config values by the feature's `merge`; allowances add up.
+Switches join by "or"; config values by the feature's `merge`; allowances of one window add up. 100 a month and 1,000 a
+year have no sum: of different windows the one that gives more in the long run holds, and the others are left out.
 """
 
 from __future__ import annotations
@@ -10,10 +11,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import cast
 
 from payaid_entitlements.core.catalog.model import AddOn, ConfigType, Feature, Kind, Merge, Plan
-from payaid_entitlements.core.values import UNLIMITED, Allowance, Value
+from payaid_entitlements.core.instant import DAY
+from payaid_entitlements.core.interval import Interval
+from payaid_entitlements.core.values import UNLIMITED, Allowance, Amount, Value
+
+#: Microseconds of an average month of the Gregorian calendar: 400 years have 146,097 days.
+_MONTH = 146_097 * DAY // 4_800
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +50,11 @@ class Source:
         replacing = [add_on.override[feature.key] for add_on, _ in self.add_ons if feature.key in add_on.override]
         if replacing:
             value = largest(feature, replacing)
-        for add_on, quantity in self.add_ons:
-            if feature.key in add_on.increment:
-                value = plus(value, add_on.increment[feature.key], quantity)
+        more = [
+            (add_on.increment[feature.key], times) for add_on, times in self.add_ons if feature.key in add_on.increment
+        ]
+        if more:
+            value = _increased(feature, value, more)
         lifting = [add_on.max[feature.key] for add_on, _ in self.add_ons if feature.key in add_on.max]
         if lifting:
             value = largest(feature, [*lifting, *([] if value is None else [value])])
@@ -116,57 +125,98 @@ def merge(feature: Feature, values: Sequence[Value]) -> Value:
                 return _by_size(feature, values)[0]
             return values[0]
         case _:
-            total: Value | None = None
-            for value in values:
-                total = plus(total, value, 1)
-            return cast("Value", total)
+            return together([(value, 1) for value in values])
+
+
+def _increased(feature: Feature, value: Value | None, more: Sequence[tuple[Value, int]]) -> Value | None:
+    if feature.kind.is_metered:
+        # All at once: one after the other, their order would decide which window holds.
+        return together([*([] if value is None else [(value, 1)]), *more])
+    for each, times in more:
+        value = plus(value, each, times)
+    return value
+
+
+def together(allowances: Sequence[tuple[Value, int]]) -> Value:
+    """
+    Join allowances, each so many times over, in whatever order; see the law of this module.
+
+    Without a limit is without a limit; of two that give equally much in the long run the longer window holds.
+    """
+    by_window: dict[object, Allowance] = {}
+    for value, times in allowances:
+        limit, per = (value.limit, value.per) if isinstance(value, Allowance) else (UNLIMITED, None)
+        if limit is UNLIMITED:
+            return Allowance(UNLIMITED)
+        known = by_window.get(window_of(per), Allowance(0, per))
+        by_window[window_of(per)] = Allowance(cast("Amount", known.limit) + limit * times, _shorter(known.per, per))
+    return max(by_window.values(), key=_in_the_long_run)
+
+
+def window_of(per: Interval | None) -> tuple[int, ...] | None:
+    """What is equal for equal windows, however they are written: a year is 12 months."""
+    return None if per is None else (per.elapsed, per.days, per.months)
+
+
+def _shorter(one: Interval | None, other: Interval | None) -> Interval | None:
+    """Of one window written in two ways the one with the smaller number, so that no order decides."""
+    return one if one is None or other is None or one.count <= other.count else other
 
 
 def plus(value: Value | None, more: Value, times: int) -> Value:
     """
-    Add *more*, *times* over, to *value*. Without a limit is without a limit.
+    Add *more*, *times* over, to the *value* of a config feature. Without a limit is without a limit.
 
-    Of two allowances with different windows the first keeps its own and the other is left out: 100 a month and 1,000 a
-    year have no sum. The catalog's checks refuse such add-ons.
+    Of lengths of time the longest that there is stands for all that are longer.
     """
     if value is UNLIMITED or more is UNLIMITED:
         return UNLIMITED
     match value, more:
-        case None, Allowance(limit, per):
-            return Allowance(limit if limit is UNLIMITED else limit * times, per)
-        case Allowance(held, per), Allowance(limit, other):
-            if held is UNLIMITED or (other != per and other is not None and per is not None):
-                return Allowance(held, per)
-            return Allowance(UNLIMITED if limit is UNLIMITED else held + limit * times, per or other)
         case None, bool() | str() | tuple():
             return more
         case None, int() | Decimal():
             return more * times
-        case None, timedelta():
-            return more * times
+        case None | timedelta(), timedelta():
+            try:
+                return (value or timedelta()) + more * times
+            except OverflowError:
+                return timedelta.max
         case int() | Decimal() as held_amount, int() | Decimal() as amount:
             return held_amount + amount * times
-        case timedelta() as held_time, timedelta() as time:
-            return held_time + time * times
         case tuple() as held_list, tuple() as items:
             return (*held_list, *(item for item in items if item not in held_list))
     return more
 
 
 def largest(feature: Feature, values: Iterable[Value]) -> Value:
-    """The greatest of *values*; without a limit is greater than all; of choices the later one."""
+    """
+    The greatest of *values*; without a limit is greater than all; of choices the later one.
+
+    Of values without an order, such as texts, it is the last.
+    """
     return _by_size(feature, values)[-1]
 
 
 def _by_size(feature: Feature, values: Iterable[Value]) -> list[Value]:
-    return sorted(values, key=lambda value: size(feature, value))
+    return sorted(
+        values, key=lambda value: _in_the_long_run(value) if isinstance(value, Allowance) else size(feature, value)
+    )
 
 
-def size(feature: Feature, value: Value) -> tuple[int, Decimal]:
-    """A number to compare values of *feature* by: more is greater, without a limit the greatest."""
+def _in_the_long_run(allowance: Allowance) -> tuple[int, Decimal | Fraction, Amount]:
+    limit = allowance.limit
+    return (*_rate(allowance), 0 if limit is UNLIMITED else limit)
+
+
+def size(feature: Feature, value: Value) -> tuple[int, Decimal | Fraction]:
+    """
+    A number to compare values of *feature* by: more is greater, without a limit the greatest.
+
+    An allowance counts by what it gives in the long run; one that never comes anew is less than any that does.
+    """
     match value:
-        case Allowance(limit):
-            return (1, Decimal(0)) if limit is UNLIMITED else (0, Decimal(limit))
+        case Allowance():
+            return _rate(value)
         case bool() | int() | Decimal():
             return (0, Decimal(value))
         case timedelta():
@@ -176,4 +226,13 @@ def size(feature: Feature, value: Value) -> tuple[int, Decimal]:
         case tuple():
             return (0, Decimal(len(value)))
         case _:
-            return (1, Decimal(0))
+            return (2, Decimal(0))
+
+
+def _rate(allowance: Allowance) -> tuple[int, Decimal | Fraction]:
+    limit, per = allowance.limit, allowance.per
+    if limit is UNLIMITED:
+        return (2, Decimal(0))
+    if per is None or is_zero(allowance):
+        return (0, Decimal(limit))
+    return (1, Fraction(limit) / (per.elapsed + per.days * DAY + per.months * _MONTH))

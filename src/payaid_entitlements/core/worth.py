@@ -7,16 +7,11 @@ Where nobody can say (another text, a list with other items) it may be both, or 
 from __future__ import annotations
 
 from datetime import timedelta
-from decimal import Decimal
 
 from payaid_entitlements.core.catalog.model import Feature, Merge
-from payaid_entitlements.core.instant import DAY
-from payaid_entitlements.core.interval import Interval, format_duration
+from payaid_entitlements.core.interval import format_duration
 from payaid_entitlements.core.merging import size
-from payaid_entitlements.core.values import UNLIMITED, Allowance, Amount, Unlimited, Value
-
-#: Microseconds of an average month of the Gregorian calendar: 400 years have 146,097 days.
-_MONTH = 146_097 * DAY // 4_800
+from payaid_entitlements.core.values import UNLIMITED, Allowance, Unlimited, Value
 
 
 def is_less(feature: Feature, before: Value, after: Value) -> bool:
@@ -30,8 +25,6 @@ def is_less(feature: Feature, before: Value, after: Value) -> bool:
     match before, after:
         case tuple(), tuple():
             return not set(before) <= set(after)
-        case Allowance(limit=int() | Decimal() as had, per=was), Allowance(limit=int() | Decimal() as has, per=now):
-            return _gives_less(had, was, has, now)
         case _ if feature.merge is Merge.MIN:
             return size(feature, before) < size(feature, after)
     return size(feature, after) < size(feature, before)
@@ -40,18 +33,6 @@ def is_less(feature: Feature, before: Value, after: Value) -> bool:
 def is_more(feature: Feature, before: Value, after: Value) -> bool:
     """Does *after* give something that *before* did not?"""
     return is_less(feature, after, before)
-
-
-def _gives_less(had: Amount, was: Interval | None, has: Amount, now: Interval | None) -> bool:
-    if was == now or not had or not has:
-        return has < had
-    if was is None or now is None:
-        return now is None
-    return has * _length(was) < had * _length(now)
-
-
-def _length(interval: Interval) -> int:
-    return interval.elapsed + interval.days * DAY + interval.months * _MONTH
 
 
 def told(value: Value) -> str:

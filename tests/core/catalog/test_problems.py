@@ -281,6 +281,24 @@ def test_unlimited_and_zero_are_the_same_in_every_window() -> None:
     assert problems(text) == []
 
 
+def test_add_ons_that_meet_have_one_window() -> None:
+    """Two allowances of different windows have no sum, whoever brings them; where no plan may hold both, none is needed."""
+    week = "  other: {increment: {crm.calls: 5/week}}\n"
+    text = RIGHT.replace("{seats: 5}}\n", "{crm.calls: 5/day}}\n" + week).replace("crm.calls: 100/month, ", "")
+    assert [(p.code, p.line, p.message) for p in problems(text)] == [
+        (
+            "add_on.window",
+            26,
+            "add-on 'other' gives 'crm.calls' per week, but add-on 'more' gives it per day; use the same window",
+        )
+    ]
+    assert problems(text.replace("5/day", "5/7 days").replace("5/week", "5/7 days")) == []
+    only_free = text.replace("5/day}", "5/day}, for_plans: [free]")
+    assert [p.code for p in problems(only_free)] == ["add_on.window"]
+    assert problems(only_free.replace("5/week}", "5/week}, for_plans: [pro]")) == []
+    assert problems(text.replace("features: {seats: 2,", "features: {crm.calls: unlimited, seats: 2,")) == []
+
+
 def test_circles_are_named_once_whole() -> None:
     """A circle of plans or of requirements is one problem that names everybody in it."""
     text = "plans: {a: {extends: b}, b: {extends: c}, c: {extends: a}, d: {extends: c}}"

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from payaid_entitlements.core.merging import window_of
 from payaid_entitlements.core.values import UNLIMITED, Allowance
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from payaid_entitlements.core.catalog.model import AddOn, Catalog, Feature, Plan
     from payaid_entitlements.core.catalog.problems import Path
     from payaid_entitlements.core.catalog.reading import Reading
@@ -25,6 +28,7 @@ def look_closer(catalog: Catalog, reading: Reading) -> None:
         _check_requirements(plan, catalog, reading)
     for add_on in catalog.add_ons.values():
         _check_add_on(add_on, catalog, reading)
+    _check_windows(catalog, reading)
     for key, flag in catalog.flags.items():
         if not any(flag.rules.values()):
             message = f"flag {key!r} has no rollout, variants or targeting, so it never changes anything"
@@ -95,31 +99,53 @@ def _check_add_on(add_on: AddOn, catalog: Catalog, reading: Reading) -> None:
         if plans and module is not None and module not in opened:
             message = f"{who} changes {key!r}, but nobody who may hold it can have the module {module!r}"
             reading.findings.add("add_on.module_missing", message, path)
-    for section, values in (
-        ("increment", add_on.increment),
-        ("override", add_on.override),
-        ("max", add_on.max),
-    ):
-        for key, value in values.items():
-            for plan in plans:
-                _check_window(who, (*path, section, key), value, plan, reading)
 
 
-def _check_window(who: str, path: Path, value: Value, plan: Plan, reading: Reading) -> None:
-    """Refuse an allowance a day on top of one a month: they cannot be added or compared."""
-    key = str(path[-1])
-    sold = plan.features.get(key)
-    if not isinstance(value, Allowance) or not isinstance(sold, Allowance):
-        return
-    if value.per != sold.per and _has_window(value) and _has_window(sold):
-        theirs, ours = (f"per {item.per}" if item.per else "for a lifetime" for item in (sold, value))
-        message = f"{who} gives {key!r} {ours}, but plan {plan.key!r} sells it {theirs}; use the same window"
+def _check_windows(catalog: Catalog, reading: Reading) -> None:
+    """Refuse an allowance a day on top of one a month: there is no sum, so one of them would be paid for nothing."""
+    given: dict[str, list[tuple[AddOn, Path, Allowance]]] = {}
+    for add_on in catalog.add_ons.values():
+        for section, values in _changing(add_on):
+            for key, value in values.items():
+                if isinstance(value, Allowance) and _has_window(value):
+                    given.setdefault(key, []).append((add_on, ("add_ons", add_on.key, section, key), value))
+    for key, together in given.items():
+        sold = [(plan, has) for plan in catalog.plans.values() if isinstance(has := plan.features.get(key), Allowance)]
+        for index, (add_on, path, value) in enumerate(together):
+            for plan, has in sold:
+                if _fits(add_on, plan) and _has_window(has):
+                    _check_window(add_on, path, value, f"plan {plan.key!r} sells", has, reading)
+            for other, _, gives in together[:index]:
+                if window_of(value.per) != window_of(gives.per) and _meet(add_on, other, key, catalog):
+                    _check_window(add_on, path, value, f"add-on {other.key!r} gives", gives, reading)
+
+
+def _changing(add_on: AddOn) -> tuple[tuple[str, Mapping[str, Value]], ...]:
+    return ("increment", add_on.increment), ("override", add_on.override), ("max", add_on.max)
+
+
+def _meet(one: AddOn, other: AddOn, key: str, catalog: Catalog) -> bool:
+    """Is there a plan that may hold both, and has a limit of its own that they change?"""
+    return any(
+        _fits(one, plan) and _fits(other, plan) and not _is_without_limit(plan.features.get(key))
+        for plan in catalog.plans.values()
+    )
+
+
+def _check_window(add_on: AddOn, path: Path, value: Allowance, other: str, has: Allowance, reading: Reading) -> None:
+    if window_of(value.per) != window_of(has.per):
+        theirs, ours = (f"per {item.per}" if item.per else "for a lifetime" for item in (has, value))
+        message = f"add-on {add_on.key!r} gives {str(path[-1])!r} {ours}, but {other} it {theirs}; use the same window"
         reading.findings.add("add_on.window", message, path)
+
+
+def _is_without_limit(value: Value | None) -> bool:
+    return value == Allowance(UNLIMITED)
 
 
 def _has_window(allowance: Allowance) -> bool:
     """Zero and unlimited are the same in every window."""
-    return allowance.limit != 0 and allowance != Allowance(UNLIMITED)
+    return allowance.limit != 0 and not _is_without_limit(allowance)
 
 
 def _find_unsold(catalog: Catalog, reading: Reading) -> None:
