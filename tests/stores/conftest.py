@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, create_engine, make_url
 
 from payaid_entitlements.stores.ports import AsyncStore, Store
 from payaid_entitlements.stores.sql import AsyncSQLStore, SQLStore, begin_immediate
 from payaid_entitlements.testing.contracts.awaiting import Awaited, LoopThread
+from tests.conftest import database_on
 from tests.stores import racing
 
 #: As many processes as race; more than the cores of a small machine.
@@ -27,13 +28,21 @@ def sqlite_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'payaid.db'}"
 
 
+@pytest.fixture(scope="session")
+def migrated_template(postgres_server: str) -> Iterator[str]:
+    """The name of a PostgreSQL database that has our tables, and nothing in them; to be copied, not used."""
+    with database_on(postgres_server) as url:
+        store = SQLStore(url)
+        store.upgrade()
+        store.close()
+        yield str(make_url(url).database)
+
+
 @pytest.fixture
-def migrated_url(postgres_url: str) -> str:
+def migrated_url(postgres_server: str, migrated_template: str) -> Iterator[str]:
     """The URL of a PostgreSQL database that has our tables, and nothing in them."""
-    store = SQLStore(postgres_url)
-    store.upgrade()
-    store.close()
-    return postgres_url
+    with database_on(postgres_server, template=migrated_template) as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -145,6 +154,10 @@ class Racers:
     def start(self, act: Callable[..., Any], *args: object) -> list[Future[Any]]:
         """Same as `race`, not awaited."""
         return [self._pool.submit(racing.together, act, number, args) for number in range(RACERS)]
+
+    def alone(self, act: Callable[..., Any], *args: object) -> Any:
+        """What ``act(0, *args)`` returned in one of the processes."""
+        return self._pool.submit(act, 0, *args).result(120)
 
     def close(self) -> None:
         """Let the processes end."""

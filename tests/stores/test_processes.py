@@ -72,8 +72,8 @@ def test_processes_that_upgrade_one_database_all_succeed(racers: Racers, postgre
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
 @pytest.mark.parametrize("is_async", [False, True])
 def test_a_fork_with_connections_open_harms_neither_side(racers: Racers, database_url: str, is_async: bool) -> None:
-    assert racers.race(racing.fork_with_connections, database_url, is_async) == [[0, 0, 0]] * RACERS
+    assert racers.alone(racing.fork_with_connections, database_url, is_async) == [0, 0, 0]
     store = SQLStore(database_url)
     revisions = Counter(row.revision for row in store.find(limit=1000))
-    assert revisions == {30: RACERS, 10: RACERS * 3}
+    assert revisions == {30: 1, 10: 3}
     store.close()

@@ -150,14 +150,12 @@ class MemoryStore:
 
     def _revision(self, scope: Scope, tenant: str | None) -> int:
         content = self._content
-        match scope:
-            case Scope.TENANT:
-                document = content.documents.get(str(tenant))
-                return 0 if document is None else document.revision
-            case Scope.CATALOG:
-                return 0 if content.published is None else content.published.revision
-            case Scope.CONTROLS:
-                return content.controls.revision
+        if scope is Scope.TENANT:
+            document = content.documents.get(str(tenant))
+            return 0 if document is None else document.revision
+        if scope is Scope.CATALOG:
+            return 0 if content.published is None else content.published.revision
+        return content.controls.revision
 
     def _conflict(self, scope: Scope, tenant: str | None, expect: int, found: int) -> ChangeConflict:
         faster = [

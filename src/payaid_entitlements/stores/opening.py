@@ -36,7 +36,9 @@ def open_store(place: str | Engine) -> Store:
 
         if isinstance(place, str | Engine):
             return SQLStore(place)
-    raise ConfigurationError(f"url={place!r}: pass a URL or a SQLAlchemy Engine (AsyncEngine: AsyncEntitlements)")
+    raise ConfigurationError(
+        f"url is a {type(place).__name__}: pass a URL or a SQLAlchemy Engine (AsyncEngine: AsyncEntitlements)"
+    )
 
 
 def open_async_store(place: str | AsyncEngine) -> AsyncStore:
@@ -50,7 +52,9 @@ def open_async_store(place: str | AsyncEngine) -> AsyncStore:
 
         if isinstance(place, str | AsyncEngine):
             return AsyncSQLStore(place)
-    raise ConfigurationError(f"url={place!r}: pass a URL or a SQLAlchemy AsyncEngine (Engine: Entitlements)")
+    raise ConfigurationError(
+        f"url is a {type(place).__name__}: pass a URL or a SQLAlchemy AsyncEngine (Engine: Entitlements)"
+    )
 
 
 @contextmanager
