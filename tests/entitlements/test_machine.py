@@ -269,7 +269,7 @@ def running(machine, examples):
     return case
 
 
-TestMachine = running(Machine, 40)
-TestAsyncMachine = running(AsyncMachine, 40)
+TestMachine = running(Machine, 25)
+TestAsyncMachine = running(AsyncMachine, 25)
 TestMachineForLong = pytest.mark.soak(running(Machine, 2000))
 TestAsyncMachineForLong = pytest.mark.soak(running(AsyncMachine, 2000))
