@@ -20,7 +20,7 @@ from payaid_entitlements.core.instant import Instant, instant
 from payaid_entitlements.core.world import World
 from payaid_entitlements.errors import StoreUnavailable
 from payaid_entitlements.stores.ports import AuditEntry
-from payaid_entitlements.view import TenantView
+from payaid_entitlements.view import TenantView, require_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,7 @@ def answer(
         TypeError: The tenant or the user is identified by nothing.
         UnknownFeature: The key is in no catalog, and the client is strict.
     """
-    if not isinstance(feature, str):
-        raise TypeError(f"a feature's key is a str, not {type(feature).__name__} ({feature!r})")
+    require_key(feature)
     if legacy is not None and type(legacy) is not bool:
         raise TypeError(f"legacy={legacy!r}: give the host's old answer as True or False")
     view = yield from look(setting, tenant, user=user, after=after)
@@ -184,6 +183,7 @@ def explained(
     identify("tenant", tenant)
     if user is not None:
         identify("user", user)
+    require_key(feature)
     now = setting.now()
     when: Instant = now if at is None else instant(at)
     if setting.near.world is None:

@@ -55,8 +55,7 @@ class OutageTable(dict[str, Decision]):
         self._world = world
 
     def __missing__(self, key: str) -> Decision:
-        if not isinstance(key, str):
-            raise TypeError(f"a feature's key is a str, not {type(key).__name__} ({key!r})")
+        require_key(key)
         last = None if self._last is None else self._last[key]
         return in_outage(key, last, self._age, policy_of(None if self._world is None else self._world.catalog, key))
 
@@ -232,6 +231,7 @@ class TenantView:
 
     def explain(self, feature: str) -> Explanation:
         """Every rule that was asked about *feature*, in its order. `Entitlements.explain` also names who and when."""
+        require_key(feature)
         if self._standpoint is None or self._world is None:
             raise StoreUnavailable(f"the store gave no answer about {self._tenant!r}; there is nothing to explain")
         return explain_situation(
@@ -359,6 +359,17 @@ class TenantView:
         if access != "read":
             raise ConfigurationError(f"access is {access!r}; it is 'read' or 'write'")
         return self._reads
+
+
+def require_key(feature: object) -> None:
+    """
+    Refuse what is no key of a feature at all.
+
+    Raises:
+        TypeError: It is no str.
+    """
+    if not isinstance(feature, str):
+        raise TypeError(f"a feature's key is a str, not {type(feature).__name__} ({feature!r})")
 
 
 def kind_of(world: World, key: str) -> str | None:

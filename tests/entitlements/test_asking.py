@@ -145,6 +145,10 @@ def test_a_key_is_a_string(ent, feature):
             ent.check("acme", feature)
         with pytest.raises(TypeError, match="str"):
             ent.tenant("acme").check(feature)
+        with pytest.raises(TypeError, match="str"):
+            ent.tenant("acme").explain(feature)
+        with pytest.raises(TypeError, match="str"):
+            ent.explain("acme", feature)
         ent.check("acme", "crm.export")
 
 
