@@ -108,6 +108,13 @@ def test_a_value_that_fits_is_written_as_plans_have_it(key, to, value):
         ("decimal", False, TypeError),
         ("decimal", Decimal("NaN"), TypeError),
         ("string", 7, TypeError),
+        ("size", -5, ConfigurationError),
+        ("duration", timedelta(microseconds=-1), ConfigurationError),
+        ("int", 10**30, ConfigurationError),
+        ("calls", 10**30, ConfigurationError),
+        ("calls", Allowance(10**30, MONTH), ConfigurationError),
+        ("decimal", Decimal("1E-30"), ConfigurationError),
+        ("decimal", Decimal("1E+30"), ConfigurationError),
         ("string", UNLIMITED, TypeError),
         ("choice", "middle", ConfigurationError),
         ("choice", UNLIMITED, TypeError),
@@ -124,6 +131,14 @@ def test_a_value_of_another_kind_is_refused(key, to, error):
     """What a feature cannot be is named together with what it can be."""
     with pytest.raises(error, match=key):
         override_value(CATALOG, key, to)
+
+
+@pytest.mark.parametrize("key", ["m", "int", "decimal", "calls", "string"])
+def test_a_number_that_could_not_even_be_written_is_refused(key):
+    """Whatever it is for, and without a word of what it is: Python does not write more than 4,300 digits."""
+    for number in (10**5000, -(10**5000), Allowance(10**5000)):
+        with pytest.raises(ConfigurationError, match="at most 30 digits"):
+            override_value(CATALOG, key, number)
 
 
 anything = st.recursive(

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from payaid_entitlements.core.catalog.model import ConfigType, Feature, Kind
+from payaid_entitlements.core.catalog.plain import DIGITS, is_short
 from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.catalog.quantities import feature_value
 from payaid_entitlements.core.encoding import encode_value
@@ -122,6 +123,9 @@ def override_value(catalog: Catalog, key: str, to: object) -> Value | Deny:
     """
     require_key(catalog, key)
     feature = catalog.features.get(key)
+    number = to.limit if isinstance(to, Allowance) else to
+    if isinstance(number, int | Decimal) and Decimal(number).is_finite() and not is_short(number):
+        raise ConfigurationError(f"{key!r} cannot be that: a number has at most {DIGITS} digits")
     if to is DENY:
         return DENY
     if feature is None or feature.kind is Kind.SWITCH or feature.type is ConfigType.BOOL:
@@ -157,6 +161,10 @@ def _is_amount(limit: object) -> bool:
 
 def _config(feature: Feature, to: object) -> Value:
     match feature.type, to:
+        case ConfigType.SIZE, int() if to < 0:
+            raise ConfigurationError(f"{feature.key!r} cannot be {to} bytes; write at least 0")
+        case ConfigType.DURATION, timedelta() if to < timedelta():
+            raise ConfigurationError(f"{feature.key!r} cannot be {to}; a duration is at least 0")
         case ConfigType.INT | ConfigType.SIZE, int() if not isinstance(to, bool):
             return to
         case ConfigType.DECIMAL, int() | Decimal() if not isinstance(to, bool) and Decimal(to).is_finite():

@@ -194,6 +194,8 @@ CASES = [
     case("trial", PLAN, PLAN + "    trial: a while\n", "wrong.quantity", 21, "plan 'pro', trial", "'2 weeks'"),
     case("zone", "retired:", "timezone: Asia/Kolkatta\nretired:", "wrong.quantity", 30, "Asia/Kolkata"),
     case("stage", "retired:", "lifecycle: {past_due: [ful for 7 days]}\nretired:", "wrong.quantity", 30, "did you mean 'full'"),
+    case("stage that opens again", "retired:", "lifecycle: {past_due: [none for 1 day, read_only for 2 days]}\nretired:", "wrong.quantity", 30,
+         "`read_only for 2 days` opens more than `none for 1 day` before it"),
     case("stage without end", "retired:", "lifecycle: {past_due: [full, none]}\nretired:", "wrong.quantity", 30, "`full for 7 days`"),
     case("flag until when", "{rollout: {", "{remove_by: soon, rollout: {", "wrong.quantity", 29, "flag 'new-look'"),
     # --- prices
@@ -209,6 +211,8 @@ CASES = [
     case("add unlimited", "{seats: 5}", "{seats: unlimited}", "wrong.quantity", 25, "use `override`"),
     case("add unlimited rows", "{seats: 5}", "{rows: unlimited}", "wrong.quantity", 25, "use `override`"),
     case("add nothing", "{seats: 5}", "{seats: 0}", "wrong.quantity", 25, "changes nothing"),
+    case("add less", "{seats: 5}", "{rows: -5}", "wrong.quantity", 25, "takes nothing away"),
+    case("add a smaller part", "{seats: 5}", "{share: -0.5}", "wrong.quantity", 25, "takes nothing away"),
     case("most of a text", "increment: {seats: 5}", "max: {motto: x}", "wrong.quantity", 25, "use `override`"),
     case("grant a seat", "increment: {seats: 5}", "grant: {seats: 5}", "wrong.quantity", 25, "only a credit"),
     case("grant nothing", "increment: {seats: 5}", "grant: {coins: 0}", "wrong.quantity", 25, "such as 500"),

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from payaid_entitlements.core.values import Amount, Value
 
@@ -67,6 +67,10 @@ class Access(StrEnum):
     FULL = "full"
     READ_ONLY = "read_only"
     NONE = "none"
+
+
+#: How wide a door each opens; more is wider.
+WIDTHS: Final = {Access.NONE: 0, Access.READ_ONLY: 1, Access.FULL: 2}
 
 
 @dataclass(frozen=True, slots=True)

@@ -228,6 +228,8 @@ def _increment(feature: Feature, value: object) -> Value:
         raise ValueError("nothing is unlimited more; use `override`")
     if not (read.limit if isinstance(read, Allowance) else read):
         raise ValueError("adding 0 changes nothing")
+    if isinstance(read, int | Decimal) and read < 0:
+        raise ValueError("an increment takes nothing away: who buys more holds more; use `override` for what replaces")
     return read
 
 

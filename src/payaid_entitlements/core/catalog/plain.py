@@ -25,6 +25,7 @@ DEPTH: Final = 64
 NODES: Final = 100_000
 #: Numbers have at most so many digits, before and after the point together.
 DIGITS: Final = 30
+_TOO_MUCH: Final[int] = 10**DIGITS
 
 _DECIMAL: Final = "$decimal"
 
@@ -87,6 +88,14 @@ def described(value: object) -> str:
         case list() | tuple():
             return "a list"
     return f"a Python {type(value).__name__}"
+
+
+def is_short(value: int | Decimal) -> bool:
+    """Has *value*, which is finite, no more than `DIGITS` digits?"""
+    if isinstance(value, int):
+        return abs(value) < _TOO_MUCH
+    places = cast("int", value.as_tuple().exponent)
+    return max(value.adjusted(), 0) - min(places, 0) < DIGITS
 
 
 class _Walk:
@@ -154,13 +163,12 @@ class _Walk:
 
     def _number(self, value: int | Decimal, path: Path) -> int | Decimal:
         if isinstance(value, int):
-            if abs(value) >= 10**DIGITS:
+            if not is_short(value):
                 self._refuse("number.range", f"a number has at most {DIGITS} digits", path)
             return int(value)
         if not value.is_finite():
             self._refuse("number.not_finite", "infinite is written `unlimited`, and what is no number not at all", path)
-        places = cast("int", value.as_tuple().exponent)
-        if max(value.adjusted(), 0) - min(places, 0) >= DIGITS:
+        if not is_short(value):
             self._refuse("number.range", f"a number has at most {DIGITS} digits", path)
         # 999.00 and 999 are one price: equal content is written, and hashed, in one way.
         whole = int(value)

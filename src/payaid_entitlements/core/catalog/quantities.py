@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from datetime import date, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, cast
 
 from payaid_entitlements.core.catalog.model import (
+    WIDTHS,
     Access,
     ConfigType,
     FailPolicy,
@@ -202,8 +204,13 @@ def on_outage(text: str) -> FailPolicy:
 
 
 def stages(texts: list[str]) -> tuple[Stage, ...]:
-    """Read consecutive stages; the last one has no end, and nothing is left after one that has."""
+    """Read consecutive stages, each no wider; the last one has no end, and nothing is left after one that has."""
     read = [_stage(text) for text in texts]
+    for (before, narrow), (text, wide) in pairwise(zip(texts, read, strict=True)):
+        if WIDTHS[wide.access] > WIDTHS[narrow.access]:
+            raise ValueError(
+                f"`{text}` opens more than `{before}` before it: who goes on not paying would get back what was lost"
+            )
     for text, stage in zip(texts[:-1], read, strict=False):
         if stage.length is None:
             raise ValueError(f"only the last stage has no end; write `{text} for 7 days`")
