@@ -338,7 +338,7 @@ def test_an_end_within_seven_days_is_said():
 
 
 def test_what_is_going_to_be_retired_says_so_while_it_works():
-    """A deprecated module is allowed with an advisory, under an override too."""
+    """A deprecated module is allowed with an advisory, and so is what is in it, under an override too."""
     catalog = {
         **SMALL,
         "modules": {
@@ -351,6 +351,11 @@ def test_what_is_going_to_be_retired_says_so_while_it_works():
     assert decide(tenant(sub("pro")), "old.fax", world).advisories == (Reason.CATALOG_DEPRECATED,)
     granted = decide(tenant(sub("pro"), override("old.fax", True)), "old.fax", world)
     assert granted.advisories == (Reason.CATALOG_DEPRECATED,)
+    for key in ("old", "old.fax"):
+        assert decide(tenant(sub("pro")), key, WORLD).advisories == (Reason.CATALOG_DEPRECATED,)
+        given = tenant(sub("pro"), override(key, True))
+        assert decide(given, key, WORLD).advisories == (Reason.CATALOG_DEPRECATED,)
+    assert decide(tenant(sub("pro")), "books.close", WORLD).advisories == ()
 
 
 def test_a_denial_at_either_level_beats_a_value_at_the_other():

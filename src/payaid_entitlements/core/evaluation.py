@@ -158,7 +158,8 @@ class Evaluation:
             return Decision(False, Reason.OVERRIDE_DENIED, key, "override")
         if feature is None:
             self._say(key, "override", "allow", "the module is granted")
-            return Decision(True, Reason.OVERRIDE_GRANTED, key, "override", value=True)
+            notes = self._notes(self._world.catalog.modules[key], None)
+            return Decision(True, Reason.OVERRIDE_GRANTED, key, "override", value=True, advisories=notes)
         value = self._overriding_value(feature, to)
         if not is_held(feature, value):
             self._say(key, "override", "deny", f"it is set to {told(value)}")
@@ -248,7 +249,10 @@ class Evaluation:
 
     def _notes(self, sold: Feature | Module, advisory: Reason | None) -> tuple[Reason, ...]:
         notes = () if advisory is None else (advisory,)
-        return notes if sold.deprecated is None else (*notes, Reason.CATALOG_DEPRECATED)
+        module = self._world.catalog.modules.get(self._world.module_of(sold.key) or "")
+        # What is in a module ends with it.
+        is_ending = sold.deprecated is not None or (module is not None and module.deprecated is not None)
+        return (*notes, Reason.CATALOG_DEPRECATED) if is_ending else notes
 
     # -- what it requires -----------------------------------------------------------------------------------
 
