@@ -224,30 +224,23 @@ def test_a_tenant_that_is_not_near_is_read_even_if_the_log_gives_no_answer(warm,
         Outside(poll=DOWN, third=DOWN).run(hold(warm, "third"))
 
 
-def test_an_entry_that_was_invalidated_and_cannot_be_read_is_old(warm, hand):
-    """It is known to be wrong in something, so it is degraded, by the age of its reading."""
-    hand.advance(1.0)
-    warm.near.invalidate("acme", 9)
-    found = Outside(acme=DOWN).run(hold(warm, "acme"))
-    assert found.age == 1.0
-
-
-def test_the_log_does_not_make_young_what_it_has_contradicted(warm, hand):
-    """The tenant has changed, its document cannot be read: the age goes on from when it was last true."""
+def test_an_entry_that_was_contradicted_and_cannot_be_read_is_no_answer(warm, hand):
+    """It is not old but wrong: a change was heard of, and what it made of the tenant is not known."""
     page = LogPage((LogEntry(6, Scope.TENANT, "acme", 2),), 6)
     hand.advance(POLL_AFTER)
-    assert Outside(poll=page, acme=DOWN).run(hold(warm, "acme")).age == POLL_AFTER
-    hand.advance(400)
-    assert Outside(acme=DOWN).run(hold(warm, "acme")).age == POLL_AFTER + 400
+    for log in (page, QUIET, DOWN):
+        with pytest.raises(StoreUnavailable):
+            Outside(poll=log, acme=DOWN).run(hold(warm, "acme"))
+        hand.advance(LEASE)
 
 
 def test_what_was_never_confirmed_is_not_old_but_unknown(warm, hand):
     """Without any moment at which it was true there is no age to state."""
     warm.near.confirmed = NEVER
     warm.near.held["acme"].read_at = NEVER
-    warm.near.invalidate("acme", 9)
+    warm.near.lease = warm.near.trusted = NEVER
     with pytest.raises(StoreUnavailable):
-        Outside(acme=DOWN).run(hold(warm, "acme"))
+        Outside(poll=DOWN).run(hold(warm, "acme"))
 
 
 def test_when_freshness_ends_one_reads_and_the_others_keep_the_answer(warm, hand):

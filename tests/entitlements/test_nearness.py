@@ -253,6 +253,20 @@ def test_what_was_revoked_stays_so_in_an_outage(ent, stage):
     assert (decision.allowed, decision.reason) == (False, Reason.SUBSCRIPTION_REVOKED)
 
 
+@pytest.mark.parametrize("verb", ["suspend", "reinstate"])
+def test_what_this_process_has_changed_is_not_undone_by_an_outage(ent, stage, verb):
+    """A copy from before is wrong, not old: it neither lets in whom we suspended, nor keeps out whom we reinstated."""
+    if verb == "reinstate":
+        stage.elsewhere.suspend("acme")
+    ent.check("acme", "crm.export")
+    getattr(ent.admin(), verb)("acme")
+    stage.faults.is_down = True
+    for _ in range(3):
+        assert ent.check("acme", "crm.export").reason is Reason.STORE_UNAVAILABLE
+        assert ent.tenant("acme").check("crm.export").reason is Reason.STORE_UNAVAILABLE
+        stage.clock.advance(seconds=5)
+
+
 def test_an_outage_is_counted_and_said_once(ent, stage, capsys):
     """By name, for the one who gets up at night."""
     stage.faults.is_down = True

@@ -99,7 +99,7 @@ def seen_at(setting: Setting, entry: Entry) -> float:
     The change log, as far as it was read, vouches for what it has not contradicted; never for the host's own table.
     """
     confirmed = setting.near.confirmed
-    if entry.read_at >= confirmed or setting.hosted or entry.fresh == NEVER:
+    if entry.read_at >= confirmed or setting.hosted:
         return entry.read_at
     return confirmed
 
@@ -174,7 +174,9 @@ def _polled(setting: Setting, look: Join | None = None) -> Flow[StoreUnavailable
 
 def _old(setting: Setting, entry: Entry, now: float, trouble: StoreUnavailable) -> Found:
     known = seen_at(setting, entry)
-    if known == NEVER:
+    # A copy that a change has contradicted is not old but wrong: a tenant whom this very process has suspended is not
+    # let in because the store went down a moment later.
+    if NEVER in (known, entry.fresh):
         raise trouble
     return Found(entry, now, age=now - known)
 
