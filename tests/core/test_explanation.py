@@ -240,7 +240,8 @@ def test_data_has_stable_keys():
 def test_a_view_explains_without_names():
     """From a situation alone: what counts, but neither who set it nor what comes next."""
     document = tenant(sub("pro", ends=NOW + DAY), override("seats", Allowance(9)))
-    explanation = explain_situation("acme", situation(document, WORLD, NOW), WORLD, "seats", NOW)
+    explanation = explain_situation("acme", situation(document, WORLD, NOW), WORLD, "seats", NOW, user="u")
+    assert explanation.user == "u"
     assert explanation.subscriptions == (SubscriptionThen(None, "pro", 1, (), State.ACTIVE, Access.FULL, None),)
     assert explanation.overrides == (OverrideInForce("seats", {"limit": 9, "per": None}, None, None, "", ""),)
     text = explanation.to_text()

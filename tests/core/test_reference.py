@@ -92,3 +92,9 @@ def test_revision_and_tenant_survive(revision, tenant):
     found = read_reference(make(revision=revision, tenant=tenant))
     assert found.revision == revision % 2**18
     assert found.is_tenant(tenant)
+
+
+@pytest.mark.parametrize("too_big", [{"revision": 2**18 + 17}, {"at": AT + 2**34 * 1_000_000}])
+def test_what_is_too_big_for_its_place_spoils_no_other(too_big):
+    """The rest says what it would say beside 17, and beside the year that it fits."""
+    assert make(**too_big) == make()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -285,7 +287,8 @@ def test_a_status_that_nobody_knows_gives_nothing(word):
 )
 def test_an_override_that_cannot_be_read_gives_nothing(fact):
     """It may be a refusal; another user's does not matter."""
-    with pytest.raises(StoreDamaged, match="override seats of tenant 'acme'"):
+    says = f"override seats of tenant 'acme' is damaged, or of a newer release: {str(fact)!r}"
+    with pytest.raises(StoreDamaged, match=re.escape(says)):
         situation(tenant(NewFact(("override", "seats"), 0, fact)), WORLD, NOW)
     of_one = tenant(NewFact(("override", "seats", "u"), 0, fact))
     with pytest.raises(StoreDamaged):
@@ -298,3 +301,13 @@ def test_the_highest_plan_comes_first():
     held = situation(tenant(sub("free", "a"), sub("big", "b"), sub("pro", "c")), WORLD, NOW).held
     assert [each.source.plan.key for each in held] == ["big", "pro", "free"]
     assert all(each.standing.access is Access.FULL for each in held)
+
+
+@settings(deadline=None)
+@given(documents, controls)
+def test_every_answer_names_the_key_that_was_asked(document, switches):
+    """Whatever decided: refusals are told to customers by it."""
+    world = World.of(PUBLISHED, switches)
+    stand = resolve(document, world, NOW, NOW + 1)[0].standpoint
+    for key in (*KEYS, "nothing"):
+        assert (stand.write[key].feature, stand.read[key].feature) == (key, key)

@@ -352,6 +352,12 @@ def test_importing_the_catalog_is_light() -> None:
     assert not {"yaml", "payaid_entitlements.core.catalog.written"} & set(loaded.stdout.split())
 
 
+def test_a_rollover_may_have_one_size() -> None:
+    """At least as much as at most is no mistake."""
+    calls = {"kind": "quota", "unit": "call", "rollover": {"min": 5, "max": 5}}
+    assert Catalog.load({"features": {"calls": calls}}).features["calls"].rollover == Rollover(5, 5)
+
+
 def test_an_empty_catalog_has_no_keys() -> None:
     """The module of a catalog without keys can still be imported."""
     exec(compile(keys_module(Catalog.load({})), "keys.py", "exec"), {})

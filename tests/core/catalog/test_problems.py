@@ -107,7 +107,7 @@ CASES = [
     case("quantity is no number", MORE, "  more: {increment: {seats: 5}, max_quantity: two}\n", "wrong.type", 25, "whole"),
     case("value is a mapping", "coins: 5/month", "coins: {a: 1}", "wrong.type", 22, "a mapping"),
     case("rate is a number", "api: 10/minute", "api: 10", "wrong.type", 23, "the number 10"),
-    case("price is text", "9.99", "much", "wrong.type", 21, "write a number"),
+    case("price is text", "9.99", "much", "wrong.type", 21, "write a number, not the text 'much'"),
     case("newer format", "retired:", "catalog: 2\nretired:", "catalog.version", 30, "reads `catalog: 1`, not the number 2"),
     # --- keys
     case("key in capitals", "  free: {", "  Free: {", "key.malformed", 18, "'Free'", "write 'free'"),

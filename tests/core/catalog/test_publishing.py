@@ -316,7 +316,7 @@ def test_the_example_is_published_and_read() -> None:
     [
         ("", "cannot be read"),
         ("[" * 100_000, "cannot be read"),
-        ("[]", "another format"),
+        ("[]", "cannot be read: it has another format"),
         ('{"format": 2}', "another format"),
         ('{"format": 1, "revision": 1, "catalog": {}, "plans": {"a": [5]}}', "malformed"),
         ('{"format": 1, "revision": 1, "catalog": {}, "plans": {"a": [{"rank": 1}]}}', "malformed"),

@@ -303,14 +303,20 @@ def test_what_an_alias_stands_for_is_wrong_where_it_is_written() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "line"),
-    [("a = 1\na = 2\n", 2), ("a = \n", 1), ("a = " + "9" * 5000, None), ("a = " + "[" * 100_000, None)],
+    ("text", "line", "says"),
+    [
+        ("a = 1\na = 2\n", 2, "this is not TOML: Cannot overwrite a value"),
+        ("a = \n", 1, "this is not TOML: Invalid value"),
+        ("a = " + "9" * 5000, None, "this is not TOML: Exceeds the limit"),
+        ("a = " + "[" * 100_000, None, "this is not TOML: "),
+    ],
 )
-def test_toml_that_is_none_is_refused(text: str, line: int | None) -> None:
+def test_toml_that_is_none_is_refused(text: str, line: int | None, says: str) -> None:
     """What TOML's reader refuses is a problem, with its line where the reader says one."""
     found = problems(text, "toml")[0]
 
     assert (found.code, found.line) == ("syntax", line)
+    assert found.message.startswith(says)
 
 
 class Size(StrEnum):
