@@ -98,3 +98,8 @@ def test_revision_and_tenant_survive(revision, tenant):
 def test_what_is_too_big_for_its_place_spoils_no_other(too_big):
     """The rest says what it would say beside 17, and beside the year that it fits."""
     assert make(**too_big) == make()
+
+
+def test_a_key_that_is_no_text_that_can_be_written_has_a_reference_too():
+    """Keys come from callers."""
+    assert read_reference(make(feature="\ud800")).feature_among(["hr", "\ud800"]) == "\ud800"

@@ -114,7 +114,8 @@ def read_reference(text: str) -> Reference:
 
 
 def _fingerprint(text: str, bits: int) -> int:
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) >> (64 - bits)
+    # Keys come from callers: half of a surrogate pair is no UTF-8, and refusing it must not fail.
+    return int.from_bytes(hashlib.sha256(text.encode(errors="surrogatepass")).digest()[:8]) >> (64 - bits)
 
 
 def _age_step(age: float) -> int:
