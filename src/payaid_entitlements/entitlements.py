@@ -346,14 +346,14 @@ class Entitlements(_Client):
         with bound(SyncBinding(self.tenant(tenant, user=user), self.confirm)) as view:
             yield view
 
-    def value(self, tenant: str, feature: str, type_: type[T]) -> T:
+    def value(self, tenant: str, feature: str, type_: type[T], *, user: str | None = None) -> T:
         """Give what a config feature is worth; see `TenantView.value`."""
-        view = self.tenant(tenant)
+        view = self.tenant(tenant, user=user)
         return (view if view.decide(feature, "read").allowed else self.confirm(view)).value(feature, type_)
 
-    def remedies(self, tenant: str, feature: str) -> tuple[Remedy, ...]:
+    def remedies(self, tenant: str, feature: str, *, user: str | None = None) -> tuple[Remedy, ...]:
         """What would open *feature* to *tenant*, the cheapest first; empty when it is open or nothing would."""
-        view = self.confirm(self.tenant(tenant))
+        view = self.confirm(self.tenant(tenant, user=user))
         return view.remedies(view.decide(feature, "write"))
 
     def explain(self, tenant: str, feature: str, *, at: datetime | None = None, user: str | None = None) -> Explanation:
@@ -547,14 +547,14 @@ class AsyncEntitlements(_Client):
         with bound(AsyncBinding(await self.tenant(tenant, user=user), self.confirm)) as view:
             yield view
 
-    async def value(self, tenant: str, feature: str, type_: type[T]) -> T:
+    async def value(self, tenant: str, feature: str, type_: type[T], *, user: str | None = None) -> T:
         """Same as `Entitlements.value`, awaited."""
-        view = await self.tenant(tenant)
+        view = await self.tenant(tenant, user=user)
         return (view if view.decide(feature, "read").allowed else await self.confirm(view)).value(feature, type_)
 
-    async def remedies(self, tenant: str, feature: str) -> tuple[Remedy, ...]:
+    async def remedies(self, tenant: str, feature: str, *, user: str | None = None) -> tuple[Remedy, ...]:
         """Same as `Entitlements.remedies`, awaited."""
-        view = await self.confirm(await self.tenant(tenant))
+        view = await self.confirm(await self.tenant(tenant, user=user))
         return view.remedies(view.decide(feature, "write"))
 
     async def explain(

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from payaid_entitlements import DENY, AddAddOn, ChangePlan, Reason
+from payaid_entitlements import DENY, AddAddOn, ChangePlan, Contact, Reason
 from payaid_entitlements.errors import (
     ConfigurationError,
     NotEntitled,
@@ -300,6 +300,16 @@ def test_nobody_is_refused_a_value_on_a_copy_older_than_a_second(ent, stage):
     stage.elsewhere.subscribe("acme", "pro")
     stage.clock.advance(seconds=1)
     assert ent.value("acme", "crm.colours", list) == ["red", "green"]
+
+
+def test_values_and_remedies_may_be_those_of_one_user(ent):
+    """As decisions are: an exception for a user is about all that is asked for it."""
+    admin = ent.admin()
+    admin.override("acme", "crm.page_size", 200, user="ravi")
+    admin.override("acme", "crm.export", DENY, user="ravi")
+    assert (ent.value("acme", "crm.page_size", int, user="ravi"), ent.value("acme", "crm.page_size", int)) == (200, 50)
+    assert [type(each) for each in ent.remedies("acme", "crm.export", user="ravi")] == [Contact]
+    assert ent.remedies("acme", "crm.export") == ()
 
 
 def test_remedies_are_what_would_open_it_the_cheapest_first(ent, stage):
