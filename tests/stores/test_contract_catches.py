@@ -1,0 +1,232 @@
+"""The contract is worth something: stores of others that break a promise fail the test of that promise."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest_plugins = "pytester"
+
+#: As the author of another store writes it.
+PREAMBLE = """
+import contextlib
+import time
+from dataclasses import replace
+
+import pytest
+
+from payaid_entitlements.stores.memory import AsyncMemoryStore, MemoryStore
+from payaid_entitlements.stores.writing import target
+from payaid_entitlements.testing import AsyncStoreContract, StoreContract
+
+
+def contract(store):
+    class Contract(StoreContract):
+        @pytest.fixture
+        def new_store(self):
+            shared = store()
+            return lambda: shared
+    return Contract
+"""
+
+#: A promise that is broken: the methods that break it, and the test that must fail.
+BROKEN = {
+    "the last write wins": (
+        """
+    def apply(self, write, *, expect, **named):
+        return super().apply(write, expect=self._revision(*target(write)[:2]), **named)
+        """,
+        "test_what_was_worked_out_from_an_older_revision_conflicts[tenant]",
+    ),
+    "it reads, then writes": (
+        """
+    def _renew_lock(self):
+        self._lock = contextlib.nullcontext()
+    def _revision(self, scope, tenant):
+        found = super()._revision(scope, tenant)
+        time.sleep(0.01)
+        return found
+        """,
+        "test_of_many_that_race_exactly_one_succeeds[0-tenant]",
+    ),
+    "a refused write is in the audit trail": (
+        """
+    def apply(self, write, **named):
+        try:
+            return super().apply(write, **named)
+        except Exception:
+            self._content.outbox.append(self._content.outbox[0])
+            raise
+        """,
+        "test_what_was_worked_out_from_an_older_revision_conflicts[tenant]",
+    ),
+    "case does not matter": (
+        """
+    def read(self, tenants, **named):
+        found = {document.tenant.lower(): document for document in self._content.documents.values()}
+        return {tenant: found[tenant.lower()] for tenant in tenants if tenant.lower() in found}
+        """,
+        "test_ids_are_compared_by_their_bytes",
+    ),
+    "operations are not known": (
+        """
+    def apply(self, write, *, operation=None, **named):
+        return super().apply(write, **named)
+        """,
+        "test_repeated_it_gives_the_first_outcome[1-tenant]",
+    ),
+    "an operation hides what was asked": (
+        """
+    def apply(self, write, *, operation=None, **named):
+        key = target(write)[1], operation
+        if operation is not None and key in self._content.operations:
+            return replace(self._content.operations[key][0], applied=False)
+        return super().apply(write, operation=operation, **named)
+        """,
+        "test_used_for_another_verb_it_conflicts[tenant]",
+    ),
+    "a change is skipped": (
+        """
+    def changes_since(self, position, **named):
+        page = super().changes_since(position, **named)
+        return replace(page, position=page.position + (1 if page.entries and page.more else 0))
+        """,
+        "test_it_is_read_in_pages",
+    ),
+    "a full page promises more": (
+        """
+    def changes_since(self, position, *, limit=1000):
+        page = super().changes_since(position, limit=limit)
+        return replace(page, more=len(page.entries) == limit)
+        """,
+        "test_a_page_that_is_full_at_the_end_is_the_last",
+    ),
+    "a gap goes unnoticed": (
+        """
+    def changes_since(self, position, **named):
+        return replace(super().changes_since(position, **named), gap=False)
+        """,
+        "test_a_reader_who_is_ahead_of_the_log_must_forget",
+    ),
+    "tenants are listed as they came": (
+        """
+    def find(self, **named):
+        found = {row.tenant: row for row in super().find(**named)}
+        return [found[tenant] for tenant in self._content.rows if tenant in found]
+        """,
+        "test_the_order_is_that_of_bytes",
+    ),
+    "forgetting forgets nothing": (
+        """
+    def apply(self, write, **named):
+        return super().apply(replace(write, erase=False), **named)
+        """,
+        "test_what_was_recorded_before_is_gone_and_that_it_was_stays",
+    ),
+    "forgetting leaves no tombstone": (
+        """
+    def apply(self, write, **named):
+        applied = super().apply(write, **named)
+        if write.erase:
+            del self._content.documents[write.document.tenant]
+        return applied
+        """,
+        "test_a_tombstone_stays",
+    ),
+    "an instant is not included": (
+        """
+    def audit(self, *, since=None, **named):
+        return super().audit(since=None if since is None else since + 1, **named)
+        """,
+        "test_filters_join_by_and",
+    ),
+    "any transaction will do": (
+        """
+    def read(self, tenants, *, tx=None):
+        return super().read(tenants)
+        """,
+        "test_what_is_no_transaction_of_this_database_is_refused",
+    ),
+    "closing loses what was written": (
+        """
+    def close(self):
+        self.__init__()
+        """,
+        "test_a_closed_store_can_be_used_again",
+    ),
+    "preparing begins anew": (
+        """
+    def prepare(self):
+        self.__init__()
+        """,
+        "test_preparing_again_changes_nothing",
+    ),
+    "nobody is told": (
+        """
+    def outbox(self, **named):
+        return []
+        """,
+        "test_each_change_is_told_once",
+    ),
+}
+
+#: Promises of an asynchronous store, and one whose fixture was forgotten.
+OTHERS = """
+class TestHealthy(contract(MemoryStore)):
+    pass
+
+
+class TestAsyncHealthy(AsyncStoreContract):
+    @pytest.fixture
+    def new_store(self):
+        shared = MemoryStore()
+        return lambda: AsyncMemoryStore(shared)
+
+
+class TestForgotten(StoreContract):
+    pass
+"""
+
+
+@pytest.fixture
+def theirs(pytester):
+    """The tests of somebody else's stores: one that keeps all promises, and many that break one each."""
+    broken = []
+    for number, (methods, _) in enumerate(BROKEN.values()):
+        broken.append(f"class Broken{number}(MemoryStore):\n{methods}\n")
+        broken.append(f"class TestBroken{number}(contract(Broken{number})):\n    pass\n")
+    pytester.makepyfile(test_theirs="\n\n".join([PREAMBLE, OTHERS, *broken]))
+    return pytester
+
+
+def _run(theirs, *names):
+    # Other plugins of this environment are imported anew in each session, which takes seconds.
+    return theirs.inline_run(
+        "-p", "no:cacheprovider", "-p", "no:hypothesispytest", *(f"test_theirs.py::{name}" for name in names)
+    )
+
+
+def test_each_broken_promise_fails_its_test(theirs):
+    names = {f"TestBroken{number}::{test}": promise for number, (promise, (_, test)) in enumerate(BROKEN.items())}
+    result = _run(theirs, *names)
+    passed, skipped, failed = result.listoutcomes()
+    assert [names[report.nodeid.partition("::")[2]] for report in passed] == []
+    assert skipped == []
+    assert sorted(report.nodeid.partition("::")[2] for report in failed) == sorted(names)
+
+
+def test_a_store_that_keeps_all_promises_passes(theirs):
+    tests = (
+        "test_what_one_client_wrote_another_reads",
+        "test_of_many_that_race_exactly_one_succeeds",
+        "test_many_that_do_it_at_once_do_it_once",
+        "test_none_is_skipped_while_others_write",
+    )
+    result = _run(theirs, *(f"{kind}::{test}" for kind in ("TestHealthy", "TestAsyncHealthy") for test in tests))
+    passed, skipped, failed = result.listoutcomes()
+    assert (len(passed), skipped, failed) == (2 * (1 + 6 + 6 + 1), [], [])
+
+
+def test_a_forgotten_fixture_is_named(theirs):
+    result = _run(theirs, "TestForgotten::test_a_tombstone_stays")
+    (failed,) = result.getfailures()
+    assert "override the fixture new_store" in str(failed.longrepr)
