@@ -137,6 +137,15 @@ def test_holders_of_older_versions_move_when_they_are_told_to(shop, admin):
     assert (facts(admin.migrate("pro")), admin.migrate("pro").altered) == ((False, "change.unchanged"), ())
     with pytest.raises(UnknownPlan):
         admin.migrate("pro", to=9)
+    for version in ("2", 2.0, True):
+        with pytest.raises(TypeError, match="whole number"):
+            admin.migrate("pro", to=version)
+
+
+def test_plans_to_migrate_are_several(admin):
+    """The letters of one are not."""
+    with pytest.raises(TypeError, match="as a list"):
+        admin.publish(edited(pro={"seats": 3}), migrate="pro")
 
 
 def test_many_holders_are_moved_page_by_page(shop, admin):

@@ -59,6 +59,8 @@ class ProductVerbs(Asking[R]):
         Args:
             progress: Is told, after each hundred tenants, how many were looked at and how many moved.
         """
+        if to is not None and type(to) is not int:
+            raise TypeError(f"to={to!r}: a version is a whole number, or None for the newest")
         return self._change(migrate_all(self._setting, self._by(because), plain("plan", plan), to, progress))
 
     def kill(self, key: str, *, because: str | None = None, operation: Operation | None = None) -> R:
