@@ -5,13 +5,14 @@ From a question to a decision, off the hot path: what a hit could not answer com
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import cast
+from typing import Final, cast
 
 from payaid_entitlements.cache.loading import SURE_WITHIN, Found, Setting, begin, hold, hosted, read_world, seen_at
 from payaid_entitlements.cache.steps import Flow, Join, Poll, ReadAudit, ReadHost, ReadTenants
+from payaid_entitlements.core.controls import Controls
 from payaid_entitlements.core.decision import Decision, Intent, Reason
 from payaid_entitlements.core.explanation import Explanation, explain
 from payaid_entitlements.core.facts import KEPT_BEHIND, TenantDocument, replay
@@ -19,8 +20,11 @@ from payaid_entitlements.core.identity import identify
 from payaid_entitlements.core.instant import Instant, instant
 from payaid_entitlements.core.world import World
 from payaid_entitlements.errors import StoreUnavailable
-from payaid_entitlements.stores.ports import AuditEntry
+from payaid_entitlements.stores.ports import AuditEntry, Scope
 from payaid_entitlements.view import TenantView, require_key
+
+#: How many entries of the audit trail are read at once.
+PAGE: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +178,8 @@ def explained(
     """
     Explain a decision at any instant, past every cache.
 
-    The past is rebuilt from the change history, as it is known today; the future is what is already decided.
+    The past is rebuilt from the change history, as it is known today: facts, kill switches and modes. What is sold is
+    that of today, but for the versions of plans, which never change. The future is what is already decided.
 
     Raises:
         TypeError: *at* is naive.
@@ -194,21 +199,37 @@ def explained(
     document = documents.get(tenant) or TenantDocument(tenant)
     if when < now - KEPT_BEHIND:
         document = yield from history(tenant, document.generation)
+    if when < now:
+        world = World.of(world.published, (yield from _controls_at(world.controls, when)), setting.modes)
     host = hosted((yield ReadHost(tenant))) if setting.hosted else None
     return explain(document, world, feature, when, user=user, host=host)
 
 
+def _controls_at(controls: Controls, when: Instant) -> Flow[Controls]:
+    """The switches as they stood at *when*: all that was turned since, turned back, the last one first."""
+    turns = yield from _pages(ReadAudit(scope=Scope.CONTROLS, since=when + 1))
+    for entry in reversed(turns):
+        match entry.detail:
+            case {"about": ["killed" | "mode" as kind, str(key)], "was": None | bool() | str() as was}:
+                controls = controls.turned((kind, key), was)
+    return controls
+
+
 def history(tenant: str, generation: int) -> Flow[TenantDocument]:
     """Rebuild all that was ever known about *tenant* in this generation."""
-    changes: list[AuditEntry] = []
-    after = 0
-    while True:
-        page = cast("Sequence[AuditEntry]", (yield ReadAudit(tenant=tenant, after=after, limit=500)))
-        changes += [entry for entry in page if entry.generation == generation]
-        if len(page) < 500:
-            break
-        after = page[-1].position
+    changes = [each for each in (yield from _pages(ReadAudit(tenant=tenant))) if each.generation == generation]
     return replay(tenant, [(entry.revision, entry.recorded, entry.facts) for entry in changes], generation)
+
+
+def _pages(first: ReadAudit) -> Flow[list[AuditEntry]]:
+    """All that *first* asks of the audit trail, page by page."""
+    found: list[AuditEntry] = []
+    while True:
+        after = found[-1].position if found else 0
+        page = cast("Sequence[AuditEntry]", (yield replace(first, after=after, limit=PAGE)))
+        found += page
+        if len(page) < PAGE:
+            return found
 
 
 def health(setting: Setting, *, store: str, is_durable: bool) -> Flow[Health]:

@@ -342,6 +342,28 @@ def test_explain_tells_the_past_the_present_and_the_future(ent, stage):
         ent.explain("acme", "hr.payroll", at=START.replace(tzinfo=None))
 
 
+def test_explain_tells_the_past_with_the_switches_of_then(ent, stage):
+    """A kill switch that was on for two days, and a mode that was taken back, are in the answers of those days."""
+    stage.clock.advance(days=1)
+    stage.elsewhere.kill("crm.export")
+    stage.clock.advance(days=1)
+    change = stage.elsewhere.set_enforcement("hr", "observe")
+    stage.clock.advance(days=1)
+    stage.elsewhere.restore("crm.export")
+    stage.elsewhere.undo(change.id)
+    stage.clock.advance(days=1)
+    told = [
+        [ent.explain("acme", key, at=START + timedelta(days=day)).decision.reason for key in ("crm.export", "hr")]
+        for day in range(4)
+    ]
+    assert told == [
+        [Reason.PLAN_GRANTED, Reason.PLAN_MODULE_ABSENT],
+        [Reason.ENFORCEMENT_KILLED, Reason.PLAN_MODULE_ABSENT],
+        [Reason.ENFORCEMENT_KILLED, Reason.ENFORCEMENT_OBSERVED],
+        [Reason.PLAN_GRANTED, Reason.PLAN_MODULE_ABSENT],
+    ]
+
+
 def test_explain_knows_a_switch_that_was_turned_a_moment_ago(ent, stage):
     """A process that was idle explains by what is sold now, not by what it knew."""
     ent.check("acme", "crm.export")

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from payaid_entitlements.core.facts import TenantDocument
-from payaid_entitlements.stores.ports import Write
+from payaid_entitlements.stores.ports import Scope, Write
 from payaid_entitlements.stores.sql.statements import Statements
 from payaid_entitlements.testing.contracts.writes import forgetting, tenant_write
 
@@ -56,9 +56,10 @@ ASKED = {
     "find by module": lambda s: (s.find("module-7", None, "tenant-5", 10), {}),
     "find by plan": lambda s: (s.find(None, "plan-7", "tenant-5", 10), {}),
     "find by both": lambda s: (s.find("module-7", "plan-7", None, 10), {}),
-    "audit": lambda s: (s.audit(None, None, None, 100, 100), {}),
-    "audit of a tenant": lambda s: (s.audit("tenant-7", None, None, 0, 100), {}),
-    "audit by id": lambda s: (s.audit(None, "change-7", None, 0, 100), {}),
+    "audit": lambda s: (s.audit(None, None, None, None, 100, 100), {}),
+    "audit of a tenant": lambda s: (s.audit("tenant-7", None, None, None, 0, 100), {}),
+    "audit by id": lambda s: (s.audit(None, None, "change-7", None, 0, 100), {}),
+    "audit of the switches": lambda s: (s.audit(None, Scope.CONTROLS, None, 5, 0, 100), {}),
     "outbox": lambda s: (s.outbox(TENANTS - 10, 100), {}),
     "known operation": lambda s: (s.known_operation("tenant-7", "op-7"), {}),
     "compare and set": lambda s: (s.compare_and_set(CHANGE, 1), {}),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Literal, cast
+from typing import cast
 
 from payaid_entitlements.admin.change import Author, Change, ChangeReason
 from payaid_entitlements.admin.tenants import MOST_TRIES, current_world, first_of, repeated
@@ -12,17 +12,11 @@ from payaid_entitlements.cache.loading import Setting, renew
 from payaid_entitlements.cache.steps import Apply, Flow, ReadControls
 from payaid_entitlements.core.altered import Altered
 from payaid_entitlements.core.catalog.problems import did_you_mean
-from payaid_entitlements.core.controls import EVERYWHERE, Controls, Enforcement
+from payaid_entitlements.core.controls import EVERYWHERE, Controls, Enforcement, Position, Switch
 from payaid_entitlements.core.instant import moment
 from payaid_entitlements.core.overriding import require_key
 from payaid_entitlements.errors import ChangeConflict, UnknownFeature
 from payaid_entitlements.stores.ports import Applied, Write
-
-#: A kill switch of a key, or the mode of a scope.
-Switch = tuple[Literal["killed", "mode"], str]
-
-#: Where a switch stands: killed or not; the mode's word, None where none is set.
-Position = bool | str | None
 
 
 def set_killed(setting: Setting, author: Author, key: str, is_killed: bool, operation: str | None) -> Flow[Change]:
@@ -88,7 +82,7 @@ def turn(
             if first is None:
                 raise
             return _repeated(first.id, setting)
-        now, was = setting.now(), position(controls, switch)
+        now, was = setting.now(), controls.position(switch)
         change = Change(
             None,
             False,
@@ -104,7 +98,7 @@ def turn(
         if was == to and operation is None:
             return change
         detail = {"asked": dict(asked), "about": list(switch), "was": was, "is": to, **(notes or {})}
-        write = Write(setting.new_id(now), verb, now, controls=turned(controls, switch, to), detail=detail)
+        write = Write(setting.new_id(now), verb, now, controls=controls.turned(switch, to), detail=detail)
         try:
             applied = cast("Applied", (yield Apply(write, controls.revision, author.actor, author.because, operation)))
             break
@@ -119,26 +113,6 @@ def turn(
 
 def _repeated(id: str, setting: Setting) -> Change:
     return replace(repeated(id, None, setting), tenants=0)
-
-
-def position(controls: Controls, switch: Switch) -> Position:
-    """Where *switch* stands."""
-    kind, key = switch
-    if kind == "killed":
-        return key in controls.killed
-    mode = controls.modes.get(key)
-    return None if mode is None else mode.value
-
-
-def turned(controls: Controls, switch: Switch, to: Position) -> Controls:
-    """The controls with *switch* at another position, one revision later."""
-    kind, key = switch
-    if kind == "killed":
-        return controls.with_killed(key) if to else controls.with_restored(key)
-    if isinstance(to, str):
-        return controls.with_mode(key, Enforcement(to))
-    modes = {scope: mode for scope, mode in controls.modes.items() if scope != key}
-    return replace(controls, revision=controls.revision + 1, modes=modes)
 
 
 def _named(switch: Switch) -> str:

@@ -133,7 +133,14 @@ class Driver:
                     tx=step.tx,
                 )
             case ReadAudit():
-                return store.audit(tenant=step.tenant, id=step.id, since=step.since, after=step.after, limit=step.limit)
+                return store.audit(
+                    tenant=step.tenant,
+                    scope=step.scope,
+                    id=step.id,
+                    since=step.since,
+                    after=step.after,
+                    limit=step.limit,
+                )
             case Find():
                 return store.find(module=step.module, plan=step.plan, after=step.after, limit=step.limit)
             case _:
@@ -263,7 +270,12 @@ class AsyncDriver:
                 )
             case ReadAudit():
                 return await store.audit(
-                    tenant=step.tenant, id=step.id, since=step.since, after=step.after, limit=step.limit
+                    tenant=step.tenant,
+                    scope=step.scope,
+                    id=step.id,
+                    since=step.since,
+                    after=step.after,
+                    limit=step.limit,
                 )
             case Find():
                 return await store.find(module=step.module, plan=step.plan, after=step.after, limit=step.limit)

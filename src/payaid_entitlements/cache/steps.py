@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from payaid_entitlements.core.instant import Instant
-from payaid_entitlements.stores.ports import Transaction, Write
+from payaid_entitlements.stores.ports import Scope, Transaction, Write
 
 T = TypeVar("T")
 
@@ -75,6 +75,7 @@ class ReadAudit:
     """Read the audit trail. Answer: a sequence of `AuditEntry`."""
 
     tenant: str | None = None
+    scope: Scope | None = None
     id: str | None = None
     since: Instant | None = None
     after: int = 0

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Literal
 
 from payaid_entitlements.errors import ConfigurationError, StoreDamaged
 
@@ -55,6 +56,12 @@ def enforcement(word: str, *, source: str) -> Enforcement:
         ) from None
 
 
+#: A kill switch of a key, or the mode of a scope.
+Switch = tuple[Literal["killed", "mode"], str]
+#: Where a switch stands: killed or not; the mode's word, None where none is set.
+Position = bool | str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Controls:
     """
@@ -80,6 +87,24 @@ class Controls:
     def with_restored(self, key: str) -> Controls:
         """The same without the kill switch of *key*, one revision later."""
         return replace(self, revision=self.revision + 1, killed=self.killed - {key})
+
+    def position(self, switch: Switch) -> Position:
+        """Where *switch* stands."""
+        kind, key = switch
+        if kind == "killed":
+            return key in self.killed
+        mode = self.modes.get(key)
+        return None if mode is None else mode.value
+
+    def turned(self, switch: Switch, to: Position) -> Controls:
+        """The same with *switch* at another position, one revision later."""
+        kind, key = switch
+        if kind == "killed":
+            return self.with_killed(key) if to else self.with_restored(key)
+        if isinstance(to, str):
+            return self.with_mode(key, Enforcement(to))
+        modes = {scope: mode for scope, mode in self.modes.items() if scope != key}
+        return replace(self, revision=self.revision + 1, modes=modes)
 
     def to_json(self) -> str:
         """The controls as the one text that is stored."""

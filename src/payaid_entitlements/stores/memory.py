@@ -195,6 +195,7 @@ class MemoryStore:
         self,
         *,
         tenant: str | None = None,
+        scope: Scope | None = None,
         id: str | None = None,
         since: Instant | None = None,
         after: int = 0,
@@ -205,6 +206,7 @@ class MemoryStore:
             entry
             for entry in self._content.changes[after:]
             if (tenant is None or entry.tenant == tenant)
+            and (scope is None or entry.scope is scope)
             and (id is None or entry.id == id)
             and (since is None or entry.recorded >= since)
         ][:limit]
@@ -276,13 +278,14 @@ class AsyncMemoryStore:
         self,
         *,
         tenant: str | None = None,
+        scope: Scope | None = None,
         id: str | None = None,
         since: Instant | None = None,
         after: int = 0,
         limit: int = 100,
     ) -> Sequence[AuditEntry]:
         """Same as `Store.audit`."""
-        return self._store.audit(tenant=tenant, id=id, since=since, after=after, limit=limit)
+        return self._store.audit(tenant=tenant, scope=scope, id=id, since=since, after=after, limit=limit)
 
     async def outbox(self, *, after: int = 0, limit: int = 100) -> Sequence[OutboxEvent]:
         """Same as `Store.outbox`."""

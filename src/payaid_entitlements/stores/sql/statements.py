@@ -110,7 +110,9 @@ class Statements:
             .order_by(page.c.tenant, m.c.module)
         )
 
-    def audit(self, tenant: str | None, id: str | None, since: Instant | None, after: int, limit: int) -> Executable:
+    def audit(
+        self, tenant: str | None, scope: Scope | None, id: str | None, since: Instant | None, after: int, limit: int
+    ) -> Executable:
         """The audit trail, filtered."""
         c = self.tables.changes.c
         found = select(
@@ -131,6 +133,11 @@ class Statements:
         ).where(c.position > after)
         if tenant is not None:
             found = found.where(c.tenant == tenant)
+        if scope is not None:
+            found = found.where(c.scope == scope.value)
+            if scope is not Scope.TENANT:
+                # Says nothing more, but there is an index for it.
+                found = found.where(c.tenant == NO_TENANT)
         if id is not None:
             found = found.where(c.id == id)
         if since is not None:

@@ -20,7 +20,16 @@ from payaid_entitlements.core.facts import TenantDocument
 from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.errors import ConfigurationError, OutcomeUnknown, SchemaOutOfDate, StoreUnavailable
 from payaid_entitlements.forking import after_fork
-from payaid_entitlements.stores.ports import Applied, AuditEntry, LogPage, OutboxEvent, TenantRow, Transaction, Write
+from payaid_entitlements.stores.ports import (
+    Applied,
+    AuditEntry,
+    LogPage,
+    OutboxEvent,
+    Scope,
+    TenantRow,
+    Transaction,
+    Write,
+)
 from payaid_entitlements.stores.sql.applying import answer_of, applying
 from payaid_entitlements.stores.sql.engines import WRITES, async_engine, begin_sqlite, is_file, shown, sync_engine
 from payaid_entitlements.stores.sql.joining import joined, joined_async
@@ -235,13 +244,14 @@ class SQLStore(_Common):
         self,
         *,
         tenant: str | None = None,
+        scope: Scope | None = None,
         id: str | None = None,
         since: Instant | None = None,
         after: int = 0,
         limit: int = 100,
     ) -> Sequence[AuditEntry]:
         """Same as `Store.audit`."""
-        return audit_entries(self._rows(self._statements.audit(tenant, id, since, after, limit)))
+        return audit_entries(self._rows(self._statements.audit(tenant, scope, id, since, after, limit)))
 
     def outbox(self, *, after: int = 0, limit: int = 100) -> Sequence[OutboxEvent]:
         """Same as `Store.outbox`."""
@@ -369,13 +379,14 @@ class AsyncSQLStore(_Common):
         self,
         *,
         tenant: str | None = None,
+        scope: Scope | None = None,
         id: str | None = None,
         since: Instant | None = None,
         after: int = 0,
         limit: int = 100,
     ) -> Sequence[AuditEntry]:
         """Same as `Store.audit`."""
-        return audit_entries(await self._rows(self._statements.audit(tenant, id, since, after, limit)))
+        return audit_entries(await self._rows(self._statements.audit(tenant, scope, id, since, after, limit)))
 
     async def outbox(self, *, after: int = 0, limit: int = 100) -> Sequence[OutboxEvent]:
         """Same as `Store.outbox`."""

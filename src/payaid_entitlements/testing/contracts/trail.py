@@ -85,6 +85,13 @@ class Trail:
         assert _ids(store.audit(tenant="acme", since=second.recorded)) == [second.id]
         assert _ids(store.audit(tenant="acme", id=other.id)) == []
         assert _ids(store.audit(tenant="nobody")) == []
+        switch = controls_write()
+        store.apply(switch, expect=0, actor="asha", because=None)
+        assert _ids(store.audit(scope=Scope.TENANT)) == [first.id, second.id, other.id]
+        assert _ids(store.audit(scope=Scope.CONTROLS)) == [switch.id]
+        assert _ids(store.audit(scope=Scope.CATALOG)) == []
+        assert _ids(store.audit(scope=Scope.CONTROLS, since=switch.recorded + 1)) == []
+        assert _ids(store.audit(scope=Scope.CONTROLS, tenant="acme")) == []
 
     def test_each_change_is_told_once(self, store: Store) -> None:
         writes = (catalog_write(), tenant_write("acme", plan="pro"), controls_write())
