@@ -126,3 +126,10 @@ def soak(session: nox.Session) -> None:
     """The long versions: more examples, more processes, more time."""
     install_wheel(session, "all,test")
     session.run("pytest", "-m", "soak", *session.posargs)
+
+
+@nox.session
+def mutation(session: nox.Session) -> None:
+    """Change the core in many small ways: at least nine of ten must be noticed by its tests. Takes an hour or so."""
+    session.install("--quiet", "--editable", ".[all,test]", "mutmut>=3.3")
+    session.run("python", "-m", "tests.mutation", *(session.posargs or ("--sample", "400")))
