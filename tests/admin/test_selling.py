@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
+from datetime import timedelta
 
 import pytest
 
 from payaid_entitlements.core.catalog import Catalog
 from payaid_entitlements.core.decision import Reason
 from payaid_entitlements.core.values import Allowance
-from payaid_entitlements.errors import CatalogInvalid, UnknownPlan
+from payaid_entitlements.errors import CatalogInvalid, ConfigurationError, UnknownPlan
 from tests.admin.conftest import SOLD, at, edited, facts
 from tests.core.conftest import SMALL
 
@@ -27,7 +29,10 @@ def test_publishing_into_an_empty_store_sells_every_plan(shop):
     bare = shop.beside(catalog=None)
     change = bare.admin().publish(SMALL)
     assert (facts(change), change.revision, change.tenants) == ((True, "change.applied"), None, 0)
-    assert [str(each) for each in change.altered] == [f"plan {key}: not sold -> version 1" for key in SMALL["plans"]]
+    assert [str(each) for each in change.altered] == [
+        *(f"plan {key}: not sold -> version 1" for key in SMALL["plans"]),
+        *(f"add-on {key}: not sold -> version 1" for key in SMALL["add_ons"]),
+    ]
     assert bare.worth("acme", "seats") == Allowance(1)
 
 
@@ -61,6 +66,17 @@ def test_a_plan_that_is_not_sold_any_more_is_kept_by_its_holders(shop, admin):
     assert shop.check("acme", "seats").plan == "big"
     with pytest.raises(UnknownPlan, match="no plan 'big'"):
         admin.subscribe("globex", "big")
+
+
+def test_an_add_on_that_is_not_sold_any_more_is_kept_by_its_holders(shop, admin):
+    """The change says so; nobody can get it anew, and whoever has it loses nothing."""
+    admin.subscribe("acme", "pro", add_ons={"more_seats": 2})
+    without = {**edited(), "add_ons": {"contacts": SMALL["add_ons"]["contacts"]}}
+    assert [str(each) for each in admin.publish(without).altered] == ["add-on more_seats: version 1 -> not sold"]
+    assert shop.worth("acme", "seats") == Allowance(15)
+    admin.subscribe("globex", "pro")
+    with pytest.raises(UnknownPlan, match="no add-on 'more_seats'"):
+        admin.set_add_on("globex", "more_seats", 1)
 
 
 def test_a_catalog_with_mistakes_is_not_published(shop, admin, tmp_path):
@@ -110,6 +126,45 @@ def test_publishing_again_goes_on_with_moving(shop, admin):
     change = admin.publish(new, migrate=["pro"])
     assert (change.reason.value, change.tenants) == ("change.unchanged", 1)
     assert shop.worth("acme", "seats") == Allowance(3)
+
+
+def test_a_rehearsal_tells_who_would_move(shop, admin):
+    """By the versions that would be there then; nothing is published and nobody moves."""
+    for number in range(3):
+        admin.subscribe(f"t{number}", "pro")
+    new = edited(pro={"seats": 3})
+    change = shop.admin(dry_run=True).publish(new, migrate=["pro"])
+    assert (facts(change), change.tenants) == ((False, "change.dry_run"), 3)
+    assert [str(each) for each in change.altered] == ["plan pro: version 1 -> version 2"]
+    assert [entry.verb for entry in shop.trail()] == ["publish", *["subscribe"] * 3]
+    admin.publish(new)
+    again = shop.admin(dry_run=True).publish(new, migrate=["pro"])
+    assert (facts(again), again.tenants) == ((False, "change.unchanged"), 3)
+    assert shop.worth("t0", "seats") == Allowance(5)
+
+
+def test_a_host_that_keeps_subscriptions_moves_nobody_and_publishes_nothing(shop):
+    """That there is nobody to move is said before anything is written."""
+    hosted = shop.beside(subscriptions=lambda tenant: None)
+    with pytest.raises(ConfigurationError, match="your own table"):
+        hosted.admin().publish(edited(pro={"seats": 3}), migrate=["pro"])
+    with pytest.raises(ConfigurationError, match="your own table"):
+        hosted.admin().migrate("pro")
+    assert [entry.verb for entry in shop.trail()] == ["publish"]
+
+
+def test_a_key_is_not_retired_before_its_day(shop, admin):
+    """The day is that of the catalog's zone: where it is tomorrow already, tomorrow's is today's."""
+    admin.subscribe("acme", "pro")
+    gone = deepcopy(edited())
+    del gone["modules"]["old"], gone["plans"]["pro"]["features"]["old.fax"]
+    gone["plans"]["pro"]["modules"].remove("old")
+    tomorrow = (shop.clock.now() + timedelta(days=1)).date()
+    with pytest.raises(CatalogInvalid, match=r"publish\.retired_early"):
+        admin.publish({**gone, "retired": {**gone["retired"], "old": str(tomorrow)}})
+    shop.clock.advance(hours=20)
+    east = {**gone, "timezone": "Pacific/Kiritimati", "retired": {**gone["retired"], "old": str(tomorrow)}}
+    assert admin.publish(east).applied
 
 
 def test_an_unknown_plan_to_migrate_stops_publishing(shop, admin):

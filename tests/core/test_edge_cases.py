@@ -282,6 +282,14 @@ def test_edge_44_a_feature_that_is_still_held_cannot_vanish():
     with pytest.raises(CatalogInvalid, match=r"plan 'pro' version 1 still lists it.*retired") as caught:
         publish(WORLD.published, Catalog.load(without))
     assert "'old.fax' is gone" in str(caught.value)
+    # Nor may one that only an override can hold, or that an add-on gives.
+    unsold = {**SMALL["modules"]["crm"]["features"], "merge": {"kind": "switch"}}
+    first = {**SMALL, "modules": {**SMALL["modules"], "crm": {"features": unsold}}}
+    with pytest.raises(CatalogInvalid, match=r"'crm.merge' is gone, but overrides and code may still name it.*retired"):
+        publish(publish(None, Catalog.load(first))[0], Catalog.load(SMALL))
+    added = {**first, "add_ons": {**SMALL["add_ons"], "merging": {"override": {"crm.merge": True}}}}
+    with pytest.raises(CatalogInvalid, match=r"'crm.merge' is gone, but add-on 'merging' version 1 still lists it"):
+        publish(publish(None, Catalog.load(added))[0], Catalog.load(SMALL))
 
 
 def test_edge_45_a_retired_key_is_never_used_again():
@@ -292,6 +300,12 @@ def test_edge_45_a_retired_key_is_never_used_again():
         Catalog.load(again)
     with pytest.raises(CatalogInvalid, match="cannot come back"):
         publish(WORLD.published, Catalog.load({**again, "retired": {}}))
+    # Nor for something of another kind: an override that was said of it would mean something else.
+    config = {"features": {**SMALL["modules"]["crm"]["features"], "calls": {"kind": "switch"}}}
+    other = {**SMALL, "modules": {**SMALL["modules"], "crm": config}, "plans": {"free": SMALL["plans"]["free"]}}
+    other["add_ons"] = {}
+    with pytest.raises(CatalogInvalid, match=r"'crm.calls' was a quota and would become a switch"):
+        publish(WORLD.published, Catalog.load(other))
 
 
 def test_edge_46_code_that_asks_for_what_was_retired_is_told_the_day():

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import date
 from functools import partial
 from typing import Final, cast
 
 from payaid_entitlements.admin.change import Author, Change, ChangeReason
-from payaid_entitlements.admin.tenants import MOST_TRIES, Request, change_tenant, current_world
+from payaid_entitlements.admin.tenants import MOST_TRIES, Request, Work, change_tenant, current_world
 from payaid_entitlements.cache.loading import Setting, begin, renew
 from payaid_entitlements.cache.steps import Apply, Find, Flow, Join, Prepare, ReadCatalog, ReadTenants
 from payaid_entitlements.core.altered import Altered
 from payaid_entitlements.core.catalog.model import Catalog
-from payaid_entitlements.core.catalog.publishing import Publication, Published, publish
+from payaid_entitlements.core.catalog.publication import Publication
+from payaid_entitlements.core.catalog.publishing import Published, publish
 from payaid_entitlements.core.changing import Ground, migrate
+from payaid_entitlements.core.controls import Controls
 from payaid_entitlements.core.facts import TenantDocument
-from payaid_entitlements.core.instant import moment
+from payaid_entitlements.core.instant import DAY, EARLIEST, LATEST, moment
+from payaid_entitlements.core.period import zone
+from payaid_entitlements.core.world import World
 from payaid_entitlements.errors import ChangeConflict, ConfigurationError
 from payaid_entitlements.stores.ports import Applied, TenantRow, Write
 
@@ -31,20 +36,22 @@ def publish_catalog(setting: Setting, author: Author, catalog: Catalog, to_migra
     Raises:
         CatalogInvalid: It takes the meaning from what somebody may hold.
         UnknownPlan: It has no plan of *to_migrate*; nothing was published.
+        ConfigurationError: There is something to migrate, and the host keeps subscriptions itself; nothing was
+            published.
     """
+    if to_migrate:
+        _require_own(setting)
     yield Prepare()
     tries_left = MOST_TRIES
     while True:
         tries_left -= 1
         held = cast("Published | None", (yield ReadCatalog()))
-        published, publication = publish(held, catalog)
+        published, publication = publish(held, catalog, today=_today(setting, catalog))
         for plan in to_migrate:
             published.plan(plan)
         change = _described(setting, publication)
-        if publication.is_empty:
+        if publication.is_empty or author.is_dry:
             break
-        if author.is_dry:
-            return change
         try:
             applied = cast("Applied", (yield _apply(setting, author, published, publication)))
         except ChangeConflict:
@@ -55,9 +62,21 @@ def publish_catalog(setting: Setting, author: Author, catalog: Catalog, to_migra
         yield from _follow(setting)
         break
     for plan in to_migrate:
-        moved = yield from migrate_all(setting, author, plan, None, None)
+        if author.is_dry:
+            # A rehearsal has published nothing: who would move is asked of what would be sold then.
+            moved = yield from _moved(
+                setting, author, _plan_move(published, plan, None), World.of(published, Controls())
+            )
+        else:
+            moved = yield from migrate_all(setting, author, plan, None, None)
         change = replace(change, tenants=change.tenants + moved.tenants)
     return change
+
+
+def _today(setting: Setting, catalog: Catalog) -> date:
+    """Of the catalog; at the ends of time some zones have no calendar."""
+    within = min(max(setting.now(), EARLIEST + DAY), LATEST - DAY)
+    return moment(within).astimezone(zone(catalog.timezone)).date()
 
 
 def _apply(setting: Setting, author: Author, published: Published, publication: Publication) -> Apply:
@@ -76,12 +95,11 @@ def _follow(setting: Setting) -> Flow[None]:
 
 
 def _described(setting: Setting, publication: Publication) -> Change:
-    altered = [Altered(f"plan {each.plan}", "not sold", f"version {each.version}") for each in publication.added]
+    altered = [Altered(str(each), "not sold", f"version {each.version}") for each in publication.all_added]
     altered += [
-        Altered(f"plan {each.plan}", f"version {each.version - 1}", f"version {each.version}")
-        for each in publication.changed
+        Altered(str(each), f"version {each.version - 1}", f"version {each.version}") for each in publication.all_changed
     ]
-    altered += [Altered(f"plan {each.plan}", f"version {each.version}", "not sold") for each in publication.removed]
+    altered += [Altered(str(each), f"version {each.version}", "not sold") for each in publication.all_removed]
     reason = ChangeReason.UNCHANGED if publication.is_empty else ChangeReason.DRY_RUN
     return Change(None, False, reason, None, moment(setting.now()), altered=tuple(altered), tenants=0)
 
@@ -92,19 +110,54 @@ def migrate_all(
     """
     Move everybody who holds an older version of *plan*, or will by a scheduled change.
 
-    All tenants are looked at: those whom a scheduled change has moved to the plan meanwhile are not listed under it.
-
     Raises:
         UnknownPlan: The plan was never sold, or not in this version.
         ConfigurationError: The host keeps subscriptions itself.
     """
     world = yield from current_world(setting)
+    return (yield from _moved(setting, author, _plan_move(world.published, plan, to), world, progress))
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """
+    Who is to be moved, and to what.
+
+    Attributes:
+        what: For people: ``team``.
+        work: Finds the facts that move one tenant; nothing for who needs not be moved.
+        arguments: For the audit trail.
+    """
+
+    what: str
+    version: int
+    verb: str
+    work: Work
+    arguments: Mapping[str, object]
+
+
+def _plan_move(published: Published, plan: str, to: int | None) -> _Move:
+    version = published.plan(plan, to).version
+    work = partial(migrate, plan=plan, to=version)
+    return _Move(plan, version, "migrate", work, {"plan": plan, "to": version})
+
+
+def _require_own(setting: Setting, verb: str = "migrate") -> None:
     if setting.hosted:
         raise ConfigurationError(
-            "migrate: this client was opened with subscriptions=; your own table says which version is held"
+            f"{verb}: this client was opened with subscriptions=; your own table says which version is held"
         )
-    version = world.published.plan(plan, to).version
-    work = partial(migrate, plan=plan, to=version)
+
+
+def _moved(
+    setting: Setting,
+    author: Author,
+    move: _Move,
+    world: World,
+    progress: Callable[[int, int], None] | None = None,
+) -> Flow[Change]:
+    """Look at all tenants: those whom a scheduled change has moved meanwhile are not listed under what they hold."""
+    _require_own(setting, move.verb)
     seen = moved = 0
     after: str | None = None
     while True:
@@ -114,20 +167,25 @@ def migrate_all(
         tenants = tuple(row.tenant for row in rows)
         documents = cast("Mapping[str, TenantDocument]", (yield ReadTenants(tenants)))
         for tenant in tenants:
-            if tenant in documents and work(Ground(documents[tenant], world, setting.now())):
-                request = Request(tenant, "migrate", work, {"plan": plan, "to": version}, author)
+            if tenant not in documents or not move.work(Ground(documents[tenant], world, setting.now())):
+                continue
+            if author.is_dry:
+                moved += 1
+            else:
+                request = Request(tenant, move.verb, move.work, move.arguments, author)
                 change = yield from change_tenant(setting, request)
-                moved += change.applied or author.is_dry
+                moved += change.applied
         seen, after = seen + len(rows), rows[-1].tenant
         if progress is not None:
             progress(seen, moved)
     reason = ChangeReason.DRY_RUN if author.is_dry else ChangeReason.APPLIED if moved else ChangeReason.UNCHANGED
+    altered = Altered(f"holders of older versions of {move.what}", "their own", f"{move.what}@{move.version}")
     return Change(
         None,
         bool(moved) and not author.is_dry,
         reason,
         None,
         moment(setting.now()),
-        altered=(Altered(f"holders of older versions of {plan}", "their own", f"{plan}@{version}"),) if moved else (),
+        altered=(altered,) if moved else (),
         tenants=moved,
     )

@@ -150,12 +150,15 @@ def _status(document: TenantDocument, at: Instant) -> Status | None:
 
 
 def held_of(terms: Terms, world: World, at: Instant) -> Held:
-    """Look up what a subscription sells and where it stands at *at*. Add-ons that are gone give nothing."""
-    catalog = world.catalog
-    add_ons = tuple((catalog.add_ons[key], quantity) for key, quantity in terms.add_ons if key in catalog.add_ons)
-    now = standing(terms.times, catalog.lifecycle, at)
-    source = Source(world.plan(terms.plan, terms.version), add_ons)
-    return Held(source, now, opens_at(terms.times, catalog.lifecycle, now))
+    """Look up what a subscription sells and where it stands at *at*. What was never published gives nothing."""
+    lifecycle = world.catalog.lifecycle
+    add_ons = [(world.add_on(key, None), quantity) for key, quantity in terms.add_ons]
+    # In the order of the catalog: where it decides, the later one has more authority.
+    add_ons.sort(key=lambda pair: (pair[0].rank, pair[0].key))
+    now = standing(terms.times, lifecycle, at)
+    return Held(
+        Source(world.plan(terms.plan, terms.version), tuple(add_ons)), now, opens_at(terms.times, lifecycle, now)
+    )
 
 
 def overrides_at(document: TenantDocument, at: Instant, user: str | None) -> dict[str, Value | Deny]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from payaid_entitlements.core.catalog.keyspace import folded
-from payaid_entitlements.core.catalog.model import Plan
+from payaid_entitlements.core.catalog.model import AddOn, Plan
 from payaid_entitlements.core.controls import EVERYWHERE, Controls, Enforcement
 from payaid_entitlements.errors import UnknownPlan
 
@@ -102,6 +102,13 @@ class World:
             return self.published.plan(key, version)
         except UnknownPlan:
             return Plan(key, key, rank=-1, modules=(), features={}, version=version or 0, buy="hidden")
+
+    def add_on(self, key: str, version: int | None) -> AddOn:
+        """Look up an add-on version that somebody holds; one that was never published here gives nothing, as a plan."""
+        try:
+            return self.published.add_on(key, version)
+        except UnknownPlan:
+            return AddOn(key, key, rank=-1, version=version or 0)
 
     def module_of(self, key: str) -> str | None:
         """The module that *key* is or belongs to; None for features of the whole account and unknown keys."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from payaid_entitlements.core.catalog import Catalog, PlanVersion, Publication, Published, difference, publish
+from payaid_entitlements.core.catalog import (
+    AddOnVersion,
+    Catalog,
+    CreditGrant,
+    PlanVersion,
+    Publication,
+    Published,
+    difference,
+    publish,
+)
 from payaid_entitlements.core.period import parse_interval
 from payaid_entitlements.core.values import Allowance
 from payaid_entitlements.errors import CatalogInvalid, UnknownPlan
@@ -88,7 +98,7 @@ def test_the_first_publication_is_version_1_of_everything() -> None:
     }
     assert publication.added == (PlanVersion("free", 1), PlanVersion("pro", 1))
     assert (publication.changed, publication.removed, publication.differences) == ((), (), ())
-    assert publication.lines()[1:] == ("plan 'free' is sold, version 1", "plan 'pro' is sold, version 1")
+    assert publication.lines()[1:] == ("plan free is sold, version 1", "plan pro is sold, version 1")
     assert not publication.is_empty
 
 
@@ -140,7 +150,7 @@ def test_a_change_of_what_is_sold_makes_a_version(data: Data) -> None:
     assert now.plan("pro", 1) == held.plan("pro")
     assert now.plan("pro").version == 2
     assert now.revision == 2
-    assert "plan 'pro' has version 2; who holds an older one keeps it" in publication.lines()
+    assert "plan pro has version 2; who holds an older one keeps it" in publication.lines()
     assert publication.differences == difference(held.catalog, now.catalog) != ()
 
 
@@ -178,7 +188,7 @@ def test_a_plan_that_is_not_sold_any_more_is_kept_for_its_holders() -> None:
     assert publication.removed == (PlanVersion("pro", 1),)
     assert now.plan("pro").features["crm.calls"] == Allowance(100, parse_interval("month"))
     assert "pro" not in now.catalog.plans
-    assert "plan 'pro' is not sold any more; who holds it keeps it" in publication.lines()
+    assert "plan pro is not sold any more; who holds it keeps it" in publication.lines()
     assert publish(now, Catalog.load(changed("plans", "free", "title", "F", data=without)))[1].removed == ()
 
     back, publication = publish(now, Catalog.load(FIRST))
@@ -291,6 +301,174 @@ def test_limits_that_are_gone_leave_old_versions() -> None:
     assert published(FIRST, data).plan("pro", 1).rate_limits == {}
 
 
+# --- keys that no plan lists ----------------------------------------------------------------------------
+
+UNSOLD: Data = {
+    "modules": {"crm": {"features": {"x": {"kind": "switch"}, "y": {"kind": "switch"}}}, "hr": {}},
+    "plans": {"p": {"modules": ["crm"], "features": {"crm.y": True}}},
+}
+ADDED: Data = {**UNSOLD, "add_ons": {"a": {"override": {"crm.x": True}}}}
+
+
+@pytest.mark.parametrize(
+    ("first", "who"),
+    [(UNSOLD, "overrides and code may name it"), (ADDED, "add-on 'a' version 1 lists it")],
+)
+def test_no_key_that_was_ever_published_becomes_another_kind(first: Data, who: str) -> None:
+    """An override may hold it, and an add-on; a value that was said of a switch means nothing for a number."""
+    now = changed("modules", "crm", "features", "x", {"kind": "config", "type": "int", "merge": "max"}, data=UNSOLD)
+    (message,) = refused(published(first), now)
+    assert message == (
+        f"publish.kind_changed: 'crm.x' was a switch and would become a config of type int, but {who}; "
+        "give the new feature a new key"
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "who"),
+    [(UNSOLD, "overrides and code may still name it"), (ADDED, "add-on 'a' version 1 still lists it")],
+)
+def test_no_key_that_was_ever_published_vanishes_or_comes_back(first: Data, who: str) -> None:
+    """Whoever holds it by an override or an add-on is told; once retired, no override of it comes to life again."""
+    gone = changed("modules", "crm", "features", "x", ..., data=UNSOLD)
+    (message,) = refused(published(first), gone)
+    assert message.startswith(f"publish.removed: 'crm.x' is gone, but {who}; keep it, or write `retired: ")
+    (message,) = refused(published(first), changed("modules", "hr", ..., data=first))
+    assert message.startswith("publish.removed: 'hr' is gone, but overrides and code may still name it; ")
+
+    retired = published(first, {**gone, "retired": {"crm.x": "2026-11-24"}})
+    assert [message.partition(":")[0] for message in refused(retired, first)] == ["publish.unretired"]
+
+
+def test_a_key_is_retired_on_its_day_and_not_before() -> None:
+    """Publishing takes it from everybody at once: a day that is to come would be a promise that is broken."""
+    held = published(UNSOLD)
+    gone = {**changed("modules", "crm", "features", "x", ..., data=UNSOLD), "retired": {"crm.x": "2026-11-24"}}
+    with pytest.raises(CatalogInvalid) as raised:
+        publish(held, Catalog.load(gone), today=date(2026, 11, 23))
+    assert [(problem.code, problem.path) for problem in raised.value.problems] == [
+        ("publish.retired_early", "retired.crm.x")
+    ]
+    assert "keep it, with `deprecated: 2026-11-24`" in raised.value.problems[0].message
+    now, _ = publish(held, Catalog.load(gone), today=date(2026, 11, 24))
+    # What was never sold here takes nothing from anybody, whatever its day.
+    never = {**gone, "retired": {"crm.x": "2026-11-24", "fax": "2999-01-01"}}
+    assert publish(now, Catalog.load(never), today=date(2026, 11, 24))[0].revision == 3
+
+
+# --- add-ons --------------------------------------------------------------------------------------------
+
+MORE: Data = {
+    **FIRST,
+    "features": {**FIRST["features"], "coins": {"kind": "credit", "pays_for": {"crm.calls": 1}}},
+    "add_ons": {
+        "seats": {"increment": {"seats": 5}, "price": {"monthly": 2}, "title": "Seats", "max_quantity": 9},
+        "pack": {
+            "modules": ["hr"],
+            "for_plans": ["pro"],
+            "override": {"share": 1},
+            "max": {"crm.calls": "500/month"},
+            "grant": {"coins": 5, "expires": "90 days"},
+        },
+    },
+}
+
+
+def of_seats(name: str, value: Any) -> Data:
+    return changed("add_ons", "seats", name, value, data=MORE)
+
+
+def of_pack(name: str, value: Any) -> Data:
+    return changed("add_ons", "pack", name, value, data=MORE)
+
+
+@pytest.mark.parametrize(
+    ("key", "data"),
+    [
+        ("seats", of_seats("increment", {"seats": 1})),
+        ("seats", of_seats("price", {"monthly": 3})),
+        ("seats", of_seats("price", ...)),
+        ("seats", of_seats("for_plans", ["pro"])),
+        ("pack", of_pack("modules", ["hr", "crm"])),
+        ("pack", of_pack("for_plans", ["free", "pro"])),
+        ("pack", of_pack("override", {"share": 2})),
+        ("pack", of_pack("max", {"crm.calls": "400/month"})),
+        ("pack", of_pack("grant", {"coins": 5})),
+        ("pack", of_pack("grant", {"coins": 4, "expires": "90 days"})),
+    ],
+)
+def test_a_change_of_an_add_on_makes_a_version(key: str, data: Data) -> None:
+    """Whoever holds the old one keeps it, with all that it gives and beside the plans that it was for."""
+    held = published(MORE)
+    now, publication = publish(held, Catalog.load(data))
+
+    assert (publication.changed, publication.changed_add_ons) == ((), (AddOnVersion(key, 2),))
+    assert now.add_on(key, 1) == held.add_on(key) != now.add_on(key)
+    assert (now.add_on(key), now.add_on(key).version) == (now.add_on(key, 2), 2)
+    assert f"add-on {key} has version 2; who holds an older one keeps it" in publication.lines()
+    assert Published.from_json(now.to_json()) == now
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        of_seats("title", "More"),
+        of_seats("url", "/buy"),
+        of_seats("max_quantity", 5),
+        of_seats("price", {"monthly": Decimal("2.00"), "ids": {"stripe": {"monthly": "p"}}}),
+        changed("add_ons", {key: MORE["add_ons"][key] for key in ("pack", "seats")}, data=MORE),
+    ],
+)
+def test_what_is_shown_of_an_add_on_makes_none(data: Data) -> None:
+    """Its title, its place in the list and how many one may buy are those of today for all who hold the newest."""
+    now, publication = publish(published(MORE), Catalog.load(data))
+
+    assert (publication.changed_add_ons, publication.is_empty) == ((), False)
+    assert now.add_on("seats", 1) == now.add_on("seats")
+    assert now.add_on("seats").title == data["add_ons"]["seats"]["title"]
+    assert now.add_on("seats").rank == list(data["add_ons"]).index("seats")
+
+
+def test_an_add_on_that_is_not_sold_any_more_is_kept_for_its_holders() -> None:
+    """It is found, whole but for what was retired, also when the plans that it was for have gone; it can come back."""
+    without = changed("add_ons", "pack", ..., data=MORE)
+    now, publication = publish(published(MORE), Catalog.load(without))
+    assert publication.removed_add_ons == (AddOnVersion("pack", 1),)
+    assert "add-on pack is not sold any more; who holds it keeps it" in publication.lines()
+    assert now.add_on("pack").grant == {"coins": CreditGrant(5, 90 * 86_400_000_000)}
+    assert (now.add_on("pack").rank, now.has_add_on("pack"), now.has_add_on("pack", 2)) == (1, True, False)
+
+    fewer = changed("features", "coins", ..., data=changed("modules", "hr", ..., data=without))
+    fewer["plans"] = {"free": FIRST["plans"]["free"]}
+    fewer["retired"] = {"coins": "2026-11-24", "hr": "2026-11-24"}
+    pack = publish(now, Catalog.load(fewer))[0].add_on("pack")
+    assert (pack.modules, pack.grant, pack.for_plans, pack.override) == ((), {}, ("pro",), {"share": Decimal(1)})
+
+    now, publication = publish(published(MORE, without), Catalog.load(of_pack("for_plans", ["free", "pro"])))
+    assert publication.added_add_ons == (AddOnVersion("pack", 2),)
+    assert [now.add_on("pack", version).for_plans for version in (1, 2)] == [("pro",), ("free", "pro")]
+
+
+def test_add_ons_are_found_by_version() -> None:
+    """An add-on that never was is unknown, and the nearest name is told."""
+    now = published(MORE)
+    with pytest.raises(UnknownPlan, match="no add-on 'seat' was ever published; did you mean 'seats'"):
+        now.add_on("seat")
+    with pytest.raises(UnknownPlan, match="add-on 'seats' has no version 2; there are 1 to 1"):
+        now.add_on("seats", 2)
+
+
+def test_a_value_of_an_add_on_that_is_held_must_go_on_to_fit() -> None:
+    """As of a plan: who holds the add-on holds the choice."""
+
+    def data(choices: list[str], value: str) -> Data:
+        kind = {"kind": "config", "type": "choice", "choices": choices, "merge": "max"}
+        return {"features": {"x": kind}, "plans": {"p": {}}, "add_ons": {"more": {"max": {"x": value}}}}
+
+    (message,) = refused(published(data(["a", "b"], "a")), data(["b"], "b"))
+    assert message == "wrong.quantity: add-on 'more', max x: one of b, not the text 'a'"
+
+
 # --- the one text ---------------------------------------------------------------------------------------
 
 
@@ -311,6 +489,10 @@ def test_the_example_is_published_and_read() -> None:
     assert Published.from_json(now.to_json()) == now
 
 
+def damaged(catalog: Data, **offers: Any) -> str:
+    return json.dumps({"format": 1, "revision": 1, "catalog": catalog, "plans": {}, "add_ons": {}, **offers})
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -318,18 +500,17 @@ def test_the_example_is_published_and_read() -> None:
         ("[" * 100_000, "cannot be read"),
         ("[]", "cannot be read: it has another format"),
         ('{"format": 2}', "another format"),
-        ('{"format": 1, "revision": 1, "catalog": {}, "plans": {"a": [5]}}', "malformed"),
-        ('{"format": 1, "revision": 1, "catalog": {}, "plans": {"a": [{"rank": 1}]}}', "malformed"),
-        (
-            '{"format": 1, "revision": 1, "catalog": {}, "plans": {"a": [{"rank": 1, "plan": {"a": 1}}]}}',
-            "trial",
-        ),
-        ('{"format": 1, "revision": 1, "catalog": {}, "plans": {"a": []}}', "a plan has no version"),
-        (
-            '{"format": 1, "revision": 1, "catalog": {"plans": {"a": {}}}, "plans": {}}',
-            "a plan has no version",
-        ),
-        ('{"format": 1, "revision": 1, "catalog": {"plans": 5}, "plans": {}}', "plans is the number 5"),
+        ('{"format": 1, "revision": 1, "catalog": {}, "plans": {}}', "another format"),
+        (damaged({}, plans={"a": [5]}), "its plans are malformed"),
+        (damaged({}, plans={"a": [{"rank": 1}]}), "its plans are malformed"),
+        (damaged({}, plans={"a": [{"rank": 1, "plan": {"a": 1}}]}), "trial"),
+        (damaged({}, plans={"a": []}), "a plan has no version"),
+        (damaged({"plans": {"a": {}}}), "a plan has no version"),
+        (damaged({"plans": 5}), "plans is the number 5"),
+        (damaged({}, add_ons={"a": [5]}), "its add-ons are malformed"),
+        (damaged({}, add_ons={"a": []}), "an add-on has no version"),
+        (damaged({"add_ons": {"a": {}}}), "an add-on has no version"),
+        (damaged({}, add_ons={"a": [{"rank": 1, "add_on": {"max_quantity": 0}}]}), "max_quantity"),
     ],
 )
 def test_a_text_that_is_damaged_is_refused(text: str, says: str) -> None:

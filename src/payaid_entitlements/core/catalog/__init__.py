@@ -31,16 +31,13 @@ from payaid_entitlements.core.catalog.model import (
     Stage,
 )
 from payaid_entitlements.core.catalog.problems import Problem
-from payaid_entitlements.core.catalog.publishing import (
-    PlanVersion,
-    Publication,
-    Published,
-    publish,
-)
+from payaid_entitlements.core.catalog.publication import AddOnVersion, PlanVersion, Publication
+from payaid_entitlements.core.catalog.publishing import Published, publish
 
 __all__ = [
     "Access",
     "AddOn",
+    "AddOnVersion",
     "Catalog",
     "ConfigType",
     "CreditGrant",

@@ -227,6 +227,7 @@ class AddOn:
 
     Attributes:
         rank: Position in the catalog, from 0.
+        version: From 1; grows when publishing changes what the add-on contains.
         modules: Modules that it opens.
         increment: Added to the plan's value, times the quantity.
         override: Replaces the plan's value; of several the largest.
@@ -239,6 +240,7 @@ class AddOn:
     key: str
     title: str
     rank: int
+    version: int = 0
     modules: tuple[str, ...] = ()
     increment: Mapping[str, Value] = field(default_factory=dict)
     override: Mapping[str, Value] = field(default_factory=dict)

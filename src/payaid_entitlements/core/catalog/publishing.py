@@ -1,91 +1,55 @@
 """
-Publishing: a catalog becomes what is sold, and each plan that changed gets a new version.
+Publishing: a catalog becomes what is sold, and each plan and add-on that changed gets a new version.
 
 Customers keep the version that they hold. What is sold with a plan makes a version: its modules,
-features, rate limits, trial, and the amounts of its price. Title, url, `buy`, rank and the ids that
-a payment provider has for a price are shown or looked up, not sold: they change for every holder of
-the newest version.
+features, rate limits, trial, and the amounts of its price; with an add-on its modules, what it changes
+and grants, the plans that it is for, and the amounts of its price. Title, url, `buy`, rank, `max_quantity`
+and the ids that a payment provider has for a price are shown or looked up, not sold: they change for
+every holder of the newest version.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from payaid_entitlements.core.catalog.difference import Difference, difference
+from payaid_entitlements.core.catalog.difference import difference
+from payaid_entitlements.core.catalog.model import AddOn, Plan, Price
 from payaid_entitlements.core.catalog.problems import Findings, Problem, did_you_mean
+from payaid_entitlements.core.catalog.publication import AddOnVersion, PlanVersion, Publication
+from payaid_entitlements.core.catalog.vanishing import check_keys
 from payaid_entitlements.errors import CatalogInvalid, UnknownPlan
 
 if TYPE_CHECKING:
-    from payaid_entitlements.core.catalog.model import Catalog, Plan
+    from datetime import date
 
+    from payaid_entitlements.core.catalog.model import Catalog
 
-@dataclass(frozen=True, slots=True)
-class PlanVersion:
-    """One version of one plan."""
-
-    plan: str
-    version: int
-
-
-@dataclass(frozen=True, slots=True)
-class Publication:
-    """
-    What publishing changed.
-
-    Attributes:
-        revision: Of the catalog that is sold now.
-        hash: Of the catalog that is sold now.
-        added: Plans that were not sold before; one that comes back goes on counting its versions.
-        changed: Plans of which there is a new version.
-        removed: Plans that are not sold any more, each with the newest version that some may hold.
-        differences: All that differs from what was sold before, as it is written; nothing for the
-            first publication.
-        is_empty: The same catalog is sold already.
-    """
-
-    revision: int
-    hash: str
-    added: tuple[PlanVersion, ...] = ()
-    changed: tuple[PlanVersion, ...] = ()
-    removed: tuple[PlanVersion, ...] = ()
-    differences: tuple[Difference, ...] = ()
-    is_empty: bool = False
-
-    def lines(self) -> tuple[str, ...]:
-        """Tell people what changed, one fact a line."""
-        if self.is_empty:
-            return (f"nothing changed; revision {self.revision}, {self.hash[:12]}, is sold already",)
-        return (
-            f"revision {self.revision}, {self.hash[:12]}",
-            *(f"plan {item.plan!r} is sold, version {item.version}" for item in self.added),
-            *(
-                f"plan {item.plan!r} has version {item.version}; who holds an older one keeps it"
-                for item in self.changed
-            ),
-            *(f"plan {item.plan!r} is not sold any more; who holds it keeps it" for item in self.removed),
-            *map(str, self.differences),
-        )
+_Offer = TypeVar("_Offer", bound="Plan | AddOn")
+_Raw: TypeAlias = Mapping[str, object]  # one version, as it is kept
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
     """
-    What is sold, and every version of every plan that ever was.
+    What is sold, and every version of every plan and add-on that ever was.
 
     Attributes:
         revision: From 1; grows with each publication that changes something.
         catalog: What is sold now.
         versions: All versions of each plan, from 1, also of plans that are not sold any more.
-        written: The same as JSON data, flattened, as they are kept.
+        add_on_versions: The same of add-ons.
+        written, written_add_ons: The same as JSON data, flattened, as they are kept.
     """
 
     revision: int
     catalog: Catalog
     versions: Mapping[str, tuple[Plan, ...]]
-    written: Mapping[str, tuple[Mapping[str, object], ...]]
+    add_on_versions: Mapping[str, tuple[AddOn, ...]]
+    written: Mapping[str, tuple[_Raw, ...]]
+    written_add_ons: Mapping[str, tuple[_Raw, ...]]
 
     def plan(self, key: str, version: int | None = None) -> Plan:
         """
@@ -94,27 +58,34 @@ class Published:
         Raises:
             UnknownPlan: It was never sold, or not in this version.
         """
-        versions = self.versions.get(key, ())
-        if not versions:
-            raise UnknownPlan(f"no plan {key!r} was ever published{did_you_mean(key, self.versions)}")
-        if version is None:
-            return versions[-1]
-        if not self.has(key, version):
-            raise UnknownPlan(f"plan {key!r} has no version {version}; there are 1 to {len(versions)}")
-        return versions[version - 1]
+        return _found(self.versions, "plan", key, version)
+
+    def add_on(self, key: str, version: int | None = None) -> AddOn:
+        """
+        Find an add-on, by default in its newest version.
+
+        Raises:
+            UnknownPlan: It was never sold, or not in this version.
+        """
+        return _found(self.add_on_versions, "add-on", key, version)
 
     def has(self, key: str, version: int | None = None) -> bool:
         """Was the plan *key* ever sold, in this version?"""
-        versions = self.versions.get(key, ())
-        return bool(versions) if version is None else 1 <= version <= len(versions)
+        return _has(self.versions, key, version)
+
+    def has_add_on(self, key: str, version: int | None = None) -> bool:
+        """Was the add-on *key* ever sold, in this version?"""
+        return _has(self.add_on_versions, key, version)
 
     def to_json(self) -> str:
         """Write all of it as one text, which `from_json` reads back to an equal value."""
-        plans = {
-            key: [{"rank": plan.rank, "plan": data} for plan, data in zip(plans, self.written[key], strict=True)]
-            for key, plans in self.versions.items()
+        data = {
+            "format": 1,
+            "revision": self.revision,
+            "catalog": self.catalog.document,
+            "plans": _kept_data(self.versions, self.written, "plan"),
+            "add_ons": _kept_data(self.add_on_versions, self.written_add_ons, "add_on"),
         }
-        data = {"format": 1, "revision": self.revision, "catalog": self.catalog.document, "plans": plans}
         return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
@@ -126,158 +97,238 @@ class Published:
             CatalogInvalid: *text* is something else, or from a release with another format.
         """
         from payaid_entitlements.core.catalog.model import Catalog
+        from payaid_entitlements.core.catalog.versions import read_add_on_version, read_version
 
         try:
             data = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise _unreadable(str(error)) from error
         match data:
-            case {"format": 1, "revision": int(revision), "catalog": dict(document), "plans": dict(plans)}:
+            case {
+                "format": 1,
+                "revision": int(revision),
+                "catalog": dict(document),
+                "plans": dict(plans),
+                "add_ons": dict(add_ons),
+            }:
                 catalog = Catalog.load(document)
             case _:
                 raise _unreadable("it has another format than this release reads")
-        try:
-            kept = {key: tuple((int(item["rank"]), dict(item["plan"])) for item in plans[key]) for key in plans}
-        except (KeyError, TypeError, ValueError) as error:
-            raise _unreadable(f"its plans are malformed: {error!r}") from error
-        if not all(kept.values()) or not kept.keys() >= catalog.plans.keys():
-            raise _unreadable("a plan has no version")
+        kept = _kept(plans, catalog.plans, "plan")
+        kept_add_ons = _kept(add_ons, catalog.add_ons, "add-on")
         findings = Findings("<published>")
-        versions = _read_versions(kept, catalog, findings)
+        versions = _read(kept, catalog.plans, read_version, catalog, findings)
+        add_on_versions = _read(kept_add_ons, catalog.add_ons, read_add_on_version, catalog, findings)
         if findings.fatal:
             raise CatalogInvalid(findings.fatal)
-        return cls(revision, catalog, versions, {key: tuple(raw for _, raw in kept[key]) for key in kept})
+        return cls(revision, catalog, versions, add_on_versions, _raw(kept), _raw(kept_add_ons))
 
 
-def publish(held: Published | None, catalog: Catalog) -> tuple[Published, Publication]:
-    """
-    Make *catalog* what is sold, in place of what is *held*; nothing is written anywhere.
-
-    Returns:
-        What is sold now, and what that changed. The same catalog again returns *held* itself.
-
-    Raises:
-        CatalogInvalid: A version that somebody may hold would lose its meaning: a module or feature
-            that it lists is gone and not `retired`, has become another kind or type, or has a value
-            that does not fit any more; or a retired key would come back.
-    """
-    from payaid_entitlements.core.catalog.versions import written_plans
-
-    if held is not None and held.catalog.hash == catalog.hash:
-        return held, Publication(held.revision, catalog.hash, is_empty=True)
-    findings = Findings()
-    before: dict[str, tuple[Plan, ...]] = {}
-    if held is not None:
-        _check_keys(held, catalog, findings)
-        _refuse(findings)
-        kept = {
-            key: tuple((plan.rank, data) for plan, data in zip(plans, held.written[key], strict=True))
-            for key, plans in held.versions.items()
-        }
-        before = _read_versions(kept, catalog, findings)
-        _refuse(findings)
-    versions: dict[str, tuple[Plan, ...]] = {}
-    written: dict[str, tuple[Mapping[str, object], ...]] = {}
-    for key, data in written_plans(catalog).items():
-        plan, past = catalog.plans[key], before.get(key, ())
-        raw = held.written[key] if held is not None and past else ()
-        if past and _sold(past[-1]) == _sold(plan):  # the newest version, in its newest words
-            past, raw = past[:-1], raw[:-1]
-        versions[key] = (*past, replace(plan, version=len(past) + 1))
-        written[key] = (*raw, data)
-    removed = {key: plans for key, plans in before.items() if key not in versions}
-    now = Published(
-        revision=1 if held is None else held.revision + 1,
-        catalog=catalog,
-        versions={**versions, **removed},
-        written={**written, **{key: held.written[key] for key in removed if held is not None}},
-    )
-    return now, _publication(held, now)
+#: Each version with the rank that it had last.
+_Kept: TypeAlias = Mapping[str, tuple[tuple[int, _Raw], ...]]
 
 
-def _publication(held: Published | None, now: Published) -> Publication:
-    sold = {} if held is None else held.catalog.plans
-    newest = {key: PlanVersion(key, len(versions)) for key, versions in now.versions.items()}
-    grown = {key for key in sold if held is not None and len(now.versions[key]) > len(held.versions[key])}
-    return Publication(
-        revision=now.revision,
-        hash=now.catalog.hash,
-        added=tuple(newest[key] for key in now.catalog.plans if key not in sold),
-        changed=tuple(newest[key] for key in now.catalog.plans if key in grown),
-        removed=tuple(newest[key] for key in sold if key not in now.catalog.plans),
-        differences=() if held is None else difference(held.catalog, now.catalog),
-    )
+def _found(versions: Mapping[str, tuple[_Offer, ...]], what: str, key: str, version: int | None) -> _Offer:
+    all_of = versions.get(key, ())
+    if not all_of:
+        raise UnknownPlan(f"no {what} {key!r} was ever published{did_you_mean(key, versions)}")
+    if version is None:
+        return all_of[-1]
+    if not _has(versions, key, version):
+        raise UnknownPlan(f"{what} {key!r} has no version {version}; there are 1 to {len(all_of)}")
+    return all_of[version - 1]
 
 
-def _sold(plan: Plan) -> tuple[object, ...]:
-    return (
-        frozenset(plan.modules),
-        plan.features,
-        {key: frozenset(rates) for key, rates in plan.rate_limits.items()},
-        frozenset((price.amount, price.currency, price.interval) for price in plan.prices),
-        plan.trial,
-    )
+def _has(versions: Mapping[str, Sequence[object]], key: str, version: int | None) -> bool:
+    all_of = versions.get(key, ())
+    return bool(all_of) if version is None else 1 <= version <= len(all_of)
 
 
-def _read_versions(
-    kept: Mapping[str, tuple[tuple[int, Mapping[str, object]], ...]], catalog: Catalog, findings: Findings
-) -> dict[str, tuple[Plan, ...]]:
-    from payaid_entitlements.core.catalog.versions import read_version
+def _kept_data(
+    versions: Mapping[str, tuple[_Offer, ...]], written: Mapping[str, tuple[_Raw, ...]], what: str
+) -> dict[str, list[_Raw]]:
+    return {
+        key: [{"rank": rank, what: data} for rank, data in pairs]
+        for key, pairs in _with_ranks(versions, written).items()
+    }
 
-    # A plan that is still sold has one rank, that of today; one that is not keeps its last.
-    ranks = {key: plan.rank for key, plan in catalog.plans.items()}
+
+def _kept(data: Mapping[str, Any], sold: Mapping[str, object], what: str) -> _Kept:
+    field = what.replace("-", "_")
+    try:
+        kept = {key: tuple((int(item["rank"]), dict(item[field])) for item in items) for key, items in data.items()}
+    except (KeyError, TypeError, ValueError) as error:
+        raise _unreadable(f"its {what}s are malformed: {error!r}") from error
+    if not all(kept.values()) or not kept.keys() >= sold.keys():
+        raise _unreadable(f"{'an' if what[0] == 'a' else 'a'} {what} has no version")
+    return kept
+
+
+def _with_ranks(versions: Mapping[str, tuple[_Offer, ...]], written: Mapping[str, tuple[_Raw, ...]]) -> _Kept:
+    return {
+        key: tuple((offer.rank, data) for offer, data in zip(offers, written[key], strict=True))
+        for key, offers in versions.items()
+    }
+
+
+def _raw(kept: _Kept) -> dict[str, tuple[_Raw, ...]]:
+    return {key: tuple(raw for _, raw in kept[key]) for key in kept}
+
+
+def _read(
+    kept: _Kept,
+    sold: Mapping[str, _Offer],
+    read: Callable[[str, int, int, _Raw, Catalog, Findings], _Offer],
+    catalog: Catalog,
+    findings: Findings,
+) -> dict[str, tuple[_Offer, ...]]:
+    # What is still sold has one rank, that of today; what is not keeps its last.
+    ranks = {key: offer.rank for key, offer in sold.items()}
     return {
         key: tuple(
-            read_version(key, ranks.get(key, rank), number, data, catalog, findings)
+            read(key, ranks.get(key, rank), number, data, catalog, findings)
             for number, (rank, data) in enumerate(versions, start=1)
         )
         for key, versions in kept.items()
     }
 
 
-def _check_keys(held: Published, catalog: Catalog, findings: Findings) -> None:
-    for key, since in held.catalog.retired.items():
-        if key not in catalog.retired:
-            message = f"{key!r} was retired on {since} and cannot come back; put it into `retired` again"
-            findings.add("publish.unretired", message, ("retired", key))
-    for key, holder in _listed(held).items():
-        if key in catalog.modules or key in catalog.features:
-            _check_kind(key, holder, held, catalog, findings)
-        elif key not in catalog.retired and key.partition(".")[0] not in catalog.retired:
-            message = (
-                f"{key!r} is gone, but plan {holder.plan!r} version {holder.version} still lists it; "
-                f"keep it, or write `retired: {{{key}: <the day>}}` to take it from everybody"
-            )
-            findings.add("publish.removed", message, ("retired",))
+def publish(held: Published | None, catalog: Catalog, *, today: date | None = None) -> tuple[Published, Publication]:
+    """
+    Make *catalog* what is sold, in place of what is *held*; nothing is written anywhere.
+
+    Args:
+        today: For keys that are retired by it: their day may not be later, since they are taken at once. None: any.
+
+    Returns:
+        What is sold now, and what that changed. The same catalog again returns *held* itself.
+
+    Raises:
+        CatalogInvalid: Something that somebody may hold would lose its meaning: a module or feature is gone
+            and not `retired`, has become another kind or type, or has in some version a value
+            that does not fit any more; or a retired key would come back.
+    """
+    from payaid_entitlements.core.catalog.versions import (
+        read_add_on_version,
+        read_version,
+        written_add_ons,
+        written_plans,
+    )
+
+    if held is not None and held.catalog.hash == catalog.hash:
+        return held, Publication(held.revision, catalog.hash, is_empty=True)
+    findings = Findings()
+    plans: dict[str, tuple[Plan, ...]] = {}
+    add_ons: dict[str, tuple[AddOn, ...]] = {}
+    if held is not None:
+        check_keys(held, catalog, today, findings)
+        _refuse(findings)
+        kept = _with_ranks(held.versions, held.written)
+        plans = _read(kept, catalog.plans, read_version, catalog, findings)
+        kept = _with_ranks(held.add_on_versions, held.written_add_ons)
+        add_ons = _read(kept, catalog.add_ons, read_add_on_version, catalog, findings)
+        _refuse(findings)
+    versions, written = _grown(
+        catalog.plans, written_plans(catalog), plans, {} if held is None else held.written, _sold_plan
+    )
+    add_on_versions, written_add_on_versions = _grown(
+        catalog.add_ons,
+        written_add_ons(catalog),
+        add_ons,
+        {} if held is None else held.written_add_ons,
+        _sold_add_on,
+    )
+    revision = 1 if held is None else held.revision + 1
+    now = Published(revision, catalog, versions, add_on_versions, written, written_add_on_versions)
+    return now, _publication(held, now)
 
 
-def _listed(held: Published) -> dict[str, PlanVersion]:
-    """Find all keys that some version lists and the catalog that is held still knows."""
-    found: dict[str, PlanVersion] = {}
-    for plan, versions in held.versions.items():
-        for version in versions:
-            for key in (*version.modules, *version.features):
-                found.setdefault(key, PlanVersion(plan, version.version))
-    return found
+def _grown(
+    sold: Mapping[str, _Offer],
+    data: Mapping[str, _Raw],
+    before: Mapping[str, tuple[_Offer, ...]],
+    raw: Mapping[str, tuple[_Raw, ...]],
+    content: Callable[[_Offer], object],
+) -> tuple[dict[str, tuple[_Offer, ...]], dict[str, tuple[_Raw, ...]]]:
+    """Put what is *sold* now behind the versions of *before*; of what is not sold any more all stay."""
+    versions: dict[str, tuple[_Offer, ...]] = {}
+    written: dict[str, tuple[_Raw, ...]] = {}
+    for key, offer in sold.items():
+        past: tuple[_Offer, ...] = before.get(key, ())
+        was: tuple[_Raw, ...] = raw[key] if past else ()
+        if past and content(past[-1]) == content(offer):
+            # The newest version, in its newest words.
+            past = past[:-1]
+            was = was[:-1]
+        versions[key] = (*past, replace(offer, version=len(past) + 1))
+        written[key] = (*was, data[key])
+    gone = [key for key in before if key not in sold]
+    return versions | {key: before[key] for key in gone}, written | {key: raw[key] for key in gone}
 
 
-def _check_kind(key: str, holder: PlanVersion, held: Published, catalog: Catalog, findings: Findings) -> None:
-    was, now = (_described(key, catalog) for catalog in (held.catalog, catalog))
-    if was != now:
-        message = (
-            f"{key!r} was {was} and would become {now}, but plan {holder.plan!r} version {holder.version} "
-            "lists it; give the new feature a new key"
-        )
-        path = ("modules", *key.split(".")) if "." in key else ("features", key)
-        findings.add("publish.kind_changed", message, path)
+def _publication(held: Published | None, now: Published) -> Publication:
+    sold, sold_add_ons = ({}, {}) if held is None else (held.catalog.plans, held.catalog.add_ons)
+    was, was_add_ons = ({}, {}) if held is None else (held.versions, held.add_on_versions)
+    plans = _turnover(sold, now.catalog.plans, was, now.versions)
+    add_ons = _turnover(sold_add_ons, now.catalog.add_ons, was_add_ons, now.add_on_versions)
+    added, changed, removed = (tuple(PlanVersion(*each) for each in part) for part in plans)
+    added_add_ons, changed_add_ons, removed_add_ons = (tuple(AddOnVersion(*each) for each in part) for part in add_ons)
+    return Publication(
+        revision=now.revision,
+        hash=now.catalog.hash,
+        added=added,
+        changed=changed,
+        removed=removed,
+        added_add_ons=added_add_ons,
+        changed_add_ons=changed_add_ons,
+        removed_add_ons=removed_add_ons,
+        differences=() if held is None else difference(held.catalog, now.catalog),
+    )
 
 
-def _described(key: str, catalog: Catalog) -> str:
-    feature = catalog.features.get(key)
-    if feature is None:
-        return "a module"
-    article = "an" if feature.kind[0] in "aeiou" else "a"
-    return f"{article} {feature.kind}{f' of type {feature.type}' if feature.type else ''}"
+_Newest: TypeAlias = tuple[tuple[str, int], ...]
+
+
+def _turnover(
+    sold: Mapping[str, _Offer],
+    sold_now: Mapping[str, _Offer],
+    before: Mapping[str, tuple[_Offer, ...]],
+    now: Mapping[str, tuple[_Offer, ...]],
+) -> tuple[_Newest, _Newest, _Newest]:
+    """What is sold now and was not, what has a new version, and what is not sold any more."""
+    newest = {key: (key, len(versions)) for key, versions in now.items()}
+    return (
+        tuple(newest[key] for key in sold_now if key not in sold),
+        tuple(newest[key] for key in sold_now if key in sold and len(now[key]) > len(before[key])),
+        tuple(newest[key] for key in sold if key not in sold_now),
+    )
+
+
+def _sold_plan(plan: Plan) -> object:
+    return (
+        frozenset(plan.modules),
+        plan.features,
+        {key: frozenset(rates) for key, rates in plan.rate_limits.items()},
+        _amounts(plan.prices),
+        plan.trial,
+    )
+
+
+def _sold_add_on(add_on: AddOn) -> object:
+    return (
+        frozenset(add_on.modules),
+        add_on.increment,
+        add_on.override,
+        add_on.max,
+        add_on.grant,
+        _amounts(add_on.prices),
+        # Whoever holds it beside a plan that it was for is not to lose it.
+        frozenset(add_on.for_plans),
+    )
+
+
+def _amounts(prices: tuple[Price, ...]) -> object:
+    return frozenset((price.amount, price.currency, price.interval) for price in prices)
 
 
 def _refuse(findings: Findings) -> None:

@@ -1,4 +1,4 @@
-"""Versions of plans as they are kept: flattened, as written, so that they can be read again later."""
+"""Versions of plans and add-ons as they are kept: flattened, as written, so that they can be read again later."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from payaid_entitlements.core.catalog.offers import (
     Flat,
     common_currency,
     flatten,
+    read_add_on,
     read_plan,
+    with_currency,
 )
 from payaid_entitlements.core.catalog.plain import Plain, as_json, plain
 from payaid_entitlements.core.catalog.problems import Findings
@@ -19,19 +21,30 @@ from payaid_entitlements.core.catalog.reading import Reading
 from payaid_entitlements.core.catalog.shape import fit
 
 if TYPE_CHECKING:
-    from payaid_entitlements.core.catalog.model import Catalog, Plan
+    from pydantic import BaseModel
+
+    from payaid_entitlements.core.catalog.model import AddOn, Catalog, Plan
     from payaid_entitlements.core.catalog.problems import Path
 
 
 def written_plans(catalog: Catalog) -> dict[str, Mapping[str, object]]:
     """Write each plan of *catalog* as JSON data that stands alone: what it extends is merged in."""
-    document, _ = fit(written.WrittenCatalog, plain(catalog.document, Findings()), Findings())
+    document = _document(catalog)
     flat = flatten(document.plans, common_currency(document))
-    return {key: _as_data(plan) for key, plan in flat.items()}
+    return {key: _as_data(each.plan) for key, each in flat.items()}
 
 
-def _as_data(flat: Flat) -> Mapping[str, object]:
-    dumped = cast("Plain", flat.plan.model_dump(exclude_defaults=True))
+def written_add_ons(catalog: Catalog) -> dict[str, Mapping[str, object]]:
+    """Write each add-on of *catalog* as JSON data that stands alone."""
+    return {key: _as_data(add_on) for key, add_on in with_currency(_document(catalog)).items()}
+
+
+def _document(catalog: Catalog) -> written.WrittenCatalog:
+    return fit(written.WrittenCatalog, plain(catalog.document, Findings()), Findings())[0]
+
+
+def _as_data(offer: BaseModel) -> Mapping[str, object]:
+    dumped = cast("Plain", offer.model_dump(exclude_defaults=True))
     return cast("Mapping[str, object]", as_json(dumped))
 
 
@@ -60,3 +73,23 @@ def read_version(
     reading = Reading(findings, modules=dict(catalog.modules), features=dict(catalog.features))
     read = read_plan(key, rank, Flat(kept, origins), catalog.rate_limits, reading)
     return replace(read, version=version)
+
+
+def read_add_on_version(
+    key: str, rank: int, version: int, data: Mapping[str, object], catalog: Catalog, findings: Findings
+) -> AddOn:
+    """Read one version of an add-on as `written_add_ons` wrote it; otherwise as `read_version`."""
+    add_on, _ = fit(written.WrittenAddOn, plain(data, findings), findings, ("add_ons", key))
+    known: dict[str, object] = {"modules": [name for name in add_on.modules if name in catalog.modules]}
+    for section in ("increment", "override", "max", "grant"):
+        given: Mapping[str, object] = getattr(add_on, section)
+        # `expires` stands among the credits of a grant, and is none.
+        known[section] = {
+            name: value
+            for name, value in given.items()
+            if name in catalog.features or (section == "grant" and name == "expires")
+        }
+    kept = add_on.model_copy(update=known)
+    reading = Reading(findings, modules=dict(catalog.modules), features=dict(catalog.features))
+    # Plans that are not sold any more stay: without them it would be for all.
+    return replace(read_add_on(key, rank, kept, dict.fromkeys(kept.for_plans), reading), version=version)
