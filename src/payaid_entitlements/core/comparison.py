@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from payaid_entitlements.core.catalog.model import Access, Catalog
-from payaid_entitlements.core.catalog.publishing import publish
+from payaid_entitlements.core.catalog.model import WIDTHS, Access, Catalog
+from payaid_entitlements.core.catalog.publishing import Published, publish
+from payaid_entitlements.core.conditions import differing_conditions
 from payaid_entitlements.core.controls import Controls
 from payaid_entitlements.core.evaluation import Held, Situation
 from payaid_entitlements.core.instant import instant
@@ -73,9 +74,10 @@ class Comparison:
 
     def to_text(self) -> str:
         """All of it for a terminal."""
-        lines = [
-            f"{len(self.effects)} tenants change, {len(self.losers)} of them lose something, {self.unchanged} keep all"
-        ]
+        changing, losing = len(self.effects), len(self.losers)
+        change, lose = "tenant changes" if changing == 1 else "tenants change", "loses" if losing == 1 else "lose"
+        keep = "keeps" if self.unchanged == 1 else "keep"
+        lines = [f"{changing} {change}, {losing} of them {lose} something, {self.unchanged} {keep} all"]
         for effect in self.effects:
             lines.append(f"  {effect.tenant}")
             lines += [f"    + {gain}" for gain in effect.gains]
@@ -95,8 +97,9 @@ def compare(
     """
     Try *new* on subscriptions that are held under *old*: who would gain and lose what, if all moved to it.
 
-    Pure; publishes nothing. Each plan is taken as it is in either catalog, whatever version is held; one that
-    *new* does not sell any more stays as it is.
+    Pure; publishes nothing. Each plan and add-on is taken as it is in either catalog, whatever version is held; one
+    that *new* does not sell any more stays as it is. Conditions are compared too: what happens above a limit, when
+    windows begin, what rolls over, what a credit pays for, rate limits.
 
     Args:
         subscriptions: By tenant.
@@ -105,7 +108,8 @@ def compare(
         usage: Units used, by tenant and feature; what exceeds a lower limit is told.
 
     Raises:
-        CatalogInvalid: *new* may not follow *old* (a key that is still held was removed).
+        CatalogInvalid: *new* may not follow *old* (a key was removed and not retired).
+        UnknownPlan: *old* has no such plan or add-on.
         TypeError: *at*, or a time of a subscription, is naive.
     """
     before, _ = publish(None, old)
@@ -115,14 +119,31 @@ def compare(
     unchanged = 0
     pairs = subscriptions.items() if isinstance(subscriptions, Mapping) else subscriptions
     for tenant, subscription in sorted(pairs, key=lambda pair: pair[0]):
+        _require_known(subscription, before)
         then, now = (_standpoint(subscription, world, at) for world in worlds)
-        gains, losses = gains_and_losses(then, now)
+        gains, losses = _with_conditions(then, now)
         used = {} if usage is None else usage.get(tenant, {})
         if gains or losses:
             effects.append(Effect(tenant, gains, losses, _exceeds(then, now, used)))
         else:
             unchanged += 1
     return Comparison(tuple(effects), unchanged)
+
+
+def _require_known(subscription: Subscription, published: Published) -> None:
+    published.plan(subscription.plan)
+    for add_on in subscription.add_ons:
+        published.add_on(add_on)
+
+
+def _with_conditions(before: Standpoint, after: Standpoint) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    gains, losses = (list(lines) for lines in gains_and_losses(before, after))
+    for each in differing_conditions(before, after):
+        if each.is_more or not each.is_less:
+            gains.append(each.line)
+        if each.is_less or not each.is_more:
+            losses.append(each.line)
+    return tuple(gains), tuple(losses)
 
 
 _IN_FORCE = Standing(State.ACTIVE, Access.FULL)
@@ -170,7 +191,7 @@ def gains_and_losses(before: Standpoint, after: Standpoint) -> tuple[tuple[str, 
             if Access.NONE in (access, access_now):
                 # Nothing to compare with: the key itself says it.
                 line = _named(key, now if access is Access.NONE else was, access, access_now)
-            (gains if _ORDER.index(access) < _ORDER.index(access_now) else losses).append(line)
+            (gains if WIDTHS[access] < WIDTHS[access_now] else losses).append(line)
         if was is not None and now is not None and was != now:
             line = f"{key}: {told(was)} -> {told(now)}"
             less, more = is_less(features[key], was, now), is_more(features[key], was, now)
@@ -179,9 +200,6 @@ def gains_and_losses(before: Standpoint, after: Standpoint) -> tuple[tuple[str, 
             if less or not more:
                 losses.append(line)
     return tuple(gains), tuple(losses)
-
-
-_ORDER = (Access.NONE, Access.READ_ONLY, Access.FULL)
 
 
 def _keys(old: Catalog, new: Catalog) -> Iterable[str]:
