@@ -39,6 +39,16 @@ def test_an_entry_says_who_did_what_when_and_why(shop):
     assert entry.detail["asked"]["plan"] == "pro"
 
 
+def test_what_was_to_come_and_is_dropped_is_in_the_trail(shop, admin):
+    """Nothing that was agreed vanishes without a trace."""
+    admin.subscribe("acme", "pro")
+    admin.change_plan("acme", "big", when=at(5))
+    change = admin.change_plan("acme", "pro")
+    assert [str(each) for each in change.altered] == ["plan from 2026-09-26 14:13:20+00:00: big@1 -> pro@1"]
+    assert shop.trail("acme")[-1].altered == change.altered
+    assert change.effective_at == at(5)
+
+
 def test_the_trail_is_filtered_by_tenant_feature_and_time(shop, admin):
     """Filters join by "and"; a feature also finds its kill switches, its modes and their undoing."""
     admin.override("acme", "seats", 5)

@@ -125,6 +125,18 @@ def test_a_cancellation_holds_at_the_end_of_the_period_unless_said_otherwise(sho
     assert shop.check("acme", "books").reason is Reason.SUBSCRIPTION_CANCELLED
 
 
+def test_what_is_over_is_not_revived_by_cancelling_it_again(shop, admin):
+    """Nothing changes; subscribing anew begins again."""
+    admin.subscribe("acme", "pro")
+    admin.cancel("acme", when="now")
+    shop.clock.advance(days=5)
+    again = admin.cancel("acme")
+    assert (facts(again), again.gains) == ((False, "change.unchanged"), ())
+    assert shop.check("acme", "books").reason is Reason.SUBSCRIPTION_CANCELLED
+    admin.subscribe("acme", "pro")
+    assert shop.check("acme", "books").allowed
+
+
 def test_a_pause_leaves_reading_and_ends(shop, admin):
     """By itself where its end is known, by hand else; the change says that writing is lost."""
     admin.subscribe("acme", "pro")

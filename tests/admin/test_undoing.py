@@ -26,6 +26,43 @@ def test_an_upgrade_is_undone(shop, admin):
     assert (entry.verb, entry.detail["undoes"]) == ("undo", change.id)
 
 
+def test_an_add_on_that_came_since_ends_where_it_is_not_for_the_plan_of_before(shop, admin):
+    """Nobody keeps what the plan does not allow; undoing that brings both back."""
+    admin.subscribe("acme", "big")
+    change = admin.change_plan("acme", "pro")
+    shop.clock.advance(hours=1)
+    admin.set_add_on("acme", "contacts", 1)
+    shop.clock.advance(hours=1)
+    undone = admin.undo(change.id)
+    assert [str(each) for each in undone.altered] == ["plan: pro@1 -> big@1", "add on contacts: 1 -> none"]
+    assert shop.worth("acme", "crm.contacts") == Allowance(10)
+    admin.undo(undone.id)
+    assert shop.worth("acme", "crm.contacts") == Allowance(10)
+    assert shop.check("acme", "seats").plan == "pro"
+
+
+def test_what_was_to_come_when_a_late_message_arrived_is_there_after_its_undoing(shop, admin):
+    """Undoing is the last word, and says again what was said after the message."""
+    admin.subscribe("acme", "pro", as_of=at(-9))
+    admin.change_plan("acme", "free", when=at(9), as_of=at(-1))
+    late = admin.change_plan("acme", "big", as_of=at(-2))
+    admin.undo(late.id)
+    assert shop.check("acme", "seats").plan == "pro"
+    shop.clock.travel_to(at(9))
+    assert shop.check("acme", "seats").plan == "free"
+
+
+def test_what_it_takes_away_now_and_later_is_told(shop, admin):
+    """The trial, and that it ends, come back: both the smaller plan now and its end are losses."""
+    admin.subscribe("acme", "pro", trial=True)
+    admin.cancel("acme")
+    bought = admin.change_plan("acme", "big")
+    undone = admin.undo(bought.id)
+    assert undone.effective_at == at(14)
+    assert "seats: unlimited -> 5" in undone.losses
+    assert "books" in undone.losses
+
+
 def test_an_undoing_is_undone(shop, admin):
     """There and back, as often as somebody likes, always the newest first."""
     admin.subscribe("acme", "pro")

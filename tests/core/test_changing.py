@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from payaid_entitlements.core.adding import set_add_on
 from payaid_entitlements.core.catalog import Catalog
@@ -24,11 +26,12 @@ from payaid_entitlements.core.changing import (
 )
 from payaid_entitlements.core.facts import NewFact, record
 from payaid_entitlements.core.instant import DAY, HOUR, instant
+from payaid_entitlements.core.provider_ids import set_provider_id
 from payaid_entitlements.core.resolution import STATUS, TIMEZONE, resolve
 from payaid_entitlements.core.subscription import State, Times, subject, terms_at
 from payaid_entitlements.core.values import Allowance
 from payaid_entitlements.core.zones import billing_interval, history, period_end, zones, zones_subject
-from payaid_entitlements.errors import ConfigurationError, UnknownPlan, UnknownTenant
+from payaid_entitlements.errors import ConfigurationError, StoreDamaged, UnknownPlan, UnknownTenant
 from tests.core.conftest import NOW, SMALL, decide, sub, tenant, world_of
 
 WORLD = world_of()
@@ -134,6 +137,29 @@ def test_what_cannot_be_sold_is_refused(arguments, error, says):
         subscribe(on(tenant()), **arguments)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"ends": NOW}, "cancel"),
+        ({"ends": NOW - 1, "starts": NOW - 2}, "cancel"),
+        ({"ends": NOW + DAY, "starts": NOW + DAY}, "cancel"),
+        ({"anchor": utc(1, 1, 1)}, "anchor="),
+        ({"starts": utc(9999, 12, 31)}, "anchor="),
+        ({"timezone": ""}, "IANA"),
+    ],
+)
+def test_a_subscription_that_could_never_hold_or_be_counted_is_refused(arguments, says):
+    """At once, with the way out, and not by the verb that comes next."""
+    with pytest.raises(ConfigurationError, match=says):
+        subscribe(on(tenant()), "pro", **arguments)
+
+
+def test_of_a_subscription_that_was_over_when_its_message_arrived_the_end_is_taken():
+    """It was not over when the source said it."""
+    late = subscribe(on(tenant(), as_of=NOW - DAY), "pro", ends=NOW - HOUR)
+    assert resolve(after(tenant(), late, as_of=NOW - DAY), WORLD, NOW, NOW)[0].standpoint.state is State.ENDED
+
+
 # -- changing the plan ----
 
 
@@ -144,6 +170,40 @@ def test_a_change_of_plan_ends_the_trial_and_what_was_planned():
     bought = after(planned, change_plan(on(planned), "big"))
     assert terms(bought).times.trial_end is None
     assert [terms(bought, at).plan for at in (NOW, NOW + 9 * DAY)] == ["big", "big"]
+
+
+def test_a_plan_is_not_changed_in_the_past():
+    """The past was what it was; a source may say what it was."""
+    document = tenant(sub("pro"))
+    with pytest.raises(ConfigurationError, match="as_of="):
+        change_plan(on(document), "big", when=NOW - 1)
+    late = change_plan(on(document, as_of=NOW - 2), "big", when=NOW - 1)
+    assert terms(after(document, late, as_of=NOW - 2), NOW - 1).plan == "big"
+
+
+BOUGHT = ("buy", NOW + 9 * DAY)
+CANCELLED = ("cancel", NOW + 2 * DAY)
+
+
+@pytest.mark.parametrize("cancelled", ["period_end", NOW + 20 * DAY])
+@pytest.mark.parametrize("order", [(CANCELLED, BOUGHT), (BOUGHT, CANCELLED)])
+def test_buying_takes_back_that_the_trial_was_cancelled(order, cancelled):
+    """In whatever order the two arrive; and what is cancelled afterwards is cancelled."""
+    now = NOW + 9 * DAY + HOUR
+    document = after(tenant(), subscribe(on(tenant(), as_of=NOW), "pro", trial=True), as_of=NOW)
+    for verb, said in order:
+        ground = on(document, now=now, as_of=said)
+        facts = change_plan(ground, "big") if verb == "buy" else cancel(ground, when=cancelled)
+        document = after(document, facts, now=now, as_of=said)
+    assert terms(document, now + 90 * DAY).times == Times(starts=NOW)
+    again = after(document, cancel(on(document, now=now + DAY), when=now + 2 * DAY), now=now + DAY)
+    assert terms(again, now + DAY).times.cancel_at == now + 2 * DAY
+
+
+def test_a_cancellation_of_what_was_bought_stays():
+    """Another plan is no other mind."""
+    document = after(tenant(sub("pro")), cancel(on(tenant(sub("pro"))), when=NOW + DAY))
+    assert terms(after(document, change_plan(on(document), "big"))).times.cancel_at == NOW + DAY
 
 
 def test_add_ons_that_are_not_for_the_new_plan_end_with_the_old_one():
@@ -160,6 +220,23 @@ def test_taking_a_planned_change_back_keeps_the_add_ons():
     planned = after(document, change_plan(on(document), "big", when=NOW + DAY))
     kept = after(planned, change_plan(on(planned), "pro"))
     assert terms(kept, NOW + 2 * DAY).add_ons == (("contacts", 1),)
+
+
+def test_an_add_on_that_was_ended_by_a_plan_does_not_come_back_with_the_next():
+    """It was given up; it is bought again."""
+    document = tenant(sub("pro", add_ons={"contacts": 1}))
+    for hour, plan in enumerate(("big", "pro")):
+        now = NOW + hour * HOUR
+        document = after(document, change_plan(on(document, now=now), plan), now=now)
+    assert terms(document, NOW + DAY).add_ons == ()
+
+
+def test_a_change_in_place_of_another_that_was_planned_for_the_same_instant_keeps_the_add_on():
+    """What would have ended it then is not to come any more."""
+    document = tenant(sub("pro", add_ons={"contacts": 1}))
+    for plan in ("big", "pro"):
+        document = after(document, change_plan(on(document), plan, when=NOW + DAY))
+    assert terms(document, NOW + DAY).add_ons == (("contacts", 1),)
 
 
 def test_only_a_subscription_that_exists_can_be_changed():
@@ -189,6 +266,33 @@ def test_a_subscription_is_cancelled_now_at_an_instant_or_at_the_end_of_its_peri
     assert resolve(cancelled, WORLD, at, at + 1)[0].standpoint.state is State.CANCELLED
 
 
+def test_cancelling_never_lengthens():
+    """Of several cancellations the earliest counts; what is over stays over, whatever ended it."""
+    document = tenant(sub("pro"))
+    for when, counts in ((NOW + 5 * DAY, NOW + 5 * DAY), (NOW + 9 * DAY, NOW + 5 * DAY), (NOW + DAY, NOW + DAY)):
+        document = after(document, cancel(on(document), when=when))
+        assert terms(document).times.cancel_at == counts
+    assert cancel(on(document), when=NOW + DAY) == ()
+    for over in ({"cancel_at": NOW}, {"ends": NOW}, {"trial_end": NOW}):
+        assert cancel(on(tenant(sub("pro", **over)))) == ()
+
+
+@given(
+    st.permutations(
+        [("cancel", 1, 9), ("cancel", 2, 4), ("resubscribe", 3, None), ("cancel", 4, 30), ("cancel", 5, 20)]
+    )
+)
+def test_the_earliest_cancellation_of_the_present_subscription_counts_in_any_order(order):
+    """What was said of the one before is nothing any more."""
+    now, said = NOW + DAY, {"subscribe": NOW}
+    document = after(tenant(), subscribe(on(tenant(), as_of=said["subscribe"]), "pro"), as_of=NOW)
+    for verb, hour, days in order:
+        ground = on(document, now=now, as_of=NOW + hour)
+        facts = subscribe(ground, "big") if verb == "resubscribe" else cancel(ground, when=NOW + days * DAY)
+        document = after(document, facts, now=now, as_of=NOW + hour)
+    assert terms(document, now).times.cancel_at == NOW + 20 * DAY
+
+
 # -- pausing and paying ----
 
 
@@ -203,6 +307,57 @@ def test_a_pause_that_goes_on_keeps_its_beginning():
     dated = after(document, pause(on(document, now=NOW + DAY, as_of=NOW + 9)), now=NOW + DAY, as_of=NOW + 9)
     assert terms(dated, NOW + DAY).times == Times(paused_from=NOW + 9)
     assert terms(after(document, resume(on(document)))).times == Times()
+
+
+def test_a_pause_that_is_over_already_is_refused():
+    """Its end is exclusive. It may be over when the message about it arrives."""
+    document = tenant(sub("pro"))
+    with pytest.raises(ConfigurationError, match="until="):
+        pause(on(document), until=NOW)
+    assert pause(on(document, as_of=NOW - DAY), until=NOW - HOUR)
+
+
+FAILURES = [("failed", 2, 2), ("paid", 5, None), ("failed", 8, 7), ("failed", 9, 9), ("paid", 11, None)]
+
+
+@pytest.mark.parametrize(("until", "counts"), [(2, 2), (3, 2), (5, None), (8, 7), (9, 7), (11, None), (13, 12)])
+@given(st.data())
+def test_grace_counts_from_the_earliest_failure_after_the_last_payment_in_any_order(until, counts, data):
+    """Each message may come hours late, when much that it changes has left the document."""
+    heard = [each for each in [*FAILURES, ("failed", 12, 14), ("failed", 13, 12)] if each[1] <= until]
+    document, now = tenant(sub("pro")), NOW + 13 * HOUR
+    for verb, hour, failed in data.draw(st.permutations(heard)):
+        ground = on(document, now=now, as_of=NOW + hour * HOUR)
+        facts = paid(ground) if verb == "paid" else past_due(ground, NOW + failed * HOUR)
+        document = after(document, facts, now=now, as_of=NOW + hour * HOUR)
+        now += HOUR
+    assert terms(document, now).times.past_due_since == (None if counts is None else NOW + counts * HOUR)
+
+
+def test_a_failure_that_alters_nothing_is_not_recorded():
+    """By hand; a source is written down, it may turn out to have been paid in between."""
+    document = after(tenant(sub("pro")), past_due(on(tenant(sub("pro"))), NOW))
+    assert past_due(on(document, now=NOW + DAY), NOW + DAY) == ()
+    assert past_due(on(document, now=NOW + DAY, as_of=NOW + DAY), NOW + DAY)
+
+
+def test_of_failures_of_long_ago_the_earliest_is_remembered():
+    """The fact does not grow without end where a card is tried every day."""
+    document = tenant(sub("pro"))
+    for day in range(100):
+        at = NOW + day * DAY
+        document = after(document, past_due(on(document, now=at, as_of=at), at), now=at, as_of=at)
+    value = document.value(subject("main", "past_due_since"), NOW + 100 * DAY)
+    assert value["first"] == NOW
+    assert [said for said, _ in value["said"]] == [NOW + day * DAY for day in (0, *range(69, 100))]
+
+
+@pytest.mark.parametrize("value", ["yesterday", {"first": "yesterday", "said": []}, {"first": 1, "said": [[1]]}])
+def test_a_damaged_word_is_told(value):
+    """Nothing is worked out from what nobody understands."""
+    document = tenant(sub("pro"), NewFact(subject("main", "past_due_since"), NOW + DAY, value))
+    with pytest.raises(StoreDamaged, match="past_due_since"):
+        past_due(on(document, as_of=NOW), NOW)
 
 
 def test_a_status_is_set_and_lifted():
@@ -290,6 +445,16 @@ def test_holders_of_older_versions_are_migrated_now_and_later():
     assert migrate(on(after(document, migrated)), "pro", 3) == ()
 
 
+def test_a_migration_does_not_stand_against_a_change_of_plan_that_arrives_late():
+    """It says nothing about which plan is held."""
+    document = after(tenant(), subscribe(on(tenant(), as_of=NOW), "pro"), as_of=NOW)
+    migrated = after(document, migrate(on(document, now=NOW + 9), "pro", 2), now=NOW + 9)
+    assert terms(migrated, NOW + 9).version == 2
+    late = on(migrated, now=NOW + HOUR, as_of=NOW + 5)
+    upgraded = after(migrated, change_plan(late, "big"), now=NOW + HOUR, as_of=NOW + 5)
+    assert terms(upgraded, NOW + HOUR).plan == "big"
+
+
 def test_the_newest_version_is_that_of_a_plan_that_is_sold():
     """A plan that nobody sells has no newest version."""
     assert newest(WORLD, "pro").version == 1
@@ -341,6 +506,62 @@ def test_an_add_on_ends_where_a_planned_change_does_not_allow_it():
     assert terms(bought, NOW + DAY).add_ons == ()
     seats = after(planned, set_add_on(on(planned), "more_seats", 1))
     assert terms(seats, NOW + DAY).add_ons == (("more_seats", 1),)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        lambda ground: subscribe(ground, "pro", ends=NOW + DAY),
+        lambda ground: change_plan(ground, "big", when=NOW + DAY),
+        lambda ground: set_add_on(ground, "more_seats", 1),
+        lambda ground: set_provider_id(ground, "stripe", "sub_1"),
+        lambda ground: cancel(ground, when=NOW + DAY),
+        lambda ground: pause(ground, until=NOW + DAY),
+        resume,
+        lambda ground: past_due(ground, NOW),
+        paid,
+    ],
+)
+def test_what_was_said_before_the_present_subscription_began_is_superseded(message):
+    """It was about the one before, also where nobody dated the beginning of this one."""
+    for said in (None, NOW):
+        begun = after(tenant(), subscribe(on(tenant(), as_of=said), "pro"), as_of=said)
+        assert message(on(begun, now=NOW + HOUR, as_of=NOW - 1)) == ()
+        assert message(on(begun, now=NOW + HOUR, as_of=NOW)) != ()
+
+
+ADD_ONS = [("plan", 1, "big"), ("plan", 2, "pro"), ("contacts", 3, 1), ("later", 4, "big"), ("contacts", 5, 2)]
+
+
+@given(st.permutations([*ADD_ONS, ("now", 6, "pro"), ("contacts", 7, 3), ("later", 8, "free")]), st.integers(1, 8))
+def test_add_ons_end_with_their_plan_in_whatever_order_both_were_said(order, count):
+    """And go on where the change that would have ended them is taken back."""
+    now, held = NOW + HOUR // 2, (0, 0, 0, 1, 1, 2, 2, 3, 3)[count]
+    document = after(tenant(), subscribe(on(tenant(), as_of=NOW), "pro"), as_of=NOW)
+    arriving = [each for each in order if each[1] <= count]
+    while arriving:
+        verb, said, what = message = arriving.pop(0)
+        ground = on(document, now=now, as_of=NOW + said)
+        if verb == "contacts":
+            try:
+                facts = set_add_on(ground, "contacts", what)
+            except ConfigurationError:
+                arriving.append(message)  # the plan that it is for has not arrived: it is sent again
+                continue
+        else:
+            facts = change_plan(ground, what, when=NOW + DAY if verb == "later" else "now")
+        document = after(document, facts, now=now, as_of=NOW + said)
+    assert dict(terms(document, now).add_ons) == ({"contacts": held} if held else {})
+    goes_on = held and count in (3, 6, 7)
+    assert dict(terms(document, NOW + DAY).add_ons) == ({"contacts": held} if goes_on else {})
+
+
+def test_an_add_on_is_ended_by_a_plan_that_was_said_before_and_arrives_after_it():
+    """Nobody holds what is not for the plan."""
+    document = after(tenant(), subscribe(on(tenant(), as_of=NOW), "pro"), as_of=NOW)
+    bought = after(document, set_add_on(on(document, now=NOW + 9, as_of=NOW + 2), "contacts", 1), as_of=NOW + 2)
+    late = on(bought, now=NOW + 9, as_of=NOW + 1)
+    assert terms(after(bought, change_plan(late, "big"), now=NOW + 9, as_of=NOW + 1), NOW + 9).add_ons == ()
 
 
 def test_a_late_message_about_an_add_on_of_before_is_superseded():

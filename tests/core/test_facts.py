@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from payaid_entitlements.core.facts import (
     KEPT_BEHIND,
+    KEPT_NOTHING,
     Fact,
     NewFact,
+    Outcome,
     Recorded,
     TenantDocument,
     Timeline,
@@ -69,22 +71,22 @@ def test_a_new_fact_replaces_what_was_said_from_its_beginning_on():
     known = record(EMPTY, [NewFact(PLAN, 10, "a"), NewFact(PLAN, 30, "b")], recorded=0).document
     outcome = record(known, [NewFact(PLAN, 20, "c")], recorded=1)
     assert [outcome.document.value(PLAN, at) for at in (10, 20, 30)] == ["a", "c", "c"]
-    assert outcome.recorded == (Recorded(PLAN, 20, "c", before="a", replaced=((30, "b"),)),)
+    assert outcome.recorded == (Recorded(PLAN, 20, "c", before="a", replaced=((30, "b"),), said=1),)
 
 
 def test_a_fact_of_the_same_instant_replaces_the_one_before():
     """Of two facts that begin together the later one holds; the earlier one is what was before."""
     known = record(EMPTY, [NewFact(PLAN, 10, "a")], recorded=0).document
     outcome = record(known, [NewFact(PLAN, 10, "b")], recorded=0)
-    assert outcome.document.timelines[PLAN].facts == (Fact(10, "b", 0, 2),)
-    assert outcome.recorded == (Recorded(PLAN, 10, "b", before="a"),)
+    assert outcome.document.timelines[PLAN].facts == (Fact(10, "b", 0, 2, 0),)
+    assert outcome.recorded == (Recorded(PLAN, 10, "b", before="a", said=0),)
 
 
 def test_a_change_counts_once_however_many_facts_it_has():
     """One change, one revision; each fact knows when and by which revision it was written."""
     outcome = record(EMPTY, [NewFact(PLAN, 5, "a"), NewFact(STATUS, 6, "suspended")], recorded=7)
     assert outcome.document.revision == 1
-    assert outcome.document.timelines[STATUS].facts == (Fact(6, "suspended", 7, 1),)
+    assert outcome.document.timelines[STATUS].facts == (Fact(6, "suspended", 7, 1, 7),)
 
 
 def test_what_is_older_than_what_its_source_said_is_superseded():
@@ -95,13 +97,13 @@ def test_what_is_older_than_what_its_source_said_is_superseded():
     assert late.recorded == ()
 
 
-def test_superseding_is_by_subject():
-    """A late upgrade does not undo a recovery: what is new of other subjects is applied."""
+def test_superseding_is_by_fact():
+    """A late upgrade does not undo a recovery: the suspension before it is in the past, the upgrade holds."""
     known = record(EMPTY, [NewFact(STATUS, 10, None)], recorded=20, as_of=10).document
     late = record(known, [NewFact(STATUS, 5, "suspended"), NewFact(PLAN, 5, "pro")], recorded=21, as_of=5)
     assert late.document.value(STATUS, 30) is None
     assert late.document.value(PLAN, 30) == "pro"
-    assert [fact.subject for fact in late.recorded] == [PLAN]
+    assert [late.document.value(STATUS, at) for at in (4, 5, 9, 10)] == [None, "suspended", "suspended", None]
 
 
 def test_two_facts_of_one_message_about_one_subject_are_both_applied():
@@ -110,13 +112,97 @@ def test_two_facts_of_one_message_about_one_subject_are_both_applied():
     assert [both.value(PLAN, at) for at in (10, 20)] == ["a", "b"]
 
 
-def test_what_nobody_dates_comes_in_the_order_of_its_arrival():
-    """Without as_of a change always applies, and sources are still held to what they said last."""
-    known = record(EMPTY, [NewFact(PLAN, 10, "a")], recorded=20, as_of=10).document
-    by_hand = record(known, [NewFact(PLAN, 21, "b")], recorded=21).document
-    assert by_hand.value(PLAN, 21) == "b"
-    assert by_hand.timelines[PLAN].as_of == 10
-    assert not record(by_hand, [NewFact(PLAN, 9, "c")], recorded=22, as_of=9).recorded
+def test_a_late_message_holds_until_what_was_said_after_it_begins():
+    """The upgrade of the 5th arrives after the downgrade "from the 30th on" of the 6th: neither is lost."""
+    planned = record(EMPTY, [NewFact(PLAN, 30, "starter")], recorded=7, as_of=6).document
+    late = record(planned, [NewFact(PLAN, 5, "pro")], recorded=8, as_of=5)
+    assert [late.document.value(PLAN, at) for at in (4, 5, 29, 30)] == [None, "pro", "pro", "starter"]
+    assert late.recorded == (Recorded(PLAN, 5, "pro", kept=((30, "starter"),), said=5),)
+
+
+def test_what_was_planned_before_a_later_word_is_superseded():
+    """A message of the 1st that plans for the 30th arrives after one of the 6th that holds from then on."""
+    known = record(EMPTY, [NewFact(PLAN, 6, "pro")], recorded=7, as_of=6).document
+    assert record(known, [NewFact(PLAN, 30, "free")], recorded=8, as_of=1) == Outcome(known, ())
+
+
+def test_what_nobody_dates_was_said_when_it_was_recorded():
+    """An older message of a source does not lift it; a newer one does."""
+    by_hand = record(EMPTY, [NewFact(STATUS, 20, "suspended")], recorded=20).document
+    assert record(by_hand, [NewFact(STATUS, 9, None)], recorded=22, as_of=9) == Outcome(by_hand, ())
+    newer = record(by_hand, [NewFact(STATUS, 21, None)], recorded=22, as_of=21).document
+    assert newer.value(STATUS, 22) is None
+
+
+def test_what_nobody_dates_holds_against_a_source_whose_clock_is_ahead():
+    """Or against a host whose clock is: what somebody does by hand is never lost without a word."""
+    ahead = record(EMPTY, [NewFact(STATUS, 20, None)], recorded=20, as_of=25).document
+    by_hand = record(ahead, [NewFact(STATUS, 21, "suspended")], recorded=21).document
+    assert by_hand.value(STATUS, 21) == "suspended"
+    behind = record(by_hand, [NewFact(STATUS, 15, "revoked")], recorded=15)
+    assert behind.document.value(STATUS, 30) == "revoked"
+    assert behind.recorded[0].said == 25
+
+
+def test_that_there_is_nothing_is_known_for_thirty_days():
+    """So late a message may come and still lose against it; then the document forgets it."""
+    known = record(EMPTY, [NewFact(STATUS, 0, None), NewFact(PLAN, 0, "a")], recorded=0).document
+    over = KEPT_NOTHING + KEPT_BEHIND
+    assert STATUS in record(known, [NewFact(PLAN, 1, "b")], recorded=over - 1).document.timelines
+    assert STATUS not in record(known, [NewFact(PLAN, 1, "b")], recorded=over).document.timelines
+
+
+#: Messages, each said at another instant, with what each says from when on.
+laws = st.lists(
+    st.tuples(
+        st.integers(0, 30),
+        st.lists(st.tuples(st.sampled_from([PLAN, STATUS]), st.integers(0, 40), st.integers(0, 5)), max_size=3),
+    ),
+    max_size=7,
+    unique_by=lambda message: message[0],
+)
+
+
+def by_the_law(messages, subject, at):
+    """The law in its own words: of all that has begun, what was said last; in one message the last one."""
+    begun = [
+        (said, place, value)
+        for said, facts in messages
+        for place, (about, since, value) in enumerate(facts)
+        if about == subject and since <= at
+    ]
+    return max(begun)[2] if begun else None
+
+
+@given(laws.flatmap(st.permutations))
+def test_in_whatever_order_messages_arrive_what_was_said_last_holds(messages):
+    """At every instant, of what has begun; the text and the replayed history answer the same."""
+    document, log = EMPTY, []
+    for said, facts in messages:
+        outcome = record(document, [NewFact(*fact) for fact in facts], recorded=-1, as_of=said)
+        if outcome.recorded:
+            log.append((outcome.document.revision, -1, outcome.recorded))
+        document = TenantDocument.from_json(outcome.document.to_json(), tenant="acme")
+    whole = replay("acme", log)
+    for at in range(42):
+        for subject in (PLAN, STATUS):
+            expected = by_the_law(messages, subject, at)
+            assert (document.value(subject, at), whole.value(subject, at)) == (expected, expected)
+
+
+@given(laws.flatmap(lambda sent: st.tuples(st.just(sent), st.permutations(sent))), st.integers(0, 3 * HOUR))
+def test_messages_that_arrive_as_time_goes_by_come_to_the_same_end(orders, pace):
+    """Also where what ended has left the document: from the last arrival on nothing differs."""
+    minute, start = HOUR // 60, HOUR
+    ends = []
+    for order in orders:
+        document, now = EMPTY, start
+        for said, facts in order:
+            new = [NewFact(subject, since * minute, value) for subject, since, value in facts]
+            document = record(document, new, recorded=now, as_of=said * minute).document
+            now += pace
+        ends.append([document.value(subject, at) for subject in (PLAN, STATUS) for at in (now, now + 40 * minute)])
+    assert ends[0] == ends[1]
 
 
 @given(st.lists(changes, max_size=8))
@@ -139,13 +225,13 @@ def test_trimming_never_changes_an_answer(steps, shift):
     for at in instants(document, before):
         for subject in document.timelines:
             assert small.value(subject, at) == document.value(subject, at)
-    assert {s: line.as_of for s, line in small.timelines.items() if line.as_of is not None} == {
-        s: line.as_of for s, line in document.timelines.items() if line.as_of is not None
+    assert {subject: line.said for subject, line in small.timelines.items()} == {
+        subject: line.said for subject, line in document.timelines.items() if subject in small.timelines
     }
 
 
 def test_trimming_forgets_what_is_over():
-    """Facts that were replaced, and subjects of which nothing is left to say, leave the document."""
+    """Facts that were replaced leave the document; that there is nothing stays for a while."""
     facts = [
         NewFact(PLAN, 10, "a"),
         NewFact(PLAN, 20, "b"),
@@ -154,10 +240,9 @@ def test_trimming_forgets_what_is_over():
     ]
     small = trimmed(record(EMPTY, facts, recorded=0).document, 30)
     assert {subject: [fact.value for fact in line.facts] for subject, line in small.timelines.items()} == {
-        PLAN: ["b", "c"]
+        PLAN: ["b", "c"],
+        STATUS: [None],
     }
-    dated = record(EMPTY, [NewFact(STATUS, 10, None)], recorded=0, as_of=10).document
-    assert STATUS in trimmed(dated, 30).timelines
 
 
 def test_a_change_drops_what_ended_more_than_an_hour_ago():
@@ -226,7 +311,8 @@ def test_the_parts_of_a_subject_are_never_joined():
     assert (again.value(one, 0), again.value(other, 0)) == (1, 2)
 
 
-TEXT = json.loads(TenantDocument("acme", 3, 2, {PLAN: Timeline((Fact(1, "a", 1, 1),), 5)}).to_json())
+KNOWN = TenantDocument("acme", 3, 2, {PLAN: Timeline((Fact(1, "a", 7, 1, 5), Fact(9, None, 7, 1, 5)))}, 4)
+TEXT = json.loads(KNOWN.to_json())
 
 
 @pytest.mark.parametrize(
@@ -242,7 +328,15 @@ TEXT = json.loads(TenantDocument("acme", 3, 2, {PLAN: Timeline((Fact(1, "a", 1, 
         json.dumps({**TEXT, "revision": None}),
         json.dumps({**TEXT, "facts": None}),
         json.dumps({**TEXT, "facts": [[1, 2, 3]]}),
-        json.dumps({**TEXT, "facts": [[["status"], None, [[1, 2, 3]]]]}),
+        json.dumps({**TEXT, "facts": [[["status"], [[1, 2, 3]]]]}),
+        json.dumps({**TEXT, "facts": [[["status"], [[2, "suspended"]]]]}),
+        json.dumps({**TEXT, "facts": [[["status"], [[-1, "suspended"]]]]}),
+        json.dumps({**TEXT, "facts": [[["status"], [[1, "suspended"], [0, None]]]]}),
+        json.dumps({**TEXT, "facts": [[["status"], [[0, "suspended"], [0, None]]]]}),
+        json.dumps({**TEXT, "stamps": [[1, 6, 7, 1], [9, 5, 7, 1]]}),
+        json.dumps({**TEXT, "stamps": [[1, 5, 7], [9, 5, 7, 1]]}),
+        json.dumps({**TEXT, "stamps": [[1, 5, 7, 1], [2**62, 5, 7, 1]]}),
+        json.dumps({**TEXT, "forgotten": "yesterday"}),
         json.dumps({**TEXT, "facts": [[["status"], None, [[2**62, None, 3, 4]]]]}),
         json.dumps({**TEXT, "facts": [[["status"], None, [[5, None, 3, 4], [5, None, 3, 4]]]]}),
         json.dumps({**TEXT, "facts": [[["status"], "5", []]]}),
@@ -265,19 +359,24 @@ def test_a_document_that_is_damaged_or_of_somebody_else_is_refused(text):
 
 
 def test_the_form_of_a_document_is_for_ever():
-    """Documents of schema 1 read the same in every version."""
+    """Documents of schema 1 read the same in every version. Since, said, recorded and revision are written once."""
     text = (
-        '{"schema":1,"tenant":"acme","generation":2,"revision":3,'
-        '"facts":[[["subscription","main","plan"],5,[[1,"a",1,1]]]]}'
+        '{"schema":1,"tenant":"acme","generation":2,"revision":3,"forgotten":4,"stamps":[[1,5,7,1],[9,5,7,1]],'
+        '"facts":[[["subscription","main","plan"],[[0,"a"],[1,null]]]]}'
     )
-    document = TenantDocument("acme", 3, 2, {PLAN: Timeline((Fact(1, "a", 1, 1),), 5)})
-    assert document.to_json() == text
-    assert TenantDocument.from_json(text, tenant="acme") == document
+    assert KNOWN.to_json() == text
+    assert TenantDocument.from_json(text, tenant="acme") == KNOWN
+
+
+def test_what_was_said_before_a_tenant_was_forgotten_is_about_another():
+    """The one who is called the same now has nothing to do with it."""
+    assert [KNOWN.is_of_another(as_of) for as_of in (None, 3, 4)] == [False, True, False]
+    assert not EMPTY.is_of_another(3)
 
 
 def test_a_successor_of_a_forgotten_tenant_has_its_own_generation():
     """What is replayed for a generation belongs to it."""
-    facts = (Recorded(PLAN, 1, "a"),)
+    facts = (Recorded(PLAN, 1, "a", said=1),)
     assert replay("acme", [(1, 1, facts)], generation=4) == TenantDocument(
-        "acme", 1, 4, {PLAN: Timeline((Fact(1, "a", 1, 1),))}
+        "acme", 1, 4, {PLAN: Timeline((Fact(1, "a", 1, 1, 1),))}
     )

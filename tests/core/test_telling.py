@@ -60,11 +60,48 @@ def test_a_value_is_worded_for_people(about, value, words):
 def test_what_was_only_confirmed_is_not_told():
     """Altered is what is otherwise than before."""
     facts = (
-        Recorded(subject("main", "plan"), NOW, {"plan": "pro", "version": 1}, {"plan": "free", "version": 1}),
-        Recorded(("status",), NOW, None, None),
+        Recorded(subject("main", "plan"), NOW, {"plan": "pro", "version": 1}, {"plan": "free", "version": 1}, said=NOW),
+        Recorded(("status",), NOW, None, None, said=NOW),
     )
     assert altered(facts) == (Altered("plan", "free@1", "pro@1", NOW),)
     assert str(altered(facts)[0]) == "plan: free@1 -> pro@1"
+
+
+def plan(key):
+    return {"plan": key, "version": 1}
+
+
+def test_what_was_to_come_and_is_dropped_is_told():
+    """With the instant from which it would have been otherwise; what is said again as it was is not told."""
+    about = subject("main", "plan")
+    coming = [NewFact(about, 0, plan("free")), NewFact(about, NOW + DAY, plan("big"))]
+    known = tenant(coming, [NewFact(about, NOW + 2 * DAY, plan("pro"))])
+    dropped = record(known, [NewFact(about, NOW, plan("free"))], recorded=NOW)
+    assert [str(each) for each in altered(dropped.recorded)] == [
+        "plan from 2026-09-22 14:13:20+00:00: big@1 -> free@1",
+        "plan from 2026-09-23 14:13:20+00:00: pro@1 -> free@1",
+    ]
+    again = record(known, [NewFact(about, NOW, plan("pro")), coming[1]], recorded=NOW)
+    assert [(str(each), each.since) for each in altered(again.recorded)] == [
+        ("plan: free@1 -> pro@1", NOW),
+        ("plan from 2026-09-23 14:13:20+00:00: pro@1 -> big@1", NOW + 2 * DAY),
+    ]
+
+
+def test_what_a_late_message_leaves_to_come_is_not_told():
+    """What was said after it stays: that is no alteration."""
+    about = subject("main", "plan")
+    planned = record(tenant(), [NewFact(about, NOW + DAY, plan("free"))], recorded=NOW, as_of=NOW).document
+    late = record(planned, [NewFact(about, NOW - DAY, plan("pro"))], recorded=NOW, as_of=NOW - DAY)
+    assert [str(each) for each in altered(late.recorded)] == ["plan: none -> pro@1"]
+    assert late.recorded[0].kept == ((NOW + DAY, plan("free")),)
+
+
+def test_of_several_words_what_counts_is_told():
+    """A second failed payment alters nothing."""
+    about = subject("main", "past_due_since")
+    facts = (Recorded(about, NOW, {"first": 5, "said": [[1, 5], [NOW, 9]]}, 5, said=NOW),)
+    assert altered(facts) == ()
 
 
 @pytest.mark.parametrize(

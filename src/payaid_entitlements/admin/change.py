@@ -31,7 +31,7 @@ class Change:
         revision: Of the tenant afterwards: hand it to ``check(after=...)``. None for a change of the catalog, of the
             switches or of many tenants, which is none of a tenant's.
         effective_at: From when on it holds; in the past where the source said it earlier.
-        gains, losses: Modules and features that it opens and closes at that instant.
+        gains, losses: Modules and features that it opens and closes, now or at that instant.
         exceeds: Where more is in use than it leaves.
         altered: What is otherwise than before, in words.
         tenants: How many tenants it changed, or would change.

@@ -14,11 +14,12 @@ from typing import Final, cast
 from payaid_entitlements.admin.change import Author, Change, ChangeReason
 from payaid_entitlements.cache.loading import Setting, begin, hosted, poll
 from payaid_entitlements.cache.steps import Apply, Flow, Join, ReadAudit, ReadHost, ReadTenants
-from payaid_entitlements.core.altered import altered
-from payaid_entitlements.core.changing import Ground
+from payaid_entitlements.core.altered import alterations, altered
+from payaid_entitlements.core.changing import MOST_AHEAD, Ground
 from payaid_entitlements.core.comparison import gains_and_losses
+from payaid_entitlements.core.earliest import counting
 from payaid_entitlements.core.facts import NewFact, Outcome, Subject, TenantDocument, record
-from payaid_entitlements.core.instant import Instant, moment
+from payaid_entitlements.core.instant import MINUTE, Instant, moment
 from payaid_entitlements.core.licensed import licensed
 from payaid_entitlements.core.resolution import Standpoint, situation, standpoint
 from payaid_entitlements.core.subscription import Terms
@@ -138,6 +139,7 @@ def _worked_out(setting: Setting, request: Request, world: World) -> Flow[_Plan 
     try:
         if request.check is not None:
             yield from request.check(document)
+        _require_not_ahead(request, now)
         outcome, reason = _outcome(request, Ground(document, world, now, request.as_of))
     except Exception:
         # What was right the first time may be refused now; a repeated message must not fail for that.
@@ -173,12 +175,24 @@ def _worked_out(setting: Setting, request: Request, world: World) -> Flow[_Plan 
     )
 
 
+def _require_not_ahead(request: Request, now: Instant) -> None:
+    """Refuse a word of the future: until then it would win against all that its source goes on saying."""
+    if request.as_of is not None and request.as_of > now + MOST_AHEAD:
+        raise ConfigurationError(
+            f"as_of={moment(request.as_of)} is {(request.as_of - now) // MINUTE} minutes ahead of this host's clock "
+            f"({moment(now)}); as_of is when the source said it, not when it is to hold. Is it in another unit or "
+            "zone, or is a clock wrong?"
+        )
+
+
 def _outcome(request: Request, ground: Ground) -> tuple[Outcome, ChangeReason]:
     document = ground.document
     if request.erases:
-        empty = TenantDocument(document.tenant, document.revision + 1, document.generation + 1)
+        empty = TenantDocument(document.tenant, document.revision + 1, document.generation + 1, forgotten=ground.now)
         is_known = bool(document.timelines)
         return Outcome(empty, ()), ChangeReason.APPLIED if is_known else ChangeReason.UNCHANGED
+    if document.is_of_another(ground.as_of):
+        return Outcome(document, ()), ChangeReason.SUPERSEDED
     wanted = request.work(ground)
     facts = wanted if ground.as_of is not None else _altering(document, wanted, ground.now)
     outcome = record(document, facts, recorded=ground.now, as_of=ground.as_of)
@@ -192,11 +206,11 @@ def _outcome(request: Request, ground: Ground) -> tuple[Outcome, ChangeReason]:
 
 
 def _altering(document: TenantDocument, facts: tuple[NewFact, ...], now: Instant) -> tuple[NewFact, ...]:
-    """Leave out the subjects of which *facts* say what is known already, for now and for later."""
+    """Nothing where all of *facts* is known already, for now and for later; else all, as what was said last."""
     after = record(document, facts, recorded=now).document
     subjects = {fact.subject for fact in facts}
-    altering = {each for each in subjects if _coming(document, each, now) != _coming(after, each, now)}
-    return tuple(fact for fact in facts if fact.subject in altering)
+    is_altering = any(_coming(document, each, now) != _coming(after, each, now) for each in subjects)
+    return facts if is_altering else ()
 
 
 def _coming(document: TenantDocument, subject: Subject, now: Instant) -> list[tuple[Instant, object]]:
@@ -216,32 +230,40 @@ def _described(
     now: Instant,
     host: tuple[Terms, ...] | None,
 ) -> Change:
-    """The change as it would be, with what it opens and closes at the instant from which it holds."""
+    """The change as it would be, with what it opens and closes now, and at the instant from which it holds."""
     effective = effective_at(outcome, now)
-    when = max(effective, now)
 
-    def seen(known: TenantDocument) -> Standpoint:
-        return standpoint(situation(known, world, when, user=request.user, host=host), world)
+    def seen(known: TenantDocument, at: Instant) -> Standpoint:
+        return standpoint(situation(known, world, at, user=request.user, host=host), world)
 
-    gains, losses = gains_and_losses(seen(document), seen(outcome.document))
+    # Also now, whenever it takes effect: what opens today and ends in a month would be no gain then.
+    gains: dict[str, None] = {}
+    losses: dict[str, None] = {}
+    for at in sorted({now, max(effective, now)}):
+        gained, lost = gains_and_losses(seen(document, at), seen(outcome.document, at))
+        gains |= dict.fromkeys(gained)
+        losses |= dict.fromkeys(lost)
     return Change(
         None,
         False,
         ChangeReason.DRY_RUN,
         document.revision,
         moment(effective),
-        gains,
-        losses,
+        tuple(gains),
+        tuple(losses),
         altered=altered(outcome.recorded),
     )
 
 
 def effective_at(outcome: Outcome, now: Instant) -> Instant:
     """From when on what was recorded changes something: a cancellation is said now and is one later."""
-    effective = min((fact.since for fact in outcome.recorded), default=now)
+    # What is only said again does not count.
+    altering = [each.since for each in alterations(outcome.recorded)]
+    effective = min(altering or (fact.since for fact in outcome.recorded), default=now)
     for fact in outcome.recorded:
-        if fact.subject[-1] in ("cancel_at", "starts") and isinstance(fact.value, int):
-            effective = max(effective, fact.value)
+        value = counting(fact.value)
+        if fact.subject[-1] in ("cancel_at", "starts") and isinstance(value, int):
+            effective = max(effective, value)
     return effective
 
 

@@ -15,7 +15,7 @@ from payaid_entitlements.core.changing import Ground
 from payaid_entitlements.core.controls import Position, Switch
 from payaid_entitlements.core.facts import NewFact, TenantDocument
 from payaid_entitlements.core.instant import moment
-from payaid_entitlements.core.undoing import restored
+from payaid_entitlements.core.undoing import undone
 from payaid_entitlements.errors import ChangeConflict, ConfigurationError
 from payaid_entitlements.stores.ports import AuditEntry, Scope
 
@@ -54,7 +54,7 @@ def undo_change(setting: Setting, author: Author, change_id: str, operation: str
             request = Request(
                 str(entry.tenant),
                 "undo",
-                partial(_restored, entry=entry),
+                partial(_undone, entry=entry),
                 asked,
                 author,
                 operation=operation,
@@ -64,8 +64,8 @@ def undo_change(setting: Setting, author: Author, change_id: str, operation: str
             return (yield from change_tenant(setting, request))
 
 
-def _restored(on: Ground, *, entry: AuditEntry) -> tuple[NewFact, ...]:
-    return restored(entry.facts, on.now)
+def _undone(on: Ground, *, entry: AuditEntry) -> tuple[NewFact, ...]:
+    return undone(on, entry.facts)
 
 
 def _require_undoable(entry: AuditEntry, document: TenantDocument) -> Flow[None]:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from payaid_entitlements.cli.printing import worth_of
 from payaid_entitlements.cli.times import shown
-from payaid_entitlements.core.altered import named
+from payaid_entitlements.core.altered import alterations, named
 from payaid_entitlements.core.encoding import decode_value
 from payaid_entitlements.core.facts import Recorded, Subject
 from payaid_entitlements.core.instant import Instant
@@ -43,11 +43,11 @@ def value_in_words(subject: Subject, value: object, zone: ZoneInfo) -> str:
 
 
 def changes_in_words(facts: tuple[Recorded, ...], zone: ZoneInfo, recorded: Instant) -> Iterator[tuple[str, str, str]]:
-    """Each fact of a change as (subject, before, after); with its instant, where that was to come when *recorded*."""
-    for fact in facts:
-        coming = f" from {shown(fact.since, zone)}" if fact.since > recorded else ""
+    """What a change altered, as (subject, before, after); with the instant, where that was to come when *recorded*."""
+    for each in alterations(facts):
+        coming = f" from {shown(each.since, zone)}" if each.since > recorded else ""
         yield (
-            named(fact.subject),
-            value_in_words(fact.subject, fact.before, zone),
-            value_in_words(fact.subject, fact.value, zone) + coming,
+            named(each.subject),
+            value_in_words(each.subject, each.before, zone),
+            value_in_words(each.subject, each.after, zone) + coming,
         )

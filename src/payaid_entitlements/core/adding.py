@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from payaid_entitlements.core.catalog.problems import did_you_mean
-from payaid_entitlements.core.facts import NewFact, TenantDocument, Timeline
-from payaid_entitlements.core.instant import EARLIEST, Instant
+from payaid_entitlements.core.facts import Fact, NewFact, Subject, TenantDocument, Timeline, joined
+from payaid_entitlements.core.instant import LATEST, Instant
 from payaid_entitlements.core.subscription import MAIN, subject
 from payaid_entitlements.errors import ConfigurationError, UnknownPlan
 
@@ -20,8 +22,8 @@ def set_add_on(on: Ground, add_on: str, quantity: int, *, name: str = MAIN) -> t
     """
     Hold *quantity* of an add-on from now on; 0 gives it back.
 
-    What a source said before the present subscription began, or before the plan became one that it is not for, is
-    superseded: no facts.
+    It ends where the plan becomes one that it is not for; said late, when that is so already, it is superseded, as is
+    what was said before the present subscription began: no facts.
 
     Raises:
         UnknownPlan: The catalog has no such add-on.
@@ -31,31 +33,89 @@ def set_add_on(on: Ground, add_on: str, quantity: int, *, name: str = MAIN) -> t
     """
     terms = on.terms(name)
     about = subject(name, "add_on", add_on)
-    if on.as_of is not None and on.as_of < _said(on, name, "starts"):
+    if on.is_of_another(name):
         return ()
-    is_late = on.as_of is not None and on.as_of < _said(on, name, "plan")
-    if is_late and quantity and not fits(_sold(on.world, add_on), terms.plan):
-        return ()
+    since, plan = on.at, terms.plan
+    # Late, it is for the plans of since then: which one was held when it was said may not have been written down.
+    for later in on.document.timelines[subject(name, "plan")].facts:
+        if on.at < later.since <= on.now and isinstance(later.value, dict):
+            if quantity and not _suits(_sold(on.world, add_on), later.value):
+                return ()
+            since, plan = later.since, str(later.value["plan"])
     if quantity or about not in on.document.timelines:
-        allowed(on.world, add_on, quantity, terms.plan)
-    return (NewFact(about, on.at, quantity or None), *_ended_later(on, add_on, name))
+        allowed(on.world, add_on, quantity, plan)
+    fact = NewFact(about, on.at, quantity or None)
+    return (fact, *endings(on, (fact,), name, since, {add_on}))
 
 
-def _said(on: Ground, name: str, field: str) -> Instant:
-    """The newest instant at which a source said something of *field*."""
-    line = on.document.timelines.get(subject(name, field))
-    return EARLIEST if line is None or line.as_of is None else line.as_of
+def endings(
+    on: Ground, facts: Sequence[NewFact], name: str, since: Instant, only: Container[str] | None = None
+) -> tuple[NewFact, ...]:
+    """
+    Let add-ons end where, after *facts*, the plan is one that they are not for; and no more where it is not.
+
+    Such an end was said when the add-on was: so it is replaced by the next word about that, and a change of plan that
+    arrives late comes to the same.
+
+    Args:
+        facts: What is about to be recorded about the subscription *name*.
+        since: Plans before it do not matter: what ended by them has ended.
+        only: Keys of the add-ons to look at; None for all.
+    """
+    after = joined(on.document, facts, recorded=on.now, as_of=on.as_of).document
+    plans = after.timelines.get(subject(name, "plan"), Timeline())
+    found: list[NewFact] = []
+    for key, line in known_add_ons(after, name).items():
+        if only is not None and key not in only:
+            continue
+        for held in _stretches(line):
+            points = (max(held.fact.since, since), *(each.since for each in plans.facts))
+            begins = points[0]
+            wrong = [
+                # What never suited ends a moment after its begin: it is not lost where its plan is yet to arrive.
+                max(at, held.fact.since + 1)
+                for at in points
+                if begins <= at < held.until and not _suits(on.world.catalog.add_ons.get(key), plans.at(at))
+            ]
+            found += _moved(subject(name, "add_on", key), held, min(wrong, default=None), since)
+    return tuple(found)
 
 
-def _ended_later(on: Ground, add_on: str, name: str) -> tuple[NewFact, ...]:
-    """Where a change of plan is scheduled to a plan that it is not for, it ends with that."""
-    line = on.document.timelines[subject(name, "plan")]
-    known = on.world.catalog.add_ons.get(add_on)
-    return tuple(
-        NewFact(subject(name, "add_on", add_on), fact.since, None)
-        for fact in line.facts
-        if fact.since > on.at and isinstance(fact.value, dict) and not fits(known, str(fact.value["plan"]))
-    )
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """
+    How long one word about an add-on would hold.
+
+    Attributes:
+        until: When something else was said about it.
+        end: When it ends before, since the plan is one that it is not for.
+    """
+
+    fact: Fact
+    until: Instant
+    end: Instant | None
+
+
+def _stretches(line: Timeline) -> Iterator[_Stretch]:
+    facts = line.facts
+    for index, fact in enumerate(facts):
+        if fact.value is None:
+            continue
+        following = facts[index + 1 : index + 3]
+        end = None
+        if following and following[0].value is None and following[0].said == fact.said:
+            end, following = following[0].since, following[1:]
+        yield _Stretch(fact, following[0].since if following else LATEST, end)
+
+
+def _moved(about: Subject, held: _Stretch, end: Instant | None, since: Instant) -> Iterator[NewFact]:
+    """Let *held* end at *end*, no more where it ends now. What ended before *since* has ended."""
+    if held.end == end or (held.end is not None and held.end < since):
+        return
+    if held.end is not None and (end is None or held.end < end):
+        yield NewFact(about, held.fact.since, held.fact.value, held.fact.said)
+    if end is not None:
+        yield NewFact(about, end, None, held.fact.said)
 
 
 def known_add_ons(document: TenantDocument, name: str) -> dict[str, Timeline]:
@@ -70,6 +130,14 @@ def known_add_ons(document: TenantDocument, name: str) -> dict[str, Timeline]:
 def fits(add_on: AddOn | None, plan: str) -> bool:
     """May holders of *plan* hold it? None, which is not sold any more, fits nobody."""
     return add_on is not None and (not add_on.for_plans or plan in add_on.for_plans)
+
+
+def _suits(add_on: AddOn | None, held: object) -> bool:
+    """May it be held beside the plan of a fact? Where there is no plan it gives nothing anyway."""
+    match held:
+        case {"plan": str(plan)}:
+            return fits(add_on, plan)
+    return True
 
 
 def allowed(world: World, key: str, quantity: int, plan: str) -> int:

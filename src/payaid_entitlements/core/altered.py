@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from payaid_entitlements.core.earliest import counting
 from payaid_entitlements.core.encoding import decode_value
 from payaid_entitlements.core.facts import Recorded, Subject
 from payaid_entitlements.core.instant import Instant, moment
@@ -35,12 +36,61 @@ class Altered:
 
 
 def altered(facts: Iterable[Recorded]) -> tuple[Altered, ...]:
-    """Tell what *facts* altered; what they only confirmed is left out."""
+    """Tell what *facts* altered, also later; what they only confirmed is left out."""
     return tuple(
-        Altered(named(fact.subject), worded(fact.subject, fact.before), worded(fact.subject, fact.value), fact.since)
-        for fact in facts
-        if fact.before != fact.value
+        Altered(
+            named(each.subject) + (f" from {_time(each.since)}" if each.is_later else ""),
+            worded(each.subject, each.before),
+            worded(each.subject, each.after),
+            each.since,
+        )
+        for each in alterations(facts)
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Alteration:
+    """
+    From *since* on a subject is *after*, where it was *before*, or would have been.
+
+    Attributes:
+        is_later: It begins after what the change itself says: something that was to come is dropped, or moved.
+    """
+
+    subject: Subject
+    since: Instant
+    before: object
+    after: object
+    is_later: bool
+
+
+def alterations(facts: Iterable[Recorded]) -> Iterator[Alteration]:
+    """Compare what each subject was, and was to be, before a change and after it."""
+    by_subject: dict[Subject, list[Recorded]] = {}
+    for fact in facts:
+        by_subject.setdefault(fact.subject, []).append(fact)
+    for subject, group in by_subject.items():
+        first = group[0]
+        was: _Course = ((first.since, first.before), *first.later)
+        becomes: _Course = was
+        for fact in group:
+            kept = [each for each in becomes if each[0] < fact.since]
+            becomes = (*kept, (fact.since, fact.value), *fact.kept)
+        last: tuple[object, object] | None = None
+        for since in sorted({since for since, _ in (*was, *becomes)}):
+            pair = counting(_at(was, since)), counting(_at(becomes, since))
+            if pair[0] != pair[1] and pair != last:
+                said = {fact.since for fact in group}
+                yield Alteration(subject, since, *pair, is_later=since not in said)
+            last = pair
+
+
+#: What a subject is from when on, oldest first.
+_Course = tuple[tuple[Instant, object], ...]
+
+
+def _at(course: _Course, at: Instant) -> object:
+    return next((value for since, value in reversed(course) if since <= at), None)
 
 
 def named(subject: Subject) -> str:

@@ -2,8 +2,19 @@
 What a change of a subscription, or of a tenant as a whole, records: one pure function for each verb.
 
 Each takes the ground it stands on and gives new facts; nothing is decided elsewhere. Values depend on the
-arguments and on the instant at which the source said it, hardly ever on what is known already: so messages that
-arrive in another order come to the same end.
+arguments and on the instant at which the source said it; where they follow from something that is known (which add-ons
+a plan ends, the earliest failure) they are worked out anew when something arrives late. So messages come to the
+same end in whatever order they arrive.
+
+What cannot be exchanged, because it is worked out from what is known when it arrives:
+
+- ``period_end``, where what says when the period ends (the subscription itself, its anchor, a yearly plan, a trial, a
+  time zone) was said before and arrives later. Pass the instant that the provider names.
+- A time zone that was set before another one and arrives after it: later windows do not know that it was there.
+- A change of plan that another one had replaced before it arrived: it ends no add-on any more.
+- What is refused: an add-on for a plan that arrives after it. The provider sends it again.
+
+Of what was said before a subscription began nothing is left: it was about the one before.
 """
 
 from __future__ import annotations
@@ -11,18 +22,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 from payaid_entitlements.core import period
-from payaid_entitlements.core.adding import allowed, fits, known_add_ons
+from payaid_entitlements.core.adding import allowed, endings, known_add_ons
 from payaid_entitlements.core.catalog.model import Access, Plan
 from payaid_entitlements.core.catalog.problems import did_you_mean
-from payaid_entitlements.core.facts import NewFact, TenantDocument
-from payaid_entitlements.core.instant import LATEST, Instant, moment
+from payaid_entitlements.core.earliest import earliest
+from payaid_entitlements.core.facts import NewFact, TenantDocument, Timeline, followed
+from payaid_entitlements.core.instant import LATEST, MINUTE, Instant, moment
 from payaid_entitlements.core.provider_ids import replaced
 from payaid_entitlements.core.resolution import STATUS, TIMEZONE, held_of
 from payaid_entitlements.core.subscription import MAIN, Terms, subject, terms_at
 from payaid_entitlements.core.world import World
-from payaid_entitlements.core.zones import history, moved, period_end, zones_subject
+from payaid_entitlements.core.zones import billing_interval, history, moved, period_end, zones_subject
 from payaid_entitlements.errors import ConfigurationError, UnknownPlan, UnknownTenant
 
 #: When a change takes effect: at once, when what runs now ends, or at an instant.
@@ -32,7 +45,11 @@ When = Literal["now", "period_end"] | Instant
 VendorStatus = Literal["suspended", "revoked"]
 
 #: What a new subscription of the same name wipes out.
-_TROUBLES = ("past_due_since", "paused_from", "paused_until", "cancel_at", "zones")
+_TROUBLES = ("paused_from", "paused_until", "zones")
+_FIRST_TROUBLES = ("past_due_since", "cancel_at")
+
+#: So far may the clock of a source be ahead of ours.
+MOST_AHEAD = 5 * MINUTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +59,7 @@ class Ground:
 
     Attributes:
         now: The instant that it is.
-        as_of: When the source said it; None for what has no order but that of arrival.
+        as_of: When the source said it; None for what was said now.
     """
 
     document: TenantDocument
@@ -57,15 +74,25 @@ class Ground:
 
     def terms(self, name: str) -> Terms:
         """
-        The subscription *name* as it is known now.
+        The subscription *name* as it was when the source spoke, as far back as the document reaches.
 
         Raises:
             UnknownTenant: The tenant has none of this name.
         """
-        for terms in terms_at(self.document, self.now):
-            if terms.name == name:
-                return terms
+        for at in (self.at, self.now):
+            for terms in terms_at(self.document, at):
+                if terms.name == name:
+                    return terms
         raise UnknownTenant(f"tenant {self.document.tenant!r} has no subscription {name!r}; subscribe it first")
+
+    def is_of_another(self, name: str) -> bool:
+        """Was it said before the subscription *name* began, and so about the one before?"""
+        begun = self.document.timelines.get(subject(name, "starts"), Timeline())
+        return self.as_of is not None and self.as_of < begun.said
+
+    def knows(self, name: str, field: str) -> bool:
+        """Is anything known of *field*?"""
+        return subject(name, field) in self.document.timelines
 
     def instant(self, when: When, terms: Terms) -> Instant:
         """The instant that *when* is for a subscription."""
@@ -88,21 +115,25 @@ def subscribe(
     name: str = MAIN,
 ) -> tuple[NewFact, ...]:
     """
-    Begin a subscription, in place of the one of the same name and of all that was known about that.
+    Begin a subscription, in place of the one of the same name and of all that was said about that before.
 
     The newest version of *plan* is held. A trial is as long as the plan says; who may have one, and how often, is
-    up to the caller.
+    up to the caller. It ends by contract at *ends*.
 
     Raises:
         UnknownPlan: The catalog has no such plan or add-on.
         ConfigurationError: The plan has no trial; an add-on is not for this plan or too many; another
-            subscription is in force until a later *starts*; there is no such time zone.
+            subscription is in force until a later *starts*; there is no such time zone; *ends* is over already, or
+            not after *starts*; no period can be counted from the anchor.
     """
     sold = newest(on.world, plan)
     begins = on.at if starts is None else starts
     if begins > on.at:
         _require_room(on, name, begins)
-    zone = period.zone(timezone or str(history(on.document, on.world, on.now)[-1][1]))
+    _require_length(on, begins, ends)
+    zone = period.zone(str(history(on.document, on.world, on.now)[-1][1]) if timezone is None else timezone)
+    counted_from = begins if anchor is None else anchor
+    _require_countable(sold, counted_from, zone, max(begins, on.at))
     if trial and sold.trial is None:
         raise ConfigurationError(
             f"plan {plan!r} has no trial; write `trial: 14 days` in the catalog, or leave out trial=True"
@@ -110,56 +141,111 @@ def subscribe(
     fields: dict[str, object] = {
         "plan": _version(sold),
         "starts": begins,
-        "anchor": begins if anchor is None else anchor,
+        "anchor": counted_from,
         "timezone": timezone,
         "trial_end": period.add(begins, sold.trial, 1, zone) if trial and sold.trial is not None else None,
         "ends": ends,
         **dict.fromkeys(_TROUBLES),
     }
     wanted = {key: allowed(on.world, key, quantity, plan) for key, quantity in (add_ons or {}).items()}
-    return (
-        *(NewFact(subject(name, key), on.at, value) for key, value in fields.items()),
+    if on.is_of_another(name):
+        return ()
+    facts = (
+        *(
+            NewFact(subject(name, key), on.at, value)
+            for key, value in fields.items()
+            # That there is nothing needs not be said where nothing is known.
+            if value is not None or on.knows(name, key)
+        ),
+        *(fact for key in _FIRST_TROUBLES if on.knows(name, key) for fact in earliest(on, subject(name, key), None)),
         *(
             NewFact(subject(name, "add_on", key), on.at, wanted.get(key) or None)
             for key in sorted({*known_add_ons(on.document, name), *wanted})
         ),
         *replaced(on, provider_ids or {}, name),
+        *(_bought_since(on, name) if trial else ()),
     )
+    return (*facts, *endings(on, facts, name, on.at))
+
+
+def _bought_since(on: Ground, name: str) -> tuple[NewFact, ...]:
+    """Where the change of plan that bought a trial arrived before the trial did: it takes back what was cancelled."""
+    plans = on.document.timelines.get(subject(name, "plan"), Timeline()).facts
+    for plan in plans:
+        if on.as_of is not None and plan.said > on.as_of and plan.since > on.at:
+            return earliest(on, subject(name, "cancel_at"), None, at=plan.since, said=plan.said)
+    return ()
 
 
 def change_plan(on: Ground, plan: str, *, when: When = "now", name: str = MAIN) -> tuple[NewFact, ...]:
     """
     Hold the newest version of *plan* from *when* on.
 
-    A trial ends by it: that was the purchase. A change that was scheduled for later is dropped. Add-ons that are not
-    for the new plan end with the old one. The anchor, a pause, an overdue payment and a cancellation stay.
+    A trial ends by it: that was the purchase, and a cancellation of the trial is nothing any more. A change that was
+    scheduled for later is dropped. Add-ons that are not for the new plan end with the old one. The anchor, a pause,
+    an overdue payment and any other cancellation stay.
 
     Raises:
         UnknownPlan: The catalog has no such plan.
         UnknownTenant: There is no such subscription.
+        ConfigurationError: *when* is over already, and nobody said so then.
     """
     sold = newest(on.world, plan)
     terms = on.terms(name)
     since = on.instant(when, terms)
-    facts = [NewFact(subject(name, "plan"), since, _version(sold)), NewFact(subject(name, "trial_end"), since, None)]
-    for key, line in known_add_ons(on.document, name).items():
-        is_scheduled = any(fact.since > since for fact in line.facts)
-        if not fits(on.world.catalog.add_ons.get(key), plan):
-            facts.append(NewFact(subject(name, "add_on", key), since, None))
-        elif is_scheduled:
-            # A change that is dropped by this one would have ended it.
-            facts.append(NewFact(subject(name, "add_on", key), since, line.at(on.now)))
-    return tuple(facts)
+    if on.as_of is None and since < on.now:
+        raise ConfigurationError(
+            f"when={moment(since)} is over already; change the plan now ('now'), or pass as_of= where a payment "
+            "provider said so then"
+        )
+    if on.is_of_another(name):
+        return ()
+    facts = (
+        NewFact(subject(name, "plan"), since, _version(sold)),
+        NewFact(subject(name, "trial_end"), since, None),
+        *(
+            earliest(on, subject(name, "cancel_at"), None, at=since)
+            if on.document.value(subject(name, "trial_end"), since) is not None
+            else ()
+        ),
+    )
+    plans = on.document.timelines[subject(name, "plan")].facts
+    if on.as_of is not None and any(on.as_of < each.said and each.since <= max(since, on.now) for each in plans):
+        return facts  # over before it arrived
+    return (*facts, *endings(on, facts, name, since))
 
 
 def cancel(on: Ground, *, when: When = "period_end", name: str = MAIN) -> tuple[NewFact, ...]:
-    """Let a subscription end at *when*; until then nothing changes."""
-    return (NewFact(subject(name, "cancel_at"), on.at, on.instant(when, on.terms(name))),)
+    """
+    Let a subscription end at *when*; until then nothing changes.
+
+    Of several cancellations the earliest counts, so that cancelling never lengthens; what is over stays over. To go on,
+    undo the cancellation, or subscribe anew.
+    """
+    terms = on.terms(name)
+    word = on.instant(when, terms)
+    times = terms.times
+    is_over = any(end is not None and end <= on.at for end in (times.cancel_at, times.ends, times.trial_end))
+    # Of what a source says everything is kept: that it is over may turn out to have been said later.
+    if on.is_of_another(name) or (on.as_of is None and is_over):
+        return ()
+    return earliest(on, subject(name, "cancel_at"), word)
 
 
 def pause(on: Ground, *, until: Instant | None = None, name: str = MAIN) -> tuple[NewFact, ...]:
-    """Pause a subscription, to *until* or until it is resumed; one that is paused goes on being so."""
+    """
+    Pause a subscription, to *until* or until it is resumed; one that is paused goes on being so.
+
+    Raises:
+        ConfigurationError: *until* is over already.
+    """
     times = on.terms(name).times
+    if until is not None and until <= on.at:
+        raise ConfigurationError(
+            f"until={moment(until)} is over already; a pause ends in the future, or when it is resumed (None)"
+        )
+    if on.is_of_another(name):
+        return ()
     # What a source says must not depend on what is known, or its messages would not commute.
     is_kept = on.as_of is None and times.paused_from is not None and on.at < (times.paused_until or LATEST)
     return (
@@ -171,6 +257,8 @@ def pause(on: Ground, *, until: Instant | None = None, name: str = MAIN) -> tupl
 def resume(on: Ground, *, name: str = MAIN) -> tuple[NewFact, ...]:
     """End the pause of a subscription."""
     on.terms(name)
+    if on.is_of_another(name):
+        return ()
     return tuple(NewFact(subject(name, each), on.at, None) for each in ("paused_from", "paused_until"))
 
 
@@ -178,17 +266,16 @@ def past_due(on: Ground, since: Instant, *, name: str = MAIN) -> tuple[NewFact, 
     """
     Note that payment is due since *since*.
 
-    A second failure does not begin the grace anew: the earlier instant stays. (Of two failures that arrive in the
-    wrong order and carry different instants only the later one is known: that errs in the customer's favour.)
+    A second failure does not begin the grace anew: it counts from the earliest one after the last payment.
     """
-    known = on.terms(name).times.past_due_since
-    return (NewFact(subject(name, "past_due_since"), on.at, since if known is None else min(since, known)),)
+    on.terms(name)
+    return () if on.is_of_another(name) else earliest(on, subject(name, "past_due_since"), since)
 
 
 def paid(on: Ground, *, name: str = MAIN) -> tuple[NewFact, ...]:
     """Note that nothing is due any more."""
     on.terms(name)
-    return (NewFact(subject(name, "past_due_since"), on.at, None),)
+    return () if on.is_of_another(name) else earliest(on, subject(name, "past_due_since"), None)
 
 
 def set_status(on: Ground, status: VendorStatus | None) -> tuple[NewFact, ...]:
@@ -220,10 +307,11 @@ def migrate(on: Ground, plan: str, to: int) -> tuple[NewFact, ...]:
     for about, line in on.document.timelines.items():
         if about[0] != "subscription" or about[2:] != ("plan",):
             continue
-        coming = [(on.at, line.at(on.at)), *((fact.since, fact.value) for fact in line.facts if fact.since > on.at)]
-        newer = [(since, _migrated(value, plan, to)) for since, value in coming]
-        if newer != coming:
-            facts += (NewFact(about, since, value) for since, value in newer)
+        coming = [fact for fact, following in followed(line) if following is None or following.since > on.at]
+        # Said when the plan was, so that a change of plan that arrives late is not lost.
+        newer = [NewFact(about, max(f.since, on.at), _migrated(f.value, plan, to), f.said) for f in coming]
+        if any(new.value != fact.value for new, fact in zip(newer, coming, strict=True)):
+            facts += newer
     return tuple(facts)
 
 
@@ -248,6 +336,25 @@ def _migrated(value: object, plan: str, to: int) -> object:
         case {"plan": held, "version": int(version)} if held == plan and version < to:
             return {"plan": plan, "version": to}
     return value
+
+
+def _require_length(on: Ground, begins: Instant, ends: Instant | None) -> None:
+    """Refuse a subscription that is over before it begins."""
+    if ends is not None and ends <= max(begins, on.at):
+        raise ConfigurationError(
+            f"ends={moment(ends)} is not after {moment(max(begins, on.at))}, so nothing would ever be held; for a "
+            "subscription that is over leave it out, then cancel(when=...) at that instant"
+        )
+
+
+def _require_countable(plan: Plan, anchor: Instant, zone: ZoneInfo, at: Instant) -> None:
+    """Refuse an anchor of which the first use would fail."""
+    try:
+        period.window(anchor, billing_interval(plan), zone, at)
+    except ConfigurationError as error:
+        raise ConfigurationError(
+            f"no billing period can be counted from {moment(anchor)}; pass an anchor= of these centuries: {error}"
+        ) from error
 
 
 def _require_room(on: Ground, name: str, begins: Instant) -> None:

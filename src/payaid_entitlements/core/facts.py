@@ -2,10 +2,17 @@
 What is known about one tenant: facts, each with the instant from which it holds and the one when it was recorded.
 
 A fact says "from *since* on, *subject* is *value*": ``("subscription", "main", "plan")`` is
-``{"plan": "starter", "version": 2}``. The facts of one subject form a timeline; a new fact holds
-until a later one begins. Nothing is ever changed in place: a new fact replaces what the timeline
-said *from its beginning on* and leaves the past alone. That is what makes
-"what was true last Tuesday" and "what will be true in May" the same question.
+``{"plan": "starter", "version": 2}``. The facts of one subject form a timeline. Nothing is ever changed
+in place. That is what makes "what was true last Tuesday" and "what will be true in May" the same question.
+
+The law of a timeline: **at any instant, of all facts that have begun by then, the one that was said last holds.**
+So a fact replaces, from its beginning on, all that was said before it, and is replaced by what was said after it
+from where that begins. An upgrade that was said on the 5th and arrives after a downgrade "from the 1st of February
+on" that was said on the 6th holds until the 1st of February. Since the law names a *set* of facts and not the order in
+which they came, messages that arrive in any order come to the same end. Of two that were said at the same
+instant, the one that arrives later counts as said later.
+
+Facts that can hold at no instant are not kept; what is left begins, and was said, in the same order.
 
 The tenant document is the facts that decisions need, now and later, as one JSON value. The same
 text is in the database row, in every cache and in a snapshot file.
@@ -14,21 +21,25 @@ text is in the database row, in every cache and in a snapshot file.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import cast
+from typing import Final, TypeAlias, cast
 
-from payaid_entitlements.core.instant import EARLIEST, LATEST, Instant
+from payaid_entitlements.core.instant import DAY, EARLIEST, HOUR, LATEST, Instant
 from payaid_entitlements.errors import StoreDamaged
 
 #: What a fact is about; a path whose parts may be anything, so it is never joined by a separator.
 Subject = tuple[str, ...]
 
 #: How long facts that no longer hold stay in the document: a host whose clock is behind still needs them.
-KEPT_BEHIND = 3_600_000_000
+KEPT_BEHIND: Final = HOUR
 
-_SCHEMA = 1
+#: How long it is known that there is nothing (nothing due, no suspension): so late may a message come and still lose
+#: against it. Providers repeat theirs for some days.
+KEPT_NOTHING: Final = 30 * DAY
+
+_SCHEMA: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +52,30 @@ class Fact:
         value: JSON data; None says that there is nothing (from here on).
         recorded: When it was written.
         revision: The tenant's revision that wrote it.
+        said: When its source said it; what nobody dates was said when it was recorded.
     """
 
     since: Instant
     value: object
     recorded: Instant
     revision: int
+    said: Instant
 
 
 @dataclass(frozen=True, slots=True)
 class NewFact:
-    """A fact to be recorded."""
+    """
+    A fact to be recorded.
+
+    Attributes:
+        said: For what only follows from something that is known: when that was said, with which it stands and falls.
+            None for when the change that records it was said.
+    """
 
     subject: Subject
     since: Instant
     value: object
+    said: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +86,8 @@ class Recorded:
     Attributes:
         before: The subject's value at *since* before.
         replaced: What the timeline said later than *since*, dropped by this fact, as (since, value).
+        kept: What it goes on saying later than *since*, as (since, value): it was said after this fact.
+        said: When it was said.
     """
 
     subject: Subject
@@ -73,20 +95,26 @@ class Recorded:
     value: object
     before: object = None
     replaced: tuple[tuple[Instant, object], ...] = ()
+    kept: tuple[tuple[Instant, object], ...] = ()
+    said: Instant = field(kw_only=True)
+
+    @property
+    def later(self) -> tuple[tuple[Instant, object], ...]:
+        """What the timeline said later than *since* before, as (since, value)."""
+        # What is kept was said last, so it begins last.
+        return (*self.replaced, *self.kept)
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """
-    The facts of one subject, in the order in which they begin.
+    """The facts of one subject that can hold at some instant, in the order in which they begin, and were said."""
 
-    Attributes:
-        as_of: The newest instant at which a source (a payment provider) said something of this subject;
-            what it said earlier and arrives later is superseded.
-    """
+    facts: tuple[Fact, ...] = ()
 
-    facts: tuple[Fact, ...]
-    as_of: Instant | None = None
+    @property
+    def said(self) -> Instant:
+        """When something was said of it last."""
+        return self.facts[-1].said if self.facts else EARLIEST
 
     def at(self, at: Instant) -> object:
         """The value at *at*; None where nothing was said yet."""
@@ -94,6 +122,16 @@ class Timeline:
             if fact.since <= at:
                 return fact.value
         return None
+
+    def joined(self, new: Fact) -> Timeline | None:
+        """The timeline with one more fact; None where all that it says is superseded. See the law of this module."""
+        earlier = tuple(fact for fact in self.facts if fact.since <= new.since)
+        if earlier and earlier[-1].said > new.said:
+            return None
+        kept = tuple(fact for fact in self.facts[len(earlier) :] if fact.said > new.said)
+        if earlier and earlier[-1].since == new.since:
+            earlier = earlier[:-1]
+        return Timeline((*earlier, new, *kept))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +142,18 @@ class TenantDocument:
     Attributes:
         revision: Grows by one with each change; 0 for a tenant of whom nothing was ever recorded.
         generation: Grows when the tenant is forgotten, so that its successor is somebody else.
+        forgotten: When it was forgotten last; what was said of it before is about somebody else.
     """
 
     tenant: str
     revision: int = 0
     generation: int = 1
     timelines: Mapping[Subject, Timeline] = field(default_factory=dict)
+    forgotten: Instant | None = None
+
+    def is_of_another(self, as_of: Instant | None) -> bool:
+        """Was it said before the tenant was forgotten, and so about somebody else?"""
+        return as_of is not None and self.forgotten is not None and as_of < self.forgotten
 
     def value(self, subject: Subject, at: Instant) -> object:
         """What *subject* is at *at*; None where nothing is known."""
@@ -118,8 +162,16 @@ class TenantDocument:
 
     def to_json(self) -> str:
         """The document as the one text that is stored, cached and shipped."""
+        # The facts of one change share their times and are most of a document: each such stamp is written once.
+        stamps: dict[_Stamp, int] = {}
         lines = [
-            [list(subject), line.as_of, [[f.since, f.value, f.recorded, f.revision] for f in line.facts]]
+            [
+                list(subject),
+                [
+                    [stamps.setdefault((f.since, f.said, f.recorded, f.revision), len(stamps)), f.value]
+                    for f in line.facts
+                ],
+            ]
             for subject, line in self.timelines.items()
         ]
         return json.dumps(
@@ -128,6 +180,8 @@ class TenantDocument:
                 "tenant": self.tenant,
                 "generation": self.generation,
                 "revision": self.revision,
+                "forgotten": self.forgotten,
+                "stamps": list(stamps),
                 "facts": lines,
             },
             separators=(",", ":"),
@@ -149,9 +203,13 @@ class TenantDocument:
                     "tenant": str(whose),
                     "revision": int(revision),
                     "generation": int(generation),
+                    "forgotten": None | int() as forgotten,
+                    "stamps": list(written),
                     "facts": list(lines),
                 } if schema == _SCHEMA and whose == tenant:
-                    return TenantDocument(tenant, revision, generation, dict(_timeline(line) for line in lines))
+                    stamps = [_stamp(each) for each in written]
+                    timelines = dict(_timeline(line, stamps) for line in lines)
+                    return TenantDocument(tenant, revision, generation, timelines, forgotten)
                 case other:
                     raise ValueError(f"it reads {str(other)[:100]!r}")
         except (TypeError, ValueError, RecursionError) as error:
@@ -160,12 +218,23 @@ class TenantDocument:
             ) from error
 
 
-def _timeline(data: object) -> tuple[Subject, Timeline]:
+#: Since, said, recorded, revision.
+_Stamp: TypeAlias = tuple[Instant, Instant, Instant, int]
+
+
+def _stamp(data: object) -> _Stamp:
+    match data:
+        case [int(since), int(said), int(recorded), int(revision)] if EARLIEST <= since <= LATEST:
+            return since, said, recorded, revision
+    raise ValueError(f"no times of a fact: {str(data)[:100]}")
+
+
+def _timeline(data: object, stamps: Sequence[_Stamp]) -> tuple[Subject, Timeline]:
     """Read the timeline of one subject; ValueError where it is none."""
     match data:
-        case [[*path], None | int() as as_of, [*facts]] if _is_subject(path):
-            line = Timeline(tuple(_fact(fact) for fact in facts), as_of)
-            if all(one.since < other.since for one, other in pairwise(line.facts)):
+        case [[*path], [*facts]] if _is_subject(path):
+            line = Timeline(tuple(_fact(fact, stamps) for fact in facts))
+            if all(one.since < other.since and one.said <= other.said for one, other in pairwise(line.facts)):
                 return cast("Subject", tuple(path)), line
     raise ValueError(f"no timeline: {str(data)[:100]}")
 
@@ -181,10 +250,11 @@ def _is_subject(path: list[object]) -> bool:
     return bool(path) and path[0] not in ("subscription", "override")
 
 
-def _fact(data: object) -> Fact:
+def _fact(data: object, stamps: Sequence[_Stamp]) -> Fact:
     match data:
-        case [int(since), value, int(recorded), int(revision)] if EARLIEST <= since <= LATEST:
-            return Fact(since, value, recorded, revision)
+        case [int(stamp), value] if 0 <= stamp < len(stamps):
+            since, said, recorded, revision = stamps[stamp]
+            return Fact(since, value, recorded, revision, said)
     raise ValueError(f"no fact: {str(data)[:100]}")
 
 
@@ -214,47 +284,68 @@ def record(
     document: TenantDocument, facts: Iterable[NewFact], *, recorded: Instant, as_of: Instant | None = None
 ) -> Outcome:
     """
-    Add *facts* to *document*, the newest winning from its beginning on.
+    Add *facts* to *document* by the law of this module.
 
-    Pure. Superseding is per subject: with *as_of*, a fact of a subject about which the source has
-    already said something newer is left out; the others are applied.
+    Pure. Superseding is per fact: what was said earlier than something that is known holds until that begins. Where
+    with *as_of* none of the facts holds now or later, nothing is recorded: the message is superseded.
 
     Args:
         document: What is known; facts that ended more than an hour before *recorded* are dropped from the result.
         facts: What is new. Of two about one subject both are applied, in their order.
         recorded: Now.
-        as_of: When the source said it; None for what has no order but that of arrival.
+        as_of: When the source said it. None for now: it then always holds, also against a source whose clock is ahead.
 
     Returns:
         The new document, its revision one higher, and what was applied; or *document* itself and nothing.
     """
+    outcome = joined(document, facts, recorded=recorded, as_of=as_of)
+    if not outcome.recorded or (as_of is not None and not _reaches(outcome, recorded)):
+        return Outcome(document, ())
+    return Outcome(trimmed(outcome.document, recorded - KEPT_BEHIND), outcome.recorded)
+
+
+def joined(
+    document: TenantDocument, facts: Iterable[NewFact], *, recorded: Instant, as_of: Instant | None = None
+) -> Outcome:
+    """Same as `record`, also what holds only in the past, and nothing is dropped that could be asked for."""
     timelines = dict(document.timelines)
     applied: list[Recorded] = []
     revision = document.revision + 1
     for new in facts:
-        line = timelines.get(new.subject, Timeline(()))
-        # `document`, not `line`: two facts of one subject in one change share one as_of.
-        known = document.timelines.get(new.subject, Timeline(())).as_of
-        if as_of is not None and known is not None and as_of < known:
+        line = timelines.get(new.subject, Timeline())
+        # What nobody dates is the last word, whoever's clock is ahead.
+        said = next((each for each in (new.said, as_of) if each is not None), max(recorded, line.said))
+        after = line.joined(Fact(new.since, new.value, recorded, revision, said))
+        if after is None:
             continue
-        kept = tuple(fact for fact in line.facts if fact.since < new.since)
-        dropped = line.facts[len(kept) :]
-        fact = Fact(new.since, new.value, recorded, revision)
-        newest = line.as_of if as_of is None else as_of
-        timelines[new.subject] = Timeline((*kept, fact), newest)
+        timelines[new.subject] = after
+        later = [fact for fact in line.facts if fact.since > new.since]
         applied.append(
             Recorded(
                 new.subject,
                 new.since,
                 new.value,
                 before=line.at(new.since),
-                replaced=tuple((old.since, old.value) for old in dropped if old.since > new.since),
+                replaced=tuple((fact.since, fact.value) for fact in later if fact.said <= said),
+                kept=tuple((fact.since, fact.value) for fact in later if fact.said > said),
+                said=said,
             )
         )
-    if not applied:
-        return Outcome(document, ())
-    changed = replace(document, revision=revision, timelines=timelines)
-    return Outcome(trimmed(changed, recorded - KEPT_BEHIND), tuple(applied))
+    return Outcome(replace(document, revision=revision, timelines=timelines), tuple(applied))
+
+
+def _reaches(outcome: Outcome, now: Instant) -> bool:
+    """Does something of what was recorded last hold now, or later?"""
+    return any(
+        fact.revision == outcome.document.revision and (following is None or following.since > now)
+        for subject in {fact.subject for fact in outcome.recorded}
+        for fact, following in followed(outcome.document.timelines[subject])
+    )
+
+
+def followed(line: Timeline) -> Iterator[tuple[Fact, Fact | None]]:
+    """Each fact with the one that follows it."""
+    return zip(line.facts, (*line.facts[1:], None), strict=False)
 
 
 def trimmed(document: TenantDocument, before: Instant) -> TenantDocument:
@@ -266,9 +357,11 @@ def trimmed(document: TenantDocument, before: Instant) -> TenantDocument:
             if fact.since <= before:
                 first = index
         facts = line.facts[first:]
-        if len(facts) == 1 and facts[0].value is None and facts[0].since <= before and line.as_of is None:
-            continue
-        timelines[subject] = Timeline(facts, line.as_of)
+        if len(facts) == 1 and facts[0].value is None:
+            (nothing,) = facts
+            if nothing.since <= before and nothing.recorded <= before - KEPT_NOTHING:
+                continue
+        timelines[subject] = Timeline(facts)
     return replace(document, timelines=timelines)
 
 
@@ -284,19 +377,15 @@ def replay(
     """
     document = TenantDocument(tenant, generation=generation)
     for revision, recorded, facts in changes:
-        timelines = dict(document.timelines)
-        for fact in facts:
-            line = timelines.get(fact.subject, Timeline(()))
-            kept = tuple(old for old in line.facts if old.since < fact.since)
-            timelines[fact.subject] = Timeline((*kept, Fact(fact.since, fact.value, recorded, revision)), line.as_of)
-        document = replace(document, revision=revision, timelines=timelines)
+        again = [NewFact(fact.subject, fact.since, fact.value, fact.said) for fact in facts]
+        document = replace(joined(document, again, recorded=recorded).document, revision=revision)
     return document
 
 
 def recorded_to_json(facts: Iterable[Recorded]) -> str:
     """The facts of a change as one JSON text."""
     return json.dumps(
-        [[list(f.subject), f.since, f.value, f.before, [list(pair) for pair in f.replaced]] for f in facts],
+        [[list(f.subject), f.since, f.said, f.value, f.before, f.replaced, f.kept] for f in facts],
         separators=(",", ":"),
         ensure_ascii=False,
     )
@@ -305,12 +394,10 @@ def recorded_to_json(facts: Iterable[Recorded]) -> str:
 def recorded_from_json(text: str) -> tuple[Recorded, ...]:
     """Read what `recorded_to_json` wrote."""
     return tuple(
-        Recorded(
-            tuple(subject),
-            since,
-            value,
-            before,
-            tuple(cast("tuple[Instant, object]", tuple(pair)) for pair in replaced),
-        )
-        for subject, since, value, before, replaced in json.loads(text)
+        Recorded(tuple(subject), since, value, before, _course(replaced), _course(kept), said=said)
+        for subject, since, said, value, before, replaced, kept in json.loads(text)
     )
+
+
+def _course(pairs: Iterable[Iterable[object]]) -> tuple[tuple[Instant, object], ...]:
+    return tuple(cast("tuple[Instant, object]", tuple(pair)) for pair in pairs)

@@ -25,12 +25,15 @@ def set_provider_id(on: Ground, provider: str, id: str | None, *, name: str = MA
     """
     Note what *provider* calls a subscription from now on; None for nothing any more.
 
+    What was said before the present subscription began is superseded: no facts.
+
     Raises:
         UnknownTenant: There is no such subscription.
         TypeError: The provider or the id identifies nothing.
     """
     on.terms(name)
-    return (_fact(on.at, name, provider, id),)
+    fact = _fact(on.at, name, provider, id)
+    return () if on.is_of_another(name) else (fact,)
 
 
 def replaced(on: Ground, wanted: Mapping[str, str], name: str) -> tuple[NewFact, ...]:

@@ -15,6 +15,7 @@ from typing import cast
 
 from payaid_entitlements.core.catalog.model import Access, Lifecycle, Plan
 from payaid_entitlements.core.decision import Reason
+from payaid_entitlements.core.earliest import EARLIEST_COUNTS, counting
 from payaid_entitlements.core.facts import Subject, TenantDocument, damaged
 from payaid_entitlements.core.instant import EARLIEST, LATEST, Instant, instant
 
@@ -254,6 +255,8 @@ def terms_at(document: TenantDocument, at: Instant) -> tuple[Terms, ...]:
                 if value:
                     add_ons.setdefault(name, []).append((key, value))
             case (_, name, field), _ if field in _READ:
+                if field in EARLIEST_COUNTS:
+                    value = counting(value)
                 if not _READ[field](value):
                     raise damaged(document.tenant, path, value)
                 found.setdefault(name, {})[field] = value

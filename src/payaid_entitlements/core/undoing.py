@@ -3,9 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
+from payaid_entitlements.core.adding import endings
 from payaid_entitlements.core.facts import NewFact, Recorded, Subject
 from payaid_entitlements.core.instant import Instant
+
+if TYPE_CHECKING:
+    from payaid_entitlements.core.changing import Ground
+
+
+def undone(on: Ground, facts: Iterable[Recorded]) -> tuple[NewFact, ...]:
+    """
+    Undo a change: as `restored`, and an add-on that came since ends where it is not for the plan of before.
+
+    Args:
+        facts: Of the change, in their order.
+    """
+    said = restored(facts, on.now)
+    subscriptions = dict.fromkeys(fact.subject[1] for fact in said if fact.subject[0] == "subscription")
+    return (*said, *(fact for name in subscriptions for fact in endings(on, said, name, on.now)))
 
 
 def restored(facts: Iterable[Recorded], now: Instant) -> tuple[NewFact, ...]:
@@ -25,10 +42,12 @@ def restored(facts: Iterable[Recorded], now: Instant) -> tuple[NewFact, ...]:
 def _restored(fact: Recorded, now: Instant) -> Iterable[NewFact]:
     begins = max(fact.since, now)
     value = fact.before
-    for since, replaced in fact.replaced:
+    # What was kept is said again too: undoing is the last word, and would replace it.
+    later = fact.later
+    for since, other in later:
         if since <= begins:
-            value = replaced
+            value = other
     yield NewFact(fact.subject, begins, value)
-    for since, replaced in fact.replaced:
+    for since, other in later:
         if since > begins:
-            yield NewFact(fact.subject, since, replaced)
+            yield NewFact(fact.subject, since, other)
