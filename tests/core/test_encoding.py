@@ -68,6 +68,31 @@ def test_what_is_no_value_is_refused(data):
         decode_value(data)
 
 
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        ({"decimal": "many"}, "'many' is no number"),
+        ({"decimal": "NaN"}, "'NaN' is not finite"),
+        ({"decimal": "-Infinity"}, "'-Infinity' is not finite"),
+        ({"microseconds": 10**30}, "written form"),
+        ({"limit": True, "per": None}, "written form"),
+        ({"limit": "5", "per": None}, "written form"),
+        ({"limit": {"deny": True}, "per": None}, "written form"),
+        ({"limit": 1, "per": 5}, "written form"),
+    ],
+)
+def test_numbers_that_cannot_be_counted_with_are_refused(data, says):
+    """They would fail later, where they are compared."""
+    with pytest.raises(ValueError, match=says):
+        decode_value(data)
+
+
+@pytest.mark.parametrize("longest", [timedelta.max, timedelta.min + timedelta(days=1)])
+def test_the_longest_durations_come_back(longest):
+    """As long as there are."""
+    assert decode_value(encode_value(longest)) == longest
+
+
 def test_an_allowance_with_a_damaged_window_is_refused():
     """A window that does not exist is no window at all."""
     with pytest.raises(ConfigurationError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from uuid import UUID
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payaid_entitlements.core.identity import change_id, crockford, identify, operation_id, uncrockford
+from payaid_entitlements.core.identity import change_id, crockford, identify, operation_id, plain, uncrockford
 
 NOBODY = ["", " ", "None", "none", "null", "NULL", "undefined", " Undefined ", "nan", "NaN"]
 ANY = UUID("12345678-1234-5678-1234-567812345678")
@@ -100,6 +101,21 @@ def test_a_number_in_base_32_comes_back(number):
     assert len(text) == 26
     assert uncrockford(text) == number
     assert uncrockford(text.lower().replace("0", "o").replace("1", "l")) == number
+
+
+def test_a_key_is_a_plain_text():
+    """Of a subclass it is the text that it has; nothing else is taken for one."""
+
+    class Text(str):
+        def __str__(self):
+            return "another"
+
+    assert type(plain("plan", Text("pro"))) is str
+    assert plain("plan", Text("pro")) == "pro"
+    assert plain("plan", "") == ""
+    for other in (None, 5, b"pro", ["pro"]):
+        with pytest.raises(TypeError, match=re.escape(f"plan is a str, not {type(other).__name__} ({other!r})")):
+            plain("plan", other)
 
 
 def test_the_alphabet_has_no_letters_that_look_alike():

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from payaid_entitlements.core.catalog.model import AddOn, ConfigType, Feature, Kind, Merge, Plan
 from payaid_entitlements.core.interval import Interval, Unit
-from payaid_entitlements.core.merging import Source, is_held, is_zero, largest, merge, plus, size, together
+from payaid_entitlements.core.merging import Source, is_held, is_zero, largest, merge, plus, size, suits, together
 from payaid_entitlements.core.values import UNLIMITED, Allowance
 from payaid_entitlements.core.worth import is_less, is_more, told
 
@@ -114,6 +115,10 @@ MIXED = st.builds(
 )
 
 
+@example([Allowance(0), Allowance(0, DAY)], Random(5))
+@example([Allowance(0, DAY), Allowance(0)], Random(5))
+@example([Allowance(5, YEAR), Allowance(5, Interval(12, Unit.MONTH))], Random(5))
+@example([Allowance(5, Interval(12, Unit.MONTH)), Allowance(5, YEAR)], Random(5))
 @given(st.lists(MIXED, min_size=1, max_size=6), st.randoms(use_true_random=False))
 def test_the_order_of_sources_decides_about_no_window(values, random):
     """Whatever windows they have: the same allowance comes out, and none of them gives more."""
@@ -239,6 +244,32 @@ def test_the_largest_of_choices_is_the_later_one():
 def test_more_and_less_are_what_a_customer_would_say(feature, before, after, less, more):
     """Windows, lists, minimums and texts are compared by what somebody may miss."""
     assert (is_less(feature, before, after), is_more(feature, before, after)) == (less, more)
+
+
+SWITCH = Feature("m.f", "m", Kind.SWITCH, "F")
+BOOL, TEXT, LIST = (config(Merge.PRIORITY, each) for each in (ConfigType.BOOL, ConfigType.STRING, ConfigType.LIST))
+DURATION, SIZE = config(type=ConfigType.DURATION), config(type=ConfigType.SIZE)
+
+
+@pytest.mark.parametrize(
+    ("feature", "suiting"),
+    [
+        (None, {True}),
+        (SWITCH, {True}),
+        (QUOTA, {Allowance(1), UNLIMITED}),
+        (BOOL, {True}),
+        (TEXT, {"text"}),
+        (LEVEL, {"text"}),
+        (LIST, {("a",)}),
+        (DURATION, {timedelta(1), UNLIMITED}),
+        (SIZE, {5, Decimal(7), UNLIMITED}),
+        (config(), {5, Decimal(7), UNLIMITED}),
+    ],
+)
+def test_a_value_suits_features_of_its_type(feature, suiting):
+    """A number is no truth, a truth no number, and what is held is no plain number."""
+    values = [True, 5, Decimal(7), "text", ("a",), timedelta(1), Allowance(1), UNLIMITED]
+    assert [value for value in values if suits(feature, value)] == [value for value in values if value in suiting]
 
 
 @pytest.mark.parametrize(

@@ -203,9 +203,11 @@ def _by_size(feature: Feature, values: Iterable[Value]) -> list[Value]:
     )
 
 
-def _in_the_long_run(allowance: Allowance) -> tuple[int, Decimal | Fraction, Amount]:
-    limit = allowance.limit
-    return (*_rate(allowance), 0 if limit is UNLIMITED else limit)
+def _in_the_long_run(allowance: Allowance) -> tuple[int, Decimal | Fraction, Amount, tuple[int, ...]]:
+    limit, per = allowance.limit, allowance.per
+    # The window comes last, what never comes anew as the longest: of several that give nothing no order decides.
+    window = (1,) if per is None else (0, per.months, per.days, per.elapsed, -per.count)
+    return (*_rate(allowance), 0 if limit is UNLIMITED else limit, window)
 
 
 def size(feature: Feature, value: Value) -> tuple[int, Decimal | Fraction]:
