@@ -235,31 +235,33 @@ def test_nobody_waits_long_for_a_free_connection(open_sql, kind):
     assert open_sql(url).engine.pool._timeout == {"sqlite": 5.0, "postgresql": 2}[kind]
 
 
+@pytest.mark.parametrize("at", range(7))
 @pytest.mark.parametrize("colour", ["async"], indirect=True)
-def test_a_write_that_is_cancelled_leaves_nothing_and_the_store_goes_on(opened):
+def test_a_write_that_is_cancelled_leaves_nothing_and_holds_up_nobody(opened, at):
     store: AsyncSQLStore = opened.own
-    reached = []
 
     async def cancelled():
-        task = asyncio.current_task()
+        task, count = asyncio.current_task(), -1
 
         def cancel(connection, cursor, statement, *rest):
-            if "payaid_sequencer" in statement:
-                reached.append(statement)
+            nonlocal count
+            count += 1
+            if count == at:
                 task.cancel()
 
         event.listen(opened.engine, "before_cursor_execute", cancel)
         try:
-            await store.apply(tenant_write("acme"), expect=0, actor="asha", because=None)
+            await store.apply(tenant_write("acme"), expect=0, actor="asha", because=None, operation="call-1")
         finally:
             event.remove(opened.engine, "before_cursor_execute", cancel)
 
     with pytest.raises(BaseException) as caught:
         opened.run(cancelled())
     assert type(caught.value).__name__ == "CancelledError"
-    assert len(reached) == 1
     assert everything(opened.store)[0] == []
-    assert _put(opened.store).applied
+    # The error, with all that its traceback refers to, is still there: it must not keep the database locked.
+    assert _put(opened.store, operation="call-1").applied
+    assert caught.value is not None
 
 
 def test_a_host_that_swallows_our_failure_commits_nothing_of_ours(host_engine):

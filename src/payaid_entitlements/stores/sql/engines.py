@@ -131,6 +131,7 @@ def begin_immediate(engine: Engine) -> None:
         return
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", begin_sqlite)
+    let_go(engine)
     _IMMEDIATE.add(engine.dialect)
 
 
@@ -144,6 +145,23 @@ def begin_sqlite(connection: Connection) -> None:
     driver: Any = connection.connection.driver_connection
     if connection.get_execution_options().get(WRITES, True) and not driver.in_transaction:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def let_go(engine: Engine) -> None:
+    """
+    Let connections of *engine*, which must be for SQLite, end their transaction when they are given up.
+
+    SQLAlchemy gives up the connection of a task that was cancelled, and closes it. A statement that was about to give
+    a row keeps a closed connection half alive, with its transaction and the lock of the one writer, for as long as
+    anything refers to the error: until then nobody could write.
+    """
+    if not event.contains(engine, "invalidate", _roll_back):
+        event.listen(engine, "invalidate", _roll_back)
+
+
+def _roll_back(connection: Any, record: object, error: object) -> None:
+    with suppress(Exception):
+        connection.rollback()
 
 
 def _prepare_sqlite(connection: Any, record: object) -> None:

@@ -31,7 +31,15 @@ from payaid_entitlements.stores.ports import (
     Write,
 )
 from payaid_entitlements.stores.sql.applying import answer_of, applying
-from payaid_entitlements.stores.sql.engines import WRITES, async_engine, begin_sqlite, is_file, shown, sync_engine
+from payaid_entitlements.stores.sql.engines import (
+    WRITES,
+    async_engine,
+    begin_sqlite,
+    is_file,
+    let_go,
+    shown,
+    sync_engine,
+)
 from payaid_entitlements.stores.sql.joining import joined, joined_async
 from payaid_entitlements.stores.sql.reading import reading_log
 from payaid_entitlements.stores.sql.statements import (
@@ -91,6 +99,7 @@ class _Common:
     def _begins_at_once(self, engine: Engine) -> None:
         if engine.dialect.name == "sqlite":
             event.listen(engine, "begin", begin_sqlite)
+            let_go(self._engine)
 
     @property
     def _creates_schema(self) -> bool:
