@@ -252,3 +252,15 @@ def test_a_day_is_enough_to_tell():
     ends = {"a": Subscription("pro", ends=TODAY + timedelta(microseconds=1))}
     assert len(compare(OLD, changed("pro", seats=6), ends, at=TODAY).effects) == 1
     assert DAY == 86_400_000_000
+
+
+def test_usage_may_be_known_of_some():
+    """Of the others nothing exceeds."""
+    fewer = {**SMALL["plans"]["pro"], "features": {**SMALL["plans"]["pro"]["features"], "seats": 3}}
+    comparison = compare(
+        Catalog.load(SMALL),
+        Catalog.load({**SMALL, "plans": {**SMALL["plans"], "pro": fewer}}),
+        {"acme": Subscription("pro"), "globex": Subscription("pro")},
+        usage={"globex": {"seats": 4}},
+    )
+    assert [effect.exceeds for effect in comparison.effects] == [(), ("seats: 4 used, 3 allowed",)]

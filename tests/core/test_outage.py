@@ -57,6 +57,7 @@ def test_what_the_vendor_took_away_stays_away(reason):
     """C-6: an outage never gives back what was revoked, whatever the policy and the age."""
     decision = in_outage("crm", Decision(False, reason, "crm"), 10**15, OPEN)
     assert not decision.allowed
+    assert decision.degraded is True
     assert decision.reason is reason
 
 

@@ -311,3 +311,12 @@ def test_every_answer_names_the_key_that_was_asked(document, switches):
     stand = resolve(document, world, NOW, NOW + 1)[0].standpoint
     for key in (*KEYS, "nothing"):
         assert (stand.write[key].feature, stand.read[key].feature) == (key, key)
+
+
+def test_an_override_does_not_hide_the_state():
+    """Nor what state the trial is in, nor that a module is worth just that it is held."""
+    document = tenant(sub("pro", trial_end=NOW + DAY), override("seats", Allowance(9)))
+    stand = resolve(document, WORLD, NOW, NOW + 1)[0].standpoint
+    assert (stand.state, stand.plan, stand.write["books"].value) == (State.TRIALING, "pro", True)
+    ended = resolve(document, WORLD, NOW + DAY, NOW + DAY + 1)[0].standpoint
+    assert (ended.state, ended.plan) == (State.TRIAL_ENDED, "free")

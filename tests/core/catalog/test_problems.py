@@ -367,3 +367,28 @@ def test_thousands_of_mistakes_are_all_named() -> None:
 def test_a_catalog_without_plans_is_suspicious() -> None:
     """A catalog that sells nothing can be used, and says so."""
     assert [(p.code, p.fatal) for p in problems("features: {}")] == [("catalog.no_plans", False)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path", "says"),
+    [
+        ("default: 1/minute", "default: 1/moth", "rate_limits.api.default", "rate limit 'api'"),
+        (
+            "{seats: 5}}",
+            "{seats: 5}, grant: {feature: coins, amount: 5, expires: soon}}",
+            "add_ons.more.grant.expires",
+            "grant",
+        ),
+        (SEATS, "  seats: {kind: allocation, deprecated: tomorrow}\n", "features.seats.deprecated", "feature 'seats'"),
+        (SEATS, "  seats: {kind: alocation}\n", "features.seats.kind", "did you mean 'allocation'"),
+        (SEATS, "  seats: {kind: allocation}\n  my seats: {kind: allocation}\n", "features.my seats", "my_seats"),
+        ("seats: 2", "seats: false", "plans.free.features.seats", "false"),
+        ("crm.calls: 100/month", "crm.calls: many", "plans.pro.features.crm.calls", "`100/month`"),
+    ],
+)
+def test_a_mistake_has_its_place_in_the_document(old: str, new: str, path: str, says: str) -> None:
+    """Editors and tools find it by that, also where a line says too little."""
+    assert RIGHT.count(old) == 1
+    found = problems(RIGHT.replace(old, new))
+    assert path in [problem.path for problem in found], [str(problem) for problem in found]
+    assert any(says in problem.message for problem in found if problem.path == path)
