@@ -41,6 +41,17 @@ def test_an_add_on_that_came_since_ends_where_it_is_not_for_the_plan_of_before(s
     assert shop.check("acme", "seats").plan == "pro"
 
 
+def test_an_add_on_that_came_since_gives_nothing_where_the_subscription_is_undone(shop, admin):
+    """It belongs to no plan; a subscription that begins later does not inherit it."""
+    admin.set_timezone("acme", "Asia/Kolkata")
+    change = admin.subscribe("acme", "pro")
+    admin.set_add_on("acme", "more_seats", 1)
+    admin.undo(change.id)
+    assert shop.check("acme", "seats").reason is Reason.PLAN_DEFAULT
+    admin.subscribe("acme", "pro")
+    assert shop.worth("acme", "seats") == Allowance(5)
+
+
 def test_what_was_to_come_when_a_late_message_arrived_is_there_after_its_undoing(shop, admin):
     """Undoing is the last word, and says again what was said after the message."""
     admin.subscribe("acme", "pro", as_of=at(-9))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import permutations
 
 import pytest
 from hypothesis import given
@@ -181,21 +182,27 @@ def test_a_plan_is_not_changed_in_the_past():
     assert terms(after(document, late, as_of=NOW - 2), NOW - 1).plan == "big"
 
 
-BOUGHT = ("buy", NOW + 9 * DAY)
-CANCELLED = ("cancel", NOW + 2 * DAY)
+TRIAL = [("try", NOW + HOUR), ("cancel", NOW + 2 * DAY), ("buy", NOW + 9 * DAY)]
 
 
 @pytest.mark.parametrize("cancelled", ["period_end", NOW + 20 * DAY])
-@pytest.mark.parametrize("order", [(CANCELLED, BOUGHT), (BOUGHT, CANCELLED)])
+@pytest.mark.parametrize("order", list(permutations(TRIAL)))
 def test_buying_takes_back_that_the_trial_was_cancelled(order, cancelled):
-    """In whatever order the two arrive; and what is cancelled afterwards is cancelled."""
+    """In whatever order the three arrive; and what is cancelled afterwards is cancelled."""
     now = NOW + 9 * DAY + HOUR
-    document = after(tenant(), subscribe(on(tenant(), as_of=NOW), "pro", trial=True), as_of=NOW)
+    document = after(tenant(), subscribe(on(tenant(), as_of=NOW), "free"), as_of=NOW)
     for verb, said in order:
         ground = on(document, now=now, as_of=said)
-        facts = change_plan(ground, "big") if verb == "buy" else cancel(ground, when=cancelled)
+        match verb:
+            case "try":
+                facts = subscribe(ground, "pro", trial=True)
+            case "cancel":
+                facts = cancel(ground, when=cancelled)
+            case "buy":
+                facts = change_plan(ground, "big")
         document = after(document, facts, now=now, as_of=said)
-    assert terms(document, now + 90 * DAY).times == Times(starts=NOW)
+    assert terms(document, now + 90 * DAY).times == Times(starts=NOW + HOUR)
+    assert terms(document, now).plan == "big"
     again = after(document, cancel(on(document, now=now + DAY), when=now + 2 * DAY), now=now + DAY)
     assert terms(again, now + DAY).times.cancel_at == now + 2 * DAY
 
@@ -352,7 +359,10 @@ def test_of_failures_of_long_ago_the_earliest_is_remembered():
     assert [said for said, _ in value["said"]] == [NOW + day * DAY for day in (0, *range(69, 100))]
 
 
-@pytest.mark.parametrize("value", ["yesterday", {"first": "yesterday", "said": []}, {"first": 1, "said": [[1]]}])
+ODD = {"first": 1, "said": [[1, 1]], "after": "yesterday"}
+
+
+@pytest.mark.parametrize("value", ["yesterday", {"first": "yesterday", "said": []}, {"first": 1, "said": [[1]]}, ODD])
 def test_a_damaged_word_is_told(value):
     """Nothing is worked out from what nobody understands."""
     document = tenant(sub("pro"), NewFact(subject("main", "past_due_since"), NOW + DAY, value))

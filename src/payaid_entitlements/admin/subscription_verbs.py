@@ -4,7 +4,8 @@ Changing subscriptions: what billing does.
 All verbs share some arguments:
 
 - ``operation``: your id of the act, the same on each try; repeated, nothing happens: reason ``change.repeated``.
-- ``as_of``: when the source said it; older than what is known of the same thing, it is ``change.superseded``.
+- ``as_of``: when the source said it; without it, now. Of what has begun, what was said last holds; where nothing of a
+  message holds any more it is ``change.superseded``. At most five minutes ahead of this host's clock.
 - ``tx``: your open transaction. The change holds when you commit; this process sees it at its next look at the change
   log, within two seconds, or at once where you ask with ``after=change.revision``.
 - ``because``: why; without it, what the `Admin` was made with.
@@ -56,19 +57,22 @@ class SubscriptionVerbs(Asking[R]):
         """
         Begin a subscription to the newest version of *plan*, in place of the one of the same *name*.
 
+        What was said before about the one before, and arrives after this, is superseded.
+
         Args:
             trial: Begin the plan's trial. Who may have one, and how often, is up to you.
             add_ons: Quantity by add-on.
             anchor: Where billing periods are counted from; None for the start.
             starts: None for now. Nothing is held before; not allowed while another subscription is in force.
-            ends: It ends then by contract.
+            ends: It ends then by contract; in the future, after *starts*. To note one that is over, leave this out and
+                ``cancel(tenant, when=...)`` at that instant.
             timezone: IANA name of the zone of its periods; None for the tenant's, else the catalog's.
             provider_ids: What payment providers call it, by provider: ``{"stripe": "sub_1Q"}``.
             name: Tells several subscriptions of one tenant apart.
 
         Raises:
             UnknownPlan: The catalog has no such plan or add-on.
-            ConfigurationError: The plan has no trial, or the add-ons are not for it.
+            ConfigurationError: The plan has no trial, or the add-ons are not for it; an instant makes no sense.
         """
         plan, add_ons, provider_ids = (
             plain("plan", plan),
@@ -114,11 +118,13 @@ class SubscriptionVerbs(Asking[R]):
         """
         Hold the newest version of *plan* from *when* on.
 
-        A trial ends by it: that was the purchase. A change that was scheduled for later is dropped, and add-ons that
-        are not for the new plan end. A cancellation, a pause and an overdue payment stay.
+        A trial ends by it: that was the purchase, and takes back that the trial was cancelled. A change that was
+        scheduled for later is dropped, and add-ons that are not for the new plan end. Any other cancellation, a pause
+        and an overdue payment stay.
 
         Raises:
             UnknownPlan, UnknownTenant: There is no such plan, or no subscription.
+            ConfigurationError: *when* is over, and there is no *as_of* that says who said so then.
         """
         plan = plain("plan", plan)
         work = partial(changing.change_plan, plan=plan, when=_when(when), name=identify("name", name))
@@ -183,7 +189,13 @@ class SubscriptionVerbs(Asking[R]):
         as_of: datetime | None = None,
         tx: Transaction | None = None,
     ) -> R:
-        """Let a subscription end at *when*; a trial's period ends with the trial. `undo` takes it back."""
+        """
+        Let a subscription end at *when*; a trial's period ends with the trial.
+
+        Cancelling never lengthens: of several cancellations the earliest counts, and what is over stays over
+        (``change.unchanged``). `undo` takes one back. In a message, pass the instant that the provider names:
+        "period_end" is worked out from what has arrived by then.
+        """
         work = partial(changing.cancel, when=_when(when), name=identify("name", name))
         return self._subscription("cancel", tenant, work, {"when": _when(when)}, name, because, operation, as_of, tx)
 
@@ -198,7 +210,12 @@ class SubscriptionVerbs(Asking[R]):
         as_of: datetime | None = None,
         tx: Transaction | None = None,
     ) -> R:
-        """Pause a subscription, to *until* or until it is resumed. The catalog says what stays open meanwhile."""
+        """
+        Pause a subscription, to *until* or until it is resumed. The catalog says what stays open meanwhile.
+
+        Raises:
+            ConfigurationError: *until* is over already.
+        """
         work = partial(changing.pause, until=optional_instant(until), name=identify("name", name))
         return self._subscription(
             "pause", tenant, work, {"until": optional_instant(until)}, name, because, operation, as_of, tx
@@ -229,7 +246,7 @@ class SubscriptionVerbs(Asking[R]):
         as_of: datetime | None = None,
         tx: Transaction | None = None,
     ) -> R:
-        """Note that payment is due since *since*: grace counts from there. Repeated, it restarts nothing."""
+        """Note that payment is due since *since*: grace counts from the earliest failure after the last payment."""
         work = partial(changing.past_due, since=instant(since), name=identify("name", name))
         given: dict[str, object] = {"since": instant(since)}
         return self._subscription("past_due", tenant, work, given, name, because, operation, as_of, tx)

@@ -4,7 +4,8 @@ Changing a tenant as a whole: what support does.
 All verbs share some arguments:
 
 - ``operation``: your id of the act, the same on each try; repeated, nothing happens: reason ``change.repeated``.
-- ``as_of``: when the source said it; older than what is known of the same thing, it is ``change.superseded``.
+- ``as_of``: when the source said it; without it, now. Of what has begun, what was said last holds; where nothing of a
+  message holds any more it is ``change.superseded``. At most five minutes ahead of this host's clock.
 - ``tx``: your open transaction. The change holds when you commit; this process sees it at its next look at the change
   log, within two seconds, or at once where you ask with ``after=change.revision``.
 - ``because``: why; without it, what the `Admin` was made with.

@@ -111,11 +111,9 @@ def _words(on: Ground, about: Subject, fact: Fact) -> _Words:
         case int(word):
             return _Words(((fact.said, word),))
         case {"first": int(), "said": [_, *_] as said, **more} if all(_is_word(each) for each in said):
-            match more:
-                case {"after": int(after)}:
-                    return _Words(tuple((when, word) for when, word in said), after)
-                case {}:
-                    return _Words(tuple((when, word) for when, word in said))
+            after = more.get("after", EARLIEST)
+            if isinstance(after, int):
+                return _Words(tuple((when, word) for when, word in said), after)
     raise damaged(on.document.tenant, about, fact.value)
 
 
