@@ -113,8 +113,10 @@ def resolve(
     """
     segments: list[Segment] = []
     while len(segments) < MOST_SEGMENTS:
-        until = next_transition(document, world, at, user=user, host=host)
-        segments.append(Segment(until, standpoint(situation(document, world, at, user=user, host=host), world)))
+        # Read once for both.
+        terms = terms_at(document, at) if host is None else host
+        until = next_transition(document, world, at, user=user, host=terms)
+        segments.append(Segment(until, standpoint(situation(document, world, at, user=user, host=terms), world)))
         if until is None or until >= horizon:
             break
         at = until
