@@ -49,6 +49,7 @@ def database_on(server: str, *, template: str = "template1") -> Iterator[str]:
 
     name = f"test_{next(_NUMBERS)}"
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        # Files are copied in a sixth of the time that it takes to write them to the log first.
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
         yield make_url(server).set(database=name).render_as_string(hide_password=False)
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
