@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 from textwrap import dedent
+from zoneinfo import ZoneInfo
 
 import pytest
 import time_machine
+from rich.text import Text
 
-from payaid_entitlements import Entitlements
+from payaid_entitlements import AddAddOn, ChangePlan, Contact, Entitlements, Remedy
+from payaid_entitlements.cli.remedies import remedy_in_words
 from tests.cli.conftest import Terminal
 
 
@@ -155,3 +158,28 @@ def test_explain_says_what_it_needs(terminal: Terminal, arguments: list[str]) ->
     output = terminal.run("explain", *arguments)
     assert (output.code, output.out) == (2, "")
     assert "TENANT" in output.err
+
+
+@pytest.mark.parametrize(
+    ("remedy", "words"),
+    [
+        (ChangePlan("pro", "Pro"), "change to plan pro"),
+        (ChangePlan("pro", "Pro", verb="subscribe"), "subscribe to plan pro"),
+        (ChangePlan("pro", "Pro", subscription="team"), "change to plan pro, subscription team"),
+        (AddAddOn("seats", "Seats", 2), "add 2 x seats"),
+        (AddAddOn("seats", "Seats", 1, subscription="[b]"), "add seats, subscription [b]"),
+        (Contact("Pay what is due", subscription="main"), "Pay what is due"),
+        (Contact("Pay what is due", subscription="team"), "Pay what is due, subscription team"),
+        (Contact("Talk to us"), "Talk to us"),
+    ],
+)
+def test_a_remedy_says_for_which_subscription_it_is(remedy: Remedy, words: str) -> None:
+    """Where there is only the one that has no name of its own, nobody needs to read it."""
+    assert Text.from_markup(remedy_in_words(remedy, ZoneInfo("UTC"))).plain == words
+
+
+def test_what_is_scheduled_is_worth_waiting_for(terminal: Terminal) -> None:
+    """A change of plan that is on its way and opens the module is told before anything that costs more."""
+    output = terminal.run("check", "growing", "hr")
+    assert output.code == 1
+    assert "  1. wait until " in output.out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -16,11 +17,11 @@ from payaid_entitlements.core.catalog.model import Access, Price
 from payaid_entitlements.core.changing import Ground, change_plan, paid, resume, subscribe
 from payaid_entitlements.core.comparison import gains_and_losses
 from payaid_entitlements.core.controls import OBSERVE, Controls
-from payaid_entitlements.core.facts import record
+from payaid_entitlements.core.facts import NewFact, record
 from payaid_entitlements.core.instant import DAY, instant, moment
 from payaid_entitlements.core.remedies import AddAddOn, ChangePlan, Contact, WaitUntil, remedies
-from payaid_entitlements.core.resolution import resolve, situation
-from payaid_entitlements.core.subscription import terms_at
+from payaid_entitlements.core.resolution import resolve
+from payaid_entitlements.core.subscription import MAIN, standing, subject, terms_at
 from payaid_entitlements.core.values import DENY, UNLIMITED, Allowance
 from payaid_entitlements.core.world import World
 from tests.core.conftest import NOW, SMALL, override, situation_of, status, sub, tenant, world_of
@@ -35,7 +36,22 @@ CONTACTS, SEATS = (
     AddAddOn("contacts", "contacts", 1),
     AddAddOn("more_seats", "more_seats", 1, (Price(2, "INR", "month"),)),
 )
-PAY, RESUME = Contact("Pay what is due"), Contact("Resume the subscription")
+PAY, RESUME = (Contact(title, subscription="main") for title in ("Pay what is due", "Resume the subscription"))
+ANEW, BIG_ANEW = (replace(each, verb="subscribe") for each in (PRO, BIG))
+
+
+def of(name, *each):
+    """The same for the subscription *name*."""
+    return tuple(replace(remedy, subscription=name) for remedy in each)
+
+
+BY_HAND = Contact("Talk to us: this was set for the account by hand")
+PRO_1 = {"plan": "pro", "version": 1}
+
+
+def at(since, field, value):
+    """The fact that *field* of the main subscription is *value* from *since* on."""
+    return NewFact(subject("main", field), since, value)
 
 
 def found(key, *facts, world=WORLD):
@@ -48,22 +64,31 @@ def found(key, *facts, world=WORLD):
         ("crm", [], ()),
         ("nonsense", [], ()),
         ("crm.telex", [], ()),
-        ("books.close", [], (PRO, BIG)),
+        ("books.close", [], (ANEW, BIG_ANEW)),
         ("books", [sub("free")], (PRO, BIG)),
-        ("crm.contacts", [], (BIG,)),
+        ("crm.contacts", [], (BIG_ANEW,)),
         ("crm.contacts", [sub("pro")], (CONTACTS, BIG)),
         ("crm.contacts", [sub("pro", trial_end=NOW + DAY)], (CONTACTS, BIG)),
         # What has lapsed: the same again first, even where another plan is smaller.
-        ("books.close", [sub("pro", ends=NOW)], (PRO, BIG)),
-        ("books.close", [sub("big", ends=NOW)], (BIG, PRO)),
-        ("books.close", [sub("big", cancel_at=NOW)], (BIG, PRO)),
-        ("books.close", [sub("big", trial_end=NOW)], (BIG, PRO)),
+        ("books.close", [sub("pro", ends=NOW)], (ANEW, BIG_ANEW)),
+        ("books.close", [sub("big", ends=NOW)], (BIG_ANEW, ANEW)),
+        ("books.close", [sub("big", cancel_at=NOW)], (BIG_ANEW, ANEW)),
+        ("books.close", [sub("big", "team", trial_end=NOW)], of("team", BIG_ANEW, ANEW)),
         # What is over beside something in force is bought again beside it.
-        ("books.close", [sub("free", "a"), sub("pro", "b", ends=NOW)], (PRO, BIG)),
+        ("books.close", [sub("free", "a"), sub("pro", "b", ends=NOW)], (*of("b", ANEW), *of("a", BIG))),
         # What begins by itself.
-        ("books.close", [sub("pro", starts=NOW + 5)], (WaitUntil(moment(NOW + 5)), PRO, BIG)),
-        ("books.close", [sub("pro", starts=NOW + 5, ends=NOW + 5)], (PRO, BIG)),
-        ("crm.contacts", [sub("pro", starts=NOW + 5)], (BIG,)),
+        ("books.close", [sub("pro", starts=NOW + 5)], (WaitUntil(moment(NOW + 5)), ANEW, BIG_ANEW)),
+        ("books.close", [sub("pro", starts=NOW + 5, ends=NOW + 5)], (ANEW, BIG_ANEW)),
+        ("crm.contacts", [sub("pro", starts=NOW + 5)], (BIG_ANEW,)),
+        # What was scheduled.
+        ("books.close", [sub("free"), at(NOW + 5, "plan", PRO_1)], (WaitUntil(moment(NOW + 5)), PRO, BIG)),
+        ("seats", [sub("free"), override("seats", Allowance(0)), at(NOW + 5, "plan", PRO_1)], (BY_HAND,)),
+        ("crm.contacts", [sub("free"), at(NOW + 5, "plan", PRO_1)], (BIG,)),
+        (
+            "books.close",
+            [sub("pro", ends=NOW), at(NOW + 5, "ends", NOW + 99)],
+            (WaitUntil(moment(NOW + 5)), ANEW, BIG_ANEW),
+        ),
         (
             "books.close",
             [
@@ -71,13 +96,22 @@ def found(key, *facts, world=WORLD):
                 sub("pro", "b", starts=NOW + 5),
                 sub("big", "c", starts=NOW + 9),
             ],
-            (WaitUntil(moment(NOW + 5)), BIG, PRO),
+            (WaitUntil(moment(NOW + 5)), *of("c", BIG_ANEW, ANEW)),
         ),
+        # Several subscriptions: each remedy says for which it is.
+        ("crm.contacts", [sub("free", "a"), sub("pro", "b")], of("b", CONTACTS, BIG)),
+        ("books.close", [sub("free", "a"), sub("pro", "b", paused_from=NOW)], of("b", RESUME)),
         # Trouble with money.
         ("books.close", [sub("pro", past_due_since=NOW - 8 * DAY)], (PAY,)),
         ("books.close", [sub("pro", past_due_since=NOW - 80 * DAY)], (PAY,)),
         ("crm.contacts", [sub("pro", past_due_since=NOW - 8 * DAY)], (PAY, BIG)),
         ("crm.contacts", [sub("pro", past_due_since=NOW)], (CONTACTS, BIG)),
+        # Another plan does not open what is not paid, or paused, though it is out of force.
+        ("crm.contacts", [sub("pro", past_due_since=NOW - 80 * DAY)], (PAY, BIG)),
+        ("crm.contacts", [sub("pro", past_due_since=NOW - 80 * DAY, paused_from=NOW)], (PAY, RESUME, BIG)),
+        ("books.close", [sub("pro", past_due_since=NOW - 80 * DAY, paused_from=NOW)], (PAY, RESUME)),
+        ("books.close", [sub("pro", past_due_since=NOW - 8 * DAY, paused_from=NOW)], (RESUME, PAY)),
+        ("books.close", [sub("pro", past_due_since=NOW - DAY, paused_from=NOW)], (RESUME,)),
         ("books.close", [sub("pro", paused_from=NOW)], (RESUME,)),
         (
             "books.close",
@@ -91,10 +125,10 @@ def found(key, *facts, world=WORLD):
         (
             "seats",
             [override("seats", Allowance(0))],
-            (Contact("Talk to us: this was set for the account by hand"),),
+            (BY_HAND,),
         ),
         # What something is missing for.
-        ("books.audit", [override("books.audit", True)], (PRO, BIG)),
+        ("books.audit", [override("books.audit", True)], (ANEW, BIG_ANEW)),
         (
             "books.audit",
             [sub("pro"), override("crm.export", DENY)],
@@ -117,7 +151,7 @@ def test_a_kill_switch_has_no_remedy():
 def test_what_is_only_let_through_is_still_for_sale():
     """Enforcement modes do not hide what would have to be bought."""
     world = world_of(controls=Controls().with_mode("books", OBSERVE))
-    assert found("books.close", world=world) == (PRO, BIG)
+    assert found("books.close", world=world) == (ANEW, BIG_ANEW)
 
 
 def altered(**parts: object) -> World:
@@ -129,11 +163,11 @@ def altered(**parts: object) -> World:
 def test_hidden_plans_are_not_offered_and_contact_us_has_no_price():
     """What is not for everybody is never shown; what is sold by talking says so, with the plan."""
     big = {**SMALL["plans"]["big"], "buy": "hidden"}
-    assert found("books.close", world=altered(plans={"big": big})) == (PRO,)
+    assert found("books.close", world=altered(plans={"big": big})) == (ANEW,)
     talking = altered(plans={"big": {**big, "buy": "contact_us", "title": "Big", "url": "https://example.com/big"}})
     assert found("books.close", world=talking) == (
-        PRO,
-        Contact("Talk to us about Big", "big", "https://example.com/big"),
+        ANEW,
+        Contact("Talk to us about Big", "big", "https://example.com/big", "main"),
     )
 
 
@@ -218,7 +252,7 @@ def test_add_ons_are_only_for_their_plans_and_up_to_their_number():
 def test_an_add_on_needs_a_subscription_to_be_added_to():
     """Who holds only the default plan, or something that is paused, is not offered one."""
     world = altered(add_ons={"contacts": {"increment": {"crm.contacts": 10}}})
-    assert found("crm.contacts", world=world) == (BIG,)
+    assert found("crm.contacts", world=world) == (BIG_ANEW,)
     assert found("crm.contacts", sub("pro", paused_from=NOW), world=world) == (RESUME, BIG)
 
 
@@ -240,7 +274,7 @@ def test_a_plan_that_is_not_sold_any_more_cannot_be_bought_again():
     """After it has lapsed, what is sold today is offered."""
     without = {key: value for key, value in SMALL["plans"].items() if key != "big"}
     after = publish(world_of().published, Catalog.load({**SMALL, "plans": without}))[0]
-    assert found("books.close", sub("big", ends=NOW), world=World.of(after, Controls())) == (PRO,)
+    assert found("books.close", sub("big", ends=NOW), world=World.of(after, Controls())) == (ANEW,)
 
 
 def test_remedies_are_told_as_json():
@@ -249,6 +283,7 @@ def test_remedies_are_told_as_json():
         remedy.to_public()
         for remedy in (
             ChangePlan("pro", "Pro", (Price(10, "INR", "month", {"stripe": "price_1"}),), "https://example.com"),
+            ChangePlan("pro", "Pro", verb="subscribe", subscription="team"),
             AddAddOn("more", "More", 2),
             WaitUntil(datetime(2026, 5, 1, tzinfo=UTC)),
             Contact("Talk to us"),
@@ -261,69 +296,116 @@ def test_remedies_are_told_as_json():
             "title": "Pro",
             "prices": [{"amount": "10", "currency": "INR", "interval": "month"}],
             "url": "https://example.com",
+            "verb": "change_plan",
+            "subscription": "main",
         },
-        {"kind": "add_add_on", "add_on": "more", "title": "More", "quantity": 2, "prices": [], "url": None},
+        {
+            "kind": "change_plan",
+            "plan": "pro",
+            "title": "Pro",
+            "prices": [],
+            "url": None,
+            "verb": "subscribe",
+            "subscription": "team",
+        },
+        {
+            "kind": "add_add_on",
+            "add_on": "more",
+            "title": "More",
+            "quantity": 2,
+            "prices": [],
+            "url": None,
+            "subscription": "main",
+        },
         {"kind": "wait_until", "at": "2026-05-01T00:00:00+00:00"},
-        {"kind": "contact", "title": "Talk to us", "plan": None, "url": None},
+        {"kind": "contact", "title": "Talk to us", "plan": None, "url": None, "subscription": None},
     ]
 
 
 # -- the law: remedies, carried out by the verbs that change things, do what they promise ----
 
 EXAMPLE = World.of(PUBLISHED, Controls())
-tenants = st.builds(
-    lambda plan, add_ons, times, granted: tenant([] if plan is None else sub(plan, add_ons=add_ons, **times), granted),
-    st.none() | st.sampled_from(list(EXAMPLE.catalog.plans)),
+LIFECYCLE = PUBLISHED.catalog.lifecycle
+times = st.dictionaries(
+    st.sampled_from(["starts", "trial_end", "past_due_since", "paused_from", "paused_until", "cancel_at", "ends"]),
+    days,
+    max_size=2,
+)
+subscriptions = st.builds(
+    lambda plan, name, add_ons, when: sub(plan, name, add_ons=add_ons, **when),
+    st.sampled_from(list(EXAMPLE.catalog.plans)),
+    st.sampled_from(["main", "team"]),
     st.builds(lambda held: dict.fromkeys(held, 1), quantities),
-    st.dictionaries(
-        st.sampled_from(["starts", "trial_end", "past_due_since", "paused_from", "paused_until", "ends"]),
-        days,
-        max_size=2,
-    ),
+    times,
+)
+scheduled = st.builds(
+    lambda plan, when: [NewFact(subject(MAIN, "plan"), when, {"plan": plan, "version": 1})],
+    st.sampled_from(list(EXAMPLE.catalog.plans)),
+    days.filter(lambda when: when > NOW),
+)
+tenants = st.builds(
+    lambda each, later, granted: tenant(*each, *(later if each and each[0][0].subject[1] == MAIN else ()), granted),
+    st.lists(subscriptions, max_size=2),
+    st.lists(scheduled, max_size=1),
     st.lists(overrides, max_size=2),
 )
 
 
-def carried_out(document, remedy):
-    """The document after *remedy*, and the instant from which it holds; None for what only people can do."""
-    on = Ground(document, EXAMPLE, NOW)
-    terms = terms_at(document, NOW)
-    held = situation(document, EXAMPLE, NOW).held
-    if terms and held[0].standing.access is not Access.NONE and held[0].standing.denial is not None:
-        # Paying and resuming come first, and are named first.
-        document = record(document, [*paid(on), *resume(on)], recorded=NOW).document
-        on = Ground(document, EXAMPLE, NOW)
+def carried_out(document, remedy, offered):
+    """The document after *remedy*, by the verb that it names, and the instant from which it holds; None for people."""
+
+    def now(work, *arguments, **named):
+        nonlocal document
+        document = record(document, work(Ground(document, EXAMPLE, NOW), *arguments, **named), recorded=NOW).document
+
     match remedy:
-        case WaitUntil(at=at):
-            return document, instant(at)
-        case AddAddOn(add_on=key, quantity=more):
-            return record(
-                document, set_add_on(on, key, dict(terms[0].add_ons).get(key, 0) + more), recorded=NOW
-            ).document, NOW
-        case ChangePlan(plan=plan) | Contact(plan=str(plan)):
-            in_force = terms and held[0].standing.access is not Access.NONE
-            facts = change_plan(on, plan) if in_force else subscribe(on, plan)
-            return record(document, facts, recorded=NOW).document, NOW
-    return None
+        case WaitUntil(at=when):
+            return document, instant(when)
+        case AddAddOn(add_on=key, quantity=more, subscription=name):
+            held = next(terms for terms in terms_at(document, NOW) if terms.name == name)
+            now(set_add_on, key, dict(held.add_ons).get(key, 0) + more, name=name)
+        case ChangePlan(plan=plan, verb="subscribe", subscription=name):
+            now(subscribe, plan, name=name)
+        case ChangePlan(plan=plan, subscription=name) | Contact(plan=str(plan), subscription=str(name)):
+            # Paying and resuming come first, and are named first.
+            for each in offered[: offered.index(remedy)]:
+                match each:
+                    case Contact(title="Pay what is due", subscription=whose):
+                        now(paid, name=whose)
+                    case Contact(title="Resume the subscription", subscription=whose):
+                        now(resume, name=whose)
+            known = {terms.name: terms for terms in terms_at(document, NOW)}
+            is_over = name not in known or standing(known[name].times, LIFECYCLE, NOW).access is Access.NONE
+            now(subscribe if is_over else change_plan, plan, name=name)
+        case Contact(title="Pay what is due", subscription=str(name)):
+            now(paid, name=name)
+            if Contact("Resume the subscription", subscription=name) in offered:
+                now(resume, name=name)
+        case Contact(title="Resume the subscription", subscription=str(name)):
+            now(resume, name=name)
+            if Contact("Pay what is due", subscription=name) in offered:
+                now(paid, name=name)
+        case _:
+            return None
+    return document, NOW
 
 
 @settings(deadline=None)
 @given(tenants, st.sampled_from(KEYS))
 def test_every_remedy_does_what_it_promises(document, key):
-    """Buying, adding or waiting opens the key, and takes nothing away that was held."""
+    """Buying, adding, paying or waiting opens the key, and takes nothing away that was held."""
     then = resolve(document, EXAMPLE, NOW, NOW + 1)[0].standpoint
     offered = remedies(then.situation, EXAMPLE, key)
     assume(offered)
     assert not then.write[key].allowed
+    settles = [each for each in offered if isinstance(each, Contact) and each.subscription and each.plan is None]
     for remedy in offered:
-        after = carried_out(document, remedy)
-        if after is not None:
-            now = resolve(after[0], EXAMPLE, after[1], after[1] + 1)[0].standpoint
-            assert now.write[key].allowed, remedy
-            assert isinstance(remedy, WaitUntil) or gains_and_losses(then, now)[1] == (), remedy
-    ranks = [EXAMPLE.catalog.plans[each.plan].rank for each in offered if isinstance(each, ChangePlan)]
-    again = ranks[:1] if then.situation.held and then.situation.held[0].standing.access is Access.NONE else []
-    assert ranks[len(again) :] == sorted(ranks[len(again) :])
+        after = carried_out(document, remedy, offered)
+        if after is None or (remedy in settles and offered[-1] not in settles):
+            continue  # only people can do it; or it comes before what opens the key
+        now = resolve(after[0], EXAMPLE, after[1], after[1] + 1)[0].standpoint
+        assert now.write[key].allowed, remedy
+        assert isinstance(remedy, WaitUntil) or gains_and_losses(then, now)[1] == (), remedy
 
 
 def test_a_mapping_of_what_is_sold_is_all_that_remedies_need():

@@ -146,9 +146,19 @@ def test_waiting_times_are_each_tenants_own():
     one = stand(tenant(sub("pro", starts=NOW + 5), name="one"), world)
     two = stand(tenant(sub("pro", starts=NOW + 9), name="two"), world)
     assert one.write is two.write
-    assert [each.situation.held[0].opens_at for each in (one, two)] == [NOW + 5, NOW + 9]
+    assert [[when for when, _ in each.situation.coming] for each in (one, two)] == [[NOW + 5], [NOW + 9]]
     (shape,) = world.tables.values()
-    assert shape.situation.held[0].opens_at is None
+    assert shape.situation.coming == ()
+
+
+def test_names_of_subscriptions_are_each_tenants_own():
+    """Whatever they are called, they share their decisions; a remedy names the right one, under an override too."""
+    world = world_of()
+    named = [stand(tenant(sub("pro", name), name=name), world) for name in ("main", "team", "other")]
+    over = stand(tenant(sub("pro", "team"), override("seats", Allowance(9))), world)
+    assert len({id(each.write) for each in named}) == len(world.tables) == 1
+    assert [each.situation.held[0].name for each in (*named, over)] == ["main", "team", "other", "team"]
+    assert over.write.base is named[0].write
 
 
 def test_a_key_that_nobody_knows_is_refused_and_not_remembered():

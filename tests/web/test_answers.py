@@ -69,8 +69,16 @@ def test_a_refusal_is_a_problem_document_with_remedies_and_a_reference(gate):
                 "title": "pro",
                 "prices": [{"amount": "5", "currency": "EUR", "interval": "month"}],
                 "url": None,
+                "verb": "subscribe",
+                "subscription": "main",
             },
-            {"kind": "contact", "title": "Talk to us about big", "plan": "big", "url": None},
+            {
+                "kind": "contact",
+                "title": "Talk to us about big",
+                "plan": "big",
+                "url": None,
+                "subscription": "main",
+            },
         ],
     }
     assert said.reason is Reason.PLAN_MODULE_ABSENT

@@ -21,7 +21,7 @@ from payaid_entitlements.core.controls import Enforcement
 from payaid_entitlements.core.decision import HARD, Decision, Intent, Reason
 from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.core.merging import Source, is_held, is_zero, merge, suits
-from payaid_entitlements.core.subscription import Standing, State
+from payaid_entitlements.core.subscription import MAIN, Standing, State
 from payaid_entitlements.core.tracing import Outcome, Step
 from payaid_entitlements.core.values import DENY, UNLIMITED, Allowance, Deny, Value
 from payaid_entitlements.core.world import World
@@ -36,14 +36,17 @@ class Held:
     """
     One subscription as the rules see it: what it sells, and where it stands.
 
+    No rule looks at the rest, which is for remedies: those who differ only in that share their decisions.
+
     Attributes:
-        opens_at: When it begins, or its pause ends, where that opens it in full. No rule looks at it: it is what
-            the remedy "wait" says, and two who differ only in this share their decisions.
+        besides: What would still be in the way, were it not for what *standing* names: paid, it is still paused.
+        name: Tells several subscriptions of one tenant apart.
     """
 
     source: Source
     standing: Standing
-    opens_at: Instant | None = None
+    besides: Reason | None = None
+    name: str = MAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +58,14 @@ class Situation:
         held: Its subscriptions, the highest plan first.
         status: Of the tenant as a whole; None where nothing was done to it.
         overrides: In force now, a user's already joined with the tenant's.
+        coming: What is known to come of the subscriptions by itself, oldest first. No rule looks at it: it is what
+            the remedy "wait" says.
     """
 
     held: tuple[Held, ...]
     status: Status | None = None
     overrides: Mapping[str, Value | Deny] | None = None
+    coming: tuple[tuple[Instant, Situation], ...] = ()
 
 
 _STATUS = {"suspended": Reason.SUBSCRIPTION_SUSPENDED, "revoked": Reason.SUBSCRIPTION_REVOKED}

@@ -2,7 +2,8 @@
 What would turn a refusal: found by trying it. Each candidate is decided by the same rules as the tenant.
 
 Only what this tenant may buy, never at the price of something that it holds, the cheapest first: cheapest is
-earliest in the catalog.
+earliest in the catalog. Each says for which of the tenant's subscriptions it is, and by which verb it is carried out:
+another plan does not open what is over, since it stays over.
 """
 
 from __future__ import annotations
@@ -10,25 +11,36 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Literal
 
 from payaid_entitlements.core.catalog.model import Access, AddOn, Plan, Price
 from payaid_entitlements.core.decision import HARD, Decision, Reason
 from payaid_entitlements.core.evaluation import Evaluation, Held, Situation
 from payaid_entitlements.core.instant import moment
 from payaid_entitlements.core.merging import Source
-from payaid_entitlements.core.subscription import Standing, State
+from payaid_entitlements.core.subscription import MAIN, Standing, State
 from payaid_entitlements.core.world import World
 from payaid_entitlements.core.worth import is_less
 
 
 @dataclass(frozen=True, slots=True)
 class ChangePlan:
-    """Change to, or begin, a plan. `prices` is empty where none is shown."""
+    """
+    Change to, or begin, a plan.
+
+    Attributes:
+        prices: Empty where none is shown.
+        verb: ``change_plan`` for what is in force, or is once it is paid or resumed; ``subscribe`` for what is over
+            or has not begun, and where there is nothing yet.
+        subscription: Its name: what the verbs call ``name``.
+    """
 
     plan: str
     title: str
     prices: tuple[Price, ...] = ()
     url: str | None = None
+    verb: Literal["change_plan", "subscribe"] = "change_plan"
+    subscription: str = MAIN
 
     def to_public(self) -> dict[str, object]:
         """As JSON data for the customer."""
@@ -38,18 +50,21 @@ class ChangePlan:
             "title": self.title,
             "prices": _prices(self.prices),
             "url": self.url,
+            "verb": self.verb,
+            "subscription": self.subscription,
         }
 
 
 @dataclass(frozen=True, slots=True)
 class AddAddOn:
-    """Add so many of an add-on to what is held."""
+    """Add so many of an add-on to what *subscription* has of it."""
 
     add_on: str
     title: str
     quantity: int
     prices: tuple[Price, ...] = ()
     url: str | None = None
+    subscription: str = MAIN
 
     def to_public(self) -> dict[str, object]:
         """As JSON data for the customer."""
@@ -60,6 +75,7 @@ class AddAddOn:
             "quantity": self.quantity,
             "prices": _prices(self.prices),
             "url": self.url,
+            "subscription": self.subscription,
         }
 
 
@@ -76,15 +92,27 @@ class WaitUntil:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """Talk to the vendor: about *plan* where it is sold without a price, else about what *title* says."""
+    """
+    Talk to the vendor: about *plan* where it is sold without a price, else about what *title* says.
+
+    Attributes:
+        subscription: The name of the one that it is about; None where it is about the tenant as a whole.
+    """
 
     title: str
     plan: str | None = None
     url: str | None = None
+    subscription: str | None = None
 
     def to_public(self) -> dict[str, object]:
         """As JSON data for the customer."""
-        return {"kind": "contact", "title": self.title, "plan": self.plan, "url": self.url}
+        return {
+            "kind": "contact",
+            "title": self.title,
+            "plan": self.plan,
+            "url": self.url,
+            "subscription": self.subscription,
+        }
 
 
 #: What would turn a refusal, for `match`.
@@ -97,8 +125,9 @@ def remedies(situation: Situation, world: World, key: str) -> tuple[Remedy, ...]
 
     Pure, and dear beside a check: it decides the whole catalog once for each candidate.
 
-    - What begins, or goes on after a pause, by itself: wait; other remedies follow.
-    - What is overdue or paused: pay or resume, which is between the tenant and the host (`Contact`).
+    - What begins, goes on after a pause, or was scheduled: wait; other remedies follow.
+    - What is overdue or paused: pay or resume, which is between the tenant and the host (`Contact`). A change of plan
+      does neither: where another plan is needed, both come before it.
     - What has lapsed: the same plan again comes first, then the others.
     - Else add-ons to what is held, then plans from the one in force upwards, in the order of the catalog. A
       plan that is in force in an older version is offered where its newest one opens *key*.
@@ -119,7 +148,7 @@ def remedies(situation: Situation, world: World, key: str) -> tuple[Remedy, ...]
         return (Contact(_CONTACT.get(decision.reason, _BY_HAND)),)
     found: list[Remedy] = list(_waiting(situation, world, key))
     if decision.reason in _CONTACT:
-        found.append(Contact(_CONTACT[decision.reason]))
+        found += _settling(_troubled(situation, decision))
     else:
         found += _buying(situation, world, key, decision)
     return tuple(found)
@@ -133,6 +162,7 @@ _CONTACT = {
     Reason.SUBSCRIPTION_PAST_DUE: "Pay what is due",
     Reason.SUBSCRIPTION_PAUSED: "Resume the subscription",
 }
+_TROUBLES = frozenset({Reason.SUBSCRIPTION_PAST_DUE, Reason.SUBSCRIPTION_PAUSED})
 _LAPSED = frozenset(
     {
         Reason.SUBSCRIPTION_TRIAL_ENDED,
@@ -153,89 +183,116 @@ def _root(evaluation: Evaluation, key: str) -> Decision:
 
 
 def _waiting(situation: Situation, world: World, key: str) -> Iterator[Remedy]:
-    opening = [held.opens_at for held in situation.held if held.opens_at is not None]
-    for at in sorted(set(opening)):
-        then = tuple(
-            replace(held, standing=_ACTIVE) if held.opens_at is not None and held.opens_at <= at else held
-            for held in situation.held
-        )
-        if _opens(replace(situation, held=then), world, key):
+    for at, then in situation.coming:
+        if _opens(then, world, key):
             yield WaitUntil(moment(at))
             return
 
 
+def _troubled(situation: Situation, decision: Decision) -> Held:
+    """The subscription that is overdue or paused, of which *decision* says so."""
+    return next(
+        held
+        for held in situation.held
+        if held.standing.denial is decision.reason and held.source.plan.key == decision.plan
+    )
+
+
+def _settling(held: Held) -> Iterator[Contact]:
+    """What comes before all else: a change of plan does not pay what is due, and paying ends no pause."""
+    if held.standing.access is not Access.FULL:
+        for trouble in (held.standing.denial, held.besides):
+            if trouble is not None:
+                yield Contact(_CONTACT[trouble], subscription=held.name)
+
+
 def _buying(situation: Situation, world: World, key: str, decision: Decision) -> Iterator[Remedy]:
     holds = _holdings(situation, world)
-    for add_on in world.catalog.add_ons.values():
-        if any(_turns(each, world, key, holds) for each in _with_add_on(situation, add_on)):
-            # One more is enough where any is: what an add-on opens, it opens with its first unit.
-            yield AddAddOn(add_on.key, add_on.title, 1, add_on.prices, add_on.url)
-    offers = [
-        _offer(plan)
-        for plan, candidate in _candidates(situation, world, decision)
-        if _turns(candidate, world, key, holds)
-    ]
-    current = _in_force(situation)
-    if offers and current is not None:
-        denial = situation.held[current].standing.denial
-        if denial is not None and situation.held[current].standing.access is not Access.FULL:
-            # A change of plan does not pay what is due: that comes first.
-            yield Contact(_CONTACT[denial])
-    yield from offers
+    for add_on in (world.published.add_on(key) for key in world.catalog.add_ons):
+        for name, candidate in _with_add_on(situation, add_on):
+            if _turns(candidate, world, key, holds):
+                # One more is enough where any is: what an add-on opens, it opens with its first unit.
+                yield AddAddOn(add_on.key, add_on.title, 1, add_on.prices, add_on.url, name)
+                break
+    is_settled = False
+    for offer, candidate, changed in _candidates(situation, world, decision):
+        if _turns(candidate, world, key, holds):
+            if changed is not None and not is_settled:
+                is_settled = True
+                yield from _settling(changed)
+            yield offer
 
 
-def _offer(plan: Plan) -> Remedy:
-    if plan.buy == "contact_us":
-        return Contact(f"Talk to us about {plan.title}", plan.key, plan.url)
-    return ChangePlan(plan.key, plan.title, plan.prices, plan.url)
+def _candidates(
+    situation: Situation, world: World, decision: Decision
+) -> Iterator[tuple[Remedy, Situation, Held | None]]:
+    """
+    Plans that this tenant may buy: sold, not hidden, none below the present.
 
-
-def _candidates(situation: Situation, world: World, decision: Decision) -> Iterator[tuple[Plan, Situation]]:
-    """Plans that this tenant may buy (sold, not hidden, none below the present) and what it would hold."""
+    Returns:
+        For each the remedy, what the tenant would hold, and the subscription whose plan is changed; None for one that
+        begins.
+    """
     sold = [world.published.plan(key) for key in world.catalog.plans if key != world.catalog.default_plan]
     offered = sorted((plan for plan in sold if plan.buy != "hidden"), key=lambda plan: plan.rank)
     again = decision.plan if decision.reason in _LAPSED else None
     for index, held in enumerate(situation.held):
-        if held.source.plan.key == again and held.standing.access is Access.NONE:
+        if held.source.plan.key == again and held.standing.denial is decision.reason:
             for plan in offered:
                 if plan.key == again:
-                    yield plan, _with_plan(situation, index, plan)
+                    yield _begun(situation, index, plan)
             break
-    current = _in_force(situation)
-    floor = -1 if current is None else situation.held[current].source.plan.rank
+    present = _present(situation)
     for plan in offered:
-        if plan.rank >= floor and plan.key != again:
-            yield plan, _with_plan(situation, current, plan)
+        if plan.key == again:
+            continue
+        if present is None:
+            yield _begun(situation, 0 if situation.held else None, plan)
+        elif plan.rank >= situation.held[present].source.plan.rank:
+            yield _changed(situation, present, plan)
 
 
-def _in_force(situation: Situation) -> int | None:
-    """Which subscription has the highest plan in force."""
-    for index, held in enumerate(situation.held):
-        if held.standing.access is not Access.NONE:
-            return index
-    return None
+def _present(situation: Situation) -> int | None:
+    """Which subscription has the highest plan in force; else, the highest that would be, were it paid and resumed."""
+    in_force = [index for index, held in enumerate(situation.held) if held.standing.access is not Access.NONE]
+    troubled = [index for index, held in enumerate(situation.held) if held.standing.denial in _TROUBLES]
+    return next(iter(in_force + troubled), None)
 
 
-def _with_plan(situation: Situation, index: int | None, plan: Plan) -> Situation:
-    """The same tenant with *plan*, paid, in place of a subscription; add-ons that the plan allows stay."""
-    if index is None:
-        return replace(situation, held=(Held(Source(plan), _ACTIVE), *situation.held))
+def _changed(situation: Situation, index: int, plan: Plan) -> tuple[Remedy, Situation, Held]:
+    """The same tenant with *plan*, paid, in place of that of a subscription; add-ons that the plan allows stay."""
     was = situation.held[index]
-    kept = () if was.standing.access is Access.NONE else was.source.add_ons
-    fitting = tuple(pair for pair in kept if not pair[0].for_plans or plan.key in pair[0].for_plans)
-    return _replaced(situation, index, Held(Source(plan, fitting), _ACTIVE))
+    fitting = tuple(pair for pair in was.source.add_ons if not pair[0].for_plans or plan.key in pair[0].for_plans)
+    by = Held(Source(plan, fitting), _ACTIVE, name=was.name)
+    return _offer(plan, "change_plan", was.name), _replaced(situation, index, by), was
 
 
-def _with_add_on(situation: Situation, add_on: AddOn) -> Iterator[Situation]:
-    """The same tenant with one more of *add_on*, on each subscription that may hold it."""
+def _begun(situation: Situation, index: int | None, plan: Plan) -> tuple[Remedy, Situation, None]:
+    """The same tenant with a new subscription to *plan*, in place of one that is over or has not begun."""
+    name = MAIN if index is None else situation.held[index].name
+    by = Held(Source(plan), _ACTIVE, name=name)
+    then = replace(situation, held=(by,)) if index is None else _replaced(situation, index, by)
+    return _offer(plan, "subscribe", name), then, None
+
+
+def _offer(plan: Plan, verb: Literal["change_plan", "subscribe"], subscription: str) -> Remedy:
+    if plan.buy == "contact_us":
+        return Contact(f"Talk to us about {plan.title}", plan.key, plan.url, subscription)
+    return ChangePlan(plan.key, plan.title, plan.prices, plan.url, verb, subscription)
+
+
+def _with_add_on(situation: Situation, add_on: AddOn) -> Iterator[tuple[str, Situation]]:
+    """The same tenant with one more of *add_on*, by the name of each subscription that may hold it."""
     for index, held in enumerate(situation.held):
-        has = next((quantity for each, quantity in held.source.add_ons if each.key == add_on.key), 0)
+        # Whoever has some gets more of the version that is held.
+        what, has = next((pair for pair in held.source.add_ons if pair[0].key == add_on.key), (add_on, 0))
         is_for = not add_on.for_plans or held.source.plan.key in add_on.for_plans
         is_room = add_on.max_quantity is None or has < add_on.max_quantity
         if held.standing.access is Access.FULL and is_for and is_room:
             others = tuple(pair for pair in held.source.add_ons if pair[0].key != add_on.key)
-            source = replace(held.source, add_ons=(*others, (add_on, has + 1)))
-            yield _replaced(situation, index, replace(held, source=source))
+            more = sorted((*others, (what, has + 1)), key=lambda pair: pair[0].rank)
+            source = replace(held.source, add_ons=tuple(more))
+            yield held.name, _replaced(situation, index, replace(held, source=source))
 
 
 def _replaced(situation: Situation, index: int, by: Held) -> Situation:
@@ -270,12 +327,11 @@ def _holdings(situation: Situation, world: World) -> dict[str, Decision]:
 
 
 def _untroubled(situation: Situation) -> Situation:
-    """What is held, were it not for what is due or paused: who can only read it now must not lose it either."""
+    """What is held, were it not for what is due or paused: what is only out of reach must not be lost either."""
     return replace(
         situation,
         held=tuple(
-            replace(held, standing=_ACTIVE) if held.standing.access is Access.READ_ONLY else held
-            for held in situation.held
+            replace(held, standing=_ACTIVE) if held.standing.denial in _TROUBLES else held for held in situation.held
         ),
     )
 

@@ -13,14 +13,24 @@ from dataclasses import dataclass, replace
 from sys import intern
 from typing import TYPE_CHECKING, cast
 
-from payaid_entitlements.core.catalog.model import Access
+from payaid_entitlements.core.catalog.model import Access, Lifecycle
 from payaid_entitlements.core.decision import Decision, Intent, Reason
 from payaid_entitlements.core.encoding import decode_value
 from payaid_entitlements.core.evaluation import Evaluation, Held, Situation, Status
 from payaid_entitlements.core.facts import Subject, TenantDocument, damaged
 from payaid_entitlements.core.instant import EARLIEST, LATEST, Instant
 from payaid_entitlements.core.merging import Source
-from payaid_entitlements.core.subscription import State, Terms, boundaries, opens_at, standing, terms_at
+from payaid_entitlements.core.subscription import (
+    MAIN,
+    Standing,
+    State,
+    Terms,
+    Times,
+    boundaries,
+    opens_at,
+    standing,
+    terms_at,
+)
 from payaid_entitlements.core.values import DENY, Deny, Value
 
 if TYPE_CHECKING:
@@ -29,6 +39,9 @@ if TYPE_CHECKING:
 #: The subjects of facts about a tenant as a whole.
 STATUS = ("status",)
 TIMEZONE = ("timezone",)
+
+#: The name of the subscription that a host describes.
+HOST = "host"
 
 #: At most so many segments are prepared; what lies behind them is a miss.
 MOST_SEGMENTS = 8
@@ -137,10 +150,33 @@ def situation(
     Raises:
         StoreDamaged: A fact cannot be read. Left out, a suspension or an end would be none.
     """
+    now = _situation(document, world, at, user, host)
+    if not now.held:
+        return now
+    coming = sorted(set(_turns(document, world, at, host)))[:MOST_SEGMENTS]
+    return replace(now, coming=tuple((when, _situation(document, world, when, user, host)) for when in coming))
+
+
+def _situation(
+    document: TenantDocument, world: World, at: Instant, user: str | None, host: tuple[Terms, ...] | None
+) -> Situation:
     terms = terms_at(document, at) if host is None else host
     held = [held_of(each, world, at) for each in terms]
     held.sort(key=lambda one: -one.source.plan.rank)
     return Situation(tuple(held), _status(document, at), overrides_at(document, at, user) or None)
+
+
+def _turns(document: TenantDocument, world: World, at: Instant, host: tuple[Terms, ...] | None) -> Iterator[Instant]:
+    """When a subscription begins, its pause ends, or what was scheduled for it takes effect."""
+    lifecycle = world.catalog.lifecycle
+    for terms in terms_at(document, at) if host is None else host:
+        opens = opens_at(terms.times, lifecycle, standing(terms.times, lifecycle, at))
+        if opens is not None:
+            yield opens
+    if host is None:
+        for path, line in document.timelines.items():
+            if path[0] == "subscription":
+                yield from (fact.since for fact in line.facts if fact.since > at)
 
 
 def _status(document: TenantDocument, at: Instant) -> Status | None:
@@ -157,10 +193,20 @@ def held_of(terms: Terms, world: World, at: Instant) -> Held:
     add_ons = [(world.add_on(key, None), quantity) for key, quantity in terms.add_ons]
     # In the order of the catalog: where it decides, the later one has more authority.
     add_ons.sort(key=lambda pair: (pair[0].rank, pair[0].key))
+    source = Source(world.plan(terms.plan, terms.version), tuple(add_ons))
     now = standing(terms.times, lifecycle, at)
-    return Held(
-        Source(world.plan(terms.plan, terms.version), tuple(add_ons)), now, opens_at(terms.times, lifecycle, now)
-    )
+    return Held(source, now, _besides(terms.times, lifecycle, now, at), terms.name)
+
+
+def _besides(times: Times, lifecycle: Lifecycle, now: Standing, at: Instant) -> Reason | None:
+    match now:
+        case Standing(State.PAST_DUE):
+            then = standing(replace(times, past_due_since=None), lifecycle, at)
+        case Standing(State.PAUSED):
+            then = standing(replace(times, paused_from=None), lifecycle, at)
+        case _:
+            return None
+    return None if then.access is Access.FULL else then.denial
 
 
 def overrides_at(document: TenantDocument, at: Instant, user: str | None) -> dict[str, Value | Deny]:
@@ -238,12 +284,20 @@ def standpoint(at: Situation, world: World) -> Standpoint:
     known = world.tables.get(shape)
     if known is None:
         # Without what is only this tenant's: others get it too.
-        base = Situation(tuple(replace(held, opens_at=None) for held in at.held), at.status)
-        known = world.tables[shape] = _build(base, world)
+        known = world.tables[shape] = _build(Situation(tuple(_common(held) for held in at.held), at.status), world)
     shared = cast("Standpoint", known)
     if at.overrides is not None:
         return _overlaid(at, world, shared)
-    return replace(shared, situation=at) if any(held.opens_at is not None for held in at.held) else shared
+    return shared if at == shared.situation else replace(shared, situation=at)
+
+
+def _common(held: Held) -> Held:
+    return replace(held, besides=None, name=_common_name(held.name))
+
+
+def _common_name(name: str) -> str:
+    """Most have the one name, or the one that a host's own subscription has; others come from callers, without end."""
+    return name if name == HOST else MAIN
 
 
 def _shape(of: Situation) -> object:
@@ -255,6 +309,7 @@ def _shape(of: Situation) -> object:
                 held.source.plan.version,
                 tuple((add_on.key, quantity) for add_on, quantity in held.source.add_ons),
                 held.standing,
+                _common_name(held.name),
             )
             for held in of.held
         ),
@@ -274,7 +329,7 @@ def _overlaid(of: Situation, world: World, shared: Standpoint) -> Standpoint:
     # Only what overrides can reach is decided anew, and what comes out equal is shared again: there may be a hundred
     # thousand such tenants, and each is worked out on every miss.
     if of.held == shared.situation.held:
-        of = Situation(shared.situation.held, of.status, of.overrides)
+        of = replace(of, held=shared.situation.held)
     keys = tuple(dict.fromkeys(key for changed in of.overrides or () for key in world.dependents.get(changed, ())))
     write, read = _decide(of, world, "write", keys), _decide(of, world, "read", keys)
     writes = _difference(write, shared.write)
