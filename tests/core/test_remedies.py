@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from payaid_entitlements.core.adding import set_add_on
@@ -390,6 +390,17 @@ def carried_out(document, remedy, offered):
     return document, NOW
 
 
+def untroubled(document):
+    """What a tenant would hold if all were paid and nothing paused."""
+    for terms in terms_at(document, NOW):
+        for work in (paid, resume):
+            facts = work(Ground(document, EXAMPLE, NOW), name=terms.name)
+            document = record(document, facts, recorded=NOW).document
+    return resolve(document, EXAMPLE, NOW, NOW + 1)[0].standpoint
+
+
+@example(tenant(sub("starter", starts=NOW + DAY), at(NOW + DAY, "plan", {"plan": "free", "version": 1})), "invoicing")
+@example(tenant(sub("professional", "team", paused_from=NOW), sub("starter", starts=NOW + DAY)), "crm")
 @settings(deadline=None)
 @given(tenants, st.sampled_from(KEYS))
 def test_every_remedy_does_what_it_promises(document, key):
@@ -405,7 +416,10 @@ def test_every_remedy_does_what_it_promises(document, key):
             continue  # only people can do it; or it comes before what opens the key
         now = resolve(after[0], EXAMPLE, after[1], after[1] + 1)[0].standpoint
         assert now.write[key].allowed, remedy
-        assert isinstance(remedy, WaitUntil) or gains_and_losses(then, now)[1] == (), remedy
+        if not isinstance(remedy, WaitUntil):
+            # Were it not for what is due or paused: beside that a small plan that is open would look like a loss.
+            losses = gains_and_losses(*(untroubled(each) for each in (document, after[0])))[1]
+            assert losses == (), remedy
 
 
 def test_a_mapping_of_what_is_sold_is_all_that_remedies_need():

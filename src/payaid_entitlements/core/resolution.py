@@ -129,7 +129,7 @@ def resolve(
         # Read once for both.
         terms = terms_at(document, at) if host is None else host
         until = next_transition(document, world, at, user=user, host=terms)
-        segments.append(Segment(until, standpoint(situation(document, world, at, user=user, host=terms), world)))
+        segments.append(Segment(until, standpoint(_with_what_comes(document, world, at, user, terms, host), world)))
         if until is None or until >= horizon:
             break
         at = until
@@ -150,33 +150,53 @@ def situation(
     Raises:
         StoreDamaged: A fact cannot be read. Left out, a suspension or an end would be none.
     """
-    now = _situation(document, world, at, user, host)
-    if not now.held:
+    terms = terms_at(document, at) if host is None else host
+    return _with_what_comes(document, world, at, user, terms, host)
+
+
+def _with_what_comes(
+    document: TenantDocument,
+    world: World,
+    at: Instant,
+    user: str | None,
+    terms: tuple[Terms, ...],
+    host: tuple[Terms, ...] | None,
+) -> Situation:
+    now = _situation(document, world, at, user, terms)
+    turns = set(_openings(terms, world, at))
+    if host is None:
+        turns.update(_changes(document, at))
+    if not turns:
         return now
-    coming = sorted(set(_turns(document, world, at, host)))[:MOST_SEGMENTS]
-    return replace(now, coming=tuple((when, _situation(document, world, when, user, host)) for when in coming))
+    coming = []
+    for when in sorted(turns)[:MOST_SEGMENTS]:
+        then = terms_at(document, when) if host is None else host
+        coming.append((when, _situation(document, world, when, user, then)))
+    return replace(now, coming=tuple(coming))
 
 
 def _situation(
-    document: TenantDocument, world: World, at: Instant, user: str | None, host: tuple[Terms, ...] | None
+    document: TenantDocument, world: World, at: Instant, user: str | None, terms: tuple[Terms, ...]
 ) -> Situation:
-    terms = terms_at(document, at) if host is None else host
     held = [held_of(each, world, at) for each in terms]
     held.sort(key=lambda one: -one.source.plan.rank)
     return Situation(tuple(held), _status(document, at), overrides_at(document, at, user) or None)
 
 
-def _turns(document: TenantDocument, world: World, at: Instant, host: tuple[Terms, ...] | None) -> Iterator[Instant]:
-    """When a subscription begins, its pause ends, or what was scheduled for it takes effect."""
+def _openings(terms: Iterable[Terms], world: World, at: Instant) -> Iterator[Instant]:
+    """When a subscription begins, or its pause ends."""
     lifecycle = world.catalog.lifecycle
-    for terms in terms_at(document, at) if host is None else host:
-        opens = opens_at(terms.times, lifecycle, standing(terms.times, lifecycle, at))
+    for each in terms:
+        opens = opens_at(each.times, lifecycle, standing(each.times, lifecycle, at))
         if opens is not None:
             yield opens
-    if host is None:
-        for path, line in document.timelines.items():
-            if path[0] == "subscription":
-                yield from (fact.since for fact in line.facts if fact.since > at)
+
+
+def _changes(document: TenantDocument, at: Instant) -> Iterator[Instant]:
+    """When what was scheduled for a subscription takes effect."""
+    for path, line in document.timelines.items():
+        if path[0] == "subscription":
+            yield from (fact.since for fact in line.facts if fact.since > at)
 
 
 def _status(document: TenantDocument, at: Instant) -> Status | None:
