@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import psycopg
 import pytest
-from sqlalchemy import Engine, create_engine, make_url
+from sqlalchemy import Engine, create_engine, create_mock_engine
 
 from payaid_entitlements.stores.ports import AsyncStore, Store
 from payaid_entitlements.stores.sql import AsyncSQLStore, SQLStore, begin_immediate
+from payaid_entitlements.stores.sql.statements import Statements
+from payaid_entitlements.stores.sql.tables import tables
 from payaid_entitlements.testing.contracts.awaiting import Awaited, LoopThread
-from tests.conftest import database_on
 from tests.stores import racing
 
 #: As many processes as race; more than the cores of a small machine.
@@ -29,20 +31,26 @@ def sqlite_url(tmp_path: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def migrated_template(postgres_server: str) -> Iterator[str]:
-    """The name of a PostgreSQL database that has our tables, and nothing in them; to be copied, not used."""
-    with database_on(postgres_server) as url:
-        store = SQLStore(url)
-        store.upgrade()
-        store.close()
-        yield str(make_url(url).database)
+def schema() -> str:
+    """All statements that make our tables on PostgreSQL, as one script: one round trip for each test."""
+    statements: list[str] = []
+    engine = create_mock_engine("postgresql+psycopg://", lambda each, *rest: statements.append(_script(each, engine)))
+    tables().metadata.create_all(engine, checkfirst=False)
+    for each in Statements("payaid_", "postgresql").first_rows():
+        statements.append(_script(each, engine))
+    return ";".join(statements)
+
+
+def _script(statement: Any, engine: Any) -> str:
+    return str(statement.compile(dialect=engine.dialect, compile_kwargs={"literal_binds": True}))
 
 
 @pytest.fixture
-def migrated_url(postgres_server: str, migrated_template: str) -> Iterator[str]:
+def migrated_url(postgres_url: str, schema: str) -> str:
     """The URL of a PostgreSQL database that has our tables, and nothing in them."""
-    with database_on(postgres_server, template=migrated_template) as url:
-        yield url
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(schema)
+    return postgres_url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
