@@ -60,3 +60,23 @@ def test_controls_come_back_from_their_text(controls):
     again = Controls.from_json(controls.to_json())
     assert again == controls
     assert again.to_json() == controls.to_json()
+
+
+@pytest.mark.parametrize(
+    ("switch", "positions"),
+    [
+        (("killed", "crm"), [True, False, True]),
+        (("mode", "crm"), ["observe", None, "off", "enforce"]),
+        (("mode", EVERYWHERE), ["off", None]),
+    ],
+)
+def test_a_switch_stands_where_it_was_turned_to(switch, positions):
+    """Each turn is a revision; other switches stay where they are."""
+    others = Controls(4, {"hr": OBSERVE}, frozenset({"hr.payroll"}))
+    controls = others
+    assert controls.position(switch) == (False if switch[0] == "killed" else None)
+    for number, position in enumerate(positions, start=5):
+        controls = controls.turned(switch, position)
+        assert (controls.position(switch), controls.revision) == (position, number)
+        assert controls.position(("mode", "hr")) == "observe"
+        assert controls.position(("killed", "hr.payroll")) is True
