@@ -13,7 +13,7 @@ from tests.admin.conftest import TODAY, Shop, at, edited, utc
 
 #: Verbs by what they are about. Those that move units, and flags, come with metering and with flags.
 VERBS = {
-    "what is sold": {"publish", "migrate", "kill", "restore", "set_enforcement"},
+    "what is sold": {"publish", "migrate", "migrate_add_on", "kill", "restore", "set_enforcement"},
     "subscriptions": {
         "subscribe",
         "change_plan",
@@ -57,7 +57,7 @@ def test_every_verb_says_why(name):
     """And what happens to a tenant is safe to repeat; what a source says may be late, and join a transaction."""
     words = set(inspect.signature(getattr(Admin, name)).parameters)
     assert "because" in words
-    if name not in ("publish", "migrate"):
+    if name not in ("publish", "migrate", "migrate_add_on"):
         assert "operation" in words
     if name in VERBS["subscriptions"] | VERBS["tenants"]:
         assert "tx" in words

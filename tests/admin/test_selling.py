@@ -79,6 +79,33 @@ def test_an_add_on_that_is_not_sold_any_more_is_kept_by_its_holders(shop, admin)
         admin.set_add_on("globex", "more_seats", 1)
 
 
+def test_holders_of_an_add_on_keep_theirs_until_they_are_moved(shop, admin):
+    """As those of a plan: the audit trail says which version, undoing gives it back, a rehearsal only counts."""
+    more = SMALL["add_ons"]["more_seats"]
+    admin.subscribe("acme", "pro", add_ons={"more_seats": 2})
+    admin.publish({**edited(), "add_ons": {**SMALL["add_ons"], "more_seats": {**more, "increment": {"seats": 1}}}})
+    admin.subscribe("globex", "pro", add_ons={"more_seats": 2})
+    assert (shop.worth("acme", "seats"), shop.worth("globex", "seats")) == (Allowance(15), Allowance(7))
+    assert shop.admin(dry_run=True).migrate_add_on("more_seats").tenants == 1
+    assert shop.worth("acme", "seats") == Allowance(15)
+
+    change = admin.migrate_add_on("more_seats")
+    assert (facts(change), change.tenants) == ((True, "change.applied"), 1)
+    assert [str(each) for each in change.altered] == [
+        "holders of older versions of add-on more_seats: their own -> add-on more_seats@2"
+    ]
+    assert shop.worth("acme", "seats") == Allowance(7)
+    entry = shop.trail()[-1]
+    assert (entry.tenant, entry.verb) == ("acme", "migrate_add_on")
+    assert [str(each) for each in entry.altered] == ["add on more seats: 2 (version 1) -> 2 (version 2)"]
+    admin.undo(entry.id)
+    assert shop.worth("acme", "seats") == Allowance(15)
+    with pytest.raises(UnknownPlan, match="no add-on 'more_seat'"):
+        admin.migrate_add_on("more_seat")
+    with pytest.raises(UnknownPlan, match="no version 3"):
+        admin.migrate_add_on("more_seats", to=3)
+
+
 def test_a_catalog_with_mistakes_is_not_published(shop, admin, tmp_path):
     """All problems are in the error, and what is sold stays; a file is taken as well."""
     file = tmp_path / "catalog.json"

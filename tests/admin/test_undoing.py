@@ -34,7 +34,7 @@ def test_an_add_on_that_came_since_ends_where_it_is_not_for_the_plan_of_before(s
     admin.set_add_on("acme", "contacts", 1)
     shop.clock.advance(hours=1)
     undone = admin.undo(change.id)
-    assert [str(each) for each in undone.altered] == ["plan: pro@1 -> big@1", "add on contacts: 1 -> none"]
+    assert [str(each) for each in undone.altered] == ["plan: pro@1 -> big@1", "add on contacts: 1 (version 1) -> none"]
     assert shop.worth("acme", "crm.contacts") == Allowance(10)
     admin.undo(undone.id)
     assert shop.worth("acme", "crm.contacts") == Allowance(10)

@@ -36,7 +36,7 @@ from payaid_entitlements.core.controls import OBSERVE, Controls
 from payaid_entitlements.core.facts import NewFact, TenantDocument, record
 from payaid_entitlements.core.instant import instant
 from payaid_entitlements.core.subscription import Subscription
-from payaid_entitlements.core.world import Modes
+from payaid_entitlements.core.world import Modes, World
 from payaid_entitlements.errors import ChangeConflict, ConfigurationError, StoreUnavailable, UnknownPlan
 from payaid_entitlements.stores.ports import Applied, LogEntry, LogPage, Scope
 from tests.cache.conftest import CATALOG, SECOND, document, published_of
@@ -420,6 +420,44 @@ def test_a_plan_that_was_never_published_gives_nothing_and_is_said(warm, capsys)
     entry = Outside(acme=MIGRATED).run(load(warm, "acme"))
     assert not entry.table["crm"].allowed
     assert "plan.unknown" in capsys.readouterr().out
+
+
+ADDED = publish(published_of(), Catalog.load({**CATALOG, "add_ons": {"exports": {"override": {"crm.export": True}}}}))[
+    0
+]
+BOUGHT = record(
+    document("acme", plan="free"),
+    [NewFact(("subscription", "main", "add_on", "exports"), 0, {"quantity": 1, "version": 1})],
+    recorded=0,
+).document
+
+
+def test_an_add_on_that_was_published_a_moment_ago_is_judged_by_it(warm):
+    """As a plan: whoever has just bought it holds it."""
+    page = LogPage((LogEntry(6, Scope.CATALOG, None, 2),), 6)
+    entry = Outside(acme=BOUGHT, poll=page, catalog=ADDED).run(load(warm, "acme"))
+    assert entry.table["crm.export"].source == "add-on exports@1"
+
+
+def test_an_add_on_that_was_never_published_gives_nothing_and_is_said(warm, capsys):
+    """Nobody has to guess why what was paid for does not open."""
+    assert not Outside(acme=BOUGHT).run(load(warm, "acme")).table["crm.export"].allowed
+    said = capsys.readouterr().out
+    assert "plan.unknown" in said
+    assert "add_on=exports" in said
+
+
+def test_a_host_that_names_an_add_on_that_never_was_is_told(warm):
+    """Loudly where keys are taken strictly; an unknown version of one is no better."""
+    sold = replace(warm, hosted=True, strict=True)
+    sold.near.turn_to(World.of(ADDED, Controls()), sold.near.generation)
+    with pytest.raises(UnknownPlan, match=r"returned add-on 'exprots', .* did you mean 'exports'"):
+        Outside(host=Subscription("free", add_ons={"exprots": 1})).run(load(sold, "acme"))
+    old = Subscription("free", add_ons={"exports": 1}, add_on_versions={"exports": 2})
+    with pytest.raises(UnknownPlan, match="returned add-on 'exports@2', which was never published"):
+        Outside(host=old).run(load(sold, "acme"))
+    old = Subscription("free", add_ons={"exports": 1}, add_on_versions={"exports": 1})
+    assert Outside(host=old).run(load(sold, "acme")).table["crm.export"].allowed
 
 
 def test_a_subscription_that_was_taken_back_names_no_plan(warm):

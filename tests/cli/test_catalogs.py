@@ -195,6 +195,9 @@ def test_a_publication_says_who_stays_on_the_old_version(terminal: Terminal) -> 
     assert "  plan starter  version 2 -> version 3; 7 tenants stay on the old one" in output.out
     assert "  timezone  Asia/Kolkata -> UTC" in output.out
     assert "who stays on an old version keeps what was bought" in output.err
+    shown = terminal.run("catalog", "show")
+    assert "add-on ai_pack@1  500 AI credits" in shown.out
+    assert terminal.run("catalog", "show", "--json").data["add_on_versions"]["ai_pack"] == 1
     assert terminal.run("check", "kaveri", "seats", "--json").data["value"]["limit"] == 5
 
 
@@ -202,10 +205,16 @@ def test_a_plan_that_is_not_sold_any_more_is_named(terminal: Terminal) -> None:
     document = dict(Catalog.load(EXAMPLE).document)
     plans = dict(document["plans"])  # type: ignore[call-overload] # JSON data
     plans.pop("enterprise")
-    (terminal.directory / "catalog.json").write_text(json.dumps({**document, "plans": plans}))
+    add_ons = dict(document["add_ons"])  # type: ignore[call-overload] # JSON data
+    add_ons.pop("more_storage")
+    add_ons["extra_seats"] = {**add_ons["extra_seats"], "increment": {"seats": 1}}
+    changed = {**document, "plans": plans, "add_ons": add_ons}
+    (terminal.directory / "catalog.json").write_text(json.dumps(changed))
     output = terminal.run("catalog", "publish", "catalog.json", "--because", "x", "--yes", "--json")
     assert output.code == 0
     assert "  plan enterprise  version 1 -> not sold any more; 1 tenant stays with it" in output.err
+    assert "  add-on more_storage  version 1 -> not sold any more; 0 tenants stay with it" in output.err
+    assert {"add_on": "extra_seats", "version": 2, "staying": 0} in output.data["versions"]
     assert output.data["applied"] is True
     assert output.data["hash"] == Catalog.load(terminal.directory / "catalog.json").hash
     assert terminal.run("check", "everything", "whatsapp").code == 0

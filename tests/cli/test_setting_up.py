@@ -218,7 +218,7 @@ def test_ids_that_people_take_for_one_another_are_found(terminal: Terminal) -> N
 
 
 def test_facts_that_give_nothing_any_more_are_counted(empty: Terminal) -> None:
-    """Overrides of keys, add-ons, and versions of plans that the catalog of today does not know."""
+    """Overrides of keys that the catalog of today does not know."""
     file = empty.directory / "catalog.yaml"
     file.write_text(SMALL)
     assert empty.run("catalog", "publish", "--because", "x", "--yes").code == 0
@@ -230,7 +230,8 @@ def test_facts_that_give_nothing_any_more_are_counted(empty: Terminal) -> None:
     output = empty.run("catalog", "publish", "--because", "x", "--yes")
     assert output.code == 0, output.err
     found = findings(empty)
-    assert found["add-ons held"]["found"] == "more (1 x) are not sold any more, so they give nothing"
+    # Whoever has an add-on keeps it, though it is not sold any more.
+    assert found["add-ons held"]["found"] == "nothing to say"
     assert found["overrides"]["found"] == "hr (1 x) are about keys that no catalog has"
 
 
@@ -247,6 +248,31 @@ def test_versions_that_were_never_published_here_fail(terminal: Terminal) -> Non
     plans = {each["check"]: each for each in output.data["findings"]}["plans held"]
     assert plans["state"] == "fail"
     assert plans["found"] == "free@9 (1 x) were never published here, so they give nothing"
+
+
+@pytest.mark.parametrize(
+    ("version", "check", "found"),
+    [
+        (9, "add-ons held", "more@9 (1 x) were never published here, so they give nothing"),
+        (1, "old versions", "more@1 (1 x) are held, and kept"),
+        (2, "old versions", "nothing to say"),
+    ],
+)
+def test_versions_of_add_ons_are_counted(empty: Terminal, version: int, check: str, found: str) -> None:
+    """Those that are old, as of plans, and those that never were."""
+    file = empty.directory / "catalog.yaml"
+    for text in (SMALL, SMALL.replace("modules: [hr]}", "modules: [crm, hr]}")):
+        file.write_text(text)
+        assert empty.run("catalog", "publish", "--because", "x", "--yes").code == 0
+    with time_machine.travel(NOW, tick=False), Entitlements.open(empty.url) as ent:
+        ent.admin("x", because="a test").subscribe("acme", "free", add_ons={"more": 1})
+    with sqlite3.connect(empty.directory / "payaid.db") as database:
+        database.execute(
+            "UPDATE payaid_tenants SET document = REPLACE(document, ?, ?)",
+            ('{"quantity":1,"version":2}', f'{{"quantity":1,"version":{version}}}'),
+        )
+    database.close()
+    assert findings(empty)[check]["found"] == found
 
 
 # -- db -------------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import pytest
 import time_machine
 
 from payaid_entitlements import Entitlements
+from payaid_entitlements.cli.examples import example_directory
 from tests.cli.conftest import Terminal
 
 
@@ -120,12 +121,21 @@ def test_an_old_version_an_add_on_and_an_anchor_are_shown(terminal: Terminal) ->
         admin.subscribe("kaveri", "starter", anchor=terminal.now - timedelta(days=3), timezone="Europe/Berlin")
     output = terminal.run("tenant", "show", "old-friend")
     assert "  holds starter@1 (there is version 2), active" in output.out
-    assert "    add-on extra_seats x 2" in output.out
+    assert "    add-on extra_seats@1 x 2" in output.out
     shown = terminal.run("tenant", "show", "kaveri")
     assert "    anchor: 19 Nov 2026 17:00 CET (16:00 UTC)" in shown.out
     data = terminal.run("tenant", "show", "old-friend", "--json").data
     assert data["subscriptions"][0]["version"] == 1
     assert data["subscriptions"][0]["add_ons"] == {"extra_seats": 2}
+    assert data["subscriptions"][0]["add_on_versions"] == {"extra_seats": 1}
+    file = terminal.directory / "catalog.yaml"
+    file.write_text(
+        (example_directory() / "catalog.yaml").read_text().replace("increment: {seats: 5}", "increment: {seats: 1}")
+    )
+    published = terminal.run("catalog", "publish", "--because", "smaller packs", "--yes")
+    assert "  add-on extra_seats  version 1 -> version 2; 1 tenant stays on the old one" in published.out
+    assert "    add-on extra_seats@1 (there is version 2) x 2" in terminal.run("tenant", "show", "old-friend").out
+    assert terminal.run("check", "old-friend", "seats", "--json").data["value"]["limit"] == 13
 
 
 def test_a_zone_of_the_tenants_own_is_that_in_which_its_times_are_shown(terminal: Terminal) -> None:

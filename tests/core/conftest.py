@@ -108,6 +108,11 @@ def world_of(
     return World.of(published_of(catalog), controls or Controls(), modes or Modes())
 
 
+def of(quantity: int, version: int = 1) -> object:
+    """What a fact about an add-on says."""
+    return {"quantity": quantity, "version": version} if quantity else None
+
+
 def sub(
     plan: str,
     name: str = "main",
@@ -120,7 +125,7 @@ def sub(
     return [
         NewFact(subject(name, "plan"), 0, {"plan": plan, "version": version}),
         *(NewFact(subject(name, key), 0, value) for key, value in times.items()),
-        *(NewFact(subject(name, "add_on", key), 0, quantity) for key, quantity in (add_ons or {}).items()),
+        *(NewFact(subject(name, "add_on", key), 0, of(quantity)) for key, quantity in (add_ons or {}).items()),
     ]
 
 

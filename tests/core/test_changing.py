@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payaid_entitlements.core.adding import set_add_on
-from payaid_entitlements.core.catalog import Catalog
+from payaid_entitlements.core.catalog import Catalog, publish
 from payaid_entitlements.core.changing import (
     Ground,
     cancel,
     change_plan,
     migrate,
+    migrate_add_on,
     newest,
     paid,
     past_due,
@@ -25,17 +26,24 @@ from payaid_entitlements.core.changing import (
     set_timezone,
     subscribe,
 )
+from payaid_entitlements.core.controls import Controls
 from payaid_entitlements.core.facts import NewFact, record
 from payaid_entitlements.core.instant import DAY, HOUR, instant
 from payaid_entitlements.core.provider_ids import set_provider_id
 from payaid_entitlements.core.resolution import STATUS, TIMEZONE, resolve
-from payaid_entitlements.core.subscription import State, Times, subject, terms_at
+from payaid_entitlements.core.subscription import HeldAddOn, State, Times, subject, terms_at
 from payaid_entitlements.core.values import Allowance
+from payaid_entitlements.core.world import World
 from payaid_entitlements.core.zones import billing_interval, history, period_end, zones, zones_subject
 from payaid_entitlements.errors import ConfigurationError, StoreDamaged, UnknownPlan, UnknownTenant
 from tests.core.conftest import NOW, SMALL, decide, sub, tenant, world_of
 
 WORLD = world_of()
+
+
+def add_ons(of):
+    """(key, quantity) of each add-on of some terms."""
+    return tuple((held.key, held.quantity) for held in of.add_ons)
 
 
 def on(document, *, now=NOW, as_of=None, world=WORLD):
@@ -76,7 +84,7 @@ def test_a_subscription_is_what_is_said_of_it():
         name="second",
     )
     begun = terms(after(tenant(), facts), name="second")
-    assert (begun.anchor, begun.timezone, begun.add_ons) == (5, "Asia/Kolkata", (("more_seats", 2),))
+    assert (begun.anchor, begun.timezone, add_ons(begun)) == (5, "Asia/Kolkata", (("more_seats", 2),))
     assert begun.times == Times(starts=NOW + DAY, ends=NOW + 9 * DAY)
 
 
@@ -107,7 +115,7 @@ def test_a_new_subscription_wipes_out_the_troubles_of_the_old_one():
     )
     begun = terms(after(old, subscribe(on(old), "pro")))
     assert begun.times == Times(starts=NOW)
-    assert begun.add_ons == ()
+    assert add_ons(begun) == ()
 
 
 def test_what_is_in_force_is_not_given_up_for_something_later():
@@ -214,11 +222,12 @@ def test_a_cancellation_of_what_was_bought_stays():
 
 
 def test_add_ons_that_are_not_for_the_new_plan_end_with_the_old_one():
-    """They end when the change holds; others, and unknown ones, are treated as the catalog says."""
+    """They end when the change holds; others stay, also one that was never published, which gives nothing."""
     document = tenant(sub("pro", add_ons={"contacts": 1, "more_seats": 1, "vanished": 1}))
     planned = after(document, change_plan(on(document), "big", when=NOW + DAY))
-    assert terms(planned).add_ons == (("contacts", 1), ("more_seats", 1), ("vanished", 1))
-    assert terms(planned, NOW + DAY).add_ons == (("more_seats", 1),)
+    assert add_ons(terms(planned)) == (("contacts", 1), ("more_seats", 1), ("vanished", 1))
+    assert add_ons(terms(planned, NOW + DAY)) == (("more_seats", 1), ("vanished", 1))
+    assert decide(planned, "seats", WORLD).value == Allowance(10)
 
 
 def test_taking_a_planned_change_back_keeps_the_add_ons():
@@ -226,7 +235,7 @@ def test_taking_a_planned_change_back_keeps_the_add_ons():
     document = tenant(sub("pro", add_ons={"contacts": 1}))
     planned = after(document, change_plan(on(document), "big", when=NOW + DAY))
     kept = after(planned, change_plan(on(planned), "pro"))
-    assert terms(kept, NOW + 2 * DAY).add_ons == (("contacts", 1),)
+    assert add_ons(terms(kept, NOW + 2 * DAY)) == (("contacts", 1),)
 
 
 def test_an_add_on_that_was_ended_by_a_plan_does_not_come_back_with_the_next():
@@ -235,7 +244,7 @@ def test_an_add_on_that_was_ended_by_a_plan_does_not_come_back_with_the_next():
     for hour, plan in enumerate(("big", "pro")):
         now = NOW + hour * HOUR
         document = after(document, change_plan(on(document, now=now), plan), now=now)
-    assert terms(document, NOW + DAY).add_ons == ()
+    assert add_ons(terms(document, NOW + DAY)) == ()
 
 
 def test_a_change_in_place_of_another_that_was_planned_for_the_same_instant_keeps_the_add_on():
@@ -243,7 +252,7 @@ def test_a_change_in_place_of_another_that_was_planned_for_the_same_instant_keep
     document = tenant(sub("pro", add_ons={"contacts": 1}))
     for plan in ("big", "pro"):
         document = after(document, change_plan(on(document), plan, when=NOW + DAY))
-    assert terms(document, NOW + DAY).add_ons == (("contacts", 1),)
+    assert add_ons(terms(document, NOW + DAY)) == (("contacts", 1),)
 
 
 def test_only_a_subscription_that_exists_can_be_changed():
@@ -482,7 +491,7 @@ def test_an_add_on_is_held_in_a_quantity_and_given_back():
     assert decide(two, "seats", WORLD).value == Allowance(15)
     none = after(two, set_add_on(on(two), "more_seats", 0))
     assert decide(none, "seats", WORLD).value == Allowance(5)
-    assert terms(after(none, set_add_on(on(none), "vanished", 0))).add_ons == ()
+    assert add_ons(terms(after(none, set_add_on(on(none), "vanished", 0)))) == ()
 
 
 @pytest.mark.parametrize(
@@ -493,12 +502,93 @@ def test_an_add_on_is_held_in_a_quantity_and_given_back():
         ("more_seats", 3, ConfigurationError),
         ("more_seats", -1, ConfigurationError),
         ("more_seats", 1.0, TypeError),
+        pytest.param("more_seats", 10**5000, ConfigurationError, id="endless"),
+        pytest.param("more_seats", -(10**5000), ConfigurationError, id="less than endless"),
     ],
 )
 def test_an_add_on_that_cannot_be_held_is_refused(key, quantity, error):
     """Unknown ones, too many and what is no number raise before anything is recorded."""
     with pytest.raises(error):
         set_add_on(on(tenant(sub("pro"))), key, quantity)
+
+
+def later_world(**add_ons_then):
+    """What is sold after the small catalog: the same with other add-ons."""
+    sold = {key: value for key, value in {**SMALL["add_ons"], **add_ons_then}.items() if value is not None}
+    return World.of(publish(WORLD.published, Catalog.load({**SMALL, "add_ons": sold}))[0], Controls())
+
+
+FEWER = {**SMALL["add_ons"]["more_seats"], "increment": {"seats": 1}}
+
+
+def test_whoever_holds_an_add_on_keeps_its_version():
+    """More of it is of the same, less too; given back and taken again it is the newest, as for whoever comes then."""
+    world = later_world(more_seats={**FEWER, "max_quantity": 3})
+    document = tenant(sub("pro", add_ons={"more_seats": 1}))
+    assert decide(document, "seats", world).value == Allowance(10)
+    assert decide(document, "seats", world).source == "plan pro@1"
+
+    def change(document, quantity):
+        return after(document, set_add_on(on(document, world=world), "more_seats", quantity))
+
+    assert decide(change(document, 3), "seats", world).value == Allowance(20)
+    assert decide(change(change(document, 3), 2), "seats", world).value == Allowance(15)
+    assert decide(change(change(document, 0), 2), "seats", world).value == Allowance(7)
+    assert decide(change(tenant(sub("pro")), 2), "seats", world).value == Allowance(7)
+    anew = after(document, subscribe(on(document, world=world), "pro", add_ons={"more_seats": 2}))
+    assert decide(anew, "seats", world).value == Allowance(7)
+
+
+def test_an_add_on_that_is_not_sold_any_more_is_kept_and_given_back():
+    """It goes along to another plan that it was for; but nobody gets more of it."""
+    world = later_world(more_seats=None)
+    document = tenant(sub("pro", add_ons={"more_seats": 2}))
+    assert decide(document, "seats", world).value == Allowance(15)
+    upgraded = after(document, change_plan(on(document, world=world), "big"))
+    assert add_ons(terms(upgraded)) == (("more_seats", 2),)
+    one = after(document, set_add_on(on(document, world=world), "more_seats", 1))
+    assert decide(one, "seats", world).value == Allowance(10)
+    with pytest.raises(UnknownPlan, match="no add-on 'more_seats'"):
+        set_add_on(on(one, world=world), "more_seats", 2)
+
+
+def test_an_add_on_stays_beside_the_plans_that_its_version_was_for():
+    """When it is for fewer plans, or can be bought less often, whoever has it goes on having it."""
+    world = later_world(
+        more_seats={**FEWER, "for_plans": ["big"], "max_quantity": 1},
+        contacts={**SMALL["add_ons"]["contacts"], "for_plans": ["big"]},
+    )
+    document = tenant(sub("pro", add_ons={"more_seats": 2, "contacts": 1}))
+    same = after(document, change_plan(on(document, world=world), "pro"))
+    assert add_ons(terms(same)) == (("contacts", 1), ("more_seats", 2))
+    bigger = after(document, change_plan(on(document, world=world), "big"))
+    assert add_ons(terms(bigger)) == (("more_seats", 2),)
+    fewer = after(document, set_add_on(on(document, world=world), "more_seats", 1))
+    assert add_ons(terms(fewer)) == (("contacts", 1), ("more_seats", 1))
+    with pytest.raises(ConfigurationError, match="at most 1"):
+        set_add_on(on(document, world=world), "more_seats", 3)
+    with pytest.raises(ConfigurationError, match="only for big"):
+        set_add_on(on(tenant(sub("pro")), world=world), "more_seats", 1)
+
+
+def test_holders_of_an_add_on_are_moved_to_a_newer_version():
+    """Also those who will hold it; not who holds it already, and not beside a plan that it is not for any more."""
+    world = later_world(more_seats=FEWER, contacts={**SMALL["add_ons"]["contacts"], "for_plans": ["big"]})
+    document = tenant(
+        sub("pro", "now", add_ons={"more_seats": 1, "contacts": 1}),
+        sub("pro", "later"),
+        NewFact(subject("later", "add_on", "more_seats"), NOW + DAY, {"quantity": 2, "version": 1}),
+        NewFact(subject("later", "add_on", "more_seats"), NOW + 2 * DAY, None),
+        NewFact(subject("lost", "add_on", "more_seats"), 0, {"quantity": 1, "version": 1}),
+    )
+    moved = after(document, migrate_add_on(on(document, world=world), "more_seats", 2))
+    held = {
+        name: [terms(moved, at, name).add_ons for at in (NOW, NOW + DAY, NOW + 2 * DAY)] for name in ("now", "later")
+    }
+    assert held["later"] == [(), (HeldAddOn("more_seats", 2, 2),), ()]
+    assert held["now"] == [(HeldAddOn("contacts", 1, 1), HeldAddOn("more_seats", 1, 2))] * 3
+    assert migrate_add_on(on(moved, world=world), "more_seats", 2) == ()
+    assert migrate_add_on(on(document, world=world), "contacts", 2) == ()
 
 
 def test_an_add_on_for_another_plan_is_refused():
@@ -512,10 +602,10 @@ def test_an_add_on_ends_where_a_planned_change_does_not_allow_it():
     document = tenant(sub("pro"))
     planned = after(document, change_plan(on(document), "big", when=NOW + DAY))
     bought = after(planned, set_add_on(on(planned), "contacts", 1))
-    assert terms(bought).add_ons == (("contacts", 1),)
-    assert terms(bought, NOW + DAY).add_ons == ()
+    assert add_ons(terms(bought)) == (("contacts", 1),)
+    assert add_ons(terms(bought, NOW + DAY)) == ()
     seats = after(planned, set_add_on(on(planned), "more_seats", 1))
-    assert terms(seats, NOW + DAY).add_ons == (("more_seats", 1),)
+    assert add_ons(terms(seats, NOW + DAY)) == (("more_seats", 1),)
 
 
 @pytest.mark.parametrize(
@@ -561,9 +651,9 @@ def test_add_ons_end_with_their_plan_in_whatever_order_both_were_said(order, cou
         else:
             facts = change_plan(ground, what, when=NOW + DAY if verb == "later" else "now")
         document = after(document, facts, now=now, as_of=NOW + said)
-    assert dict(terms(document, now).add_ons) == ({"contacts": held} if held else {})
+    assert dict(add_ons(terms(document, now))) == ({"contacts": held} if held else {})
     goes_on = held and count in (3, 6, 7)
-    assert dict(terms(document, NOW + DAY).add_ons) == ({"contacts": held} if goes_on else {})
+    assert dict(add_ons(terms(document, NOW + DAY))) == ({"contacts": held} if goes_on else {})
 
 
 def test_an_add_on_is_ended_by_a_plan_that_was_said_before_and_arrives_after_it():
@@ -571,7 +661,7 @@ def test_an_add_on_is_ended_by_a_plan_that_was_said_before_and_arrives_after_it(
     document = after(tenant(), subscribe(on(tenant(), as_of=NOW), "pro"), as_of=NOW)
     bought = after(document, set_add_on(on(document, now=NOW + 9, as_of=NOW + 2), "contacts", 1), as_of=NOW + 2)
     late = on(bought, now=NOW + 9, as_of=NOW + 1)
-    assert terms(after(bought, change_plan(late, "big"), now=NOW + 9, as_of=NOW + 1), NOW + 9).add_ons == ()
+    assert add_ons(terms(after(bought, change_plan(late, "big"), now=NOW + 9, as_of=NOW + 1), NOW + 9)) == ()
 
 
 def test_a_late_message_about_an_add_on_of_before_is_superseded():

@@ -18,7 +18,7 @@ from payaid_entitlements.core.resolution import resolve, situation
 from payaid_entitlements.core.subscription import Access, State, Terms, Times, subject
 from payaid_entitlements.core.values import DENY, Allowance
 from payaid_entitlements.core.world import World
-from tests.core.conftest import NOW, override, sub, tenant, world_of
+from tests.core.conftest import NOW, of, override, sub, tenant, world_of
 from tests.core.generated import KEYS, PUBLISHED, controls, days, documents
 
 WORLD = world_of()
@@ -66,7 +66,7 @@ def test_an_explanation_reads_like_a_story():
         "    - status: the tenant is neither suspended nor revoked",
         "    - kill: no kill switch is on",
         "    x override: it is denied",
-        "  subscription main: pro@1 + 2 x more_seats: past_due, access read_only; "
+        "  subscription main: pro@1 + 2 x more_seats@1: past_due, access read_only; "
         "changes at 2026-10-04 19:43:20 IST (2026-10-04 14:13:20 UTC)",
         "  override books.close = denied for ravi, by asha: he asked for it",
         "  override seats = 50 until 2026-09-21 20:43:20 IST (2026-09-21 15:13:20 UTC), by asha: a promise",
@@ -141,7 +141,7 @@ def test_subscriptions_are_told_with_what_changes_them_next():
         sub("pro", "a", ends=NOW + 10 * DAY),
         sub("big", "b"),
         [
-            NewFact(subject("a", "add_on", "contacts"), NOW + 5, 1),
+            NewFact(subject("a", "add_on", "contacts"), NOW + 5, of(1)),
             NewFact(subject("a", "anchor"), NOW - 5, 1),
         ],
         ZONE,
@@ -151,7 +151,7 @@ def test_subscriptions_are_told_with_what_changes_them_next():
         SubscriptionThen("a", "pro", 1, (), State.ACTIVE, Access.FULL, NOW + 5),
     )
     later = explain(document, WORLD, "crm", NOW + 5).subscriptions[1]
-    assert (later.add_ons, later.next_transition) == ((("contacts", 1),), NOW + 3 * DAY)
+    assert (later.add_ons, later.next_transition) == ((("contacts", 1, 1),), NOW + 3 * DAY)
 
 
 def test_subscriptions_of_the_host_are_told():
@@ -215,6 +215,7 @@ def test_data_has_stable_keys():
             "plan": "pro",
             "version": 1,
             "add_ons": {},
+            "add_on_versions": {},
             "state": "trialing",
             "access": "full",
             "next_transition": "2026-09-22T14:13:20+00:00",

@@ -114,9 +114,9 @@ class Model:
         found = {}
         for path in self.facts:
             if path[:3] == ("subscription", name, "add_on"):
-                quantity = self.now(*path)
-                if quantity:
-                    found[path[3]] = quantity
+                held = self.now(*path)
+                if held:
+                    found[path[3]] = held["quantity"]
         return found
 
     def sold(self, plan, add_ons: Mapping[str, int]) -> dict[str, object]:

@@ -198,9 +198,9 @@ def test_a_source_opens_what_its_plan_or_an_add_on_has():
     assert [source.opens(module) for module in ("crm", "whatsapp", "hr")] == [True, True, False]
     assert source.named("crm") == "plan pro@2"
     assert source.named("m.f") == "plan pro@2"
-    assert source.named("whatsapp") == "add-on wa"
+    assert source.named("whatsapp") == "add-on wa@0"
     assert source.named("hr") == "plan pro@2"
-    assert Source(plan(), ((add_on("x", max=Allowance(1)), 1),)).named("m.f") == "add-on x"
+    assert Source(plan(), ((add_on("x", max=Allowance(1)), 1),)).named("m.f") == "add-on x@0"
 
 
 def test_the_largest_of_choices_is_the_later_one():

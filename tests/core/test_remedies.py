@@ -363,7 +363,8 @@ def carried_out(document, remedy, offered):
             return document, instant(when)
         case AddAddOn(add_on=key, quantity=more, subscription=name):
             held = next(terms for terms in terms_at(document, NOW) if terms.name == name)
-            now(set_add_on, key, dict(held.add_ons).get(key, 0) + more, name=name)
+            has = sum(each.quantity for each in held.add_ons if each.key == key)
+            now(set_add_on, key, has + more, name=name)
         case ChangePlan(plan=plan, verb="subscribe", subscription=name):
             now(subscribe, plan, name=name)
         case ChangePlan(plan=plan, subscription=name) | Contact(plan=str(plan), subscription=str(name)):

@@ -15,6 +15,7 @@ from payaid_entitlements.core.facts import NewFact
 from payaid_entitlements.core.instant import DAY, instant
 from payaid_entitlements.core.subscription import (
     EXPIRING_WITHIN,
+    HeldAddOn,
     Standing,
     State,
     Subscription,
@@ -27,7 +28,7 @@ from payaid_entitlements.core.subscription import (
     terms_at,
     terms_of,
 )
-from payaid_entitlements.errors import StoreDamaged
+from payaid_entitlements.errors import ConfigurationError, StoreDamaged
 from tests.core.conftest import NOW, sub, tenant
 
 STAGED = Lifecycle((Stage(Access.FULL, 7 * DAY), Stage(Access.READ_ONLY, 14 * DAY), Stage(Access.NONE)))
@@ -185,7 +186,7 @@ def test_terms_are_read_from_facts():
     )
     assert terms_at(document, NOW) == (
         Terms("a", "free", 1, (), Times(), anchor=7),
-        Terms("b", "pro", 2, (("seats", 2),), Times(starts=5), timezone="Asia/Kolkata"),
+        Terms("b", "pro", 2, (HeldAddOn("seats", 2, 1),), Times(starts=5), timezone="Asia/Kolkata"),
     )
     assert len(terms_at(document, NOW + 1)) == 3
 
@@ -211,12 +212,43 @@ def test_a_time_that_cannot_be_read_gives_nothing(field, value):
         terms_at(document, NOW)
 
 
-@pytest.mark.parametrize("quantity", ["2", 2.0, True, -1, [2], {"quantity": 2}])
-def test_an_add_on_whose_quantity_cannot_be_read_gives_nothing(quantity):
+@pytest.mark.parametrize(
+    "said",
+    [
+        2,
+        True,
+        {},
+        {"quantity": 2},
+        {"version": 2},
+        *(
+            {"quantity": 2, "version": 1} | {field: value}
+            for field in ("quantity", "version")
+            for value in ("2", 2.0, True, 0, -1, [2], None, 10**9 + 1)
+        ),
+    ],
+)
+def test_an_add_on_that_cannot_be_read_gives_nothing(said):
     """Neither one of it nor none."""
-    says = f"add_on seats of tenant 'acme' is damaged, or of a newer release: {str(quantity)!r}"
+    says = f"add_on seats of tenant 'acme' is damaged, or of a newer release: {str(said)!r}"
     with pytest.raises(StoreDamaged, match=re.escape(says)):
-        terms_at(tenant(sub("pro", add_ons={"seats": quantity})), NOW)
+        terms_at(tenant(sub("pro"), NewFact(subject("main", "add_on", "seats"), 0, said)), NOW)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "error"),
+    [
+        ("2", TypeError),
+        (2.0, TypeError),
+        (True, TypeError),
+        (10**9 + 1, ConfigurationError),
+        (10**5000, ConfigurationError),
+    ],
+    ids=["text", "float", "bool", "many", "endless"],
+)
+def test_a_host_that_counts_wrong_is_told(quantity, error):
+    """What could not even be written is refused with a typed error, wherever it is read."""
+    with pytest.raises(error, match="add-on 'seats'"):
+        terms_of(Subscription("pro", add_ons={"seats": quantity}))
 
 
 @pytest.mark.parametrize("plan", ["pro", {"plan": "pro"}, {"plan": 1, "version": 1}, {"plan": "pro", "version": None}])
@@ -232,6 +264,7 @@ def test_a_host_describes_a_subscription_with_datetimes():
     described = Subscription(
         "pro",
         add_ons={"b": 1, "a": 2, "none": 0},
+        add_on_versions={"a": 7, "none": 2},
         version=3,
         starts=when[0],
         anchor=when[7],
@@ -247,7 +280,7 @@ def test_a_host_describes_a_subscription_with_datetimes():
         "host",
         "pro",
         3,
-        (("a", 2), ("b", 1)),
+        (HeldAddOn("a", 2, 7), HeldAddOn("b", 1, None)),
         Times(*[instant(moment) for moment in when[:7]]),
         anchor=instant(when[7]),
         timezone="Asia/Kolkata",

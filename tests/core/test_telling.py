@@ -40,7 +40,7 @@ def test_a_subject_is_named_for_people(about, words):
         (("status",), "suspended", "suspended"),
         (subject("main", "plan"), {"plan": "pro", "version": 2}, "pro@2"),
         (subject("main", "ends"), NOW, "2026-09-21 14:13:20+00:00"),
-        (subject("main", "add_on", "more_seats"), 2, "2"),
+        (subject("main", "add_on", "more_seats"), {"quantity": 2, "version": 3}, "2 (version 3)"),
         (("override", "crm"), {"to": True, "until": None}, "allowed"),
         (("override", "crm"), {"to": False, "until": None}, "denied"),
         (

@@ -6,7 +6,7 @@ from payaid_entitlements.core.adding import set_add_on
 from payaid_entitlements.core.changing import Ground, change_plan
 from payaid_entitlements.core.facts import NewFact, record
 from payaid_entitlements.core.instant import DAY
-from payaid_entitlements.core.subscription import subject, terms_at
+from payaid_entitlements.core.subscription import HeldAddOn, subject, terms_at
 from payaid_entitlements.core.undoing import undone
 from tests.core.conftest import NOW, sub, tenant, world_of
 
@@ -26,9 +26,12 @@ def test_an_add_on_that_came_since_ends_where_it_is_not_for_the_plan_of_before()
     added, _ = after(added, lambda on: set_add_on(on, "more_seats", 1), NOW + DAY)
     back, _ = after(added, lambda on: undone(on, facts), NOW + 2 * DAY)
     main, second = terms_at(back, NOW + 2 * DAY)
-    assert (main.plan, main.add_ons) == ("big", (("more_seats", 1),))
-    assert (second.plan, second.add_ons) == ("pro", (("contacts", 1),))
-    assert terms_at(back, NOW + 2 * DAY - 1)[0].add_ons == (("contacts", 1), ("more_seats", 1))
+    assert (main.plan, main.add_ons) == ("big", (HeldAddOn("more_seats", 1, 1),))
+    assert (second.plan, second.add_ons) == ("pro", (HeldAddOn("contacts", 1, 1),))
+    assert terms_at(back, NOW + 2 * DAY - 1)[0].add_ons == (
+        HeldAddOn("contacts", 1, 1),
+        HeldAddOn("more_seats", 1, 1),
+    )
 
 
 def test_what_is_about_no_subscription_is_undone_alone():

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from os import PathLike
 
 from payaid_entitlements.admin.asking import Asking, R, optional_operation
-from payaid_entitlements.admin.selling import migrate_all, publish_catalog
+from payaid_entitlements.admin.selling import migrate_add_on_all, migrate_all, publish_catalog
 from payaid_entitlements.admin.switches import set_killed, set_mode
 from payaid_entitlements.admin.undoing import undo_change
 from payaid_entitlements.core.catalog.model import Catalog
@@ -27,14 +27,15 @@ class ProductVerbs(Asking[R]):
         because: str | None = None,
     ) -> R:
         """
-        Sell what *catalog* says. Each plan that changed gets a new version; who holds an older one keeps it.
+        Sell what *catalog* says. Each plan and add-on that changed gets a new version; who holds an older one keeps it.
 
         Args:
             catalog: A `Catalog`, or what `Catalog.load` takes.
             migrate: Plans whose holders move to the new version at once.
 
         Raises:
-            CatalogInvalid: It has mistakes, or takes the meaning from what somebody may hold.
+            CatalogInvalid: It has mistakes, or takes the meaning from what somebody may hold: a key that was published
+                is gone and not `retired`, or retired before its day, or of another kind.
             UnknownPlan: It has no plan of *migrate*; nothing was published.
         """
         if isinstance(migrate, str):
@@ -62,6 +63,22 @@ class ProductVerbs(Asking[R]):
         if to is not None and type(to) is not int:
             raise TypeError(f"to={to!r}: a version is a whole number, or None for the newest")
         return self._change(migrate_all(self._setting, self._by(because), plain("plan", plan), to, progress))
+
+    def migrate_add_on(
+        self,
+        add_on: str,
+        *,
+        to: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+        because: str | None = None,
+    ) -> R:
+        """
+        Move all who hold an older version of *add_on* to version *to*, by default the newest; otherwise as `migrate`.
+
+        Whose plan that version is not for keeps the older one.
+        """
+        key = plain("add_on", add_on)
+        return self._change(migrate_add_on_all(self._setting, self._by(because), key, to, progress))
 
     def kill(self, key: str, *, because: str | None = None, operation: Operation | None = None) -> R:
         """Turn a module or feature off for everybody, at once."""

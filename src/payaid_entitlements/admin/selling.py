@@ -16,7 +16,7 @@ from payaid_entitlements.core.altered import Altered
 from payaid_entitlements.core.catalog.model import Catalog
 from payaid_entitlements.core.catalog.publication import Publication
 from payaid_entitlements.core.catalog.publishing import Published, publish
-from payaid_entitlements.core.changing import Ground, migrate
+from payaid_entitlements.core.changing import Ground, migrate, migrate_add_on
 from payaid_entitlements.core.controls import Controls
 from payaid_entitlements.core.facts import TenantDocument
 from payaid_entitlements.core.instant import DAY, EARLIEST, LATEST, moment
@@ -116,6 +116,23 @@ def migrate_all(
     """
     world = yield from current_world(setting)
     return (yield from _moved(setting, author, _plan_move(world.published, plan, to), world, progress))
+
+
+def migrate_add_on_all(
+    setting: Setting, author: Author, add_on: str, to: int | None, progress: Callable[[int, int], None] | None
+) -> Flow[Change]:
+    """
+    Move everybody who holds an older version of *add_on*.
+
+    Raises:
+        UnknownPlan: The add-on was never sold, or not in this version.
+        ConfigurationError: The host keeps subscriptions itself.
+    """
+    world = yield from current_world(setting)
+    version = world.published.add_on(add_on, to).version
+    work = partial(migrate_add_on, add_on=add_on, to=version)
+    move = _Move(f"add-on {add_on}", version, "migrate_add_on", work, {"add_on": add_on, "to": version})
+    return (yield from _moved(setting, author, move, world, progress))
 
 
 @dataclass(frozen=True, slots=True)

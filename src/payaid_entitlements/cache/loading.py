@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from payaid_entitlements.cache.local import FOREVER, LEASE, NEVER, Entry, Later, LocalCache
 from payaid_entitlements.cache.steps import (
@@ -237,7 +237,7 @@ def load(setting: Setting, tenant: str) -> Flow[Entry]:
             # After the document: whoever changes the host's row invalidates afterwards, so a document of the
             # newer revision is never joined with an older row.
             host = hosted((yield ReadHost(tenant)))
-        unknown = [held for held in _held_plans(document, host) if not world.published.has(*held)]
+        unknown = _unknown(document, host, world.published)
         if not unknown:
             break
         if is_again:
@@ -252,33 +252,47 @@ def load(setting: Setting, tenant: str) -> Flow[Entry]:
     return entry
 
 
-def _held_plans(document: TenantDocument, host: tuple[Terms, ...] | None) -> Iterator[tuple[str, int | None]]:
-    """The plans, with their versions, that a tenant holds or will hold by a scheduled change."""
-    if host is not None:
-        yield from ((terms.plan, terms.version) for terms in host)
-        return
-    for path, line in document.timelines.items():
-        if path[0] == "subscription" and path[2:] == ("plan",):
-            for fact in line.facts:
-                match fact.value:
-                    case {"plan": str(plan), "version": int(version)}:
-                        yield plan, version
+#: A plan, or an add-on (True), with the version that is held.
+_Offer: TypeAlias = tuple[bool, str, int | None]
 
 
-def _say_unknown(setting: Setting, world: World, plan: str, version: int | None) -> None:
+def _unknown(document: TenantDocument, host: tuple[Terms, ...] | None, published: Published) -> list[_Offer]:
+    """What a tenant holds, or will hold by a scheduled change, and was never published as far as is known."""
+    return [
+        (is_add_on, key, version)
+        for is_add_on, key, version in _held_by(document, host)
+        if not (published.has_add_on if is_add_on else published.has)(key, version)
+    ]
+
+
+def _held_by(document: TenantDocument, host: tuple[Terms, ...] | None) -> Iterator[_Offer]:
+    for terms in host or ():
+        yield False, terms.plan, terms.version
+        yield from ((True, held.key, held.version) for held in terms.add_ons)
+    for path, line in document.timelines.items() if host is None else ():
+        for fact in line.facts if path[0] == "subscription" else ():
+            match path[2:], fact.value:
+                case ("plan",), {"plan": str(plan), "version": int(version)}:
+                    yield False, plan, version
+                case ("add_on", add_on), {"version": int(version)}:
+                    yield True, add_on, version
+
+
+def _say_unknown(setting: Setting, world: World, is_add_on: bool, key: str, version: int | None) -> None:
     """
-    Be loud about a plan that was never published: who holds it holds nothing by it.
+    Be loud about a plan or an add-on that was never published: who holds it holds nothing by it.
 
     Raises:
         UnknownPlan: The host says so, and the client is strict.
     """
     if setting.hosted and setting.strict:
-        hint = did_you_mean(plan, world.published.versions)
-        which = plan if version is None else f"{plan}@{version}"
-        raise UnknownPlan(f"subscriptions= returned plan {which!r}, which was never published{hint}")
+        what = "add-on" if is_add_on else "plan"
+        hint = did_you_mean(key, world.published.add_on_versions if is_add_on else world.published.versions)
+        which = key if version is None else f"{key}@{version}"
+        raise UnknownPlan(f"subscriptions= returned {what} {which!r}, which was never published{hint}")
     setting.observer.once(
         "plan.unknown",
-        plan=plan,
+        **{"add_on" if is_add_on else "plan": key},
         version=version,
         way_out="correct what subscriptions= returns" if setting.hosted else "publish the catalog that sold it",
     )

@@ -87,10 +87,19 @@ def show(
             published = store.published()
             catalog, name = published.catalog, f"{store.store.name}, revision {published.revision}"
             versions = {key: len(all_of) for key, all_of in published.versions.items()}
+            add_ons = {key: len(all_of) for key, all_of in published.add_on_versions.items()}
     else:
-        catalog, name, versions = Catalog.load(file), str(file), {}
+        catalog, name, versions, add_ons = Catalog.load(file), str(file), {}, {}
     if as_json:
-        emit({"source": name, "hash": catalog.hash, "versions": versions, "catalog": catalog.document})
+        emit(
+            {
+                "source": name,
+                "hash": catalog.hash,
+                "versions": versions,
+                "add_on_versions": add_ons,
+                "catalog": catalog.document,
+            }
+        )
         return
     table = grid("", *(f"{plan.key}{f'@{versions[plan.key]}' if versions else ''}" for plan in catalog.plans.values()))
     table.columns[0].no_wrap = True  # keys are copied from here
@@ -106,7 +115,8 @@ def show(
             table.add_row(escape(key), *_cells(catalog, key))
     console().print(table)
     for add_on in catalog.add_ons.values():
-        console().print(f"[bold]add-on[/] {escape(add_on.key)}  [dim]{escape(add_on.title)}[/]")
+        version = f"@{add_ons[add_on.key]}" if add_ons else ""
+        console().print(f"[bold]add-on[/] {escape(add_on.key)}{version}  [dim]{escape(add_on.title)}[/]")
 
 
 @app.command()

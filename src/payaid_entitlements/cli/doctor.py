@@ -170,7 +170,11 @@ def _tenants(store: Opened, published: Published) -> Iterator[Finding]:
                 unknown[f"{terms.plan}@{terms.version}"] += 1
             elif terms.version is not None and terms.version < len(versions):
                 old[f"{terms.plan}@{terms.version}"] += 1
-            add_ons.update(key for key, _ in terms.add_ons if key not in published.catalog.add_ons)
+            for held in terms.add_ons:
+                newest = len(published.add_on_versions.get(held.key, ()))
+                if held.version is not None and held.version != newest:
+                    which = old if held.version < newest else add_ons
+                    which[f"{held.key}@{held.version}"] += 1
         for path in document.timelines:
             if path[0] == "override" and path[1] not in sold and document.value(path, store.now) is not None:
                 keys[path[1]] += 1
@@ -184,7 +188,7 @@ def _tenants(store: Opened, published: Published) -> Iterator[Finding]:
     )
     yield _counted("old versions", old, "warn", "are held, and kept", "payaid tenant list --plan PLAN")
     yield _counted(
-        "add-ons held", add_ons, "warn", "are not sold any more, so they give nothing", "payaid catalog diff"
+        "add-ons held", add_ons, "fail", "were never published here, so they give nothing", "restore the catalog"
     )
     yield _counted("overrides", keys, "warn", "are about keys that no catalog has", "payaid override list")
     twins = [names for names in alike.values() if len(names) > 1]

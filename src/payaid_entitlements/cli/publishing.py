@@ -10,15 +10,16 @@ from payaid_entitlements.cli.confirming import Line, confirm
 from payaid_entitlements.cli.opening import Opened, actor, opened
 from payaid_entitlements.cli.options import AsJson, Because, Url, Yes
 from payaid_entitlements.cli.printing import console, emit, notes
-from payaid_entitlements.core.catalog import Catalog, Publication
+from payaid_entitlements.core.catalog import Catalog, PlanVersion, Publication
 from payaid_entitlements.core.catalog import publish as planned
+from payaid_entitlements.core.catalog.publication import OfferVersion
 from payaid_entitlements.core.subscription import terms_at
 
 
 def publish(
     because: Because, file: File = DEFAULT_FILE, yes: Yes = False, url: Url = None, as_json: AsJson = False
 ) -> None:
-    """Sell what FILE says. Each plan that changed gets a new version; who holds the old one keeps it."""
+    """Sell what FILE says. Each plan and add-on that changed gets a new version; who holds the old one keeps it."""
     catalog = Catalog.load(file)
     with opened(url, creates=True) as store:
         held = store.store.catalog()
@@ -48,8 +49,8 @@ def publish(
         )
         change = store.ent.admin(actor(), because=because).publish(catalog)
         versions = [
-            {"plan": item.plan, "version": item.version, "staying": staying.get(item.plan, 0)}
-            for item in (*publication.added, *publication.changed)
+            {**_named(item), "version": item.version, "staying": staying.get(item, 0)}
+            for item in (*publication.all_added, *publication.all_changed)
         ]
         said(
             change,
@@ -62,24 +63,35 @@ def publish(
             notes().print("  [dim]who stays on an old version keeps what was bought; nothing is taken away[/]")
 
 
-def _staying(store: Opened, publication: Publication) -> dict[str, int]:
-    """How many hold an older version of each plan that has a new one, and keep it."""
-    counts: dict[str, int] = {}
+def _named(item: OfferVersion) -> dict[str, object]:
+    return {"plan": item.plan} if isinstance(item, PlanVersion) else {"add_on": item.add_on}
+
+
+def _staying(store: Opened, publication: Publication) -> dict[OfferVersion, int]:
+    """How many hold each plan and add-on that has a new version or is not sold any more, and keep it."""
+    counts: dict[OfferVersion, int] = {}
     for item in (*publication.changed, *publication.removed):
-        counts[item.plan] = 0
-        for document in store.documents(f"counting who holds {item.plan}", plan=item.plan):
-            counts[item.plan] += any(terms.plan == item.plan for terms in terms_at(document, store.now))
+        counts[item] = 0
+        for document in store.documents(f"counting who holds {item}", plan=item.plan):
+            counts[item] += any(terms.plan == item.plan for terms in terms_at(document, store.now))
+    add_ons = {item.add_on: item for item in (*publication.changed_add_ons, *publication.removed_add_ons)}
+    counts |= dict.fromkeys(add_ons.values(), 0)
+    # Nothing lists tenants by their add-ons: all are looked through, once.
+    for document in store.documents("counting who holds add-ons") if add_ons else ():
+        held = {each.key for terms in terms_at(document, store.now) for each in terms.add_ons}
+        for key in held & add_ons.keys():
+            counts[add_ons[key]] += 1
     return counts
 
 
-def _lines(publication: Publication, staying: dict[str, int]) -> list[Line]:
-    lines = [Line(f"plan {item.plan}", "not sold", f"[green]version {item.version}[/]") for item in publication.added]
-    for item in publication.changed:
-        after = f"[green]version {item.version}[/]; {_tenants(staying[item.plan])} on the old one"
-        lines.append(Line(f"plan {item.plan}", f"version {item.version - 1}", after))
-    for item in publication.removed:
-        after = f"[red]not sold any more[/]; {_tenants(staying[item.plan])} with it"
-        lines.append(Line(f"plan {item.plan}", f"version {item.version}", after))
+def _lines(publication: Publication, staying: dict[OfferVersion, int]) -> list[Line]:
+    lines = [Line(str(item), "not sold", f"[green]version {item.version}[/]") for item in publication.all_added]
+    for item in publication.all_changed:
+        after = f"[green]version {item.version}[/]; {_tenants(staying[item])} on the old one"
+        lines.append(Line(str(item), f"version {item.version - 1}", after))
+    for item in publication.all_removed:
+        after = f"[red]not sold any more[/]; {_tenants(staying[item])} with it"
+        lines.append(Line(str(item), f"version {item.version}", after))
     for each in publication.differences:
         before, after = each.before or "nothing", each.after or "nothing"
         lines.append(Line(each.path, f"[dim]{escape(before)}[/]", escape(after)))

@@ -104,8 +104,11 @@ def show(tenant: Tenant, url: Url = None, as_json: AsJson = False) -> None:
             version = terms.version or newest.get(terms.plan, 0)
             old = f" [yellow](there is version {newest[terms.plan]})[/]" if version < newest.get(terms.plan, 0) else ""
             out.print(f"  holds [bold cyan]{escape(terms.plan)}@{version}[/]{old}, {state}")
-            for key, quantity in terms.add_ons:
-                out.print(f"    add-on {escape(key)} x {quantity}")
+            for add_on in terms.add_ons:
+                there_is = len(published.add_on_versions.get(add_on.key, ()))
+                version = add_on.version or there_is
+                old = f" [yellow](there is version {there_is})[/]" if version < there_is else ""
+                out.print(f"    add-on {escape(add_on.key)}@{version}{old} x {add_on.quantity}")
             for provider, known_as in called.get(terms.name, {}).items():
                 out.print(f"    {escape(provider)} calls it {escape(known_as)}")
             for field, at in _times(terms):
@@ -163,7 +166,8 @@ def _as_data(terms: Terms, store: Opened, called: Mapping[str, str]) -> dict[str
         "plan": terms.plan,
         "version": terms.version,
         "state": standing(terms.times, published.catalog.lifecycle, store.now).state.value,
-        "add_ons": dict(terms.add_ons),
+        "add_ons": {each.key: each.quantity for each in terms.add_ons},
+        "add_on_versions": {each.key: each.version for each in terms.add_ons},
         "provider_ids": dict(called),
         **{field: stamp(at) for field, at in _times(terms)},
     }

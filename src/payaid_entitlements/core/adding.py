@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.facts import Fact, NewFact, Subject, TenantDocument, Timeline, joined
 from payaid_entitlements.core.instant import LATEST, Instant
-from payaid_entitlements.core.subscription import MAIN, subject
+from payaid_entitlements.core.subscription import MAIN, MOST, HeldAddOn, add_on_in, subject
 from payaid_entitlements.errors import ConfigurationError, UnknownPlan
 
 if TYPE_CHECKING:
@@ -22,11 +22,15 @@ def set_add_on(on: Ground, add_on: str, quantity: int, *, name: str = MAIN) -> t
     """
     Hold *quantity* of an add-on from now on; 0 gives it back.
 
+    Whoever has some keeps the version, also of what is added: in one that gives less, more would be a loss, and one
+    quantity has one version. Whoever has none gets the newest: so does who gives it back and takes it again, and whom
+    `migrate_add_on` moves. Some of one that is not sold any more can be given back.
+
     It ends where the plan becomes one that it is not for; said late, when that is so already, it is superseded, as is
     what was said before the present subscription began: no facts.
 
     Raises:
-        UnknownPlan: The catalog has no such add-on.
+        UnknownPlan: The catalog has no such add-on (any more), and it is not only given back.
         UnknownTenant: There is no such subscription.
         TypeError: The quantity is no whole number.
         ConfigurationError: It is negative or too much, or the add-on is not for the plan that is held.
@@ -35,16 +39,18 @@ def set_add_on(on: Ground, add_on: str, quantity: int, *, name: str = MAIN) -> t
     about = subject(name, "add_on", add_on)
     if on.is_of_another(name):
         return ()
+    held = add_on_in(add_on, on.document.value(about, on.at))
     since, plan = on.at, terms.plan
     # Late, it is for the plans of since then: which one was held when it was said may not have been written down.
     for later in on.document.timelines[subject(name, "plan")].facts:
         if on.at < later.since <= on.now and isinstance(later.value, dict):
-            if quantity and not _suits(_sold(on.world, add_on), later.value):
+            if quantity and not _suits(_version(on.world, add_on, held), later.value):
                 return ()
             since, plan = later.since, str(later.value["plan"])
+    value = None
     if quantity or about not in on.document.timelines:
-        allowed(on.world, add_on, quantity, plan)
-    fact = NewFact(about, on.at, quantity or None)
+        value = bought(on.world, add_on, quantity, plan, held)
+    fact = NewFact(about, on.at, value)
     return (fact, *endings(on, (fact,), name, since, {add_on}))
 
 
@@ -75,7 +81,7 @@ def endings(
                 # What never suited ends a moment after its begin: it is not lost where its plan is yet to arrive.
                 max(at, held.fact.since + 1)
                 for at in points
-                if begins <= at < held.until and not _suits(on.world.catalog.add_ons.get(key), plans.at(at))
+                if begins <= at < held.until and not _suits(_held(on.world, key, held.fact), plans.at(at))
             ]
             found += _moved(subject(name, "add_on", key), held, min(wrong, default=None), since)
     return tuple(found)
@@ -127,12 +133,18 @@ def known_add_ons(document: TenantDocument, name: str) -> dict[str, Timeline]:
     }
 
 
-def fits(add_on: AddOn | None, plan: str) -> bool:
-    """May holders of *plan* hold it? None, which is not sold any more, fits nobody."""
-    return add_on is not None and (not add_on.for_plans or plan in add_on.for_plans)
+def fits(add_on: AddOn, plan: str) -> bool:
+    """May holders of *plan* hold it?"""
+    return not add_on.for_plans or plan in add_on.for_plans
 
 
-def _suits(add_on: AddOn | None, held: object) -> bool:
+def _held(world: World, key: str, fact: Fact) -> AddOn:
+    """The version that *fact* says is held; one that nobody can read gives nothing, so it may stay."""
+    held = add_on_in(key, fact.value)
+    return world.add_on(key, 0 if held is None else held.version)
+
+
+def _suits(add_on: AddOn, held: object) -> bool:
     """May it be held beside the plan of a fact? Where there is no plan it gives nothing anyway."""
     match held:
         case {"plan": str(plan)}:
@@ -140,27 +152,39 @@ def _suits(add_on: AddOn | None, held: object) -> bool:
     return True
 
 
-def allowed(world: World, key: str, quantity: int, plan: str) -> int:
+def bought(world: World, key: str, quantity: int, plan: str, held: HeldAddOn | None = None) -> object:
     """
-    Return *quantity* of an add-on where a holder of *plan* may have it.
+    Give the fact that *quantity* of an add-on is held, where a holder of *plan* may have it.
+
+    Args:
+        held: What there is of it already; None for nothing.
 
     Raises:
         UnknownPlan, TypeError, ConfigurationError: As for `set_add_on`.
     """
-    add_on = _sold(world, key)
     if type(quantity) is not int:
         raise TypeError(f"a quantity is a whole number, not {quantity!r}; 0 gives the add-on back")
+    if abs(quantity) > MOST:
+        raise ConfigurationError(f"of add-on {key!r} at most {MOST:,} may be held")
     if quantity < 0:
         raise ConfigurationError(f"{quantity} of add-on {key!r} cannot be held; 0 gives it back")
-    if quantity and not fits(add_on, plan):
-        raise ConfigurationError(f"add-on {key!r} is not for plan {plan!r}, only for {', '.join(add_on.for_plans)}")
-    if add_on.max_quantity is not None and quantity > add_on.max_quantity:
-        raise ConfigurationError(f"of add-on {key!r} at most {add_on.max_quantity} may be held, not {quantity}")
-    return quantity
+    add_on = _version(world, key, held)
+    if held is None or quantity > held.quantity:
+        most = _sold(world, key).max_quantity
+        if quantity and not fits(add_on, plan):
+            raise ConfigurationError(f"add-on {key!r} is not for plan {plan!r}, only for {', '.join(add_on.for_plans)}")
+        if most is not None and quantity > most:
+            raise ConfigurationError(f"of add-on {key!r} at most {most} may be held, not {quantity}")
+    return {"quantity": quantity, "version": add_on.version} if quantity else None
+
+
+def _version(world: World, key: str, held: HeldAddOn | None) -> AddOn:
+    """What whoever has *held* of it would have."""
+    return _sold(world, key) if held is None else world.add_on(key, held.version)
 
 
 def _sold(world: World, key: str) -> AddOn:
     add_ons = world.catalog.add_ons
     if key not in add_ons:
         raise UnknownPlan(f"the catalog has no add-on {key!r}{did_you_mean(str(key), add_ons)}")
-    return add_ons[key]
+    return world.published.add_on(key)

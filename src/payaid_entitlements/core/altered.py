@@ -113,6 +113,8 @@ def worded(subject: Subject, value: object) -> str:
             return "none"
         case {"plan": plan, "version": version}:
             return f"{plan}@{version}"
+        case {"quantity": quantity, "version": version}:
+            return f"{quantity} (version {version})"
         case {"to": to, "until": until}:
             end = f" until {_time(until)}" if isinstance(until, int) else ""
             return f"{_plain(decode_value(to))}{end}"

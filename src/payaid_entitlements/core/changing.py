@@ -12,6 +12,8 @@ What cannot be exchanged, because it is worked out from what is known when it ar
   time zone) was said before and arrives later. Pass the instant that the provider names.
 - A time zone that was set before another one and arrives after it: later windows do not know that it was there.
 - A change of plan that another one had replaced before it arrived: it ends no add-on any more.
+- The version of an add-on, which is that of what was held when it was said: a word that it was given back and taken
+  again may arrive after a catalog with a newer one.
 - What is refused: an add-on for a plan that arrives after it. The provider sends it again.
 
 Of what was said before a subscription began nothing is left: it was about the one before.
@@ -25,7 +27,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from payaid_entitlements.core import period
-from payaid_entitlements.core.adding import allowed, endings, known_add_ons
+from payaid_entitlements.core.adding import bought, endings, fits, known_add_ons
 from payaid_entitlements.core.catalog.model import Access, Plan
 from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.earliest import earliest
@@ -147,7 +149,7 @@ def subscribe(
         "ends": ends,
         **dict.fromkeys(_TROUBLES),
     }
-    wanted = {key: allowed(on.world, key, quantity, plan) for key, quantity in (add_ons or {}).items()}
+    wanted = {key: bought(on.world, key, quantity, plan) for key, quantity in (add_ons or {}).items()}
     if on.is_of_another(name):
         return ()
     facts = (
@@ -159,7 +161,7 @@ def subscribe(
         ),
         *(fact for key in _FIRST_TROUBLES if on.knows(name, key) for fact in earliest(on, subject(name, key), None)),
         *(
-            NewFact(subject(name, "add_on", key), on.at, wanted.get(key) or None)
+            NewFact(subject(name, "add_on", key), on.at, wanted.get(key))
             for key in sorted({*known_add_ons(on.document, name), *wanted})
         ),
         *replaced(on, provider_ids or {}, name),
@@ -313,6 +315,32 @@ def migrate(on: Ground, plan: str, to: int) -> tuple[NewFact, ...]:
         if any(new.value != fact.value for new, fact in zip(newer, coming, strict=True)):
             facts += newer
     return tuple(facts)
+
+
+def migrate_add_on(on: Ground, add_on: str, to: int) -> tuple[NewFact, ...]:
+    """
+    Hold version *to* of an add-on wherever an older one is held, or will be.
+
+    Where the plan is one that this version is not for, the older one stays: nobody loses it by that.
+    """
+    facts: list[NewFact] = []
+    for about, line in on.document.timelines.items():
+        if about[0] != "subscription" or about[2:] != ("add_on", add_on):
+            continue
+        plans = on.document.timelines.get(subject(about[1], "plan"), Timeline())
+        coming = [(on.at, line.at(on.at)), *((fact.since, fact.value) for fact in line.facts if fact.since > on.at)]
+        newer = [(since, _moved_add_on(on.world, add_on, to, value, plans.at(since))) for since, value in coming]
+        if newer != coming:
+            facts += (NewFact(about, since, value) for since, value in newer)
+    return tuple(facts)
+
+
+def _moved_add_on(world: World, add_on: str, to: int, value: object, beside: object) -> object:
+    match value, beside:
+        case {"quantity": quantity, "version": int(version)}, {"plan": str(plan)}:
+            if version < to and fits(world.add_on(add_on, to), plan):
+                return {"quantity": quantity, "version": to}
+    return value
 
 
 def newest(world: World, plan: str) -> Plan:

@@ -33,21 +33,21 @@ class SubscriptionThen:
 
     Attributes:
         name: None where only its effect is known, as to a view.
-        add_ons: (key, quantity).
+        add_ons: (key, version, quantity).
         next_transition: When something about it changes by itself; None when nothing is known to.
     """
 
     name: str | None
     plan: str
     version: int
-    add_ons: tuple[tuple[str, int], ...]
+    add_ons: tuple[tuple[str, int, int], ...]
     state: State
     access: Access
     next_transition: Instant | None
 
     def __str__(self) -> str:
         name = "" if self.name is None else f"{self.name}: "
-        add_ons = "".join(f" + {quantity} x {key}" for key, quantity in self.add_ons)
+        add_ons = "".join(f" + {quantity} x {key}@{version}" for key, version, quantity in self.add_ons)
         return f"{name}{self.plan}@{self.version}{add_ons}: {self.state.value}, access {self.access.value}"
 
 
@@ -119,7 +119,8 @@ class Explanation:
                     "name": each.name,
                     "plan": each.plan,
                     "version": each.version,
-                    "add_ons": dict(each.add_ons),
+                    "add_ons": {key: quantity for key, _, quantity in each.add_ons},
+                    "add_on_versions": {key: version for key, version, _ in each.add_ons},
                     "state": each.state.value,
                     "access": each.access.value,
                     "next_transition": _written(each.next_transition),
@@ -274,7 +275,7 @@ def _subscriptions(
 
 def _then(held: Held, name: str | None, next_at: Instant | None) -> SubscriptionThen:
     plan = held.source.plan
-    add_ons = tuple((add_on.key, quantity) for add_on, quantity in held.source.add_ons)
+    add_ons = tuple((add_on.key, add_on.version, quantity) for add_on, quantity in held.source.add_ons)
     return SubscriptionThen(name, plan.key, plan.version, add_ons, held.standing.state, held.standing.access, next_at)
 
 

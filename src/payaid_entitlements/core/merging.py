@@ -68,7 +68,7 @@ class Source:
                 if feature_or_module in add_on.modules or any(
                     feature_or_module in given for given in (add_on.increment, add_on.override, add_on.max)
                 ):
-                    return f"add-on {add_on.key}"
+                    return f"add-on {add_on.key}@{add_on.version}"
         return f"plan {plan.key}@{plan.version}"
 
 

@@ -210,7 +210,7 @@ def _status(document: TenantDocument, at: Instant) -> Status | None:
 def held_of(terms: Terms, world: World, at: Instant) -> Held:
     """Look up what a subscription sells and where it stands at *at*. What was never published gives nothing."""
     lifecycle = world.catalog.lifecycle
-    add_ons = [(world.add_on(key, None), quantity) for key, quantity in terms.add_ons]
+    add_ons = [(world.add_on(held.key, held.version), held.quantity) for held in terms.add_ons]
     # In the order of the catalog: where it decides, the later one has more authority.
     add_ons.sort(key=lambda pair: (pair[0].rank, pair[0].key))
     source = Source(world.plan(terms.plan, terms.version), tuple(add_ons))
@@ -327,7 +327,7 @@ def _shape(of: Situation) -> object:
             (
                 held.source.plan.key,
                 held.source.plan.version,
-                tuple((add_on.key, quantity) for add_on, quantity in held.source.add_ons),
+                tuple((add_on.key, add_on.version, quantity) for add_on, quantity in held.source.add_ons),
                 held.standing,
                 _common_name(held.name),
             )

@@ -13,14 +13,18 @@ from datetime import datetime
 from enum import StrEnum
 from typing import cast
 
-from payaid_entitlements.core.catalog.model import Access, Lifecycle, Plan
+from payaid_entitlements.core.catalog.model import WIDTHS, Access, Lifecycle, Plan
 from payaid_entitlements.core.decision import Reason
 from payaid_entitlements.core.earliest import EARLIEST_COUNTS, counting
 from payaid_entitlements.core.facts import Subject, TenantDocument, damaged
 from payaid_entitlements.core.instant import EARLIEST, LATEST, Instant, instant
+from payaid_entitlements.errors import ConfigurationError
 
 #: From so long before its end on, what a trial or subscription gives carries the advisory `subscription.expiring`.
 EXPIRING_WITHIN = 7 * 86_400_000_000
+
+#: So many of an add-on may be held: beyond it is a mistake in counting, and its worth could not even be written.
+MOST = 10**9
 
 #: The name of a tenant's subscription where only one is wanted.
 MAIN = "main"
@@ -37,6 +41,7 @@ class Subscription:
         plan: Key of the plan.
         add_ons: Quantity by add-on.
         version: The plan's version that is held; None for the newest.
+        add_on_versions: The version that is held of an add-on; the newest where it is left out.
         starts: Not in force before; None for always.
         anchor: Where billing periods are counted from; None for *starts*.
         timezone: IANA name of the zone of its periods; None for the catalog's.
@@ -50,6 +55,7 @@ class Subscription:
     plan: str
     add_ons: Mapping[str, int] = field(default_factory=dict, kw_only=True)
     version: int | None = field(default=None, kw_only=True)
+    add_on_versions: Mapping[str, int] = field(default_factory=dict, kw_only=True)
     starts: datetime | None = field(default=None, kw_only=True)
     anchor: datetime | None = field(default=None, kw_only=True)
     timezone: str | None = field(default=None, kw_only=True)
@@ -88,6 +94,21 @@ class Times:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldAddOn:
+    """
+    How many of an add-on are held, in which version.
+
+    Attributes:
+        quantity: At least 1, at most `MOST`.
+        version: None for the newest.
+    """
+
+    key: str
+    quantity: int
+    version: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Terms:
     """
     What a subscription says at an instant, read from the facts or from the host.
@@ -95,14 +116,14 @@ class Terms:
     Attributes:
         name: Tells several subscriptions of one tenant apart.
         version: None for the newest version of the plan.
-        add_ons: (key, quantity), sorted, quantities above 0.
+        add_ons: By their keys.
         anchor, timezone: Of its billing periods; None for the start and the catalog's zone.
     """
 
     name: str
     plan: str
     version: int | None
-    add_ons: tuple[tuple[str, int], ...]
+    add_ons: tuple[HeldAddOn, ...]
     times: Times
     anchor: Instant | None = None
     timezone: str | None = None
@@ -131,7 +152,6 @@ _LAPSED = {
     State.ENDED: Reason.SUBSCRIPTION_ENDED,
     State.SCHEDULED: Reason.SUBSCRIPTION_SCHEDULED,
 }
-_NARROWNESS = {Access.NONE: 0, Access.READ_ONLY: 1, Access.FULL: 2}
 
 
 def standing(times: Times, lifecycle: Lifecycle, at: Instant) -> Standing:
@@ -151,7 +171,7 @@ def standing(times: Times, lifecycle: Lifecycle, at: Instant) -> Standing:
         return _lapsed(State.TRIAL_ENDED)
     troubles = [trouble for trouble in (_paused(times, lifecycle, at), _past_due(times, lifecycle, at)) if trouble]
     if troubles:
-        return min(troubles, key=lambda trouble: _NARROWNESS[trouble.access])
+        return min(troubles, key=lambda trouble: WIDTHS[trouble.access])
     last = [end for end in (times.cancel_at, times.ends, times.trial_end) if end is not None]
     expiring = bool(last) and min(last) - EXPIRING_WITHIN <= at
     return Standing(
@@ -243,7 +263,7 @@ def terms_at(document: TenantDocument, at: Instant) -> tuple[Terms, ...]:
         StoreDamaged: A fact about one cannot be read. Left out, an end would be no end.
     """
     found: dict[str, dict[str, object]] = {}
-    add_ons: dict[str, list[tuple[str, int]]] = {}
+    add_ons: dict[str, list[HeldAddOn]] = {}
     for path, line in document.timelines.items():
         if path[0] != "subscription":
             continue
@@ -251,9 +271,8 @@ def terms_at(document: TenantDocument, at: Instant) -> tuple[Terms, ...]:
         match path, value:
             case _, None:
                 pass
-            case (_, name, "add_on", key), int() if type(value) is int and value >= 0:
-                if value:
-                    add_ons.setdefault(name, []).append((key, value))
+            case (_, name, "add_on", key), _ if (held := add_on_in(key, value)) is not None:
+                add_ons.setdefault(name, []).append(held)
             case (_, name, field), _ if field in _READ:
                 if field in EARLIEST_COUNTS:
                     value = counting(value)
@@ -263,10 +282,26 @@ def terms_at(document: TenantDocument, at: Instant) -> tuple[Terms, ...]:
             case (_, _, "add_on", *_), _:
                 raise damaged(document.tenant, path, value)
     return tuple(
-        _terms(name, fields, tuple(sorted(add_ons.get(name, ()))))
+        _terms(name, fields, tuple(sorted(add_ons.get(name, ()), key=_key)))
         for name, fields in sorted(found.items())
         if "plan" in fields
     )
+
+
+def add_on_in(key: str, value: object) -> HeldAddOn | None:
+    """Read what a fact about an add-on says; None where that is nothing, or nothing that can be read."""
+    match value:
+        case {"quantity": int(quantity), "version": int(version)} if _is_count(quantity) and _is_count(version):
+            return HeldAddOn(key, quantity, version)
+    return None
+
+
+def _is_count(number: object) -> bool:
+    return type(number) is int and 1 <= number <= MOST
+
+
+def _key(held: HeldAddOn) -> str:
+    return held.key
 
 
 _TIMES = tuple(each.name for each in dataclass_fields(Times))
@@ -295,7 +330,7 @@ _READ: Mapping[str, Callable[[object], bool]] = {
 }
 
 
-def _terms(name: str, fields: Mapping[str, object], add_ons: tuple[tuple[str, int], ...]) -> Terms:
+def _terms(name: str, fields: Mapping[str, object], add_ons: tuple[HeldAddOn, ...]) -> Terms:
     held = cast("Mapping[str, object]", fields["plan"])
     at = cast("Mapping[str, Instant]", fields)
     return Terms(
@@ -314,8 +349,14 @@ def terms_of(subscription: Subscription, *, name: str = "host") -> Terms:
     Read a subscription that the host describes.
 
     Raises:
-        TypeError: One of its datetimes is naive.
+        TypeError: One of its datetimes is naive, or a quantity is no whole number.
+        ConfigurationError: It has more of an add-on than anybody can.
     """
+    for key, quantity in subscription.add_ons.items():
+        if type(quantity) is not int:
+            raise TypeError(f"a quantity is a whole number, not {quantity!r} of add-on {key!r}")
+        if quantity > MOST:
+            raise ConfigurationError(f"of add-on {key!r} at most {MOST:,} may be held")
 
     def at(moment: datetime | None) -> Instant | None:
         return None if moment is None else instant(moment)
@@ -324,7 +365,11 @@ def terms_of(subscription: Subscription, *, name: str = "host") -> Terms:
         name,
         subscription.plan,
         subscription.version,
-        tuple(sorted((key, quantity) for key, quantity in subscription.add_ons.items() if quantity > 0)),
+        tuple(
+            HeldAddOn(key, quantity, subscription.add_on_versions.get(key))
+            for key, quantity in sorted(subscription.add_ons.items())
+            if quantity > 0
+        ),
         Times(
             at(subscription.starts),
             at(subscription.trial_end),
