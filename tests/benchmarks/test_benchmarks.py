@@ -79,7 +79,7 @@ def test_a_load_that_was_not_as_cold_as_said_is_refused(read, is_believed):
 
 def test_overridden_tenants_share_nothing_that_would_make_them_cheap(stage, monkeypatch):
     """Each has a value of its own, so their bytes are more than those of tenants who share a plan."""
-    monkeypatch.setattr(footprint, "COUNTED", 60)
+    monkeypatch.setattr(footprint, "COUNTED", 600)
     (shared,), (own,) = footprint.memory_shared(stage), footprint.memory_overridden(stage)
     assert own.ratio > 2 * shared.ratio
     assert (shared.budget, own.budget) == (400, footprint.OVERRIDDEN_BYTES)
