@@ -14,6 +14,8 @@ What cannot be exchanged, because it is worked out from what is known when it ar
 - A change of plan that another one had replaced before it arrived: it ends no add-on any more.
 - The version of an add-on, which is that of what was held when it was said: a word that it was given back and taken
   again may arrive after a catalog with a newer one.
+- A subscription that had replaced a trial, and arrives after a change of plan that was said later: that was taken for
+  the purchase of the trial, and took back what was cancelled. It errs in the customer's favour.
 - What is refused: an add-on for a plan that arrives after it. The provider sends it again.
 
 Of what was said before a subscription began nothing is left: it was about the one before.
