@@ -14,7 +14,14 @@ from payaid_entitlements.core.decision import Reason
 from payaid_entitlements.core.evaluation import Evaluation
 from payaid_entitlements.core.facts import NewFact
 from payaid_entitlements.core.instant import DAY, LATEST
-from payaid_entitlements.core.resolution import MOST_SEGMENTS, next_transition, resolve, situation, standpoint
+from payaid_entitlements.core.resolution import (
+    MOST_SEGMENTS,
+    MOST_TABLES,
+    next_transition,
+    resolve,
+    situation,
+    standpoint,
+)
 from payaid_entitlements.core.subscription import State, Terms, Times, subject
 from payaid_entitlements.core.values import DENY, Allowance
 from payaid_entitlements.core.world import World
@@ -115,6 +122,16 @@ def test_tenants_of_one_shape_share_their_tables():
     assert one.write is two.write and one.read is two.read
     assert other.write is not one.write
     assert len(world.tables) == 2
+
+
+def test_shapes_without_end_are_not_kept_without_end():
+    """Each quantity of an add-on is a shape: what is kept for others is bounded, what is held stays right."""
+    world = world_of()
+    first = stand(tenant(sub("pro", add_ons={"more_seats": 1})), world)
+    for quantity in range(2, MOST_TABLES + 3):
+        stand(tenant(sub("pro", add_ons={"more_seats": quantity})), world)
+    assert len(world.tables) == 2
+    assert answers(stand(tenant(sub("pro", add_ons={"more_seats": 1})), world)) == answers(first)
 
 
 def test_reading_and_writing_share_a_table_where_they_do_not_differ():

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from payaid_entitlements import DENY, AddAddOn, ChangePlan, Contact, Reason
+from payaid_entitlements.answering import PAGE, _controls_at
+from payaid_entitlements.cache.steps import ReadAudit
+from payaid_entitlements.core.controls import Controls
 from payaid_entitlements.errors import (
     ConfigurationError,
     NotEntitled,
@@ -16,6 +20,7 @@ from payaid_entitlements.errors import (
     TenantSuspended,
     UnknownFeature,
 )
+from payaid_entitlements.stores.ports import AuditEntry, Scope
 from tests.entitlements.conftest import CATALOG, START
 
 NOBODY = [None, "", "None", "null", "undefined", 7]
@@ -362,6 +367,16 @@ def test_explain_tells_the_past_with_the_switches_of_then(ent, stage):
         [Reason.ENFORCEMENT_KILLED, Reason.ENFORCEMENT_OBSERVED],
         [Reason.PLAN_GRANTED, Reason.PLAN_MODULE_ABSENT],
     ]
+
+
+def test_a_turn_of_a_switch_that_cannot_be_read_is_passed_over():
+    """An entry of another release in the audit trail does not end the explanation of a day long ago."""
+    turn = AuditEntry("id", 1, Scope.CONTROLS, None, 1, 1, 5, "kill", "asha", None, None, None, (), {})
+    flow = _controls_at(Controls().with_killed("hr"), 4)
+    assert next(flow) == ReadAudit(scope=Scope.CONTROLS, since=5, limit=PAGE)
+    with pytest.raises(StopIteration) as landed:
+        flow.send([turn, replace(turn, detail={"about": ["killed", "hr"], "was": False})])
+    assert landed.value.value.killed == frozenset()
 
 
 def test_explain_knows_a_switch_that_was_turned_a_moment_ago(ent, stage):

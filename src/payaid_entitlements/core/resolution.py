@@ -43,6 +43,9 @@ TIMEZONE = ("timezone",)
 #: The name of the subscription that a host describes.
 HOST = "host"
 
+#: Shapes whose decisions are kept for the next tenant of the same shape: a table of twenty keys takes 6 kB.
+MOST_TABLES = 2_000
+
 #: At most so many segments are prepared; what lies behind them is a miss.
 MOST_SEGMENTS = 8
 
@@ -303,6 +306,9 @@ def standpoint(at: Situation, world: World) -> Standpoint:
     shape = _shape(at)
     known = world.tables.get(shape)
     if known is None:
+        if len(world.tables) >= MOST_TABLES:
+            # Quantities of add-ons make shapes without end. Who is near keeps the table that it has.
+            world.tables.clear()
         # Without what is only this tenant's: others get it too.
         known = world.tables[shape] = _build(Situation(tuple(_common(held) for held in at.held), at.status), world)
     shared = cast("Standpoint", known)
