@@ -38,13 +38,13 @@ def first_catalog() -> Catalog:
     return Catalog.load({**today, "plans": {**plans, "starter": starter}})
 
 
-def seed(ent: Entitlements, now: datetime) -> dict[str, str]:
+def seed(ent: Entitlements, now: datetime, *, because: str = "tenants to try things out with") -> dict[str, str]:
     """
     Publish the catalog, in two steps as history did, and let every tenant become what `TENANTS` says.
 
     Into an empty store, or one where the catalog alone is published; repeating it changes nothing.
     """
-    admin = ent.admin("seed", because="tenants to try things out with")
+    admin = ent.admin("seed", because=because)
     if next(admin.audit(list(TENANTS)[-1]), None) is not None:
         return TENANTS
 

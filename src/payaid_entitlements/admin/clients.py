@@ -21,7 +21,7 @@ class Admin(SubscriptionVerbs[Change], TenantVerbs[Change], ProductVerbs[Change]
     """
     Changes what is sold and who holds it, as somebody: ``ent.admin("asha", because="INC-4711")``.
 
-    Shares the caches of the client that made it: its process sees a change at once, others within two seconds.
+    Shares the caches of the client that made it: its process sees a change at once, others within five seconds.
     """
 
     def __init__(

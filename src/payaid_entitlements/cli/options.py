@@ -62,7 +62,9 @@ MOST = 1_000_000
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")]
 Because = Annotated[
     str,
-    typer.Option("--because", help="Why; kept in the audit trail. No reason, no change.", callback=_because),
+    typer.Option(
+        "--because", help="Why; shown before the change, and kept with it. No reason, no change.", callback=_because
+    ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Tenant = Annotated[str, typer.Argument(metavar="TENANT", help="The id of a tenant.", callback=_tenant)]

@@ -52,7 +52,7 @@ def seed(
             lines.insert(0, Line("catalog", before, "the example's, published twice, as history did"))
         confirm(store.store.name, lines, because=because, yes=yes, as_json=as_json)
         if is_new:
-            example("tenants").seed(store.ent, moment(store.now))
+            example("tenants").seed(store.ent, moment(store.now), because=because)
         begun = time.perf_counter()
         made = _make(store, tenants, because)
         took = time.perf_counter() - begun

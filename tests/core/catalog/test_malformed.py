@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -84,10 +85,8 @@ def malformed(draw: st.DrawFn) -> dict[str, Any]:
     return data  # type: ignore[no-any-return]  # always the copy
 
 
-@UNHURRIED
-@given(malformed())
-def test_a_damaged_catalog_is_read_or_refused(data: dict[str, Any]) -> None:
-    """A damaged catalog is refused with problems, or it is a catalog that can be published and read back."""
+def read_or_refuse(data: dict[str, Any]) -> None:
+    """Pass where *data* is refused with problems, or is a catalog that can be published and read back."""
     try:
         catalog = Catalog.load(data)
     except CatalogInvalid as error:
@@ -97,6 +96,21 @@ def test_a_damaged_catalog_is_read_or_refused(data: dict[str, Any]) -> None:
     assert Catalog.load(catalog.document) == catalog
     now, _ = publish(None, catalog)
     assert Published.from_json(now.to_json()) == now
+
+
+@UNHURRIED
+@given(malformed())
+def test_a_damaged_catalog_is_read_or_refused(data: dict[str, Any]) -> None:
+    """Whatever is damaged, and however."""
+    read_or_refuse(data)
+
+
+@pytest.mark.soak
+@settings(UNHURRIED, max_examples=10_000)
+@given(malformed())
+def test_ten_thousand_damaged_catalogs_are_read_or_refused(data: dict[str, Any]) -> None:
+    """The same, for long."""
+    read_or_refuse(data)
 
 
 @UNHURRIED
