@@ -106,6 +106,20 @@ def test_holders_of_an_add_on_keep_theirs_until_they_are_moved(shop, admin):
         admin.migrate_add_on("more_seats", to=3)
 
 
+@pytest.mark.parametrize(("quantity", "seats"), [(2, 15), (0, 5)], ids=["more", "given back"])
+def test_a_quantity_that_arrives_after_its_add_on_was_moved_counts(shop, admin, quantity, seats):
+    """Moving holders says nothing of how many they hold; the version is that of when the quantity was said."""
+    more = SMALL["add_ons"]["more_seats"]
+    admin.subscribe("acme", "pro", add_ons={"more_seats": 1})
+    shop.clock.advance(hours=2)
+    admin.publish({**edited(), "add_ons": {**SMALL["add_ons"], "more_seats": {**more, "increment": {"seats": 1}}}})
+    admin.migrate_add_on("more_seats")
+    assert shop.worth("acme", "seats") == Allowance(6)
+    late = admin.set_add_on("acme", "more_seats", quantity, operation="evt_1", as_of=at(1 / 24))
+    assert facts(late) == (True, "change.applied")
+    assert shop.worth("acme", "seats") == Allowance(seats)
+
+
 def test_a_catalog_with_mistakes_is_not_published(shop, admin, tmp_path):
     """All problems are in the error, and what is sold stays; a file is taken as well."""
     file = tmp_path / "catalog.json"

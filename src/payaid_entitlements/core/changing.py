@@ -24,7 +24,7 @@ Of what was said before a subscription began nothing is left: it was about the o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -330,10 +330,12 @@ def migrate_add_on(on: Ground, add_on: str, to: int) -> tuple[NewFact, ...]:
         if about[0] != "subscription" or about[2:] != ("add_on", add_on):
             continue
         plans = on.document.timelines.get(subject(about[1], "plan"), Timeline())
-        coming = [(on.at, line.at(on.at)), *((fact.since, fact.value) for fact in line.facts if fact.since > on.at)]
-        newer = [(since, _moved_add_on(on.world, add_on, to, value, plans.at(since))) for since, value in coming]
-        if newer != coming:
-            facts += (NewFact(about, since, value) for since, value in newer)
+        coming = [fact for fact, following in followed(line) if following is None or following.since > on.at]
+        # Said when the quantity was, so that one that arrives late is not lost.
+        newer = [NewFact(about, max(f.since, on.at), f.value, f.said) for f in coming]
+        newer = [replace(n, value=_moved_add_on(on.world, add_on, to, n.value, plans.at(n.since))) for n in newer]
+        if any(new.value != fact.value for new, fact in zip(newer, coming, strict=True)):
+            facts += newer
     return tuple(facts)
 
 
