@@ -251,6 +251,25 @@ def test_a_host_that_counts_wrong_is_told(quantity, error):
         terms_of(Subscription("pro", add_ons={"seats": quantity}))
 
 
+@pytest.mark.parametrize(
+    ("described", "error", "told"),
+    [
+        ({"add_ons": {"seats": -3}}, ConfigurationError, "-3 of add-on 'seats' cannot be held; leave it out"),
+        ({"add_ons": {"seats": -(10**5000)}}, ConfigurationError, "of add-on 'seats' at most 1,000,000,000"),
+        ({"version": "1"}, TypeError, "version='1': a version is a whole number, or None for the newest"),
+        ({"version": True}, TypeError, "version=True: a version is a whole number"),
+        ({"add_on_versions": {"seats": 1.0}}, TypeError, "add_on_versions['seats']=1.0: a version is a whole number"),
+        ({"timezone": "Mars/Phobos"}, ConfigurationError, "'Mars/Phobos'"),
+        ({"timezone": 5}, TypeError, "a time zone is named by text such as 'Asia/Kolkata', not by 5"),
+    ],
+    ids=["negative", "endless", "text", "bool", "float", "place", "number"],
+)
+def test_a_host_that_describes_nonsense_is_told(described, error, told):
+    """What is wrong, and the way out; nothing is taken for something else."""
+    with pytest.raises(error, match=re.escape(told)):
+        terms_of(Subscription("pro", **described))
+
+
 @pytest.mark.parametrize("plan", ["pro", {"plan": "pro"}, {"plan": 1, "version": 1}, {"plan": "pro", "version": None}])
 def test_a_damaged_plan_is_no_plan_of_another_sort(plan):
     """A fact that cannot be read raises; it never becomes some subscription."""

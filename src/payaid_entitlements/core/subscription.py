@@ -18,6 +18,7 @@ from payaid_entitlements.core.decision import Reason
 from payaid_entitlements.core.earliest import EARLIEST_COUNTS, counting
 from payaid_entitlements.core.facts import Subject, TenantDocument, damaged
 from payaid_entitlements.core.instant import EARLIEST, LATEST, Instant, instant
+from payaid_entitlements.core.period import zone
 from payaid_entitlements.errors import ConfigurationError
 
 #: From so long before its end on, what a trial or subscription gives carries the advisory `subscription.expiring`.
@@ -344,19 +345,31 @@ def _terms(name: str, fields: Mapping[str, object], add_ons: tuple[HeldAddOn, ..
     )
 
 
+def _require_version(version: object, what: str) -> None:
+    if version is not None and type(version) is not int:
+        raise TypeError(f"{what}={version!r}: a version is a whole number, or None for the newest")
+
+
 def terms_of(subscription: Subscription, *, name: str = "host") -> Terms:
     """
     Read a subscription that the host describes.
 
     Raises:
-        TypeError: One of its datetimes is naive, or a quantity is no whole number.
-        ConfigurationError: It has more of an add-on than anybody can.
+        TypeError: One of its datetimes is naive, a quantity or version is no whole number, or the time zone no text.
+        ConfigurationError: It has more of an add-on than anybody can, or less than none; or there is no such time zone.
     """
+    _require_version(subscription.version, "version")
+    for key, version in subscription.add_on_versions.items():
+        _require_version(version, f"add_on_versions[{key!r}]")
+    if subscription.timezone is not None:
+        zone(subscription.timezone)
     for key, quantity in subscription.add_ons.items():
         if type(quantity) is not int:
             raise TypeError(f"a quantity is a whole number, not {quantity!r} of add-on {key!r}")
-        if quantity > MOST:
+        if abs(quantity) > MOST:
             raise ConfigurationError(f"of add-on {key!r} at most {MOST:,} may be held")
+        if quantity < 0:
+            raise ConfigurationError(f"{quantity} of add-on {key!r} cannot be held; leave it out, or say 0, for none")
 
     def at(moment: datetime | None) -> Instant | None:
         return None if moment is None else instant(moment)
