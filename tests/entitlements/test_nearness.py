@@ -290,6 +290,19 @@ def test_an_answer_of_a_revision_that_is_not_there_is_an_outage(ent, stage):
         ent.require("acme", "crm.export", after=99)
 
 
+def test_an_outage_is_said_once_for_all_who_ask(stage, capsys):
+    """Its text names the tenant where the host's table is down; that is no reason to repeat it ten thousand times."""
+
+    def down(tenant):
+        raise OSError(f"no row of {tenant}")
+
+    ent = stage.open(subscriptions=down)
+    for number in range(3):
+        assert ent.check(f"t{number}", "crm.export").reason is Reason.STORE_UNAVAILABLE
+    assert ent.counts[("store.unavailable",)] == 3
+    assert capsys.readouterr().out.count("store.unavailable") == 1
+
+
 # -- bounds ----------------------------------------------------------------------------------------------------------
 
 
