@@ -19,7 +19,7 @@ from payaid_entitlements.core.facts import KEPT_BEHIND, TenantDocument, replay
 from payaid_entitlements.core.identity import identify
 from payaid_entitlements.core.instant import Instant, instant
 from payaid_entitlements.core.world import World
-from payaid_entitlements.errors import StoreUnavailable
+from payaid_entitlements.errors import ConfigurationError, StoreUnavailable
 from payaid_entitlements.stores.ports import AuditEntry, Scope
 from payaid_entitlements.view import TenantView, require_key
 
@@ -237,14 +237,15 @@ def _pages(first: ReadAudit) -> Flow[list[AuditEntry]]:
 
 
 def health(setting: Setting, *, store: str, is_durable: bool) -> Flow[Health]:
-    """Ask the store whether it answers."""
+    """Ask the store whether it answers, and whether there is something to answer by."""
     near = setting.near
     detail = ""
     try:
         if near.world is None:
             yield Join("\x00world", partial(begin, setting))
         yield Poll(near.position)
-    except StoreUnavailable as error:
+    except (StoreUnavailable, ConfigurationError) as error:
+        # A store in which nothing was published yet is not ready either.
         detail = str(error)
     return Health(
         ok=not detail,

@@ -421,6 +421,13 @@ def test_health_says_whether_the_store_answers(ent, stage):
     assert (cold.ok, cold.catalog, cold.position, cold.tenants) == (False, None, None, 0)
 
 
+def test_health_of_a_store_that_sells_nothing_says_what_to_do(stage):
+    """A readiness probe is answered, not struck by an error of the setup."""
+    ill = stage.open(catalog=None).health()
+    assert (ill.ok, ill.catalog) == (False, None)
+    assert "payaid catalog publish" in ill.detail
+
+
 def test_a_client_that_was_closed_begins_anew(ent, stage):
     """Closing lets go of connections and of what is near; repeating it is harmless."""
     ent.check("acme", "crm.export")
