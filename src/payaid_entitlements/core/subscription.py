@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import cast
 
-from payaid_entitlements.core.catalog.model import WIDTHS, Access, Lifecycle, Plan
+from payaid_entitlements.core.catalog.model import WIDTHS, Access, Lifecycle
 from payaid_entitlements.core.decision import Reason
 from payaid_entitlements.core.earliest import EARLIEST_COUNTS, counting
 from payaid_entitlements.core.facts import Subject, TenantDocument, damaged
@@ -395,12 +395,3 @@ def terms_of(subscription: Subscription, *, name: str = "host") -> Terms:
         anchor=at(subscription.anchor),
         timezone=subscription.timezone,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Holding:
-    """A subscription with its plan looked up, and where it stands."""
-
-    terms: Terms
-    plan: Plan
-    standing: Standing
