@@ -32,7 +32,7 @@ from payaid_entitlements.cache.steps import (
 )
 from payaid_entitlements.core.catalog import Catalog
 from payaid_entitlements.core.catalog.publishing import publish
-from payaid_entitlements.core.controls import OBSERVE, Controls
+from payaid_entitlements.core.controls import ENFORCE, OBSERVE, Controls
 from payaid_entitlements.core.facts import NewFact, TenantDocument, record
 from payaid_entitlements.core.instant import instant
 from payaid_entitlements.core.subscription import Subscription
@@ -656,6 +656,20 @@ def test_modes_of_the_controls_reach_the_world(setting):
     """What operators set is part of what answers depend on."""
     world = Outside(controls=Controls().with_mode("crm", OBSERVE)).run(read_world(setting))
     assert world.mode_of("crm.export") is OBSERVE
+
+
+def test_modes_of_the_controls_that_let_through_are_said_once(setting, capsys):
+    """Whoever starts a process reads in its log where refusals are not carried out; enforcing is not worth a word."""
+    Outside(controls=Controls().with_mode("hr", ENFORCE)).run(read_world(setting))
+    assert "enforcement.is_not_on" not in capsys.readouterr().out
+
+    controls = Controls().with_mode("crm", OBSERVE).with_mode("hr", ENFORCE)
+    for _ in range(2):
+        Outside(controls=controls).run(read_world(setting))
+    said = capsys.readouterr().out
+    assert said.count("enforcement.is_not_on") == 1
+    assert "'crm': 'observe'" in said
+    assert "'hr'" not in said
 
 
 def test_a_mode_of_a_module_that_is_not_sold_is_said(setting, capsys):

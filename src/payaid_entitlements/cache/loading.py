@@ -28,6 +28,7 @@ from payaid_entitlements.cache.steps import (
 from payaid_entitlements.core.catalog.difference import difference
 from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.catalog.publishing import Published, publish
+from payaid_entitlements.core.controls import Enforcement
 from payaid_entitlements.core.facts import TenantDocument
 from payaid_entitlements.core.instant import MICROSECONDS, Instant, from_clock
 from payaid_entitlements.core.outage import STALE_FOR
@@ -383,6 +384,10 @@ def read_world(setting: Setting) -> Flow[World]:
         # Not an error here: a module that is retired must not stop processes that still name it.
         setting.observer.once(
             "enforcement.unknown_module", modules=strays, way_out="correct enforcement= and PAYAID_ENFORCEMENT_*"
+        )
+    if lax := {scope: mode.value for scope, mode in controls.modes.items() if mode is not Enforcement.ENFORCE}:
+        setting.observer.once(
+            "enforcement.is_not_on", store=lax, meaning="commercial refusals are not carried out there"
         )
     return World.of(published, controls, setting.modes)
 
