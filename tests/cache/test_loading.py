@@ -224,6 +224,28 @@ def test_a_tenant_that_is_not_near_is_read_even_if_the_log_gives_no_answer(warm,
         Outside(poll=DOWN, third=DOWN).run(hold(warm, "third"))
 
 
+def test_a_store_that_gave_no_answer_a_moment_ago_is_not_asked_about_strangers(warm, hand):
+    """Unless the question is for the store itself; and a recovery is seen when the half second is over."""
+    hand.advance(LEASE)
+    Outside(poll=DOWN).run(hold(warm, "acme"))
+    outside = Outside()
+    for number in range(3):
+        with pytest.raises(StoreUnavailable, match="a moment ago"):
+            outside.run(hold(warm, f"cold-{number}"))
+    assert outside.asked == []
+
+    outside.run(hold(warm, "cold", floor=1))
+    assert outside.asked == ["Join cold", "ReadTenants"]
+    outside = Outside(poll=DOWN)
+    outside.run(hold(warm, "other", fresh=True))
+    assert outside.asked == ["Poll", "ReadTenants"]
+
+    hand.advance(RETRY_AFTER)
+    outside = Outside()
+    assert outside.run(hold(warm, "third")).age is None
+    assert outside.asked == ["Join poll", "Poll", "Join third", "ReadTenants"]
+
+
 def test_an_entry_that_was_contradicted_and_cannot_be_read_is_no_answer(warm, hand):
     """It is not old but wrong: a change was heard of, and what it made of the tenant is not known."""
     page = LogPage((LogEntry(6, Scope.TENANT, "acme", 2),), 6)

@@ -121,6 +121,7 @@ def hold(setting: Setting, tenant: str, *, floor: int = 0, fresh: bool = False, 
     if near.world is None:
         yield Join(_WORLD, partial(begin, setting))
     needed = near.clock() - SURE_WITHIN if sure else NEVER
+    is_too_soon = near.clock() < near.retry_at
     trouble = yield from (_polled(setting) if fresh else _keep_lease(setting, needed))
     now = near.clock()
     entry = near.current(tenant, now)
@@ -135,6 +136,9 @@ def hold(setting: Setting, tenant: str, *, floor: int = 0, fresh: bool = False, 
                 return Found(entry, now)
             if entry.fresh != NEVER:
                 return (yield from _revalidated(setting, tenant, entry, now))
+    elif trouble is not None and is_too_soon and not fresh and not floor:
+        # Nor is a store that is down hammered by questions about tenants of whom nothing is near.
+        raise trouble
     return (yield from _loaded(setting, tenant, entry, floor, fresh, needed))
 
 
