@@ -110,11 +110,8 @@ def look(
         found = yield from hold(setting, tenant, floor=after or 0, fresh=fresh, sure=sure)
     except StoreUnavailable as error:
         setting.observer.count("store.unavailable")
-        # Without its text, which may name the tenant: an outage is one thing to say, not one for each who asks.
-        cause = error.__cause__
-        setting.observer.once(
-            "store.unavailable", store_error=type(error).__name__, cause=None if cause is None else type(cause).__name__
-        )
+        cause = None if error.__cause__ is None else type(error.__cause__).__name__
+        setting.observer.once("store.unavailable", kind=type(error).__name__, cause=cause, store_error=str(error))
         return blind_view(setting, tenant, user)
     if found.age is not None:
         setting.observer.count("store.stale")

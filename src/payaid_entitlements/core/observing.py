@@ -84,7 +84,8 @@ class Tally:
 
     def once(self, event: str, **fields: object) -> None:
         """Same as `Observer.once`."""
-        said = f"{event} {sorted(fields.items())!r}"
+        # Without the text of an error, which may name the tenant: an outage is one thing, not one for each who asks.
+        said = f"{event} {sorted(item for item in fields.items() if item[0] != 'store_error')!r}"
         with self._lock:
             if said in self._said or len(self._said) >= MOST_NAMES:
                 return
