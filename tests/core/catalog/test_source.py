@@ -161,7 +161,7 @@ def test_aliases_can_be_deeper_than_their_text() -> None:
         ('{"a": NaN}', "syntax", None, "NaN is no number"),
         ('{"a": -Infinity}', "syntax", None, "-Infinity"),
         ('{"a": 1e9999}', "number.range", 1, "30 digits"),
-        ('{"a": 1,\n}', "syntax", 2, "this is not JSON"),
+        ('{"a": 1,\n "b"}', "syntax", 2, "this is not JSON"),
         ("[" * 100_000, "syntax", None, "recursion"),
         ("[1]", "wrong.type", 1, "a list"),
         ("null", "document.empty", 1, "`plans`"),
