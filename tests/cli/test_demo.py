@@ -273,6 +273,8 @@ def test_however_the_demo_ends_no_process_is_left(tmp_path: Path, number: int, c
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        # A shell's background jobs ignore SIGINT, and so does what they start: at a terminal it is not ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as demo:
         assert demo.stdout is not None
         line = next(line for line in demo.stdout if line.startswith("│ app"))
