@@ -263,7 +263,16 @@ def listens(port: int) -> bool:
         return trying.connect_ex(("127.0.0.1", port)) == 0
 
 
+@pytest.fixture
+def as_at_a_terminal() -> Iterator[None]:
+    """A shell's background jobs ignore SIGINT, and so does all that they start; what is handled is not inherited."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are those of POSIX")
+@pytest.mark.usefixtures("as_at_a_terminal")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)])
 def test_however_the_demo_ends_no_process_is_left(tmp_path: Path, number: int, code: int) -> None:
     with subprocess.Popen(
@@ -273,8 +282,6 @@ def test_however_the_demo_ends_no_process_is_left(tmp_path: Path, number: int, c
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        # A shell's background jobs ignore SIGINT, and so does what they start: at a terminal it is not ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as demo:
         assert demo.stdout is not None
         line = next(line for line in demo.stdout if line.startswith("│ app"))
