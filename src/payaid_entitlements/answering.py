@@ -10,7 +10,17 @@ from datetime import datetime
 from functools import partial
 from typing import Final, cast
 
-from payaid_entitlements.cache.loading import SURE_WITHIN, Found, Setting, begin, hold, hosted, read_world, seen_at
+from payaid_entitlements.cache.loading import (
+    SURE_WITHIN,
+    WORLD,
+    Found,
+    Setting,
+    begin,
+    hold,
+    hosted,
+    read_world,
+    seen_at,
+)
 from payaid_entitlements.cache.steps import Flow, Join, Poll, ReadAudit, ReadHost, ReadTenants
 from payaid_entitlements.core.controls import Controls
 from payaid_entitlements.core.decision import Decision, Intent, Reason
@@ -193,7 +203,7 @@ def explained(
     now = setting.now()
     when: Instant = now if at is None else instant(at)
     if setting.near.world is None:
-        world = cast("World", (yield Join("\x00world", partial(begin, setting))))
+        world = cast("World", (yield Join(WORLD, partial(begin, setting))))
     else:
         world = yield from read_world(setting)
     documents = cast("Mapping[str, TenantDocument]", (yield ReadTenants((tenant,))))
@@ -239,7 +249,7 @@ def health(setting: Setting, *, store: str, is_durable: bool) -> Flow[Health]:
     detail = ""
     try:
         if near.world is None:
-            yield Join("\x00world", partial(begin, setting))
+            yield Join(WORLD, partial(begin, setting))
         yield Poll(near.position)
     except (StoreUnavailable, ConfigurationError) as error:
         # A store in which nothing was published yet is not ready either.

@@ -24,6 +24,7 @@ from payaid_entitlements.binding import AsyncBinding, SyncBinding, bound
 from payaid_entitlements.cache.driving import AsyncDriver, AsyncHostSubscriptions, Driver, HostSubscriptions
 from payaid_entitlements.cache.loading import SURE_WITHIN, Found, Setting, seen_at
 from payaid_entitlements.cache.local import LocalCache
+from payaid_entitlements.cache.warming import warm_up
 from payaid_entitlements.core.catalog.model import Catalog
 from payaid_entitlements.core.controls import ENFORCE
 from payaid_entitlements.core.decision import Decision, Intent, Reason
@@ -367,6 +368,22 @@ class Entitlements(_Client):
 
     # -- changing and the rest ----------------------------------------------------------------------------------
 
+    def warm_up(self, tenants: Iterable[str] | None = None, *, progress: Callable[[int], object] | None = None) -> int:
+        """
+        Bring *tenants* near before anybody asks, in large readings: a fifth of what it costs to ask about each.
+
+        Args:
+            tenants: Their ids; None for those of the store, by their ids. No more than ``cache_size`` are read.
+            progress: Told, again and again, how many more were read: give it the ``update`` of a progress bar.
+
+        Returns:
+            How many were read.
+
+        Raises:
+            StoreUnavailable: The store gave no answer; what was read until then is near.
+        """
+        return self._driver.run(warm_up(self._setting, tenants, progress))
+
     def admin(self, actor: str, *, because: str | None = None, dry_run: bool = False) -> Admin:
         """
         Change things as *actor*. Shares the caches of this client: it sees its own changes at once.
@@ -562,6 +579,12 @@ class AsyncEntitlements(_Client):
     ) -> Explanation:
         """Same as `Entitlements.explain`, awaited."""
         return await self._driver.run(explained(self._setting, tenant, feature, at=at, user=user))
+
+    async def warm_up(
+        self, tenants: Iterable[str] | None = None, *, progress: Callable[[int], object] | None = None
+    ) -> int:
+        """Same as `Entitlements.warm_up`, awaited."""
+        return await self._driver.run(warm_up(self._setting, tenants, progress))
 
     def admin(self, actor: str, *, because: str | None = None, dry_run: bool = False) -> AsyncAdmin:
         """Same as `Entitlements.admin`; its verbs are awaited."""

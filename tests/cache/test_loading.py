@@ -30,6 +30,7 @@ from payaid_entitlements.cache.steps import (
     ReadHost,
     ReadTenants,
 )
+from payaid_entitlements.cache.warming import warm_up
 from payaid_entitlements.core.catalog import Catalog
 from payaid_entitlements.core.catalog.publishing import publish
 from payaid_entitlements.core.controls import ENFORCE, OBSERVE, Controls
@@ -711,3 +712,11 @@ def test_a_host_that_answers_with_something_else_is_told():
 def test_seconds_are_seconds():
     """The clock counts seconds, facts count microseconds."""
     assert instant(datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)) == SECOND
+
+
+def test_who_is_brought_near_holding_what_was_published_a_moment_ago_is_judged_by_it(warm):
+    """Read alone, it is."""
+    page = LogPage((LogEntry(6, Scope.CATALOG, None, 2),), 6)
+    outside = Outside(acme=MIGRATED, poll=[page, LogPage((), 6)], catalog=NEWER)
+    assert outside.run(warm_up(warm, ["acme"], None)) == 1
+    assert warm.near.held["acme"].table["crm"].source == "plan pro@2"

@@ -48,7 +48,7 @@ SURE_WITHIN: Final = 1.0
 #: Seconds without another look at the change log after one that failed: a store that is down is not hammered.
 RETRY_AFTER: Final = 0.5
 #: Keys of single flight that no tenant can have, since ids are printable.
-_POLL, _WORLD = "\x00poll", "\x00world"
+_POLL, WORLD = "\x00poll", "\x00world"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ def hold(setting: Setting, tenant: str, *, floor: int = 0, fresh: bool = False, 
     """
     near = setting.near
     if near.world is None:
-        yield Join(_WORLD, partial(begin, setting))
+        yield Join(WORLD, partial(begin, setting))
     needed = near.clock() - SURE_WITHIN if sure else NEVER
     is_too_soon = near.clock() < near.retry_at
     trouble = yield from (_polled(setting) if fresh else _keep_lease(setting, needed))
@@ -233,7 +233,7 @@ def load(setting: Setting, tenant: str) -> Flow[Entry]:
         generation, asked_at, world = near.generation, near.clock(), near.world
         if world is None:
             # The client was closed meanwhile, by another thread. It can be used again, so this question is answered.
-            world = cast("World", (yield Join(_WORLD, partial(begin, setting))))
+            world = cast("World", (yield Join(WORLD, partial(begin, setting))))
             generation = near.generation
         documents = cast("Mapping[str, TenantDocument]", (yield ReadTenants((tenant,))))
         document = documents.get(tenant) or TenantDocument(tenant)
@@ -242,7 +242,7 @@ def load(setting: Setting, tenant: str) -> Flow[Entry]:
             # After the document: whoever changes the host's row invalidates afterwards, so a document of the
             # newer revision is never joined with an older row.
             host = hosted((yield ReadHost(tenant)))
-        unknown = _unknown(document, host, world.published)
+        unknown = unknown_offers(document, host, world.published)
         if not unknown:
             break
         if is_again:
@@ -261,7 +261,7 @@ def load(setting: Setting, tenant: str) -> Flow[Entry]:
 _Offer: TypeAlias = tuple[bool, str, int | None]
 
 
-def _unknown(document: TenantDocument, host: tuple[Terms, ...] | None, published: Published) -> list[_Offer]:
+def unknown_offers(document: TenantDocument, host: tuple[Terms, ...] | None, published: Published) -> list[_Offer]:
     """What a tenant holds, or will hold by a scheduled change, and was never published as far as is known."""
     return [
         (is_add_on, key, version)
