@@ -1,6 +1,7 @@
 """
 Cold checks: the tenant is not near, so the store is asked once. The baseline is one prebuilt select of the same row
-on the same database, without a transaction, through an engine as SQLAlchemy makes it. Both take turns, call by call.
+on the same database, without a transaction, through an engine as SQLAlchemy makes it; or, *bare*, the same select on
+one open connection of the driver, which no pool hands out: the floor. Both take turns, call by call.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Awaitable, Iterator
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import Connection, Executable, bindparam, create_engine, event, make_url, select
+from sqlalchemy import Connection, Select, bindparam, create_engine, event, make_url, select
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from benchmarks.measuring import Measured, alternate, alternate_awaited
@@ -31,6 +32,8 @@ NEAR: Final = 64
 BUDGET: Final = 2.0
 #: SQLite answers within the process in 35 microseconds, most of them SQLAlchemy's: less than that work takes.
 SQLITE_BUDGET: Final = 3.0
+#: Over the select that the driver sends by itself.
+BARE_BUDGETS: Final = {"sqlite": 20.0, "postgresql": 5.0}
 #: Decisions of its own, besides.
 OVERRIDDEN_BUDGET: Final = 4.0
 
@@ -40,7 +43,7 @@ def names() -> Iterator[str]:
     return itertools.cycle([tenant_name(number) for number in range(TENANTS)])
 
 
-def one() -> Executable:
+def one() -> Select[Any]:
     """The least that a cold check can be: the document of ``tenant``."""
     columns = tables().tenants.c
     return select(columns.document).where(columns.tenant == bindparam("tenant"))
@@ -63,6 +66,12 @@ def cold(dialect: str, stage: Stage) -> list[Row]:
     return [row_of(f"cold check, {dialect}", _cold(stage.database(dialect), names(), stage), budget)]
 
 
+def cold_bare(dialect: str, stage: Stage) -> list[Row]:
+    """In a thread, over the driver alone."""
+    measured = _cold(stage.database(dialect), names(), stage, is_bare=True)
+    return [row_of(f"cold check, {dialect}, over the bare driver", measured, BARE_BUDGETS[dialect])]
+
+
 def cold_overridden(stage: Stage) -> list[Row]:
     """A tenant with an override has decisions of its own, which are worked out on each miss."""
     everybody = itertools.cycle([overridden_name(number) for number in range(TENANTS // 10)])
@@ -70,10 +79,18 @@ def cold_overridden(stage: Stage) -> list[Row]:
     return [row_of("cold check, sqlite, with an override", measured, OVERRIDDEN_BUDGET)]
 
 
-def _cold(url: str, everybody: Iterator[str], stage: Stage) -> Measured:
+def _cold(url: str, everybody: Iterator[str], stage: Stage, *, is_bare: bool = False) -> Measured:
     engine, statement = create_engine(_driven(url, "sqlite", "postgresql+psycopg"), **_without_transaction(url)), one()
+    pooled = engine.raw_connection()
+    bare: Any = pooled.driver_connection
+    text = str(statement.compile(engine))
+    # As the dialects write the value's place: sqlite3 takes it by its order, psycopg by its name.
+    values = (lambda tenant: (tenant,)) if engine.dialect.positional else (lambda tenant: {"tenant": tenant})
 
     def baseline() -> None:
+        if is_bare:
+            bare.execute(text, values(next(everybody))).fetchall()
+            return
         with engine.connect() as connection:
             connection.execute(statement, {"tenant": next(everybody)}).fetchall()
 
@@ -87,6 +104,7 @@ def _cold(url: str, everybody: Iterator[str], stage: Stage) -> Measured:
         require_cold(ent, everybody)
         measured = alternate(operation, baseline, stage.effort, stage.tick)
         require_cold(ent, everybody)
+    pooled.close()
     engine.dispose()
     return measured
 
@@ -150,6 +168,8 @@ BENCHMARKS = (
     Benchmark("statements.sqlite", partial(statements, "sqlite")),
     Benchmark("statements.postgresql", partial(statements, "postgresql")),
     Benchmark("cold.sqlite", partial(cold, "sqlite")),
+    Benchmark("bare.sqlite", partial(cold_bare, "sqlite")),
+    Benchmark("bare.postgresql", partial(cold_bare, "postgresql")),
     Benchmark("cold.override", cold_overridden),
     Benchmark("cold.postgresql", partial(cold, "postgresql")),
     Benchmark("await.sqlite", partial(cold_awaited, "sqlite")),
