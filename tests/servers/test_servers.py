@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pymysql
+import pytest
 import redis
 from redis.cluster import RedisCluster as Client
 
 from tests.servers.cluster import RedisCluster
+from tests.servers.mariadb import PASSWORD, USER
 
 
 def test_redis_is_empty_and_as_it_was_for_each_test(emptied_redis, redis_url):
@@ -52,3 +55,25 @@ def test_a_cluster_shares_the_slots_among_three_masters(redis_cluster: RedisClus
             counts.append(client.dbsize())
     assert sum(counts) == 30
     assert min(counts) > 0
+
+
+def test_mariadb_is_empty_for_each_test(mariadb_server):
+    server = mariadb_server
+    assert server.run("SHOW TABLES FROM payaid") == ()
+    server.run("CREATE TABLE payaid.t (i INT)", "CREATE DATABASE payaid_other")
+    with pymysql.connect(host="127.0.0.1", port=server.port, user=USER, password=PASSWORD) as connection:
+        server.empty()
+        with pytest.raises(pymysql.OperationalError):
+            connection.ping(reconnect=False)
+    assert server.run("SHOW DATABASES LIKE 'payaid%'") == (("payaid",),)
+    assert server.run("SHOW TABLES FROM payaid") == ()
+
+
+def test_a_mariadb_of_a_tests_own_keeps_what_it_has(mariadb_servers):
+    server = mariadb_servers(innodb_flush_log_at_trx_commit="1")
+    server.run("CREATE TABLE payaid.t (i INT)", "INSERT INTO payaid.t VALUES (1)")
+    server.kill()
+    assert not server.answers()
+    server.start()
+    assert server.run("SELECT i FROM payaid.t") == ((1,),)
+    server.stop()
