@@ -12,11 +12,8 @@ from hypothesis import strategies as st
 from payaid_entitlements.core.adding import set_add_on
 from payaid_entitlements.core.catalog import Catalog, publish
 from payaid_entitlements.core.changing import (
-    Ground,
     cancel,
     change_plan,
-    migrate,
-    migrate_add_on,
     newest,
     paid,
     past_due,
@@ -28,7 +25,9 @@ from payaid_entitlements.core.changing import (
 )
 from payaid_entitlements.core.controls import Controls
 from payaid_entitlements.core.facts import NewFact, record
+from payaid_entitlements.core.ground import Ground
 from payaid_entitlements.core.instant import DAY, HOUR, instant
+from payaid_entitlements.core.migrating import migrate, migrate_add_on
 from payaid_entitlements.core.provider_ids import set_provider_id
 from payaid_entitlements.core.resolution import STATUS, TIMEZONE, resolve
 from payaid_entitlements.core.subscription import HeldAddOn, State, Times, subject, terms_at

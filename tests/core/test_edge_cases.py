@@ -17,22 +17,13 @@ from pathlib import Path
 import pytest
 
 from payaid_entitlements.core.catalog import Catalog, publish
-from payaid_entitlements.core.changing import (
-    Ground,
-    cancel,
-    change_plan,
-    paid,
-    past_due,
-    pause,
-    resume,
-    set_status,
-    subscribe,
-)
+from payaid_entitlements.core.changing import cancel, change_plan, paid, past_due, pause, resume, set_status, subscribe
 from payaid_entitlements.core.comparison import compare, gains_and_losses
 from payaid_entitlements.core.controls import Controls
 from payaid_entitlements.core.decision import Reason
 from payaid_entitlements.core.explanation import explain
 from payaid_entitlements.core.facts import KEPT_BEHIND, NewFact, TenantDocument, record, replay
+from payaid_entitlements.core.ground import Ground
 from payaid_entitlements.core.instant import DAY, HOUR, Instant
 from payaid_entitlements.core.interval import Interval, Unit
 from payaid_entitlements.core.overriding import clear_override, override, override_value

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from payaid_entitlements.core.catalog import Catalog
-from payaid_entitlements.core.changing import Ground
 from payaid_entitlements.core.encoding import decode_value, encode_value
 from payaid_entitlements.core.facts import NewFact
+from payaid_entitlements.core.ground import Ground
 from payaid_entitlements.core.interval import Interval, Unit
 from payaid_entitlements.core.overriding import clear_override, override, override_subject, override_value
 from payaid_entitlements.core.values import DENY, UNLIMITED, Allowance

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from payaid_entitlements.core.changing import Ground, subscribe
+from payaid_entitlements.core.changing import subscribe
 from payaid_entitlements.core.facts import record
+from payaid_entitlements.core.ground import Ground
 from payaid_entitlements.core.instant import DAY
 from payaid_entitlements.core.provider_ids import provider_ids, set_provider_id
 from payaid_entitlements.errors import UnknownTenant

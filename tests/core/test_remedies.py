@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from payaid_entitlements.core.adding import set_add_on
 from payaid_entitlements.core.catalog import Catalog, publish
 from payaid_entitlements.core.catalog.model import Access, Price
-from payaid_entitlements.core.changing import Ground, change_plan, paid, resume, subscribe
+from payaid_entitlements.core.changing import change_plan, paid, resume, subscribe
 from payaid_entitlements.core.comparison import gains_and_losses
 from payaid_entitlements.core.controls import OBSERVE, Controls
 from payaid_entitlements.core.facts import NewFact, record
+from payaid_entitlements.core.ground import Ground
 from payaid_entitlements.core.instant import DAY, instant, moment
 from payaid_entitlements.core.remedies import AddAddOn, ChangePlan, Contact, WaitUntil, remedies
 from payaid_entitlements.core.resolution import resolve

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from payaid_entitlements.core.adding import set_add_on
-from payaid_entitlements.core.changing import Ground, change_plan
+from payaid_entitlements.core.changing import change_plan
 from payaid_entitlements.core.facts import NewFact, record
+from payaid_entitlements.core.ground import Ground
 from payaid_entitlements.core.instant import DAY
 from payaid_entitlements.core.subscription import HeldAddOn, subject, terms_at
 from payaid_entitlements.core.undoing import undone

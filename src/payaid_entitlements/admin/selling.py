@@ -16,10 +16,11 @@ from payaid_entitlements.core.altered import Altered
 from payaid_entitlements.core.catalog.model import Catalog
 from payaid_entitlements.core.catalog.publication import Publication
 from payaid_entitlements.core.catalog.publishing import Published, publish
-from payaid_entitlements.core.changing import Ground, migrate, migrate_add_on
 from payaid_entitlements.core.controls import Controls
 from payaid_entitlements.core.facts import TenantDocument
+from payaid_entitlements.core.ground import Ground
 from payaid_entitlements.core.instant import DAY, EARLIEST, LATEST, moment
+from payaid_entitlements.core.migrating import migrate, migrate_add_on
 from payaid_entitlements.core.period import zone
 from payaid_entitlements.core.world import World
 from payaid_entitlements.errors import ChangeConflict, ConfigurationError

@@ -25,7 +25,7 @@ from payaid_entitlements.admin.asking import Asking, R, by_key, optional_instant
 from payaid_entitlements.admin.tenants import Work, change_tenant
 from payaid_entitlements.core import adding, changing
 from payaid_entitlements.core import provider_ids as naming
-from payaid_entitlements.core.changing import When
+from payaid_entitlements.core.ground import When
 from payaid_entitlements.core.identity import Operation, identify, plain
 from payaid_entitlements.core.instant import instant
 from payaid_entitlements.core.subscription import MAIN

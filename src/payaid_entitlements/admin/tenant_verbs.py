@@ -25,6 +25,7 @@ from payaid_entitlements.cache.steps import Flow
 from payaid_entitlements.core import changing, overriding
 from payaid_entitlements.core.encoding import encode_value
 from payaid_entitlements.core.facts import TenantDocument
+from payaid_entitlements.core.ground import Ground
 from payaid_entitlements.core.identity import Operation, identify, plain
 from payaid_entitlements.core.values import Deny, Value
 from payaid_entitlements.errors import UnknownTenant
@@ -197,7 +198,7 @@ class TenantVerbs(Asking[R]):
         )
 
 
-def _nothing(on: changing.Ground) -> tuple[()]:
+def _nothing(on: Ground) -> tuple[()]:
     return ()
 
 

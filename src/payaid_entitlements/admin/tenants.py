@@ -15,10 +15,10 @@ from payaid_entitlements.admin.change import Author, Change, ChangeReason
 from payaid_entitlements.cache.loading import Setting, begin, hosted, poll
 from payaid_entitlements.cache.steps import Apply, Flow, Join, ReadAudit, ReadHost, ReadTenants
 from payaid_entitlements.core.altered import alterations, altered
-from payaid_entitlements.core.changing import MOST_AHEAD, Ground
 from payaid_entitlements.core.comparison import gains_and_losses
 from payaid_entitlements.core.earliest import counting
 from payaid_entitlements.core.facts import NewFact, Outcome, Subject, TenantDocument, record
+from payaid_entitlements.core.ground import MOST_AHEAD, Ground
 from payaid_entitlements.core.instant import MINUTE, Instant, moment
 from payaid_entitlements.core.licensed import licensed
 from payaid_entitlements.core.resolution import Standpoint, situation, standpoint

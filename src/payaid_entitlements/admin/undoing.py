@@ -11,9 +11,9 @@ from payaid_entitlements.admin.switches import turn
 from payaid_entitlements.admin.tenants import PAGE, Request, change_tenant, current_world
 from payaid_entitlements.cache.loading import Setting
 from payaid_entitlements.cache.steps import Flow, ReadAudit
-from payaid_entitlements.core.changing import Ground
 from payaid_entitlements.core.controls import Position, Switch
 from payaid_entitlements.core.facts import NewFact, TenantDocument
+from payaid_entitlements.core.ground import Ground
 from payaid_entitlements.core.instant import moment
 from payaid_entitlements.core.undoing import undone
 from payaid_entitlements.errors import ChangeConflict, ConfigurationError

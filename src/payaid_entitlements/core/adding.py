@@ -14,7 +14,7 @@ from payaid_entitlements.errors import ConfigurationError, UnknownPlan
 
 if TYPE_CHECKING:
     from payaid_entitlements.core.catalog.model import AddOn
-    from payaid_entitlements.core.changing import Ground
+    from payaid_entitlements.core.ground import Ground
     from payaid_entitlements.core.world import World
 
 

@@ -24,26 +24,23 @@ Of what was said before a subscription began nothing is left: it was about the o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Literal
 from zoneinfo import ZoneInfo
 
 from payaid_entitlements.core import period
-from payaid_entitlements.core.adding import bought, endings, fits, known_add_ons
+from payaid_entitlements.core.adding import bought, endings, known_add_ons
 from payaid_entitlements.core.catalog.model import Access, Plan
 from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.earliest import earliest
-from payaid_entitlements.core.facts import NewFact, TenantDocument, Timeline, followed
-from payaid_entitlements.core.instant import LATEST, MINUTE, Instant, moment
+from payaid_entitlements.core.facts import NewFact, Timeline
+from payaid_entitlements.core.ground import Ground, When
+from payaid_entitlements.core.instant import LATEST, Instant, moment
 from payaid_entitlements.core.provider_ids import replaced
 from payaid_entitlements.core.resolution import STATUS, TIMEZONE, held_of
-from payaid_entitlements.core.subscription import MAIN, Terms, subject, terms_at
+from payaid_entitlements.core.subscription import MAIN, subject, terms_at
 from payaid_entitlements.core.world import World
-from payaid_entitlements.core.zones import billing_interval, history, moved, period_end, zones_subject
-from payaid_entitlements.errors import ConfigurationError, UnknownPlan, UnknownTenant
-
-#: When a change takes effect: at once, when what runs now ends, or at an instant.
-When = Literal["now", "period_end"] | Instant
+from payaid_entitlements.core.zones import billing_interval, history, moved, zones_subject
+from payaid_entitlements.errors import ConfigurationError, UnknownPlan
 
 #: What somebody of the vendor does to a tenant as a whole.
 VendorStatus = Literal["suspended", "revoked"]
@@ -51,58 +48,6 @@ VendorStatus = Literal["suspended", "revoked"]
 #: What a new subscription of the same name wipes out.
 _TROUBLES = ("paused_from", "paused_until", "zones")
 _FIRST_TROUBLES = ("past_due_since", "cancel_at")
-
-#: So far may the clock of a source be ahead of ours.
-MOST_AHEAD = 5 * MINUTE
-
-
-@dataclass(frozen=True, slots=True)
-class Ground:
-    """
-    What a change is worked out from.
-
-    Attributes:
-        now: The instant that it is.
-        as_of: When the source said it; None for what was said now.
-    """
-
-    document: TenantDocument
-    world: World
-    now: Instant
-    as_of: Instant | None = None
-
-    @property
-    def at(self) -> Instant:
-        """From when on it holds: when the source said it, but never later than now."""
-        return self.now if self.as_of is None else min(self.as_of, self.now)
-
-    def terms(self, name: str) -> Terms:
-        """
-        The subscription *name* as it was when the source spoke, as far back as the document reaches.
-
-        Raises:
-            UnknownTenant: The tenant has none of this name.
-        """
-        for at in (self.at, self.now):
-            for terms in terms_at(self.document, at):
-                if terms.name == name:
-                    return terms
-        raise UnknownTenant(f"tenant {self.document.tenant!r} has no subscription {name!r}; subscribe it first")
-
-    def is_of_another(self, name: str) -> bool:
-        """Was it said before the subscription *name* began, and so about the one before?"""
-        begun = self.document.timelines.get(subject(name, "starts"), Timeline())
-        return self.as_of is not None and self.as_of < begun.said
-
-    def knows(self, name: str, field: str) -> bool:
-        """Is anything known of *field*?"""
-        return subject(name, field) in self.document.timelines
-
-    def instant(self, when: When, terms: Terms) -> Instant:
-        """The instant that *when* is for a subscription."""
-        if when == "now":
-            return self.at
-        return period_end(self.document, self.world, terms, self.at) if when == "period_end" else when
 
 
 def subscribe(
@@ -305,48 +250,6 @@ def set_timezone(on: Ground, timezone: str) -> tuple[NewFact, ...]:
     return tuple(facts)
 
 
-def migrate(on: Ground, plan: str, to: int) -> tuple[NewFact, ...]:
-    """Hold version *to* of *plan* wherever an older one is held, or will be by a scheduled change."""
-    facts: list[NewFact] = []
-    for about, line in on.document.timelines.items():
-        if about[0] != "subscription" or about[2:] != ("plan",):
-            continue
-        coming = [fact for fact, following in followed(line) if following is None or following.since > on.at]
-        # Said when the plan was, so that a change of plan that arrives late is not lost.
-        newer = [NewFact(about, max(f.since, on.at), _migrated(f.value, plan, to), f.said) for f in coming]
-        if any(new.value != fact.value for new, fact in zip(newer, coming, strict=True)):
-            facts += newer
-    return tuple(facts)
-
-
-def migrate_add_on(on: Ground, add_on: str, to: int) -> tuple[NewFact, ...]:
-    """
-    Hold version *to* of an add-on wherever an older one is held, or will be.
-
-    Where the plan is one that this version is not for, the older one stays: nobody loses it by that.
-    """
-    facts: list[NewFact] = []
-    for about, line in on.document.timelines.items():
-        if about[0] != "subscription" or about[2:] != ("add_on", add_on):
-            continue
-        plans = on.document.timelines.get(subject(about[1], "plan"), Timeline())
-        coming = [fact for fact, following in followed(line) if following is None or following.since > on.at]
-        # Said when the quantity was, so that one that arrives late is not lost.
-        newer = [NewFact(about, max(f.since, on.at), f.value, f.said) for f in coming]
-        newer = [replace(n, value=_moved_add_on(on.world, add_on, to, n.value, plans.at(n.since))) for n in newer]
-        if any(new.value != fact.value for new, fact in zip(newer, coming, strict=True)):
-            facts += newer
-    return tuple(facts)
-
-
-def _moved_add_on(world: World, add_on: str, to: int, value: object, beside: object) -> object:
-    match value, beside:
-        case {"quantity": quantity, "version": int(version)}, {"plan": str(plan)}:
-            if version < to and fits(world.add_on(add_on, to), plan):
-                return {"quantity": quantity, "version": to}
-    return value
-
-
 def newest(world: World, plan: str) -> Plan:
     """
     The newest version of a plan that is sold.
@@ -361,13 +264,6 @@ def newest(world: World, plan: str) -> Plan:
 
 def _version(plan: Plan) -> dict[str, object]:
     return {"plan": plan.key, "version": plan.version}
-
-
-def _migrated(value: object, plan: str, to: int) -> object:
-    match value:
-        case {"plan": held, "version": int(version)} if held == plan and version < to:
-            return {"plan": plan, "version": to}
-    return value
 
 
 def _require_length(on: Ground, begins: Instant, ends: Instant | None) -> None:

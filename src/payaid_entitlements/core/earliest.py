@@ -18,7 +18,7 @@ from payaid_entitlements.core.facts import KEPT_NOTHING, Fact, NewFact, Subject,
 from payaid_entitlements.core.instant import EARLIEST, Instant
 
 if TYPE_CHECKING:
-    from payaid_entitlements.core.changing import Ground
+    from payaid_entitlements.core.ground import Ground
 
 #: The fields of a subscription whose earliest instant counts.
 EARLIEST_COUNTS = frozenset({"past_due_since", "cancel_at"})

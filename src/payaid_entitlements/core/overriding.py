@@ -23,7 +23,7 @@ from payaid_entitlements.errors import ConfigurationError, UnknownFeature
 
 if TYPE_CHECKING:
     from payaid_entitlements.core.catalog.model import Catalog
-    from payaid_entitlements.core.changing import Ground
+    from payaid_entitlements.core.ground import Ground
 
 
 def override_subject(feature: str, user: str | None = None) -> Subject:

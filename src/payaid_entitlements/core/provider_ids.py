@@ -16,7 +16,7 @@ from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.core.subscription import MAIN, subject
 
 if TYPE_CHECKING:
-    from payaid_entitlements.core.changing import Ground
+    from payaid_entitlements.core.ground import Ground
 
 _FIELD = "provider_id"
 

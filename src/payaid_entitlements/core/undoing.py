@@ -10,7 +10,7 @@ from payaid_entitlements.core.facts import NewFact, Recorded, Subject
 from payaid_entitlements.core.instant import Instant
 
 if TYPE_CHECKING:
-    from payaid_entitlements.core.changing import Ground
+    from payaid_entitlements.core.ground import Ground
 
 
 def undone(on: Ground, facts: Iterable[Recorded]) -> tuple[NewFact, ...]:
