@@ -31,6 +31,7 @@ class Process:
             ["/bin/sh", "-c", _WATCHED, str(log), *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
             text=True,
             # Ctrl-C ends the tests, and they end their servers.
             start_new_session=True,
