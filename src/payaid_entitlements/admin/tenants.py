@@ -25,7 +25,7 @@ from payaid_entitlements.core.resolution import Standpoint, situation, standpoin
 from payaid_entitlements.core.subscription import Terms
 from payaid_entitlements.core.world import World
 from payaid_entitlements.errors import ChangeConflict, ConfigurationError
-from payaid_entitlements.stores.ports import Applied, AuditEntry, Transaction, Write
+from payaid_entitlements.stores.ports import Applied, AuditEntry, Scope, Transaction, Write
 
 #: How often a change is worked out anew because somebody was faster.
 MOST_TRIES: Final = 10
@@ -288,12 +288,10 @@ def first_of(
     """
     if operation is None:
         return None
-    while True:
-        page = cast("Sequence[AuditEntry]", (yield ReadAudit(tenant=tenant, after=after, limit=PAGE)))
-        for entry in page:
-            is_same = entry.verb == verb and entry.tenant == tenant and entry.detail.get("asked") == asked
-            if entry.operation == operation and is_same:
-                return entry
-        if len(page) < PAGE:
-            return None
-        after = page[-1].position
+    # An operation is the tenant's own; catalog and controls share theirs.
+    scope = Scope.CONTROLS if tenant is None else Scope.TENANT
+    step = ReadAudit(tenant=tenant, scope=scope, operation=operation, after=after, limit=1)
+    for entry in cast("Sequence[AuditEntry]", (yield step)):
+        if entry.verb == verb and entry.detail.get("asked") == asked:
+            return entry
+    return None

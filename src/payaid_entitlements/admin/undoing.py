@@ -96,8 +96,9 @@ def _since(entry: AuditEntry) -> Flow[list[AuditEntry]]:
     found: list[AuditEntry] = []
     after = entry.position
     while True:
-        page = cast("Sequence[AuditEntry]", (yield ReadAudit(tenant=entry.tenant, after=after, limit=PAGE)))
-        found += [each for each in page if each.scope is entry.scope]
+        step = ReadAudit(tenant=entry.tenant, scope=entry.scope, after=after, limit=PAGE)
+        page = cast("Sequence[AuditEntry]", (yield step))
+        found += page
         if len(page) < PAGE:
             return found
         after = page[-1].position

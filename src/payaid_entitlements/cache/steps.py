@@ -77,6 +77,7 @@ class ReadAudit:
     tenant: str | None = None
     scope: Scope | None = None
     id: str | None = None
+    operation: str | None = None
     since: Instant | None = None
     after: int = 0
     limit: int = 100

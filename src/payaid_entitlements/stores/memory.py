@@ -197,6 +197,7 @@ class MemoryStore:
         tenant: str | None = None,
         scope: Scope | None = None,
         id: str | None = None,
+        operation: str | None = None,
         since: Instant | None = None,
         after: int = 0,
         limit: int = 100,
@@ -208,6 +209,7 @@ class MemoryStore:
             if (tenant is None or entry.tenant == tenant)
             and (scope is None or entry.scope is scope)
             and (id is None or entry.id == id)
+            and (operation is None or entry.operation == operation)
             and (since is None or entry.recorded >= since)
         ][:limit]
 
@@ -280,12 +282,15 @@ class AsyncMemoryStore:
         tenant: str | None = None,
         scope: Scope | None = None,
         id: str | None = None,
+        operation: str | None = None,
         since: Instant | None = None,
         after: int = 0,
         limit: int = 100,
     ) -> Sequence[AuditEntry]:
         """Same as `Store.audit`."""
-        return self._store.audit(tenant=tenant, scope=scope, id=id, since=since, after=after, limit=limit)
+        return self._store.audit(
+            tenant=tenant, scope=scope, id=id, operation=operation, since=since, after=after, limit=limit
+        )
 
     async def outbox(self, *, after: int = 0, limit: int = 100) -> Sequence[OutboxEvent]:
         """Same as `Store.outbox`."""

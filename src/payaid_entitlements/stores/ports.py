@@ -333,11 +333,16 @@ class Store(Protocol):
         tenant: str | None = None,
         scope: Scope | None = None,
         id: str | None = None,
+        operation: str | None = None,
         since: Instant | None = None,
         after: int = 0,
         limit: int = 100,
     ) -> Sequence[AuditEntry]:
-        """Read the audit trail behind position *after*, oldest first; filters join by "and"."""
+        """
+        Read the audit trail behind position *after*, oldest first; filters join by "and".
+
+        With *operation* what was done by it: at most one change of each tenant, and one of catalog and controls.
+        """
         ...
 
     def outbox(self, *, after: int = 0, limit: int = 100) -> Sequence[OutboxEvent]:
@@ -408,6 +413,7 @@ class AsyncStore(Protocol):
         tenant: str | None = None,
         scope: Scope | None = None,
         id: str | None = None,
+        operation: str | None = None,
         since: Instant | None = None,
         after: int = 0,
         limit: int = 100,

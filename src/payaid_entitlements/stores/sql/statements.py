@@ -111,7 +111,14 @@ class Statements:
         )
 
     def audit(
-        self, tenant: str | None, scope: Scope | None, id: str | None, since: Instant | None, after: int, limit: int
+        self,
+        tenant: str | None,
+        scope: Scope | None,
+        id: str | None,
+        operation: str | None,
+        since: Instant | None,
+        after: int,
+        limit: int,
     ) -> Executable:
         """The audit trail, filtered."""
         c = self.tables.changes.c
@@ -140,6 +147,8 @@ class Statements:
                 found = found.where(c.tenant == NO_TENANT)
         if id is not None:
             found = found.where(c.id == id)
+        if operation is not None:
+            found = found.where(c.operation == operation)
         if since is not None:
             found = found.where(c.recorded >= since)
         return found.order_by(c.position).limit(limit)

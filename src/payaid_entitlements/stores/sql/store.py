@@ -255,12 +255,13 @@ class SQLStore(_Common):
         tenant: str | None = None,
         scope: Scope | None = None,
         id: str | None = None,
+        operation: str | None = None,
         since: Instant | None = None,
         after: int = 0,
         limit: int = 100,
     ) -> Sequence[AuditEntry]:
         """Same as `Store.audit`."""
-        return audit_entries(self._rows(self._statements.audit(tenant, scope, id, since, after, limit)))
+        return audit_entries(self._rows(self._statements.audit(tenant, scope, id, operation, since, after, limit)))
 
     def outbox(self, *, after: int = 0, limit: int = 100) -> Sequence[OutboxEvent]:
         """Same as `Store.outbox`."""
@@ -390,12 +391,15 @@ class AsyncSQLStore(_Common):
         tenant: str | None = None,
         scope: Scope | None = None,
         id: str | None = None,
+        operation: str | None = None,
         since: Instant | None = None,
         after: int = 0,
         limit: int = 100,
     ) -> Sequence[AuditEntry]:
         """Same as `Store.audit`."""
-        return audit_entries(await self._rows(self._statements.audit(tenant, scope, id, since, after, limit)))
+        return audit_entries(
+            await self._rows(self._statements.audit(tenant, scope, id, operation, since, after, limit))
+        )
 
     async def outbox(self, *, after: int = 0, limit: int = 100) -> Sequence[OutboxEvent]:
         """Same as `Store.outbox`."""

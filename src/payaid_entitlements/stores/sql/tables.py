@@ -88,7 +88,7 @@ def tables(prefix: str = "payaid_") -> Tables:
         Column("facts", Text, nullable=False),
         Column("detail", Text, nullable=False),
         # Rows without an operation never meet: NULLs are distinct in a unique index.
-        Index(f"{prefix}changes_operation", "tenant", "operation", unique=True),
+        Index(f"{prefix}changes_operation", "operation", "tenant", unique=True),
         Index(f"{prefix}changes_tenant", "tenant", "position"),
     )
     one = [

@@ -93,6 +93,20 @@ class Trail:
         assert _ids(store.audit(scope=Scope.CONTROLS, since=switch.recorded + 1)) == []
         assert _ids(store.audit(scope=Scope.CONTROLS, tenant="acme")) == []
 
+    def test_what_an_operation_did_is_found(self, store: Store) -> None:
+        first = tenant_write("acme")
+        writes = [first, tenant_write("acme", first.document), tenant_write("beta"), controls_write()]
+        for write, expect, operation in zip(writes, (0, 1, 0, 0), ("op", "Op", "op", "op"), strict=True):
+            store.apply(write, expect=expect, actor="asha", because=None, operation=operation)
+        store.apply(catalog_write(), expect=0, actor="asha", because=None)
+        assert _ids(store.audit(operation="op")) == [writes[0].id, writes[2].id, writes[3].id]
+        assert _ids(store.audit(operation="Op")) == [writes[1].id]
+        assert _ids(store.audit(operation="op", tenant="acme")) == [writes[0].id]
+        assert _ids(store.audit(operation="op", scope=Scope.CONTROLS)) == [writes[3].id]
+        assert _ids(store.audit(operation="op", limit=1)) == [writes[0].id]
+        assert _ids(store.audit(operation="op", after=store.changes_since(None).position)) == []
+        assert _ids(store.audit(operation="op ")) == []
+
     def test_each_change_is_told_once(self, store: Store) -> None:
         writes = (catalog_write(), tenant_write("acme", plan="pro"), controls_write())
         places = [store.apply(write, expect=0, actor="asha", because=None).position for write in writes]
