@@ -3,4 +3,10 @@
 from __future__ import annotations
 
 # Each behind those that it imports.
-pytest_plugins = ["tests.servers.postgres", "tests.servers.mariadb", "tests.servers.redis", "tests.servers.cluster"]
+pytest_plugins = [
+    "tests.servers.postgres",
+    "tests.servers.mariadb",
+    "tests.servers.redis",
+    "tests.servers.cluster",
+    "tests.servers.proxy",
+]
