@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from structlog.testing import capture_logs
 
 from payaid_entitlements.cache.loading import (
     RETRY_AFTER,
@@ -39,7 +40,7 @@ from payaid_entitlements.core.instant import instant
 from payaid_entitlements.core.subscription import Subscription
 from payaid_entitlements.core.world import Modes, World
 from payaid_entitlements.errors import ChangeConflict, ConfigurationError, StoreUnavailable, UnknownPlan
-from payaid_entitlements.stores.ports import Applied, LogEntry, LogPage, Scope
+from payaid_entitlements.stores.ports import LOST_WITH_THE_PROCESS, Applied, Concern, LogEntry, LogPage, Scope
 from tests.cache.conftest import CATALOG, SECOND, document, published_of
 
 DOWN = StoreUnavailable("down")
@@ -88,7 +89,7 @@ class Outside:
             case ReadHost():
                 return self.next("host", None)
             case Prepare():
-                return self.next("prepare", None)
+                return self.next("prepare", ())
             case Apply():
                 return self.next("apply", Applied("c", True, 1, 1))
         raise AssertionError(step)
@@ -720,3 +721,19 @@ def test_who_is_brought_near_holding_what_was_published_a_moment_ago_is_judged_b
     outside = Outside(acme=MIGRATED, poll=[page, LogPage((), 6)], catalog=NEWER)
     assert outside.run(warm_up(warm, ["acme"], None)) == 1
     assert warm.near.held["acme"].table["crm"].source == "plan pro@2"
+
+
+def test_what_a_store_cannot_promise_is_said_once_when_a_client_begins(setting):
+    concern = Concern("what was acknowledged survives losing power", "fsync is off", "ALTER SYSTEM SET fsync = on")
+    with capture_logs() as logs:
+        for _ in range(2):
+            Outside(prepare=(concern, LOST_WITH_THE_PROCESS)).run(begin(setting))
+    assert logs == [
+        {
+            "event": "store.concern",
+            "log_level": "warning",
+            "promise": concern.promise,
+            "found": concern.found,
+            "way_out": concern.way_out,
+        }
+    ]

@@ -163,6 +163,7 @@ def test_what_is_lost_with_the_process_is_not_durable(empty: Terminal) -> None:
     output = empty.run("doctor", "--url", "memory://", "--json")
     assert output.code == 1
     assert output.data["findings"][0]["state"] == "fail"
+    assert "memory of this process" in output.data["findings"][0]["found"]
 
 
 def test_soft_enforcement_and_kill_switches_are_pointed_out(terminal: Terminal) -> None:

@@ -117,7 +117,7 @@ class Driver:
                     return cast("HostSubscriptions", self.host)(tenant)
             case Prepare():
                 store.prepare()
-                return None
+                return store.concerns
             case ReadCatalog():
                 return store.catalog()
             case ReadControls():
@@ -254,7 +254,7 @@ class AsyncDriver:
                     return await found if inspect.isawaitable(found) else found
             case Prepare():
                 await store.prepare()
-                return None
+                return store.concerns
             case ReadCatalog():
                 return await store.catalog()
             case ReadControls():

@@ -36,7 +36,7 @@ from payaid_entitlements.core.resolution import Segment, resolve
 from payaid_entitlements.core.subscription import Subscription, Terms, terms_of
 from payaid_entitlements.core.world import Modes, World
 from payaid_entitlements.errors import ChangeConflict, ConfigurationError, StoreUnavailable, UnknownPlan
-from payaid_entitlements.stores.ports import LogPage, Scope, Write
+from payaid_entitlements.stores.ports import LOST_WITH_THE_PROCESS, Concern, LogPage, Scope, Write
 
 if TYPE_CHECKING:
     from payaid_entitlements.core.catalog.model import Catalog
@@ -413,7 +413,10 @@ def renew(setting: Setting) -> Flow[World]:
 def begin(setting: Setting) -> Flow[World]:
     """Make the store ready, publish into an empty one, and read the world."""
     near = setting.near
-    yield Prepare()
+    for concern in cast("Sequence[Concern]", (yield Prepare())):
+        if concern == LOST_WITH_THE_PROCESS:
+            continue
+        setting.observer.once("store.concern", promise=concern.promise, found=concern.found, way_out=concern.way_out)
     if setting.catalog is not None:
         yield from _publish_if_empty(setting, setting.catalog)
     # Where the log ends, before what it led to: nothing that changes in between is missed.

@@ -22,7 +22,7 @@ Flow = Generator["Step", object, T]
 
 @dataclass(frozen=True, slots=True)
 class Prepare:
-    """Make the store ready. Answer: None."""
+    """Make the store ready. Answer: its concerns."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ def doctor(url: Url = None, as_json: AsJson = False) -> None:
 
 def examine(store: Opened, directory: Path) -> Iterator[Finding]:
     """Make every check; *directory* is where a catalog file would be."""
-    yield _durable(store)
+    yield from _durable(store)
     yield Finding("schema", "ok", "as this version needs it")  # opening has refused any other
     yield from _enforcement(store)
     yield _clock(store)
@@ -86,12 +86,13 @@ def examine(store: Opened, directory: Path) -> Iterator[Finding]:
     yield from _tenants(store, published)
 
 
-def _durable(store: Opened) -> Finding:
-    if store.store.is_durable:
-        return Finding("durable", "ok", "what is written stays")
-    return Finding(
-        "durable", "fail", "what is written is lost with the process", "open a database: sqlite:///payaid.db"
-    )
+def _durable(store: Opened) -> Iterator[Finding]:
+    concerns = store.store.concerns
+    state: State = "warn" if store.store.is_durable else "fail"
+    if not concerns:
+        yield Finding("durable", "ok", "what is written stays")
+    for concern in concerns:
+        yield Finding("durable", state, f"{concern.found}; not so: {concern.promise}", concern.way_out)
 
 
 def _enforcement(store: Opened) -> Iterator[Finding]:

@@ -19,6 +19,7 @@ from payaid_entitlements.errors import ChangeConflict, ConfigurationError
 from payaid_entitlements.forking import after_fork
 from payaid_entitlements.stores.digest import digest
 from payaid_entitlements.stores.ports import (
+    LOST_WITH_THE_PROCESS,
     Applied,
     AuditEntry,
     LogEntry,
@@ -48,6 +49,7 @@ class MemoryStore:
 
     name = "memory"
     is_durable = False
+    concerns = (LOST_WITH_THE_PROCESS,)
 
     def __init__(self) -> None:
         self._content = _Content()
@@ -231,6 +233,7 @@ class AsyncMemoryStore:
 
     name = MemoryStore.name
     is_durable = MemoryStore.is_durable
+    concerns = MemoryStore.concerns
 
     def __init__(self, store: MemoryStore | None = None) -> None:
         self._store = MemoryStore() if store is None else store

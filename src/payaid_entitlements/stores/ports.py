@@ -222,6 +222,31 @@ class Channel(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Concern:
+    """
+    Something about a store, as it is configured, that breaks a promise.
+
+    Attributes:
+        promise: What cannot be kept: "what was acknowledged survives losing power".
+        found: What was seen: "appendfsync is everysec".
+        way_out: What would change it.
+    """
+
+    promise: str
+    found: str
+    way_out: str
+
+
+#: What holds for whatever is kept in the memory of a process. Who opens that has chosen it: `doctor` says it, and
+#: nobody is warned.
+LOST_WITH_THE_PROCESS = Concern(
+    promise="what was recorded is kept",
+    found="it is in the memory of this process, and ends with it",
+    way_out="open a file or a server: sqlite:///payaid.db, postgresql://..., redis://...",
+)
+
+
 class Store(Protocol):
     """
     What is sold and who holds it. Durable as far as its backend is; what it gives may be cached.
@@ -237,7 +262,12 @@ class Store(Protocol):
 
     @property
     def is_durable(self) -> bool:
-        """False where what is written is lost with the process."""
+        """False where what is written is lost with the process that keeps it, or where that is not known yet."""
+        ...
+
+    @property
+    def concerns(self) -> Sequence[Concern]:
+        """What about this store, as it is configured, breaks a promise. Complete after `prepare`."""
         ...
 
     def prepare(self) -> None:
@@ -365,6 +395,11 @@ class AsyncStore(Protocol):
     @property
     def is_durable(self) -> bool:
         """Same as `Store.is_durable`."""
+        ...
+
+    @property
+    def concerns(self) -> Sequence[Concern]:
+        """Same as `Store.concerns`."""
         ...
 
     async def prepare(self) -> None:

@@ -21,8 +21,10 @@ from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.errors import ConfigurationError, OutcomeUnknown, SchemaOutOfDate, StoreUnavailable
 from payaid_entitlements.forking import after_fork
 from payaid_entitlements.stores.ports import (
+    LOST_WITH_THE_PROCESS,
     Applied,
     AuditEntry,
+    Concern,
     LogPage,
     OutboxEvent,
     Scope,
@@ -31,6 +33,7 @@ from payaid_entitlements.stores.ports import (
     Write,
 )
 from payaid_entitlements.stores.sql.applying import answer_of, applying
+from payaid_entitlements.stores.sql.durability import QUESTIONS
 from payaid_entitlements.stores.sql.engines import (
     WRITES,
     async_engine,
@@ -63,6 +66,8 @@ class _Common:
             )
         self._engine = engine
         self._statements = Statements(prefix, engine.dialect.name)
+        self._concerns: tuple[Concern, ...] = () if self.is_durable else (LOST_WITH_THE_PROCESS,)
+        self._asks_concerns = engine.dialect.name in QUESTIONS
         after_fork(self._forget_connections)
 
     @property
@@ -74,6 +79,15 @@ class _Common:
     def is_durable(self) -> bool:
         """Same as `Store.is_durable`: False for a host's engine on SQLite in memory."""
         return self._engine.dialect.name != "sqlite" or is_file(self._engine.url)
+
+    @property
+    def concerns(self) -> Sequence[Concern]:
+        """Same as `Store.concerns`."""
+        return self._concerns
+
+    def _note(self, rows: Sequence[AnyRow]) -> None:
+        self._concerns = QUESTIONS[self._engine.dialect.name][1](rows[0])
+        self._asks_concerns = False
 
     def _forget_connections(self) -> None:
         # They are the parent's: two processes on one connection hang or mix their answers. Not closed, and kept so that
@@ -156,6 +170,8 @@ class SQLStore(_Common):
             self.upgrade()
             version = SCHEMA_VERSION
         self._check(version)
+        if self._asks_concerns:
+            self._note(self._rows(QUESTIONS[self._engine.dialect.name][0]))
 
     def current(self) -> int | None:
         """Which version our tables have; None where there are none."""
@@ -295,6 +311,8 @@ class AsyncSQLStore(_Common):
             await self.upgrade()
             version = SCHEMA_VERSION
         self._check(version)
+        if self._asks_concerns:
+            self._note(await self._rows(QUESTIONS[self._engine.dialect.name][0]))
 
     async def current(self) -> int | None:
         """Same as `SQLStore.current`."""

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from payaid_entitlements.stores.ports import Store
+from payaid_entitlements.stores.ports import Concern, Store
 from payaid_entitlements.testing.contracts.writes import at_once, everything, tenant_write
 
 
 class Opening:
-    """`Store.name`, `Store.is_durable`, `Store.prepare`, `Store.close`."""
+    """`Store.name`, `Store.is_durable`, `Store.concerns`, `Store.prepare`, `Store.close`."""
 
     def test_it_says_where_it_is_and_whether_that_lasts(self, store: Store) -> None:
         assert isinstance(store.name, str)
         assert store.name != ""
         assert isinstance(store.is_durable, bool)
+
+    def test_what_breaks_a_promise_is_said_with_a_way_out(self, store: Store) -> None:
+        for concern in store.concerns:
+            assert isinstance(concern, Concern)
+            assert concern.promise
+            assert concern.found
+            assert concern.way_out
+        assert store.is_durable or store.concerns
 
     def test_preparing_again_changes_nothing(self, store: Store, open_store: Callable[[], Store]) -> None:
         store.apply(tenant_write("acme"), expect=0, actor="asha", because=None)
