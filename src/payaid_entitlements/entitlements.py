@@ -22,6 +22,7 @@ from payaid_entitlements.admin import Admin, AsyncAdmin
 from payaid_entitlements.answering import Health, answer, confirm, explained, health, look, view_of
 from payaid_entitlements.binding import AsyncBinding, SyncBinding, bound
 from payaid_entitlements.cache.driving import AsyncDriver, AsyncHostSubscriptions, Driver, HostSubscriptions
+from payaid_entitlements.cache.listening import Listener
 from payaid_entitlements.cache.loading import SURE_WITHIN, Found, Setting, seen_at
 from payaid_entitlements.cache.local import LocalCache
 from payaid_entitlements.cache.warming import warm_up
@@ -37,7 +38,7 @@ from payaid_entitlements.core.world import Modes
 from payaid_entitlements.errors import ConfigurationError
 from payaid_entitlements.settings import Modal, modes_of
 from payaid_entitlements.stores.opening import open_async_store, open_store
-from payaid_entitlements.stores.ports import AsyncStore, Store
+from payaid_entitlements.stores.ports import AsyncStore, Channel, Store
 from payaid_entitlements.view import TenantView
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class _Client:
         observer: Observer | None,
         cache_size: int,
         fresh_for: float,
+        channel: Channel | None,
     ) -> None:
         self._observer = Tally() if observer is None else observer
         sold = catalog if isinstance(catalog, Catalog) or catalog is None else Catalog.load(catalog)
@@ -84,6 +86,7 @@ class _Client:
             modes=modes,
             hosted=is_hosted,
             strict=strict,
+            listener=None if channel is None else Listener(channel, self._near, self._observer),
         )
         _say_when_not_enforced(modes)
         OPENED.add(self)
@@ -187,6 +190,7 @@ class Entitlements(_Client):
             observer=observer,
             cache_size=cache_size,
             fresh_for=fresh_for,
+            channel=getattr(store, "channel", None),
         )
         self._store = store
         self._driver = Driver(store, subscriptions)
@@ -402,6 +406,8 @@ class Entitlements(_Client):
     def close(self) -> None:
         """Let go of connections. Repeating it is harmless."""
         OPENED.discard(self)
+        if self._setting.listener is not None:
+            self._setting.listener.close()
         self._near.clear()
         self._store.close()
 
@@ -439,6 +445,7 @@ class AsyncEntitlements(_Client):
             observer=observer,
             cache_size=cache_size,
             fresh_for=fresh_for,
+            channel=getattr(store, "channel", None),
         )
         self._store = store
         self._driver = AsyncDriver(store, subscriptions)
@@ -597,6 +604,8 @@ class AsyncEntitlements(_Client):
     async def aclose(self) -> None:
         """Same as `Entitlements.close`, awaited."""
         OPENED.discard(self)
+        if self._setting.listener is not None:
+            await self._setting.listener.aclose()
         self._near.clear()
         await self._store.aclose()
 

@@ -39,6 +39,7 @@ from payaid_entitlements.errors import ChangeConflict, ConfigurationError, Store
 from payaid_entitlements.stores.ports import LOST_WITH_THE_PROCESS, Concern, LogPage, Scope, Write
 
 if TYPE_CHECKING:
+    from payaid_entitlements.cache.listening import Listener
     from payaid_entitlements.core.catalog.model import Catalog
     from payaid_entitlements.core.controls import Controls
     from payaid_entitlements.core.observing import Observer
@@ -60,6 +61,7 @@ class Setting:
         wall: Seconds since the epoch: what "now" means to trials and ends.
         catalog: To be published into an empty store.
         hosted: The host keeps subscriptions itself.
+        listener: Hears of changes, once the first question was asked; None where the change log is only polled.
         strict: Unknown keys raise. None where nobody said: then they are refused, and raise in tests.
         new_id: Makes an id for a change from an instant.
     """
@@ -72,6 +74,7 @@ class Setting:
     modes: Modes = field(default_factory=Modes)
     hosted: bool = False
     strict: bool | None = None
+    listener: Listener | None = None
 
     def now(self) -> Instant:
         """The instant that it is, for facts."""
@@ -356,19 +359,18 @@ def poll(setting: Setting) -> Flow[None]:
     near = setting.near
     more = True
     while more:
-        asked_at = near.clock()
-        position = near.position
-        page = cast("LogPage", (yield Poll(position)))
+        asked_at, doubts = near.clock(), near.doubts
+        page = cast("LogPage", (yield Poll(near.position)))
         if page.gap:
-            near.drop()
+            near.restart(page.position)
         if page.gap or any(entry.scope is not Scope.TENANT for entry in page.entries):
             yield from renew(setting)
         for entry in page.entries:
             if entry.tenant is not None:
                 near.invalidate(entry.tenant, entry.revision)
-        near.position = page.position
+        near.reach(page.position)
         more = page.more
-    near.extend(asked_at)
+    near.extend(asked_at, doubts)
 
 
 def read_world(setting: Setting) -> Flow[World]:
@@ -423,8 +425,10 @@ def begin(setting: Setting) -> Flow[World]:
     asked_at = near.clock()
     head = cast("LogPage", (yield Poll(None)))
     world = yield from renew(setting)
-    near.position = head.position
+    near.reach(head.position)
     near.extend(asked_at)
+    if setting.listener is not None:
+        setting.listener.start()
     return world
 
 

@@ -6,6 +6,10 @@ Two promises end an answer's life, and a hit compares both with one clock:
 - `Entry.until`: its freshness, or the next transition that the tenant's own facts foretell;
 - `LocalCache.lease`: how long the change log, as last read, vouches for everything here. A dead poller,
   a fork or a gap ends answers; it never prolongs them.
+
+Two threads may bring news at once: whoever asks and reads the change log, and the one that listens to a channel. What
+either knows is only ever added to: positions and instants go forward, and a doubt outlives a reading that began
+before it.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.core.resolution import Standpoint, Table
 from payaid_entitlements.core.world import World
 from payaid_entitlements.forking import after_fork
+from payaid_entitlements.stores.ports import LogEntry
 
 #: Before everything: what was never confirmed.
 NEVER: Final = float("-inf")
@@ -142,16 +147,80 @@ class LocalCache:
         self.trusted = NEVER
         self.confirmed = NEVER
         self.retry_at = NEVER
+        self.doubts = 0
         self.position: int | None = None
         self.world: World | None = None
         self._drop()
 
-    def extend(self, asked_at: float) -> None:
-        """Note that the change log, asked at *asked_at*, was read to its end."""
+    def extend(self, asked_at: float, doubts: int | None = None) -> None:
+        """
+        Note that everything that was in the change log at *asked_at* is known here.
+
+        Args:
+            doubts: What `doubts` was before the log was asked; one that arose since then has still to be settled.
+        """
         with self.lock:
-            self.confirmed = asked_at
-            self.lease = asked_at + POLL_AFTER
-            self.trusted = asked_at + LEASE
+            self._extend(asked_at, doubts)
+
+    def _extend(self, asked_at: float, doubts: int | None) -> None:
+        self.confirmed = max(self.confirmed, asked_at)
+        self.trusted = max(self.trusted, asked_at + LEASE)
+        if doubts is None or doubts == self.doubts:
+            self.lease = max(self.lease, asked_at + POLL_AFTER)
+
+    def extend_at(self, position: int, asked_at: float, doubts: int) -> bool:
+        """
+        Do as `extend` does, if all up to *position*, where the log ended at *asked_at*, is known here.
+
+        Returns:
+            Whether it is, or nothing is known here at all.
+        """
+        with self.lock:
+            if self.position is None:
+                return True
+            if self.position < position:
+                return False
+            self._extend(asked_at, doubts)
+            return True
+
+    def doubt(self) -> None:
+        """Let the next question look at the change log: something may have been missed."""
+        with self.lock:
+            self._doubt()
+
+    def _doubt(self) -> None:
+        self.doubts += 1
+        self.lease = NEVER
+
+    def hear(self, entry: LogEntry | None) -> None:
+        """
+        Take in a line of the change log that a channel told of, in whatever order, however often.
+
+        The next one in order, about a tenant, is all that there is to know. Anything else is a reason to look at the
+        log: a line behind a hole, a line about all tenants, None for what could not be understood.
+        """
+        with self.lock:
+            position = self.position
+            if position is None:
+                return
+            if entry is None:
+                self._doubt()
+                return
+            if entry.tenant is not None:
+                # Also behind a hole, and when it was known: it is true in any case.
+                self._invalidate(entry.tenant, entry.revision)
+            if entry.position <= position:
+                return
+            if entry.tenant is None or entry.position > position + 1:
+                self._doubt()
+            else:
+                self.position = entry.position
+
+    def reach(self, position: int) -> None:
+        """Note that all lines of the change log up to *position* are known here; some more may be."""
+        with self.lock:
+            if self.position is None or self.position < position:
+                self.position = position
 
     def fresh_until(self, now: float) -> float:
         """Until when an entry that is read now is fresh."""
@@ -217,17 +286,26 @@ class LocalCache:
     def invalidate(self, tenant: str, revision: int) -> None:
         """Believe nothing about *tenant* that is older than *revision*."""
         with self.lock:
-            if len(self._floors) >= MOST_FLOORS and tenant not in self._floors:
-                self._drop()
-            self._floors[tenant] = max(revision, self._floors.get(tenant, 0))
-            known = self.held.get(tenant)
-            if known is not None and known.revision < revision:
-                known.until = known.fresh = NEVER
+            self._invalidate(tenant, revision)
+
+    def _invalidate(self, tenant: str, revision: int) -> None:
+        if len(self._floors) >= MOST_FLOORS and tenant not in self._floors:
+            self._drop()
+        self._floors[tenant] = max(revision, self._floors.get(tenant, 0))
+        known = self.held.get(tenant)
+        if known is not None and known.revision < revision:
+            known.until = known.fresh = NEVER
 
     def drop(self) -> None:
         """Believe nothing that was read before now."""
         with self.lock:
             self._drop()
+
+    def restart(self, position: int) -> None:
+        """Believe nothing that was read before now; the change log has a hole, and goes on behind *position*."""
+        with self.lock:
+            self._drop()
+            self.position = position
 
     def turn_to(self, world: World, generation: int) -> bool:
         """

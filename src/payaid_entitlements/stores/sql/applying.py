@@ -65,6 +65,7 @@ def applying(
     because: str | None,
     operation: str | None,
     as_of: Instant | None,
+    notifies: bool = True,
 ) -> Applying:
     """
     Store *write*, or find that it is known already, or that somebody was faster.
@@ -88,7 +89,15 @@ def applying(
     if tenant is None:
         # Catalog and controls share one name space of operations, and their writers first meet here.
         yield from _first(statements, write, operation)
-    for statement in statements.append(write, position, actor=actor, because=because, operation=operation, as_of=as_of):
+    for statement in statements.append(
+        write,
+        position,
+        actor=actor,
+        because=because,
+        operation=operation,
+        as_of=as_of,
+        notifies=notifies,
+    ):
         yield statement
     return Applied(write.id, True, revision, position)
 

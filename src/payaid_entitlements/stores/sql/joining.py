@@ -10,7 +10,7 @@ import os.path
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import URL, Connection, Engine
+from sqlalchemy import URL, Connection, Engine, TwoPhaseTransaction
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
@@ -60,6 +60,11 @@ async def joined_async(tx: object, engine: AsyncEngine) -> AsyncConnection:
                 )
         await connection.run_sync(_require, engine.sync_engine)
         return connection
+
+
+def may_notify(connection: Connection | None) -> bool:
+    """May the transaction of *connection* tell those who listen? PostgreSQL prepares none that does for two phases."""
+    return connection is None or not isinstance(connection.get_transaction(), TwoPhaseTransaction)
 
 
 @contextmanager

@@ -10,12 +10,28 @@ from functools import cached_property
 from itertools import groupby
 from typing import Any, cast
 
-from sqlalchemy import Executable, Row, Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    Row,
+    Select,
+    String,
+    Text,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
+from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects import postgresql, sqlite
 
 from payaid_entitlements.core.facts import TenantDocument, recorded_from_json, recorded_to_json
 from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.stores.digest import digest
+from payaid_entitlements.stores.messages import written
 from payaid_entitlements.stores.ports import AuditEntry, LogEntry, LogPage, OutboxEvent, Scope, TenantRow, Write
 from payaid_entitlements.stores.sql.tables import NO_TENANT, SCHEMA_VERSION, Tables, tables
 from payaid_entitlements.stores.writing import event_of, target
@@ -67,7 +83,7 @@ class Statements:
         return select(self.tables.controls.c.content)
 
     @cached_property
-    def head(self) -> Executable:
+    def head(self) -> Select[Any]:
         """The newest position."""
         return select(self.tables.sequencer.c.position)
 
@@ -253,8 +269,14 @@ class Statements:
         because: str | None,
         operation: str | None,
         as_of: Instant | None,
+        notifies: bool = True,
     ) -> Iterable[Executable]:
-        """The line of the change log, and the row of the outbox."""
+        """
+        The line of the change log, and the row of the outbox.
+
+        Args:
+            notifies: On PostgreSQL those who listen are told when it is committed.
+        """
         scope, tenant, generation, revision = target(write)
         yield insert(self.tables.changes).values(
             position=position,
@@ -274,12 +296,30 @@ class Statements:
             detail=json.dumps(write.detail, separators=(",", ":")),
         )
         event = event_of(write, position)
-        yield insert(self.tables.outbox).values(
+        told = insert(self.tables.outbox).values(
             position=position,
             name=event.name,
             tenant=tenant or NO_TENANT,
             payload=json.dumps(event.payload, separators=(",", ":")),
         )
+        if self.dialect == "postgresql" and notifies:
+            # No statement of its own, since that would be a round trip.
+            message = written(LogEntry(position, scope, tenant, revision))
+            yield told.returning(func.pg_notify(self.channel, message))
+        else:
+            yield told
+
+    @cached_property
+    def channel(self) -> ColumnElement[str]:
+        """
+        For PostgreSQL: the name under which changes are told of.
+
+        It is of the table itself, of which there may be several in one database, that the search path tells apart.
+        """
+        dialect = postgresql.dialect()  # type: ignore[no-untyped-call] # SQLAlchemy says no types
+        name = dialect.identifier_preparer.format_table(self.tables.changes)
+        table = sql_cast(sql_cast(literal(name, String, literal_execute=True), postgresql.REGCLASS), postgresql.OID)
+        return literal("payaid_", String, literal_execute=True) + sql_cast(table, Text)
 
     def first_rows(self) -> Iterable[Executable]:
         """The rows that tables begin with."""

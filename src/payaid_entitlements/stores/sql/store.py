@@ -24,6 +24,7 @@ from payaid_entitlements.stores.ports import (
     LOST_WITH_THE_PROCESS,
     Applied,
     AuditEntry,
+    Channel,
     Concern,
     LogPage,
     OutboxEvent,
@@ -43,7 +44,7 @@ from payaid_entitlements.stores.sql.engines import (
     shown,
     sync_engine,
 )
-from payaid_entitlements.stores.sql.joining import joined, joined_async
+from payaid_entitlements.stores.sql.joining import joined, joined_async, may_notify
 from payaid_entitlements.stores.sql.reading import reading_log
 from payaid_entitlements.stores.sql.statements import (
     AnyRow,
@@ -68,6 +69,7 @@ class _Common:
         self._statements = Statements(prefix, engine.dialect.name)
         self._concerns: tuple[Concern, ...] = () if self.is_durable else (LOST_WITH_THE_PROCESS,)
         self._asks_concerns = engine.dialect.name in QUESTIONS
+        self.channel = _channel(engine, self._statements)
         after_fork(self._forget_connections)
 
     @property
@@ -218,16 +220,17 @@ class SQLStore(_Common):
         tx: Transaction | None = None,
     ) -> Applied:
         """Same as `Store.apply`."""
-        flow = applying(
-            self._statements,
-            write,
-            expect=expect,
-            actor=actor,
-            because=because,
-            operation=operation,
-            as_of=as_of,
-        )
         with self._transaction(tx, operation) as connection:
+            flow = applying(
+                self._statements,
+                write,
+                expect=expect,
+                actor=actor,
+                because=because,
+                operation=operation,
+                as_of=as_of,
+                notifies=may_notify(connection),
+            )
             try:
                 statement = next(flow)
                 while True:
@@ -357,16 +360,17 @@ class AsyncSQLStore(_Common):
         tx: Transaction | None = None,
     ) -> Applied:
         """Same as `Store.apply`."""
-        flow = applying(
-            self._statements,
-            write,
-            expect=expect,
-            actor=actor,
-            because=because,
-            operation=operation,
-            as_of=as_of,
-        )
         async with self._transaction(tx, operation) as connection:
+            flow = applying(
+                self._statements,
+                write,
+                expect=expect,
+                actor=actor,
+                because=because,
+                operation=operation,
+                as_of=as_of,
+                notifies=may_notify(connection.sync_connection),
+            )
             try:
                 statement = next(flow)
                 while True:
@@ -432,6 +436,15 @@ class AsyncSQLStore(_Common):
         with _mapped():
             async with self._reading.connect() as connection:
                 return (await connection.execute(statement, values)).fetchall()
+
+
+def _channel(engine: Engine, statements: Statements) -> Channel | None:
+    """How changes are told of, where the database can: PostgreSQL."""
+    if engine.dialect.name != "postgresql":
+        return None
+    from payaid_entitlements.stores.sql.notifying import NotifyChannel
+
+    return NotifyChannel(engine, statements)
 
 
 @contextmanager
