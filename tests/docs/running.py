@@ -31,6 +31,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import structlog
+from sqlalchemy import Engine
 from typer.testing import CliRunner
 
 from payaid_entitlements import AsyncEntitlements, Catalog, Entitlements
@@ -84,6 +85,7 @@ class Stage:
         self._varying: tuple[re.Pattern[str], ...] = ()
         self._latest: dict[re.Pattern[str], str] = {}
         self._servers: list[subprocess.Popen[bytes]] = []
+        self._opened: set[object] = set()
         self._port = 0
 
     def run(self, block: Block) -> None:
@@ -116,6 +118,9 @@ class Stage:
         for server in self._servers:
             server.terminate()
             server.wait()
+        for thing in self.namespace.values():
+            if isinstance(thing, Engine):
+                thing.dispose()
         for name, module in list(sys.modules.items()):
             is_here = str(getattr(module, "__file__", None) or "").startswith(str(self.directory))
             if is_here or name == "__page__":
@@ -136,6 +141,9 @@ class Stage:
                     raise Failed(f"{block}: {type(error).__name__}: {error}") from error
                 printed.write(str(error))
                 expected = None
+            finally:
+                # A page goes on to another client by the same name: the first is closed at the end, and not collected.
+                self._opened |= set(OPENED)
         if expected is not None:
             raise Failed(f"{block}: nothing raised {expected}")
         self.said = printed.getvalue()
