@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.servers.process import LONGEST, Process, free_port
+from tests.servers.process import LONGEST, Process, free_port, missing
 
 #: What the account of the tests may do everything in: this database, and others whose names begin with it.
 DATABASE = "payaid"
@@ -161,7 +161,7 @@ def _program(name: str) -> str:
     """A program of MariaDB; without it the test is skipped."""
     found = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"]))
     if found is None:
-        pytest.skip("needs MariaDB: apt-get install mariadb-server-core mariadb-client-core")
+        missing("MariaDB", "apt-get install mariadb-server-core mariadb-client-core")
     return found
 
 

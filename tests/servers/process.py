@@ -9,6 +9,9 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
+
+import pytest
 
 #: Seconds that a server may take to begin or to end, on a machine that does much else.
 LONGEST = 60.0
@@ -75,3 +78,16 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def missing(server: str, way_out: str) -> NoReturn:
+    """
+    Skip the test that needs *server*; where all servers must be there, as in continuous integration, fail it.
+
+    Args:
+        way_out: What would bring it.
+    """
+    said = f"needs {server}: {way_out}"
+    if os.environ.get("PAYAID_REQUIRE_SERVERS") == "1":
+        pytest.fail(f"{said} (PAYAID_REQUIRE_SERVERS is 1)")
+    pytest.skip(said)

