@@ -42,6 +42,9 @@ from payaid_entitlements.stores.ports import AsyncStore, Channel, Store
 from payaid_entitlements.view import TenantView
 
 if TYPE_CHECKING:
+    from redis import Redis, RedisCluster
+    from redis.asyncio import Redis as AsyncRedis
+    from redis.asyncio import RedisCluster as AsyncRedisCluster
     from sqlalchemy import Engine
     from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -198,7 +201,7 @@ class Entitlements(_Client):
     @classmethod
     def open(
         cls,
-        url: str | Engine | None = None,
+        url: str | Engine | Redis | RedisCluster | None = None,
         *,
         catalog: Catalog | str | PathLike[str] | None = None,
         enforcement: Modal = ENFORCE,
@@ -210,7 +213,8 @@ class Entitlements(_Client):
         Open a store by its URL. Connects to nothing and starts nothing: the first question does.
 
         Args:
-            url: ``memory://``, ``sqlite:///payaid.db``, ``postgresql://...``, or a SQLAlchemy engine of yours.
+            url: ``memory://``, ``sqlite:///payaid.db``, ``postgresql://...``, ``redis://...``, ``rediss://...``,
+                ``redis+cluster://...``, ``rediss+cluster://...``, or a SQLAlchemy engine or a Redis client of yours.
                 None takes ``PAYAID_URL`` from the environment, else `DEFAULT_URL`.
             catalog: What is sold, read now so that a mistake shows now. Published into an empty store only; a
                 difference from what is published is a warning.
@@ -453,7 +457,7 @@ class AsyncEntitlements(_Client):
     @classmethod
     def open(
         cls,
-        url: str | AsyncEngine | None = None,
+        url: str | AsyncEngine | AsyncRedis | AsyncRedisCluster | None = None,
         *,
         catalog: Catalog | str | PathLike[str] | None = None,
         enforcement: Modal = ENFORCE,

@@ -8,6 +8,7 @@ import pytest
 
 from payaid_entitlements.stores.memory import AsyncMemoryStore, MemoryStore
 from payaid_entitlements.stores.ports import AsyncStore, Store
+from payaid_entitlements.stores.redis import AsyncRedisStore, RedisStore
 from payaid_entitlements.stores.sql import AsyncSQLStore, SQLStore
 
 
@@ -27,18 +28,20 @@ def test_the_ports_differ_by_awaiting_only():
     assert _offered(AsyncStore) == _offered(Store)
 
 
-@pytest.mark.parametrize(("plain", "awaited"), [(MemoryStore, AsyncMemoryStore), (SQLStore, AsyncSQLStore)])
+@pytest.mark.parametrize(
+    ("plain", "awaited"), [(MemoryStore, AsyncMemoryStore), (SQLStore, AsyncSQLStore), (RedisStore, AsyncRedisStore)]
+)
 def test_twins_offer_the_same(plain, awaited):
     assert _offered(awaited) == _offered(plain)
 
 
-@pytest.mark.parametrize("kind", [MemoryStore, AsyncMemoryStore, SQLStore, AsyncSQLStore])
+@pytest.mark.parametrize("kind", [MemoryStore, AsyncMemoryStore, SQLStore, AsyncSQLStore, RedisStore, AsyncRedisStore])
 def test_a_store_offers_all_that_the_port_names(kind):
     port = _offered(Store)
     assert {name: signature for name, signature in _offered(kind).items() if name in port} == port
 
 
-@pytest.mark.parametrize("kind", [AsyncStore, AsyncMemoryStore, AsyncSQLStore])
+@pytest.mark.parametrize("kind", [AsyncStore, AsyncMemoryStore, AsyncSQLStore, AsyncRedisStore])
 def test_all_methods_of_an_asynchronous_store_are_awaited(kind):
     methods = [member for name, member in inspect.getmembers(kind, inspect.isfunction) if not name.startswith("_")]
     assert [method.__name__ for method in methods if not inspect.iscoroutinefunction(method)] == []

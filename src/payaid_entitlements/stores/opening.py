@@ -1,34 +1,48 @@
-"""From a URL, or an engine of the host's, to a store. Drivers are imported only when a URL asks for them."""
+"""From a URL, an engine or a client of the host's to a store. Drivers are imported only when a URL asks for them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from payaid_entitlements.errors import ConfigurationError
 from payaid_entitlements.stores.memory import AsyncMemoryStore, MemoryStore
 from payaid_entitlements.stores.ports import AsyncStore, Store
 
 if TYPE_CHECKING:
+    from redis import Redis, RedisCluster
+    from redis.asyncio import Redis as AsyncRedis
+    from redis.asyncio import RedisCluster as AsyncRedisCluster
     from sqlalchemy import Engine
     from sqlalchemy.ext.asyncio import AsyncEngine
 
+    #: What names a place, by colour: a URL, an engine or a client of the host's.
+    Place = str | Engine | Redis | RedisCluster
+    AsyncPlace = str | AsyncEngine | AsyncRedis | AsyncRedisCluster
+
 _MEMORY = "memory://"
+_REDIS = ("redis://", "rediss://", "redis+cluster://", "rediss+cluster://", "unix://")
 
 
-def open_store(place: str | Engine) -> Store:
+def open_store(place: Place) -> Store:
     """
     Make the store at *place*; connects to nothing yet.
 
     Args:
-        place: ``memory://``, ``sqlite:///file.db``, ``postgresql://...``, or a SQLAlchemy engine.
+        place: ``memory://``, ``sqlite:///file.db``, ``postgresql://...``, ``redis://...``, ``rediss://...``,
+            ``redis+cluster://...``, ``rediss+cluster://...``, a SQLAlchemy engine, or a `Redis` or `RedisCluster`.
 
     Raises:
-        ConfigurationError: It names nothing that is supported, or the extra ``sql`` is not installed.
+        ConfigurationError: It names nothing that is supported, is of the other colour, or an extra is not installed.
     """
     if place == _MEMORY:
         return MemoryStore()
+    if _is_redis(place):
+        with _redis_named():
+            from payaid_entitlements.stores.redis import RedisStore
+
+            return RedisStore(cast("Any", place))
     with _extra_named():
         from sqlalchemy import Engine
 
@@ -37,14 +51,20 @@ def open_store(place: str | Engine) -> Store:
         if isinstance(place, str | Engine):
             return SQLStore(place)
     raise ConfigurationError(
-        f"url is a {type(place).__name__}: pass a URL or a SQLAlchemy Engine (AsyncEngine: AsyncEntitlements)"
+        f"url is a {type(place).__name__}: pass a URL, a Redis, a RedisCluster or a SQLAlchemy Engine "
+        "(AsyncEngine: AsyncEntitlements)"
     )
 
 
-def open_async_store(place: str | AsyncEngine) -> AsyncStore:
-    """Same as `open_store`, for asyncio."""
+def open_async_store(place: AsyncPlace) -> AsyncStore:
+    """Same as `open_store`, for asyncio; a `Redis` or `RedisCluster` is one of ``redis.asyncio``."""
     if place == _MEMORY:
         return AsyncMemoryStore()
+    if _is_redis(place):
+        with _redis_named():
+            from payaid_entitlements.stores.redis import AsyncRedisStore
+
+            return AsyncRedisStore(cast("Any", place))
     with _extra_named():
         from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -53,8 +73,24 @@ def open_async_store(place: str | AsyncEngine) -> AsyncStore:
         if isinstance(place, str | AsyncEngine):
             return AsyncSQLStore(place)
     raise ConfigurationError(
-        f"url is a {type(place).__name__}: pass a URL or a SQLAlchemy AsyncEngine (Engine: Entitlements)"
+        f"url is a {type(place).__name__}: pass a URL, a Redis, a RedisCluster or a SQLAlchemy AsyncEngine "
+        "(Engine: Entitlements)"
     )
+
+
+def _is_redis(place: object) -> bool:
+    """Does *place* name a Redis, or is it a client of one? Without importing what may not be installed."""
+    if isinstance(place, str):
+        return place.lower().startswith(_REDIS)
+    return any(each.__module__.partition(".")[0] == "redis" for each in type(place).__mro__)
+
+
+@contextmanager
+def _redis_named() -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        raise ConfigurationError(f"Redis needs a driver: pip install 'payaid-entitlements[redis]' ({error})") from error
 
 
 @contextmanager

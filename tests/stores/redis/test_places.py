@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from payaid_entitlements.errors import ConfigurationError
-from payaid_entitlements.stores.redis.places import is_redis, place_of
+from payaid_entitlements.stores.redis.places import place_of
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,6 @@ def test_a_place_is_shown_without_what_is_secret(url, name, nodes):
     place = place_of(url)
     assert (place.name, place.nodes, place.prefix) == (name, nodes, "payaid")
     assert place.is_cluster == ("+cluster" in url)
-    assert is_redis(url)
 
 
 def test_a_place_has_what_the_driver_needs():
@@ -62,6 +61,8 @@ def test_what_a_url_says_wins():
         "redis://one?payaid_prefix=",
         "redis://one?colour=secret",
         "redis://[secret",
+        "redis+sentinel://:secret@one",
+        "secret",
     ],
 )
 def test_what_is_no_place_is_refused_without_being_shown(url):
@@ -69,8 +70,3 @@ def test_what_is_no_place_is_refused_without_being_shown(url):
         place_of(url)
     assert "secret" not in str(caught.value).replace("a{secret}", "")
     assert caught.value.__cause__ is None
-
-
-@pytest.mark.parametrize("url", ["postgresql://one", "memory://", "redis", "rediss+sentinel://one", "http+redis://one"])
-def test_other_urls_are_of_others(url):
-    assert not is_redis(url)

@@ -63,6 +63,7 @@ class Client:
     Attributes:
         name: Where it is, for people.
         prefix: What all our keys begin with.
+        repeats: May it send again what was not answered? A host's client may.
 
     Raises:
         ConfigurationError: It is no Redis, of the other colour, or a client that reads from replicas.
@@ -77,6 +78,7 @@ class Client:
         else:
             self._hosts = _checked(place, Redis | RedisCluster, "Entitlements", "AsyncEntitlements")
             self.name, self.prefix = _name_of(place), checked_prefix(prefix or PREFIX)
+        self.repeats = self._hosts is not None
         self._forgotten: list[Any] = []
         self._made: Any = None
         self._begin_anew()
@@ -143,6 +145,7 @@ class AsyncClient:
         else:
             self._hosts = _checked(place, AsyncRedis | AsyncRedisCluster, "AsyncEntitlements", "Entitlements")
             self.name, self.prefix = _name_of(place), checked_prefix(prefix or PREFIX)
+        self.repeats = self._hosts is not None
         self._forgotten: list[Any] = []
         self._made: WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = WeakKeyDictionary()
         after_fork(self._begin_anew)

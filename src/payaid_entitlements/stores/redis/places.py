@@ -60,11 +60,6 @@ class Place:
     options: Mapping[str, Any]
 
 
-def is_redis(url: str) -> bool:
-    """Does *url* name a Redis?"""
-    return url.partition("://")[0].lower() in SCHEMES and "://" in url
-
-
 def place_of(url: str) -> Place:
     """
     Read *url*.
@@ -79,7 +74,7 @@ def place_of(url: str) -> Place:
         return _read(url)
     except ConfigurationError:
         raise
-    except (ValueError, TypeError):
+    except (LookupError, ValueError, TypeError):
         raise ConfigurationError(
             "this is no URL of a Redis; write redis://:password@host:6379/0, rediss://..., redis+cluster://host:7000 "
             "or unix:///path/to/redis.sock, with characters such as / and # of a password as %2F and %23"

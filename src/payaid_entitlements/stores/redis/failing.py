@@ -1,0 +1,79 @@
+"""What a driver raises, under our own names: what has no answer, what was certainly not done, what nobody knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    ClusterDownError,
+    MaxConnectionsError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisClusterException,
+    RedisError,
+    ResponseError,
+)
+
+from payaid_entitlements.errors import OutcomeUnknown, StoreDamaged, StoreUnavailable
+
+#: What a client of Redis raises when something is wrong with the way to it, or with Redis.
+FAILURES = (RedisError, RedisClusterException, OSError)
+
+# What a server says instead of doing what it was told. A connection that breaks says nothing.
+_NOT_DONE = (ResponseError, BusyLoadingError, AuthenticationError, MaxConnectionsError)
+
+_MEANS: tuple[tuple[type[Exception], str], ...] = (
+    (BusyLoadingError, "it has started and is still loading what it had kept"),
+    (AuthenticationError, "it does not accept our login"),
+    (MaxConnectionsError, "all connections of the client are in use"),
+    (ReadOnlyError, "it is a replica, where nothing can be written; open the master"),
+    (OutOfMemoryError, "it has no memory left for a change (maxmemory)"),
+    (NoPermissionError, "our user may not do that; see the guide for the permissions that are needed"),
+    (ClusterDownError, "the cluster is down, or a part of it"),
+)
+
+
+@contextmanager
+def answered() -> Iterator[None]:
+    """What fails has no answer, and has changed nothing."""
+    try:
+        yield
+    except FAILURES as error:
+        raise _unavailable(error) from error
+
+
+@contextmanager
+def sent(operation: str | None, *, repeats: bool) -> Iterator[None]:
+    """
+    What fails may have been done, unless the server has said otherwise.
+
+    Args:
+        operation: The caller's, for the error.
+        repeats: The client may have sent it more than once: then the last answer says nothing of the first.
+    """
+    try:
+        yield
+    except FAILURES as error:
+        if isinstance(error, _NOT_DONE) and not repeats:
+            raise _unavailable(error) from error
+        raise OutcomeUnknown(
+            f"Redis gave no answer to a change: {_first_line(error)}; repeat with the same operation to find out",
+            operation=operation,
+        ) from error
+
+
+def _unavailable(error: Exception) -> StoreUnavailable:
+    if "WRONGTYPE" in str(error):
+        return StoreDamaged(f"somebody else uses a key of ours, under another type: {_first_line(error)}")
+    for kind, means in _MEANS:
+        if isinstance(error, kind):
+            return StoreUnavailable(f"Redis gave no answer: {means} ({_first_line(error)})")
+    return StoreUnavailable(f"Redis gave no answer: {_first_line(error)}")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

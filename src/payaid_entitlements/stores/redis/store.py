@@ -1,0 +1,286 @@
+"""
+Redis as a store, alone or in a cluster. The two stores execute; what is asked is in `asking`, what is run in `scripts`.
+
+A write is one script. It is durable as far as the server is configured to be: `RedisStore.concerns`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from redis.exceptions import ResponseError
+
+from payaid_entitlements.core.catalog.publishing import Published
+from payaid_entitlements.core.controls import Controls
+from payaid_entitlements.core.facts import TenantDocument
+from payaid_entitlements.core.instant import Instant
+from payaid_entitlements.errors import ConfigurationError
+from payaid_entitlements.stores.ports import (
+    Applied,
+    AuditEntry,
+    Concern,
+    LogPage,
+    OutboxEvent,
+    Scope,
+    TenantRow,
+    Transaction,
+    Write,
+)
+from payaid_entitlements.stores.redis.asking import Ask, Asking, Questions
+from payaid_entitlements.stores.redis.clients import AsyncClient, Client
+from payaid_entitlements.stores.redis.durability import CONFIG, INFO, UNKNOWN, durability_of
+from payaid_entitlements.stores.redis.failing import answered, sent
+from payaid_entitlements.stores.redis.histories import Histories
+
+if TYPE_CHECKING:
+    from payaid_entitlements.stores.redis.clients import AsyncHostClient, HostClient
+
+T = TypeVar("T")
+
+
+class _Common:
+    """What both colours are made of."""
+
+    def __init__(self, client: Client | AsyncClient) -> None:
+        self._questions = Questions(client.name, client.prefix)
+        self._histories = Histories()
+        self._durability = UNKNOWN
+
+    @property
+    def name(self) -> str:
+        """Same as `Store.name`."""
+        return self._questions.name
+
+    @property
+    def is_durable(self) -> bool:
+        """Same as `Store.is_durable`: known after `prepare`."""
+        return self._durability.is_durable
+
+    @property
+    def concerns(self) -> Sequence[Concern]:
+        """Same as `Store.concerns`."""
+        return self._durability.concerns
+
+
+class RedisStore(_Common):
+    """
+    Same as `Store`, in Redis. Connects at the first use.
+
+    Args:
+        place: A URL as people write it (``redis://host:6379/0``, ``redis+cluster://host:7000``), or a client of yours.
+        prefix: What all keys begin with, in braces; a URL says it by ``?payaid_prefix=``.
+    """
+
+    def __init__(self, place: str | HostClient, *, prefix: str | None = None) -> None:
+        self._client = Client(place, prefix=prefix)
+        super().__init__(self._client)
+
+    def prepare(self) -> None:
+        """Same as `Store.prepare`: an empty Redis is made ready; no other needs a migration."""
+        self._ask(self._questions.prepare(secrets.token_hex(8)))
+        if self._durability is UNKNOWN:
+            key, config = self._questions.keys.documents, {}
+            with answered():
+                info = self._client.call_at(key, *INFO)
+                with suppress(ResponseError):
+                    config = self._client.call_at(key, *CONFIG)
+            self._durability = durability_of(info, config)
+
+    def current(self) -> int | None:
+        """Which version our keys have; None where there are none."""
+        return self._ask(self._questions.version())
+
+    def read(self, tenants: Sequence[str], *, tx: Transaction | None = None) -> Mapping[str, TenantDocument]:
+        """Same as `Store.read`."""
+        _refuse(tx)
+        return self._ask(self._questions.read(tenants))
+
+    def catalog(self) -> Published | None:
+        """Same as `Store.catalog`."""
+        return self._ask(self._questions.catalog())
+
+    def controls(self) -> Controls:
+        """Same as `Store.controls`."""
+        return self._ask(self._questions.controls())
+
+    def apply(
+        self,
+        write: Write,
+        *,
+        expect: int,
+        actor: str,
+        because: str | None,
+        operation: str | None = None,
+        as_of: Instant | None = None,
+        tx: Transaction | None = None,
+    ) -> Applied:
+        """Same as `Store.apply`."""
+        _refuse(tx)
+        flow = self._questions.apply(
+            write, expect=expect, actor=actor, because=because, operation=operation, as_of=as_of
+        )
+        return self._ask(flow, operation)
+
+    def changes_since(self, position: int | None, *, limit: int = 1000) -> LogPage:
+        """Same as `Store.changes_since`."""
+        return self._ask(self._questions.changes_since(position, limit, self._histories))
+
+    def find(
+        self, *, module: str | None = None, plan: str | None = None, after: str | None = None, limit: int = 100
+    ) -> Sequence[TenantRow]:
+        """Same as `Store.find`."""
+        return self._ask(self._questions.find(module, plan, after, limit))
+
+    def audit(
+        self,
+        *,
+        tenant: str | None = None,
+        scope: Scope | None = None,
+        id: str | None = None,
+        operation: str | None = None,
+        since: Instant | None = None,
+        after: int = 0,
+        limit: int = 100,
+    ) -> Sequence[AuditEntry]:
+        """Same as `Store.audit`."""
+        return self._ask(
+            self._questions.audit(
+                tenant=tenant, scope=scope, id=id, operation=operation, since=since, after=after, limit=limit
+            )
+        )
+
+    def outbox(self, *, after: int = 0, limit: int = 100) -> Sequence[OutboxEvent]:
+        """Same as `Store.outbox`."""
+        return self._ask(self._questions.outbox(after, limit))
+
+    def close(self) -> None:
+        """Same as `Store.close`. A client of yours stays open."""
+        self._client.close()
+
+    def _ask(self, flow: Asking[T], operation: str | None = None) -> T:
+        try:
+            ask = next(flow)
+            while True:
+                with sent(operation, repeats=self._client.repeats) if ask.changes else answered():
+                    answer = self._perform(ask)
+                ask = flow.send(answer)
+        except StopIteration as done:
+            return cast("T", done.value)
+
+    def _perform(self, ask: Ask) -> Any:
+        if isinstance(ask.what, str):
+            return self._client.call(ask.what, *ask.parts)
+        return self._client.run(ask.what, self._questions.keys.all, ask.parts)
+
+
+class AsyncRedisStore(_Common):
+    """Same as `RedisStore`, awaited."""
+
+    def __init__(self, place: str | AsyncHostClient, *, prefix: str | None = None) -> None:
+        self._client = AsyncClient(place, prefix=prefix)
+        super().__init__(self._client)
+
+    async def prepare(self) -> None:
+        """Same as `RedisStore.prepare`."""
+        await self._ask(self._questions.prepare(secrets.token_hex(8)))
+        if self._durability is UNKNOWN:
+            key, config = self._questions.keys.documents, {}
+            with answered():
+                info = await self._client.call_at(key, *INFO)
+                with suppress(ResponseError):
+                    config = await self._client.call_at(key, *CONFIG)
+            self._durability = durability_of(info, config)
+
+    async def current(self) -> int | None:
+        """Same as `RedisStore.current`."""
+        return await self._ask(self._questions.version())
+
+    async def read(self, tenants: Sequence[str], *, tx: Transaction | None = None) -> Mapping[str, TenantDocument]:
+        """Same as `Store.read`."""
+        _refuse(tx)
+        return await self._ask(self._questions.read(tenants))
+
+    async def catalog(self) -> Published | None:
+        """Same as `Store.catalog`."""
+        return await self._ask(self._questions.catalog())
+
+    async def controls(self) -> Controls:
+        """Same as `Store.controls`."""
+        return await self._ask(self._questions.controls())
+
+    async def apply(
+        self,
+        write: Write,
+        *,
+        expect: int,
+        actor: str,
+        because: str | None,
+        operation: str | None = None,
+        as_of: Instant | None = None,
+        tx: Transaction | None = None,
+    ) -> Applied:
+        """Same as `Store.apply`."""
+        _refuse(tx)
+        flow = self._questions.apply(
+            write, expect=expect, actor=actor, because=because, operation=operation, as_of=as_of
+        )
+        return await self._ask(flow, operation)
+
+    async def changes_since(self, position: int | None, *, limit: int = 1000) -> LogPage:
+        """Same as `Store.changes_since`."""
+        return await self._ask(self._questions.changes_since(position, limit, self._histories))
+
+    async def find(
+        self, *, module: str | None = None, plan: str | None = None, after: str | None = None, limit: int = 100
+    ) -> Sequence[TenantRow]:
+        """Same as `Store.find`."""
+        return await self._ask(self._questions.find(module, plan, after, limit))
+
+    async def audit(
+        self,
+        *,
+        tenant: str | None = None,
+        scope: Scope | None = None,
+        id: str | None = None,
+        operation: str | None = None,
+        since: Instant | None = None,
+        after: int = 0,
+        limit: int = 100,
+    ) -> Sequence[AuditEntry]:
+        """Same as `Store.audit`."""
+        return await self._ask(
+            self._questions.audit(
+                tenant=tenant, scope=scope, id=id, operation=operation, since=since, after=after, limit=limit
+            )
+        )
+
+    async def outbox(self, *, after: int = 0, limit: int = 100) -> Sequence[OutboxEvent]:
+        """Same as `Store.outbox`."""
+        return await self._ask(self._questions.outbox(after, limit))
+
+    async def aclose(self) -> None:
+        """Same as `Store.close`. A client of yours stays open."""
+        await self._client.aclose()
+
+    async def _ask(self, flow: Asking[T], operation: str | None = None) -> T:
+        try:
+            ask = next(flow)
+            while True:
+                with sent(operation, repeats=self._client.repeats) if ask.changes else answered():
+                    answer = await self._perform(ask)
+                ask = flow.send(answer)
+        except StopIteration as done:
+            return cast("T", done.value)
+
+    async def _perform(self, ask: Ask) -> Any:
+        if isinstance(ask.what, str):
+            return await self._client.call(ask.what, *ask.parts)
+        return await self._client.run(ask.what, self._questions.keys.all, ask.parts)
+
+
+def _refuse(tx: Transaction | None) -> None:
+    if tx is not None:
+        raise ConfigurationError("Redis cannot join a transaction of yours; leave tx= out, or open a database")
