@@ -22,8 +22,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from payaid_entitlements.cache.local import NEVER, LocalCache
+from payaid_entitlements.cache.local import LocalCache
 from payaid_entitlements.core.observing import Observer
+from payaid_entitlements.errors import ConfigurationError
 from payaid_entitlements.forking import after_fork
 from payaid_entitlements.stores.ports import Channel, Wire
 
@@ -201,6 +202,9 @@ class _Line:
             began = time.monotonic()
             try:
                 self._listen()
+            except ConfigurationError as error:
+                self._fails(error)
+                return
             except Exception as error:  # whatever it is, listening goes on
                 self._fails(error)
             failures = 0 if time.monotonic() - began > GOOD_AFTER else failures + 1
@@ -253,11 +257,10 @@ class _Line:
         Read where the log ends. If all up to there is known here, then what is near was true when it was asked.
 
         Raises:
-            LostMessages: It is not, and a message about it does not come.
+            LostMessages: It is not, and no message about it comes.
         """
         near = self._near
-        asked_at, doubts, position = near.clock(), near.doubts, near.position
-        is_sure = near.lease != NEVER
+        asked_at, position = near.clock(), near.position
         head = wire.head()
         self._beat = time.monotonic()
         if head is None:
@@ -268,11 +271,12 @@ class _Line:
             near.doubt()
             return
         deadline = self._beat + GRACE
-        while not near.extend_at(end, asked_at - age, doubts):
+        while not near.extend_at(end, asked_at - age):
             pause = deadline - time.monotonic()
-            if pause > 0:
-                self._hear(wire, pause)
-            elif is_sure and doubts == near.doubts:
+            if not self._is_connected:
+                # It was written before anybody listened on this wire.
+                near.doubt()
+            elif pause <= 0:
                 raise LostMessages(f"the change log ends at {end} and nobody told of what is behind {near.position}")
             else:
-                return
+                self._hear(wire, pause)

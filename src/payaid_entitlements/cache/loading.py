@@ -422,11 +422,11 @@ def begin(setting: Setting) -> Flow[World]:
     if setting.catalog is not None:
         yield from _publish_if_empty(setting, setting.catalog)
     # Where the log ends, before what it led to: nothing that changes in between is missed.
-    asked_at = near.clock()
+    asked_at, doubts = near.clock(), near.doubts
     head = cast("LogPage", (yield Poll(None)))
     world = yield from renew(setting)
     near.reach(head.position)
-    near.extend(asked_at)
+    near.extend(asked_at, doubts)
     if setting.listener is not None:
         setting.listener.start()
     return world

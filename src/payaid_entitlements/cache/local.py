@@ -147,7 +147,7 @@ class LocalCache:
         self.trusted = NEVER
         self.confirmed = NEVER
         self.retry_at = NEVER
-        self.doubts = 0
+        self.doubts = self._settled = 0
         self.position: int | None = None
         self.world: World | None = None
         self._drop()
@@ -166,21 +166,25 @@ class LocalCache:
         self.confirmed = max(self.confirmed, asked_at)
         self.trusted = max(self.trusted, asked_at + LEASE)
         if doubts is None or doubts == self.doubts:
+            self._settled = self.doubts
             self.lease = max(self.lease, asked_at + POLL_AFTER)
 
-    def extend_at(self, position: int, asked_at: float, doubts: int) -> bool:
+    def extend_at(self, position: int, asked_at: float) -> bool:
         """
         Do as `extend` does, if all up to *position*, where the log ended at *asked_at*, is known here.
 
+        While there is a doubt nothing is done: the same position of another log, as after a backup was restored or a
+        server was replaced, proves nothing. Only a reading of the log settles a doubt.
+
         Returns:
-            Whether it is, or nothing is known here at all.
+            False when something is missing of which nobody knew.
         """
         with self.lock:
-            if self.position is None:
+            if self.position is None or self.doubts != self._settled:
                 return True
             if self.position < position:
                 return False
-            self._extend(asked_at, doubts)
+            self._extend(asked_at, None)
             return True
 
     def doubt(self) -> None:

@@ -218,6 +218,9 @@ class Channel(Protocol):
         Open a connection of its own, never one of those on which questions wait, and hear what is written from now on.
 
         Must give up within some seconds. May raise any error; then it is tried again later.
+
+        Raises:
+            ConfigurationError: It will never be possible; it is not tried again.
         """
         ...
 
