@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import partial
 from typing import Final, cast
 
+from payaid_entitlements.cache.listening import Listening
 from payaid_entitlements.cache.loading import (
     SURE_WITHIN,
     WORLD,
@@ -50,6 +51,8 @@ class Health:
         position: Of the change log, as far as it was read.
         tenants: How many are held near.
         detail: Why not ok.
+        channel: How hearing of changes goes; None where the store cannot tell of them, and its change log is read.
+            A process that is not connected is ready nevertheless.
     """
 
     ok: bool
@@ -59,6 +62,7 @@ class Health:
     position: int | None
     tenants: int
     detail: str = ""
+    channel: Listening | None = None
 
 
 def answer(
@@ -262,4 +266,5 @@ def health(setting: Setting, *, store: str, is_durable: bool) -> Flow[Health]:
         position=near.position,
         tenants=len(near.held),
         detail=detail,
+        channel=None if setting.listener is None else setting.listener.status,
     )

@@ -44,9 +44,6 @@ _ABOUT_CONNECTING: Final = frozenset({
     "redis_connect_func", "socket_keepalive", "socket_keepalive_options", "socket_type", "username",
 })  # fmt: skip
 
-#: Asks the server on the wire's own connection: a script, its keys and its arguments.
-Ask = Callable[[Script, Sequence[Part], Sequence[Part]], Any]
-
 
 @dataclass(frozen=True, slots=True)
 class Head:
@@ -72,10 +69,12 @@ class RedisChannel:
         client: Tells where the server is. None of its connections is used.
         key: The server of a cluster that has it is listened to; it must be the one that publishes.
         name: Of the channel.
-        head: Reads where the log ends; None when that is not known now.
+        head: Reads through a wire where the log ends; None when that is not known now.
     """
 
-    def __init__(self, client: Client | AsyncClient, key: str, name: str, head: Callable[[Ask], Head | None]) -> None:
+    def __init__(
+        self, client: Client | AsyncClient, key: str, name: str, head: Callable[[RedisWire], Head | None]
+    ) -> None:
         self._client = client
         self._key = key
         self._name = name
@@ -112,7 +111,7 @@ class RedisChannel:
 class RedisWire:
     """Same as `Wire`, on a connection of the driver that nobody else uses."""
 
-    def __init__(self, connection: Any, name: str, head: Callable[[Ask], Head | None]) -> None:
+    def __init__(self, connection: Any, name: str, head: Callable[[RedisWire], Head | None]) -> None:
         self._connection = connection
         self._name = name
         self._read_head = head
@@ -132,7 +131,7 @@ class RedisWire:
         self._handle = Handle(self._connection._sock.fileno())
         self._connection._parser.set_pubsub_push_handler(self._told)
         # Whichever type it has: a server that has not got the key says who has.
-        self._command("EXISTS", key)
+        self.call("EXISTS", key)
         self._connection.send_command("SUBSCRIBE", self._name)
         while not self._confirmed:
             self._read()
@@ -146,7 +145,7 @@ class RedisWire:
 
     def head(self) -> tuple[int, float] | None:
         """Same as `Wire.head`."""
-        head = self._read_head(self._ask)
+        head = self._read_head(self)
         if head is None:
             return None
         if self._history not in {None, head.history}:
@@ -155,13 +154,15 @@ class RedisWire:
         self._history = head.history
         return head.position, head.age
 
-    def _ask(self, script: Script, keys: Sequence[Part], arguments: Sequence[Part]) -> Any:
+    def run(self, script: Script, keys: Sequence[Part], arguments: Sequence[Part]) -> Any:
+        """Same as `Client.run`, on this connection."""
         try:
-            return self._command("EVALSHA", script.sha, len(keys), *keys, *arguments)
+            return self.call("EVALSHA", script.sha, len(keys), *keys, *arguments)
         except NoScriptError:
-            return self._command("EVAL", script.source, len(keys), *keys, *arguments)
+            return self.call("EVAL", script.source, len(keys), *keys, *arguments)
 
-    def _command(self, *command: Part) -> Any:
+    def call(self, *command: Part) -> Any:
+        """Same as `Client.call`, on this connection."""
         self._connection.send_command(*command)
         while (answer := self._read()) is _TOLD:
             pass
@@ -193,6 +194,18 @@ class RedisWire:
             self._handle.close()
         with suppress(Exception):
             self._connection.disconnect()
+
+
+def log_end(documents: str, wire: RedisWire) -> Head:
+    """
+    Read where the log of a store ends, whose documents are under that key.
+
+    Another run of the server is another connection, so its number need not be asked for each time.
+    """
+    position, origin = wire.call("HMGET", documents, "position", "origin")
+    if position is None:
+        raise StoreUnavailable("there is no log")
+    return Head(int(position), 0.0, origin or b"")
 
 
 #: In the place of an answer, when the server has said something unasked.

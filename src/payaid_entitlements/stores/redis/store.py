@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from redis.exceptions import ResponseError
@@ -34,6 +35,8 @@ from payaid_entitlements.stores.redis.clients import AsyncClient, Client
 from payaid_entitlements.stores.redis.durability import CONFIG, INFO, UNKNOWN, durability_of
 from payaid_entitlements.stores.redis.failing import answered, sent
 from payaid_entitlements.stores.redis.histories import Histories
+from payaid_entitlements.stores.redis.layout import channel_of
+from payaid_entitlements.stores.redis.listening import RedisChannel, log_end
 
 if TYPE_CHECKING:
     from payaid_entitlements.stores.redis.clients import AsyncHostClient, HostClient
@@ -48,6 +51,8 @@ class _Common:
         self._questions = Questions(client.name, client.prefix)
         self._histories = Histories()
         self._durability = UNKNOWN
+        keys = self._questions.keys
+        self.channel = RedisChannel(client, keys.documents, channel_of(client.prefix), partial(log_end, keys.documents))
 
     @property
     def name(self) -> str:
