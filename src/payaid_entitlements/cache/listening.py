@@ -78,7 +78,6 @@ class Listener:
         self._near = near
         self._observer = observer
         self._line: _Line | None = None
-        self._finalizer: weakref.finalize[..., Listener] | None = None
         self._forget()
         after_fork(self._forget)
 
@@ -107,9 +106,8 @@ class Listener:
                 self._observer.once("channel.no_thread", store_error=str(error))
                 return
             self._line = line
-            self._finalizer = weakref.finalize(self, line.end)
             # Not also when the interpreter ends: a daemon is not waited for.
-            self._finalizer.atexit = False
+            weakref.finalize(self, line.end).atexit = False
 
     def close(self) -> None:
         """Listen no more. The next question of a client that is used again starts anew."""
@@ -130,22 +128,22 @@ class Listener:
             line, self._line = self._line, None
         if line is None:
             return None
-        if self._finalizer is not None:
-            self._finalizer.detach()
         line.end()
         # An observer that closes the client when it hears of trouble does so in this very thread.
         return None if line.thread is threading.current_thread() else line.thread
 
     def _fails(self, error: Exception) -> None:
         """Say what went wrong: each time to who counts, once to who reads."""
-        name = "channel.lost_messages" if isinstance(error, LostMessages) else "channel.disconnected"
-        self._observer.count(name)
-        self._observer.once(
-            name,
-            kind=type(error).__name__,
-            store_error=str(error),
-            meaning="changes are found by reading the change log until a new connection holds",
-        )
+        if isinstance(error, LostMessages):
+            self._observer.count("channel.lost_messages")
+            self._observer.once(
+                "channel.lost_messages",
+                store_error=str(error),
+                way_out="connect to the server itself, not by a pooler that shares connections between transactions",
+            )
+        else:
+            self._observer.count("channel.disconnected")
+            self._observer.once("channel.disconnected", kind=type(error).__name__, store_error=str(error))
 
 
 class _Line:
