@@ -16,8 +16,9 @@ import pytest
 #: Seconds that a server may take to begin or to end, on a machine that does much else.
 LONGEST = 60.0
 
-# The shell waits for a word from us, or for our end: a pipe closes also with a process that was killed.
-_WATCHED = '"$@" >>"$0" 2>&1 & echo $!; read -r how; kill -s "${how:-KILL}" $! 2>/dev/null; wait $!'
+# The shell waits for a word from us, or for our end: a pipe closes also with a process that was killed. What the server
+# has started itself and left behind is in the same group.
+_WATCHED = '"$@" >>"$0" 2>&1 & echo $!; read -r how; kill -s "${how:-KILL}" $! 2>/dev/null; wait $!; kill -s KILL 0'
 
 
 class Process:

@@ -1,0 +1,45 @@
+"""What tests of whole clients share: stores on real servers, ready for use; web servers that end with a test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from payaid_entitlements import Entitlements
+from payaid_entitlements.stores.sql import SQLStore
+from tests.faults.apps import CATALOG
+from tests.faults.serving import Served
+
+
+@pytest.fixture
+def ready_url(request: pytest.FixtureRequest) -> Callable[[str], str]:
+    """A function that gives the URL of an empty store of a kind, in which `CATALOG` is published."""
+
+    def ready(kind: str) -> str:
+        url = str(request.getfixturevalue({"postgresql": "postgres_url", "redis": "redis_url"}[kind]))
+        if kind == "postgresql":
+            store = SQLStore(url)
+            store.upgrade()
+            store.close()
+        with Entitlements.open(url, catalog=CATALOG) as ent:
+            ent.health()
+        return url
+
+    return ready
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
+    """A function that starts a web server: ``serve("gunicorn", APP_URL=url)``."""
+    started: list[Served] = []
+
+    def start(kind: str, **environment: str) -> Served:
+        started.append(Served(kind, tmp_path, **environment))
+        return started[-1]
+
+    yield start
+    for served in started:
+        if not served.process.has_ended():
+            served.end("KILL")
