@@ -94,18 +94,20 @@ def _cold(url: str, everybody: Iterator[str], stage: Stage, *, is_bare: bool = F
         with engine.connect() as connection:
             connection.execute(statement, {"tenant": next(everybody)}).fetchall()
 
-    with Entitlements(SQLStore(url), catalog=CATALOG, cache_size=NEAR) as ent:
+    try:
+        with Entitlements(SQLStore(url), catalog=CATALOG, cache_size=NEAR) as ent:
 
-        def operation() -> None:
-            if not ent.check(next(everybody), HELD).allowed:
-                raise RuntimeError("a tenant that holds it was refused: nothing comparable was measured")
+            def operation() -> None:
+                if not ent.check(next(everybody), HELD).allowed:
+                    raise RuntimeError("a tenant that holds it was refused: nothing comparable was measured")
 
-        operation()
-        require_cold(ent, everybody)
-        measured = alternate(operation, baseline, stage.effort, stage.tick)
-        require_cold(ent, everybody)
-    pooled.close()
-    engine.dispose()
+            operation()
+            require_cold(ent, everybody)
+            measured = alternate(operation, baseline, stage.effort, stage.tick)
+            require_cold(ent, everybody)
+    finally:
+        pooled.close()
+        engine.dispose()
     return measured
 
 
