@@ -26,7 +26,7 @@ class RedisServer:
 
     def __init__(self, folder: Path, **options: str) -> None:
         self.folder = folder
-        self.options = {"save": "", "appendonly": "no"} | {
+        self.options = {"save": "", "appendonly": "no", "repl-diskless-sync-delay": "0"} | {
             name.replace("_", "-"): value for name, value in options.items()
         }
         self.port = free_port()

@@ -10,7 +10,8 @@ from typing import Any, cast
 
 from payaid_entitlements.core.facts import TenantDocument
 from payaid_entitlements.errors import ChangeConflict
-from payaid_entitlements.stores.sql import AsyncSQLStore, SQLStore
+from payaid_entitlements.stores.opening import open_async_store, open_store
+from payaid_entitlements.stores.sql import SQLStore
 from payaid_entitlements.testing.contracts.writes import tenant_write
 
 _met: list[Barrier] = []
@@ -29,7 +30,7 @@ def together(act: Callable[..., Any], number: int, args: tuple[object, ...]) -> 
 
 def prepare(number: int, url: str) -> str:
     """Make a database ready that has nothing yet."""
-    store = SQLStore(url)
+    store = open_store(url)
     try:
         store.prepare()
         return "ready"
@@ -48,7 +49,7 @@ def upgrade(number: int, url: str) -> int:
 
 def change_many(number: int, url: str, tenants: int, times: int) -> list[str]:
     """Change each of *tenants* as often as *times*, against all others; the operations that were applied."""
-    store = SQLStore(url)
+    store = open_store(url)
     applied = []
     for time in range(times):
         for tenant in (f"tenant-{each}" for each in range(tenants)):
@@ -81,7 +82,7 @@ def _count(known: TenantDocument | None) -> int:
 
 def do_the_same(number: int, url: str, times: int) -> list[tuple[str, bool]]:
     """Do the acts that all others do too; each one's change and whether it was applied here."""
-    store = SQLStore(url)
+    store = open_store(url)
     outcomes = []
     for time in range(times):
         write = tenant_write(f"tenant-{time}", detail={"asked": time})
@@ -116,7 +117,7 @@ def fork_with_connections(number: int, url: str, is_async: bool) -> list[int]:
 class _Using:
     def __init__(self, url: str, is_async: bool) -> None:
         self._loop = asyncio.new_event_loop() if is_async else None
-        self._store: Any = AsyncSQLStore(url) if is_async else SQLStore(url)
+        self._store: Any = open_async_store(url) if is_async else open_store(url)
 
     def _do(self, answer: Any) -> Any:
         return answer if self._loop is None else self._loop.run_until_complete(answer)

@@ -7,6 +7,8 @@ import pytest
 from payaid_entitlements.errors import ConfigurationError
 from payaid_entitlements.stores.redis.places import place_of
 
+OURS = {"socket_timeout": 0.2, "socket_connect_timeout": 0.2, "protocol": 2}
+
 
 @pytest.mark.parametrize(
     ("url", "name", "nodes"),
@@ -32,9 +34,8 @@ def test_a_place_is_shown_without_what_is_secret(url, name, nodes):
 
 
 def test_a_place_has_what_the_driver_needs():
-    assert place_of("redis://asha:a%2Fb@one:1/2").options == {
-        "socket_timeout": 0.2, "socket_connect_timeout": 0.2, "username": "asha", "password": "a/b", "db": 2,
-    }  # fmt: skip
+    login = {"username": "asha", "password": "a/b", "db": 2}
+    assert place_of("redis://asha:a%2Fb@one:1/2").options == {**OURS, **login}
     secure = place_of("rediss+cluster://:p@one?ssl_cert_reqs=none").options
     assert (secure["ssl"], secure["password"], secure["ssl_cert_reqs"]) == (True, "p", "none")
     assert place_of("unix:///run/redis.sock?db=3").options["unix_socket_path"] == "/run/redis.sock"
@@ -43,7 +44,7 @@ def test_a_place_has_what_the_driver_needs():
 def test_what_a_url_says_wins():
     place = place_of("redis://one?socket_timeout=1.5&payaid_prefix=app:eu&client_name=billing")
     assert place.prefix == "app:eu"
-    assert place.options == {"socket_timeout": 1.5, "socket_connect_timeout": 0.2, "client_name": "billing"}
+    assert place.options == {**OURS, "socket_timeout": 1.5, "client_name": "billing"}
 
 
 @pytest.mark.parametrize(

@@ -84,10 +84,12 @@ class Questions:
     Attributes:
         name: Of the store, for errors.
         prefix: What its keys begin with.
+        repeats: The client may send a change again that was not answered.
     """
 
     name: str
     prefix: str
+    repeats: bool = False
 
     @property
     def keys(self) -> Keys:
@@ -174,7 +176,9 @@ class Questions:
                 position, its_revision, its_digest, its_id = first.decode().split(" ", 3)
                 if its_digest != digest(write):
                     raise operation_conflict(operation or "")
-                return Applied(its_id, False, int(its_revision), int(position))
+                # Of a client that repeats, the first time may have been a moment ago.
+                is_this = self.repeats and its_id == write.id
+                return Applied(its_id, is_this, int(its_revision), int(position))
             case _:
                 _, found, *newest = answer
                 faster = who_was_faster([each for each in newest if each is not None], expect)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,8 +31,10 @@ class Durability:
 UNKNOWN = Durability(False, ())
 
 
-def durability_of(info: Mapping[str, Any], config: Mapping[Any, Any]) -> Durability:
-    """Read what a server says of itself; *config* is empty where that is forbidden."""
+def durability_of(info: Mapping[str, Any], config: Mapping[Any, Any] | Sequence[Any]) -> Durability:
+    """Read what a server says of itself; *config*, by name or in pairs, is empty where that is forbidden."""
+    if not isinstance(config, Mapping):
+        config = dict(zip(config[::2], config[1::2], strict=True))
     concerns: list[Concern] = []
     is_durable = True
     if not int(info.get("aof_enabled", 0)):

@@ -17,6 +17,7 @@ from redis.exceptions import (
     RedisError,
     ResponseError,
 )
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from payaid_entitlements.errors import OutcomeUnknown, StoreDamaged, StoreUnavailable
 
@@ -64,6 +65,15 @@ def sent(operation: str | None, *, repeats: bool) -> Iterator[None]:
             f"Redis gave no answer to a change: {_first_line(error)}; repeat with the same operation to find out",
             operation=operation,
         ) from error
+
+
+def was_closed(error: RedisConnectionError) -> bool:
+    """
+    Was it the connection that failed, as one does that a server or a proxy has closed while nobody used it?
+
+    That shows only when it is used. A question is then asked once more, on a new one; a change never is: see `sent`.
+    """
+    return type(error) is RedisConnectionError
 
 
 def _unavailable(error: Exception) -> StoreUnavailable:

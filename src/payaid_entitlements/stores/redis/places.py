@@ -34,6 +34,9 @@ PREFIX: Final = "payaid"
 #: Seconds to connect, and to wait for an answer.
 PATIENCE: Final = 0.2
 
+# RESP2: by RESP3, redis-py 8 sends on an idle connection that the server has closed (asyncio), and the command fails.
+_OURS: Final[Mapping[str, Any]] = {"socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE, "protocol": 2}
+
 #: What the driver makes of the address; not all of it is an option of its clients.
 _TAKEN = frozenset({"path"})
 
@@ -111,7 +114,7 @@ def _read(url: str) -> Place:
     found.pop("connection_class", None)
     for name in found.keys() - _TAKEN - inspect.signature(Redis.__init__).parameters.keys():
         raise ConfigurationError(f"redis-py has no option {name!r}")
-    options: dict[str, Any] = {"socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE, **found}
+    options: dict[str, Any] = {**_OURS, **found}
     if scheme == "unix":
         options["unix_socket_path"] = options.pop("path")
         return Place(f"unix://{parts.path}", prefix, False, (), options)

@@ -45,13 +45,13 @@ local id, operation, outcome, path = ARGV[6], ARGV[7], ARGV[8], ARGV[9]
 local scope, tenant, row, erase = ARGV[10], ARGV[11], ARGV[12], ARGV[13] == '1'
 local stays, personal, channel, message = ARGV[14], ARGV[15], ARGV[16], ARGV[17]
 
--- The same write, sent again by a client that repeats what was not answered: it is done.
-local done = redis.call('HGET', known, 'i' .. id)
-if done then return {'applied', done} end
 if operation ~= '' then
     local first = redis.call('HGET', known, operation)
     if first then return {'known', first} end
 end
+-- The same write, sent again by a client that repeats what was not answered: it is done.
+local done = redis.call('HGET', known, 'i' .. id)
+if done then return {'applied', done} end
 local held = redis.call('HGET', documents, field)
 local found = held and string.match(held, '^(%d+)\\n') or '0'
 if found ~= expect then

@@ -12,6 +12,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
 from payaid_entitlements.core.catalog.publishing import Published
@@ -33,7 +34,7 @@ from payaid_entitlements.stores.ports import (
 from payaid_entitlements.stores.redis.asking import Ask, Asking, Questions
 from payaid_entitlements.stores.redis.clients import AsyncClient, Client
 from payaid_entitlements.stores.redis.durability import CONFIG, INFO, UNKNOWN, durability_of
-from payaid_entitlements.stores.redis.failing import answered, sent
+from payaid_entitlements.stores.redis.failing import answered, sent, was_closed
 from payaid_entitlements.stores.redis.histories import Histories
 from payaid_entitlements.stores.redis.layout import channel_of
 from payaid_entitlements.stores.redis.listening import RedisChannel, log_end
@@ -48,7 +49,7 @@ class _Common:
     """What both colours are made of."""
 
     def __init__(self, client: Client | AsyncClient) -> None:
-        self._questions = Questions(client.name, client.prefix)
+        self._questions = Questions(client.name, client.prefix, client.repeats)
         self._histories = Histories()
         self._durability = UNKNOWN
         keys = self._questions.keys
@@ -87,7 +88,7 @@ class RedisStore(_Common):
         """Same as `Store.prepare`: an empty Redis is made ready; no other needs a migration."""
         self._ask(self._questions.prepare(secrets.token_hex(8)))
         if self._durability is UNKNOWN:
-            key, config = self._questions.keys.documents, {}
+            key, config = self._questions.keys.documents, ()
             with answered():
                 info = self._client.call_at(key, *INFO)
                 with suppress(ResponseError):
@@ -169,11 +170,21 @@ class RedisStore(_Common):
         try:
             ask = next(flow)
             while True:
-                with sent(operation, repeats=self._client.repeats) if ask.changes else answered():
-                    answer = self._perform(ask)
-                ask = flow.send(answer)
+                ask = flow.send(self._answer(ask, operation))
         except StopIteration as done:
             return cast("T", done.value)
+
+    def _answer(self, ask: Ask, operation: str | None) -> Any:
+        if ask.changes:
+            with sent(operation, repeats=self._client.repeats):
+                return self._perform(ask)
+        with answered():
+            try:
+                return self._perform(ask)
+            except RedisConnectionError as error:
+                if not was_closed(error):
+                    raise
+                return self._perform(ask)
 
     def _perform(self, ask: Ask) -> Any:
         if isinstance(ask.what, str):
@@ -192,7 +203,7 @@ class AsyncRedisStore(_Common):
         """Same as `RedisStore.prepare`."""
         await self._ask(self._questions.prepare(secrets.token_hex(8)))
         if self._durability is UNKNOWN:
-            key, config = self._questions.keys.documents, {}
+            key, config = self._questions.keys.documents, ()
             with answered():
                 info = await self._client.call_at(key, *INFO)
                 with suppress(ResponseError):
@@ -274,11 +285,21 @@ class AsyncRedisStore(_Common):
         try:
             ask = next(flow)
             while True:
-                with sent(operation, repeats=self._client.repeats) if ask.changes else answered():
-                    answer = await self._perform(ask)
-                ask = flow.send(answer)
+                ask = flow.send(await self._answer(ask, operation))
         except StopIteration as done:
             return cast("T", done.value)
+
+    async def _answer(self, ask: Ask, operation: str | None) -> Any:
+        if ask.changes:
+            with sent(operation, repeats=self._client.repeats):
+                return await self._perform(ask)
+        with answered():
+            try:
+                return await self._perform(ask)
+            except RedisConnectionError as error:
+                if not was_closed(error):
+                    raise
+                return await self._perform(ask)
 
     async def _perform(self, ask: Ask) -> Any:
         if isinstance(ask.what, str):
