@@ -26,7 +26,7 @@ def followed(near: LocalCache, hand: Hand, world) -> LocalCache:
     """A cache that knows the log up to position 7, and acme at revision 1."""
     near.reach(7)
     near.extend(hand.now)
-    near.put("acme", entry(world, revision=1, read_at=hand.now), near.generation)
+    near.put("acme", entry(world, revision=1, read_at=hand.now), near.generation, near.position)
     return near
 
 
@@ -43,7 +43,7 @@ def test_the_next_line_is_all_there_is_to_know(followed):
 
 def test_a_revision_that_is_near_already_is_kept(followed, world, hand):
     """As after a change of this very process, which is heard of like any other."""
-    followed.put("acme", entry(world, revision=2, read_at=hand.now), followed.generation)
+    followed.put("acme", entry(world, revision=2, read_at=hand.now), followed.generation, followed.position)
     followed.hear(line(8))
     assert followed.position == 8
     assert is_believed(followed, "acme")
@@ -51,7 +51,7 @@ def test_a_revision_that_is_near_already_is_kept(followed, world, hand):
 
 def test_a_line_that_is_heard_twice_or_late_changes_nothing(followed, world, hand):
     followed.hear(line(8))
-    followed.put("acme", entry(world, revision=2, read_at=hand.now), followed.generation)
+    followed.put("acme", entry(world, revision=2, read_at=hand.now), followed.generation, followed.position)
     for position in (8, 8, 7, 1):
         followed.hear(line(position))
     assert followed.position == 8
@@ -159,7 +159,7 @@ def test_what_is_heard_meanwhile_is_not_forgotten(reading):
 def test_what_both_say_is_said_once(reading, world, hand):
     flow, near = reading
     near.hear(line(8))
-    near.put("acme", entry(world, revision=2, read_at=hand.now), near.generation)
+    near.put("acme", entry(world, revision=2, read_at=hand.now), near.generation, near.position)
     finish(flow, LogPage((line(8),), 8))
     near.hear(line(9, "initech"))
     assert near.position == 9

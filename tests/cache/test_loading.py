@@ -524,7 +524,7 @@ def test_a_shared_reading_that_began_too_early_is_read_again(warm):
     """Whoever joins a flight checks that it is new enough for them."""
     world = warm.near.world
     stale = Outside(other=document("other", revision=1)).run(load(warm, "other"))
-    warm.near.invalidate("other", 2)
+    warm.near.invalidate("other", 2, 2)
     assert world is not None
     outside = Outside(join_other=stale, other=document("other", revision=2))
     assert outside.run(hold(warm, "other")).entry.revision == 2

@@ -43,7 +43,7 @@ def test_a_transition_that_was_foreseen_asks_nobody(world, near):
         (20.0, 2, standpoint(world, "b")),
         (FOREVER, None, standpoint(world, "c")),
     )
-    near.put("acme", Entry(later, revision=7, read_at=1.0, fresh=100.0), near.generation)
+    near.put("acme", Entry(later, revision=7, read_at=1.0, fresh=100.0), near.generation, near.position)
 
     assert near.current("acme", 9.999).standpoint.plan == "a"
     assert near.current("acme", 10.0).standpoint.plan == "b"
@@ -58,7 +58,7 @@ def test_a_transition_that_was_foreseen_asks_nobody(world, near):
 def test_several_transitions_may_be_crossed_at_once(world, near):
     """A tenant that was asleep wakes up where it is now."""
     later = ((10.0, 1, standpoint(world, "a")), (20.0, 2, standpoint(world, "b")), (30.0, 3, standpoint(world, "c")))
-    near.put("acme", Entry(later, revision=1, read_at=1.0, fresh=100.0), near.generation)
+    near.put("acme", Entry(later, revision=1, read_at=1.0, fresh=100.0), near.generation, near.position)
 
     assert near.current("acme", 20.0).standpoint.plan == "c"
     assert near.current("acme", 30.0) is None
@@ -67,8 +67,8 @@ def test_several_transitions_may_be_crossed_at_once(world, near):
 def test_moving_on_does_not_revive_what_was_invalidated(world, near):
     """An entry that must be read again stays so when it crosses a transition."""
     later = ((10.0, 1, standpoint(world, "a")), (FOREVER, None, standpoint(world, "b")))
-    near.put("acme", Entry(later, revision=1, read_at=1.0, fresh=100.0), near.generation)
-    near.invalidate("acme", 2)
+    near.put("acme", Entry(later, revision=1, read_at=1.0, fresh=100.0), near.generation, near.position)
+    near.invalidate("acme", 2, 0)
 
     moved = near.current("acme", 15.0)
 
@@ -80,7 +80,7 @@ def test_moving_on_does_not_revive_what_was_invalidated(world, near):
 def test_moving_on_loses_against_a_newer_reading(world, near):
     """What another thread has read meanwhile is kept, and is what is answered."""
     later = ((10.0, 1, standpoint(world, "a")), (FOREVER, None, standpoint(world, "b")))
-    near.put("acme", Entry(later, revision=1, read_at=1.0, fresh=50.0), near.generation)
+    near.put("acme", Entry(later, revision=1, read_at=1.0, fresh=50.0), near.generation, near.position)
     newer = entry(world, revision=2)
 
     class Sneaking:
@@ -100,7 +100,7 @@ def test_a_change_that_is_heard_of_while_moving_on_is_not_lost(world, near):
     """P-4: another thread invalidates between looking and locking."""
     later = ((10.0, 1, standpoint(world, "a")), (FOREVER, None, standpoint(world, "b")))
     held = Entry(later, revision=1, read_at=1.0, fresh=50.0)
-    near.put("acme", held, near.generation)
+    near.put("acme", held, near.generation, near.position)
 
     class Sneaking:
         def __enter__(self):
@@ -117,7 +117,7 @@ def test_a_change_that_is_heard_of_while_moving_on_is_not_lost(world, near):
 
 def test_who_is_dropped_while_moving_on_is_gone(world, near):
     """Everything may be dropped between looking and locking."""
-    near.put("acme", entry(world, ends=10.0), near.generation)
+    near.put("acme", entry(world, ends=10.0), near.generation, near.position)
 
     class Sneaking:
         def __enter__(self):
@@ -151,30 +151,30 @@ def test_overrides_of_a_user_count_for_that_user_only(world):
 
 def test_an_older_reading_never_replaces_a_newer_one(world, near):
     """C-3: fills are versioned."""
-    assert near.put("acme", entry(world, revision=5), near.generation)
-    assert not near.put("acme", entry(world, revision=4), near.generation)
+    assert near.put("acme", entry(world, revision=5), near.generation, near.position)
+    assert not near.put("acme", entry(world, revision=4), near.generation, near.position)
     assert near.held["acme"].revision == 5
-    assert near.put("acme", entry(world, revision=5), near.generation)
+    assert near.put("acme", entry(world, revision=5), near.generation, near.position)
 
 
 def test_a_reading_that_is_older_than_a_change_already_heard_of_is_thrown_away(world, near):
     """C-3: the reading began before the change and arrives after it."""
-    near.invalidate("acme", 3)
+    near.invalidate("acme", 3, 0)
 
-    assert not near.put("acme", entry(world, revision=2), near.generation)
+    assert not near.put("acme", entry(world, revision=2), near.generation, near.position)
     assert near.floor("acme") == 3
     assert near.floor("other") == 0
-    assert near.put("acme", entry(world, revision=3), near.generation)
+    assert near.put("acme", entry(world, revision=3), near.generation, near.position)
 
 
 def test_invalidation_ends_what_is_older_and_spares_what_is_not(world, near):
     """The same change heard twice costs nothing the second time."""
-    near.put("acme", entry(world, revision=3), near.generation)
-    near.invalidate("acme", 3)
+    near.put("acme", entry(world, revision=3), near.generation, near.position)
+    near.invalidate("acme", 3, 0)
     assert near.held["acme"].until == FOREVER
-    near.invalidate("acme", 4)
+    near.invalidate("acme", 4, 0)
     assert near.held["acme"].until == NEVER
-    near.invalidate("acme", 2)
+    near.invalidate("acme", 2, 0)
     assert near.floor("acme") == 4
 
 
@@ -183,13 +183,13 @@ def test_a_drop_makes_readings_under_way_too_old(world, near):
     generation = near.generation
     near.drop()
 
-    assert not near.put("acme", entry(world, revision=9), generation)
-    assert near.put("acme", entry(world, revision=9), near.generation)
+    assert not near.put("acme", entry(world, revision=9), generation, near.position)
+    assert near.put("acme", entry(world, revision=9), near.generation, near.position)
 
 
 def test_a_drop_can_bring_a_new_world(world, near):
     """A new catalog starts with nothing known under the old one."""
-    near.put("acme", entry(world), near.generation)
+    near.put("acme", entry(world), near.generation, near.position)
     assert near.turn_to(world, near.generation)
     assert near.world is world
     assert near.held == {}
@@ -209,8 +209,8 @@ def test_a_world_that_was_read_too_early_is_not_turned_to(world, near):
 def test_an_older_row_of_the_host_never_replaces_a_newer_one(world, near):
     """Two readings of the same revision: the one that was asked for later stays."""
     newer, older = entry(world, read_at=2.0), entry(world, read_at=1.0)
-    assert near.put("acme", newer, near.generation)
-    assert not near.put("acme", older, near.generation)
+    assert near.put("acme", newer, near.generation, near.position)
+    assert not near.put("acme", older, near.generation, near.position)
     assert near.held["acme"] is newer
 
 
@@ -218,26 +218,51 @@ def test_a_cache_that_was_cleared_takes_no_reading_from_before(world, near):
     """A client that is closed and used again must not meet its past."""
     near.turn_to(world, near.generation)
     generation = near.generation
-    near.put("acme", entry(world), generation)
+    near.put("acme", entry(world), generation, near.position)
     near.extend(1.0)
     near.clear()
     assert (near.held, near.world, near.lease, near.position) == ({}, None, NEVER, None)
     near.turn_to(world, near.generation)
-    assert not near.put("acme", entry(world), generation)
+    assert not near.put("acme", entry(world), generation, near.position)
 
 
-def test_too_many_invalidations_drop_everything(world, near):
+def test_of_too_many_invalidations_the_oldest_are_forgotten_and_no_older_reading_is_kept(world, near):
     """Memory for invalidations is bounded, and forgetting them must not let an old reading in."""
-    generation = near.generation
+    near.reach(10)
     for number in range(MOST_FLOORS):
-        near.invalidate(f"t{number}", 2)
-    assert near.generation == generation
-    near.invalidate("t0", 3)
-    assert near.generation == generation
-    near.invalidate("one more", 2)
-    assert near.generation == generation + 1
-    assert near.floor("t5") == 0
-    assert near.floor("one more") == 2
+        near.invalidate(f"t{number}", 2, 11 + number)
+    near.reach(10 + MOST_FLOORS)
+    assert near.known_from == 10
+    near.invalidate("t0", 3, 11 + MOST_FLOORS)
+    assert (near.known_from, near.floor("t0"), near.floor("t1")) == (10, 3, 2)
+
+    near.invalidate("one more", 2, 12 + MOST_FLOORS)
+    assert (near.known_from, near.floor("t1"), near.floor("t0"), near.floor("one more")) == (12, 0, 3, 2)
+    assert not near.put("t1", entry(world, revision=1), near.generation, 11)
+    assert near.put("t1", entry(world, revision=1), near.generation, 12)
+
+
+def test_what_is_remembered_begins_where_reading_began_and_may_be_led_back(world, near):
+    """A reading from before is kept only once the lines behind it are known."""
+    near.reach(10)
+    assert not near.put("acme", entry(world), near.generation, 9)
+
+    near.invalidate("other", 2, 9)
+    near.remember_from(7, known_from=10)
+    assert near.known_from == 7
+    assert near.put("acme", entry(world), near.generation, 7)
+    near.restart(3)
+    near.remember_from(1, known_from=7)
+    assert near.known_from == 3
+
+
+def test_what_was_forgotten_is_not_remembered_by_reading_less(near):
+    """As where more lines were read than are remembered."""
+    near.reach(MOST_FLOORS + 1)
+    for number in range(MOST_FLOORS + 1):
+        near.invalidate(f"t{number}", 2, number + 1)
+    near.remember_from(0, known_from=MOST_FLOORS + 1)
+    assert near.known_from == 1
 
 
 def test_the_lease_counts_from_when_the_log_was_asked(near):
@@ -258,23 +283,23 @@ def test_freshness_is_spread_so_that_a_crowd_does_not_come_back_at_once(near):
 def test_who_was_asked_about_stays_when_room_is_needed(world, near):
     """CLOCK: a hit sets a mark, the hand takes the first without one."""
     for name in "abc":
-        near.put(name, entry(world), near.generation)
+        near.put(name, entry(world), near.generation, near.position)
     near.held["a"].touched = 1
-    near.put("d", entry(world), near.generation)
+    near.put("d", entry(world), near.generation, near.position)
     assert set(near.held) == {"a", "c", "d"}
-    near.put("e", entry(world), near.generation)
+    near.put("e", entry(world), near.generation, near.position)
     assert set(near.held) == {"a", "d", "e"}
     near.held["d"].touched = near.held["e"].touched = near.held["a"].touched = 1
-    near.put("f", entry(world), near.generation)
+    near.put("f", entry(world), near.generation, near.position)
     assert len(near.held) == 3
     assert "f" in near.held
 
 
 def test_a_second_reading_keeps_the_mark_of_the_first(world, near):
     """Being read again is not being new."""
-    near.put("a", entry(world), near.generation)
+    near.put("a", entry(world), near.generation, near.position)
     near.held["a"].touched = 1
-    near.put("a", entry(world, revision=2), near.generation)
+    near.put("a", entry(world, revision=2), near.generation, near.position)
     assert near.held["a"].touched == 1
 
 
@@ -285,14 +310,14 @@ def test_the_cache_never_holds_more_than_its_bound(operations):
     near = LocalCache(bound=3, clock=lambda: 0.0, fresh_for=60.0)
     for name, operation in operations:
         if operation == "put":
-            assert near.put(name, entry(world, revision=near.floor(name) + 1), near.generation)
+            assert near.put(name, entry(world, revision=near.floor(name) + 1), near.generation, near.position)
             assert name in near.held
         elif operation == "hit" and name in near.held:
             near.held[name].touched = 1
         elif operation == "drop":
             near.drop()
         elif operation == "stale":
-            near.invalidate(name, near.floor(name) + 1)
+            near.invalidate(name, near.floor(name) + 1, 0)
         assert len(near.held) <= 3
         assert set(near.held) <= set(near._ring)
         assert len(near._ring) == len(set(near._ring))
@@ -307,9 +332,9 @@ def test_threads_that_fill_and_invalidate_leave_nothing_old(world):
         for _ in range(800):
             name = f"t{rng.randrange(40)}"
             if rng.random() < 0.5:
-                near.put(name, entry(world, revision=rng.randrange(50)), near.generation)
+                near.put(name, entry(world, revision=rng.randrange(50)), near.generation, near.position)
             else:
-                near.invalidate(name, rng.randrange(50))
+                near.invalidate(name, rng.randrange(50), 0)
 
     threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
     for thread in threads:
@@ -323,7 +348,7 @@ def test_threads_that_fill_and_invalidate_leave_nothing_old(world):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
 def test_a_forked_child_believes_nothing_of_its_parent(world, near):
     """C-8: the lease of the parent vouches for nothing in the child, and a lock held elsewhere harms nobody."""
-    near.put("acme", entry(world), near.generation)
+    near.put("acme", entry(world), near.generation, near.position)
     near.extend(0.0)
     near.lock.acquire()
     pid = os.fork()

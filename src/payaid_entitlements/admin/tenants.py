@@ -104,7 +104,7 @@ def change_tenant(setting: Setting, request: Request) -> Flow[Change]:
         return repeated(applied.id, applied.revision, setting)
     if request.tx is None:
         # Inside the host's transaction nobody may see it before the commit; the change log tells all, this process too.
-        setting.near.invalidate(request.tenant, applied.revision)
+        setting.near.invalidate(request.tenant, applied.revision, applied.position)
     return replace(plan.change, id=applied.id, applied=True, reason=ChangeReason.APPLIED, revision=applied.revision)
 
 

@@ -233,11 +233,11 @@ def load(setting: Setting, tenant: str) -> Flow[Entry]:
     near = setting.near
     is_again = False
     while True:
-        generation, asked_at, world = near.generation, near.clock(), near.world
+        generation, as_of, asked_at, world = near.generation, near.position, near.clock(), near.world
         if world is None:
             # The client was closed meanwhile, by another thread. It can be used again, so this question is answered.
             world = cast("World", (yield Join(WORLD, partial(begin, setting))))
-            generation = near.generation
+            generation, as_of = near.generation, near.position
         documents = cast("Mapping[str, TenantDocument]", (yield ReadTenants((tenant,))))
         document = documents.get(tenant) or TenantDocument(tenant)
         host: tuple[Terms, ...] | None = None
@@ -256,7 +256,7 @@ def load(setting: Setting, tenant: str) -> Flow[Entry]:
         is_again = True
         yield from poll(setting)
     entry = entry_of(setting, document, world, asked_at, host)
-    near.put(tenant, entry, generation)
+    near.put(tenant, entry, generation, as_of)
     return entry
 
 
@@ -367,7 +367,7 @@ def poll(setting: Setting) -> Flow[None]:
             yield from renew(setting)
         for entry in page.entries:
             if entry.tenant is not None:
-                near.invalidate(entry.tenant, entry.revision)
+                near.invalidate(entry.tenant, entry.revision, entry.position)
         near.reach(page.position)
         more = page.more
     near.extend(asked_at, doubts)

@@ -34,7 +34,7 @@ FOREVER: Final = float("inf")
 POLL_AFTER: Final = 2.0
 #: Seconds for which a look at the change log vouches for what is here.
 LEASE: Final = 5.0
-#: Invalidations that are remembered one by one; more, and everything is dropped.
+#: Invalidations that are remembered. Of older ones only that there were some: no reading from before them is kept.
 MOST_FLOORS: Final = 10_000
 
 #: The reading of the clock at which a standpoint ends, the instant that this is, and the standpoint.
@@ -150,7 +150,16 @@ class LocalCache:
         self.doubts = self._settled = 0
         self.position: int | None = None
         self.world: World | None = None
+        self._forget_floors(0)
         self._drop()
+
+    def _forget_floors(self, position: int) -> None:
+        # The highest revision of each tenant that a line of the log told of, and the highest position of such a line;
+        # what was told of last is the last.
+        self._floors: dict[str, tuple[int, int]] = {}
+        self._forgotten = 0
+        #: Each line of the log behind this position, up to `position`, is among the floors.
+        self.known_from = position
 
     def extend(self, asked_at: float, doubts: int | None = None) -> None:
         """
@@ -212,7 +221,7 @@ class LocalCache:
                 return
             if entry.tenant is not None:
                 # Also behind a hole, and when it was known: it is true in any case.
-                self._invalidate(entry.tenant, entry.revision)
+                self._invalidate(entry.tenant, entry.revision, entry.position)
             if entry.position <= position:
                 return
             if entry.tenant is None or entry.position > position + 1:
@@ -223,8 +232,21 @@ class LocalCache:
     def reach(self, position: int) -> None:
         """Note that all lines of the change log up to *position* are known here; some more may be."""
         with self.lock:
+            if self.position is None:
+                self.known_from = position
             if self.position is None or self.position < position:
                 self.position = position
+
+    def remember_from(self, position: int, known_from: int) -> None:
+        """
+        Note that all lines from *position* on were read again.
+
+        Args:
+            known_from: What `known_from` was when that began; if it was moved since then, it is not moved back.
+        """
+        with self.lock:
+            if self.known_from == known_from:
+                self.known_from = max(position, self._forgotten)
 
     def fresh_until(self, now: float) -> float:
         """Until when an entry that is read now is fresh."""
@@ -232,7 +254,7 @@ class LocalCache:
 
     def floor(self, tenant: str) -> int:
         """The lowest revision of *tenant* that may still be believed."""
-        return self._floors.get(tenant, 0)
+        return self._floors.get(tenant, (0, 0))[0]
 
     def current(self, tenant: str, now: float) -> Entry | None:
         """The entry of *tenant*, moved on to the standpoint that holds at *now*; None when there is none."""
@@ -248,18 +270,20 @@ class LocalCache:
                 self.held[tenant] = moved
         return moved
 
-    def put(self, tenant: str, entry: Entry, generation: int) -> bool:
+    def put(self, tenant: str, entry: Entry, generation: int, as_of: int | None) -> bool:
         """
-        Keep *entry*, unless something newer is already known.
+        Keep *entry*, unless something newer is already known, or may have been.
 
         Args:
             generation: What `generation` was when the reading began; a drop since then makes it too old.
+            as_of: All lines of the change log up to this position are in it; what `position` was when the reading of
+                the store began. The lines behind it are remembered, or it is too old.
 
         Returns:
             Whether it was kept.
         """
         with self.lock:
-            if generation != self.generation or entry.revision < self._floors.get(tenant, 0):
+            if generation != self.generation or (as_of or 0) < self.known_from or entry.revision < self.floor(tenant):
                 return False
             known = self.held.get(tenant)
             if known is not None:
@@ -287,15 +311,19 @@ class LocalCache:
         ring[hand] = tenant
         self._hand = hand + 1 if hand + 1 < len(ring) else 0
 
-    def invalidate(self, tenant: str, revision: int) -> None:
-        """Believe nothing about *tenant* that is older than *revision*."""
+    def invalidate(self, tenant: str, revision: int, position: int) -> None:
+        """Believe nothing about *tenant* that is older than *revision*, as the line at *position* of the log says."""
         with self.lock:
-            self._invalidate(tenant, revision)
+            self._invalidate(tenant, revision, position)
 
-    def _invalidate(self, tenant: str, revision: int) -> None:
-        if len(self._floors) >= MOST_FLOORS and tenant not in self._floors:
-            self._drop()
-        self._floors[tenant] = max(revision, self._floors.get(tenant, 0))
+    def _invalidate(self, tenant: str, revision: int, position: int) -> None:
+        floors = self._floors
+        floor, told = floors.pop(tenant, (0, 0))
+        if len(floors) >= MOST_FLOORS:
+            _, forgotten = floors.pop(next(iter(floors)))
+            self._forgotten = max(self._forgotten, forgotten)
+            self.known_from = max(self.known_from, forgotten)
+        floors[tenant] = max(floor, revision), max(told, position)
         known = self.held.get(tenant)
         if known is not None and known.revision < revision:
             known.until = known.fresh = NEVER
@@ -309,6 +337,7 @@ class LocalCache:
         """Believe nothing that was read before now; the change log has a hole, and goes on behind *position*."""
         with self.lock:
             self._drop()
+            self._forget_floors(position)
             self.position = position
 
     def turn_to(self, world: World, generation: int) -> bool:
@@ -334,4 +363,3 @@ class LocalCache:
         self.held: dict[str, Entry] = {}
         self._ring: list[str] = []
         self._hand = 0
-        self._floors: dict[str, int] = {}

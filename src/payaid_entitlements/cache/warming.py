@@ -67,7 +67,7 @@ def _pages(tenants: Iterable[str]) -> Iterator[tuple[str, ...]]:
 
 def _read(setting: Setting, page: tuple[str, ...]) -> Flow[None]:
     near = setting.near
-    generation, asked_at, world = near.generation, near.clock(), near.world
+    generation, as_of, asked_at, world = near.generation, near.position, near.clock(), near.world
     documents = cast("Mapping[str, TenantDocument]", (yield ReadTenants(page)))
     for tenant in page:
         document = documents.get(tenant) or TenantDocument(tenant)
@@ -76,4 +76,4 @@ def _read(setting: Setting, page: tuple[str, ...]) -> Flow[None]:
             # Closed, or published, meanwhile. Read alone it is judged by what is sold now.
             yield from load(setting, tenant)
         else:
-            near.put(tenant, entry_of(setting, document, world, asked_at, host), generation)
+            near.put(tenant, entry_of(setting, document, world, asked_at, host), generation, as_of)
