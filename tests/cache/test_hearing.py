@@ -256,7 +256,7 @@ def test_two_threads_lose_nothing():
     def reads() -> None:
         for first in range(0, 1000, 50):
             for each in lines[first : first + 50]:
-                near.invalidate(each.tenant, each.revision)
+                near.invalidate(each.tenant, each.revision, each.position)
             near.reach(first + 50)
 
     threads = [threading.Thread(target=each) for each in (hears, reads)]
