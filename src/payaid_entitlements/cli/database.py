@@ -82,7 +82,10 @@ def _database(url: str | None, *, creates: bool = False) -> Iterator[SQLStore]:
         must_exist(url)
     store = open_store(url)
     if not isinstance(store, SQLStore):
-        raise ConfigurationError(f"{store.name} has no tables; name a database with --url sqlite:///payaid.db")
+        raise ConfigurationError(
+            f"{store.name} has no tables and needs no migration: it is made ready when a process starts; "
+            "name a database with --url sqlite:///payaid.db"
+        )
     try:
         with named(store):
             yield store

@@ -301,6 +301,7 @@ def test_a_store_of_which_a_part_is_gone_says_so(open_redis, redis_url, redis_cl
     with pytest.raises(StoreDamaged):
         store.find()
     redis_client.rename("kept", "{payaid}:rows")
+    _write(store, tenant_write("beta"), operation="op-3")
     redis_client.hdel("{payaid}:trail", "1")
     with pytest.raises(StoreDamaged):
         store.audit()
