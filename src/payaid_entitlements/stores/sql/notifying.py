@@ -94,11 +94,6 @@ class NotifyWire:
 
     def listen(self) -> None:
         """Hear what is committed from now on."""
-        from psycopg.pq import TransactionStatus
-
-        if self._server.transaction_status != TransactionStatus.IDLE:
-            # The host prepares its connections by statements of its own, and has not committed them.
-            self._ask(b"COMMIT")
         (name,) = self._ask(self._name)
         self._ask(b'LISTEN "' + name + b'"')
 
