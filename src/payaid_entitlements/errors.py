@@ -18,6 +18,8 @@ Every exception that this library raises on purpose.
     │   └── StoreDamaged           also ValueError: what is stored cannot be read
     └── ConfigurationError         also ValueError: our caller's mistake, raised at start-up
         ├── CatalogInvalid         carries every problem found, not only the first
+        ├── BackupInvalid          a backup file is damaged, cut short, no backup, or of a later release
+        ├── StoreNotEmpty          a backup is read into an empty store only
         └── SchemaOutOfDate        the database lacks a migration; the message has the command
 
 A wrong *kind* of argument (an id that identifies nobody, a naive datetime, a sync call
@@ -158,6 +160,14 @@ class ConfigurationError(EntitlementError, ValueError):
 
 class SchemaOutOfDate(ConfigurationError):
     """The database's tables are missing or older than this version needs."""
+
+
+class BackupInvalid(ConfigurationError):
+    """A backup file cannot be used: it is damaged, cut short, no backup at all, or of a later release."""
+
+
+class StoreNotEmpty(ConfigurationError):
+    """A store is filled from a backup only where nothing was ever written to it."""
 
 
 class CatalogInvalid(ConfigurationError):

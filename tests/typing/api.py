@@ -50,6 +50,7 @@ from payaid_entitlements import (
     require_module,
 )
 from payaid_entitlements.errors import (
+    BackupInvalid,
     CatalogInvalid,
     ChangeConflict,
     ConfigurationError,
@@ -61,6 +62,7 @@ from payaid_entitlements.errors import (
     Refused,
     SchemaOutOfDate,
     StoreDamaged,
+    StoreNotEmpty,
     StoreUnavailable,
     SubscriptionExpired,
     TenantSuspended,
@@ -70,6 +72,7 @@ from payaid_entitlements.errors import (
     UnknownTenant,
     ViewExpired,
 )
+from payaid_entitlements.stores.backup import Content, export_to, import_from, verify
 from payaid_entitlements.stores.memory import AsyncMemoryStore, MemoryStore
 from payaid_entitlements.stores.ports import AsyncStore, Store
 from payaid_entitlements.testing import (
@@ -367,6 +370,17 @@ def answering(error: Refused) -> Refusal:
     return said
 
 
+# -- backups ----------------------------------------------------------------------------------------------------------
+
+
+def moving(source: Store, target: Store) -> str:
+    content = export_to(source, Path("payaid.jsonl.gz"), told=lambda done, total: None)
+    with Path("payaid.jsonl").open("rb") as stream:
+        assert_type(import_from(target, stream), Content)
+    export_to(source, "payaid.jsonl")  # type: ignore[arg-type]
+    return f"{content.changes + content.tenants} {content.made} {content.source} {verify(Path('x')).sha256}"
+
+
 # -- errors -----------------------------------------------------------------------------------------------------------
 
 
@@ -387,7 +401,7 @@ def errors(act: Callable[[], None]) -> object:
         return assert_type(conflict.expected, int) < conflict.found
     except CatalogInvalid as invalid:
         return [str(problem) for problem in invalid.problems]
-    except (SchemaOutOfDate, ConfigurationError) as wrong:
+    except (SchemaOutOfDate, BackupInvalid, StoreNotEmpty, ConfigurationError) as wrong:
         return isinstance(wrong, ValueError)
     except (UnknownTenant, UnknownPlan, UnknownFeature, NoCurrentTenant) as missing:
         return isinstance(missing, LookupError)

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 API = Path(__file__).with_name("api.py")
 PUBLIC = (
     "payaid_entitlements",
+    "payaid_entitlements.stores.backup",
     "payaid_entitlements.web",
     "payaid_entitlements.web.fastapi",
     "payaid_entitlements.testing",

@@ -12,6 +12,7 @@ import typer
 from payaid_entitlements.cli import (
     asking,
     audit,
+    backup,
     catalogs,
     database,
     doctor,
@@ -64,6 +65,8 @@ app.command("init", rich_help_panel=_SET_UP)(setup.init)
 app.command("seed", rich_help_panel=_SET_UP)(seeding.seed)
 app.command("doctor", rich_help_panel=_SET_UP)(doctor.doctor)
 app.add_typer(database.app, name="db", rich_help_panel=_SET_UP)
+app.command("export", rich_help_panel=_SET_UP)(backup.export)
+app.command("import", rich_help_panel=_SET_UP)(backup.import_)
 app.command("check", rich_help_panel=_ASK)(asking.check)
 app.command("explain", rich_help_panel=_ASK)(asking.explain)
 app.command("audit", rich_help_panel=_ASK)(audit.audit)

@@ -25,6 +25,21 @@ def counting(doing: str, total: int | None = None) -> Iterator[Callable[[int], N
     Args:
         total: How many there are; None where that is not known.
     """
+    with following(doing) as told:
+        done = 0
+
+        def count(more: int) -> None:
+            nonlocal done
+            done += more
+            told(done, total)
+
+        told(0, total)
+        yield count
+
+
+@contextmanager
+def following(doing: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Show how far it is; call what this gives with how many are done, of how many; None where that is not known."""
     bar = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -35,8 +50,8 @@ def counting(doing: str, total: int | None = None) -> Iterator[Callable[[int], N
         transient=True,
     )
     if not bar.console.is_terminal:
-        yield lambda _: None
+        yield lambda done, total: None
         return
     with bar:
-        task = bar.add_task(doing, total=total)
-        yield lambda done: bar.advance(task, done)
+        task = bar.add_task(doing, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -8,7 +8,8 @@ asynchronous twin only passes calls on.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from payaid_entitlements.core.catalog.publishing import Published
@@ -22,19 +23,31 @@ from payaid_entitlements.stores.ports import (
     LOST_WITH_THE_PROCESS,
     Applied,
     AuditEntry,
+    KeptChange,
+    KeptTenant,
     LogEntry,
     LogPage,
     OutboxEvent,
+    Part,
     Scope,
     TenantRow,
     Transaction,
     Write,
 )
-from payaid_entitlements.stores.writing import change_conflict, event_of, operation_conflict, scrubbed, target
+from payaid_entitlements.stores.writing import (
+    change_conflict,
+    continued,
+    event_of,
+    not_empty,
+    operation_conflict,
+    scrubbed,
+    target,
+)
 
 
 @dataclass(slots=True)
 class _Content:
+    position: int = 0
     documents: dict[str, TenantDocument] = field(default_factory=dict)
     rows: dict[str, TenantRow] = field(default_factory=dict)
     published: Published | None = None
@@ -102,7 +115,8 @@ class MemoryStore:
             found = self._revision(scope, tenant)
             if found != expect:
                 raise self._conflict(scope, tenant, expect, found)
-            applied = Applied(write.id, True, revision, len(content.changes) + 1)
+            content.position += 1
+            applied = Applied(write.id, True, revision, content.position)
             self._store(write, tenant)
             if write.erase:
                 self._erase(tenant)
@@ -122,6 +136,7 @@ class MemoryStore:
                     as_of,
                     write.facts,
                     write.detail,
+                    None if operation is None else summary,
                 )
             )
             content.outbox.append(event_of(write, applied.position))
@@ -169,15 +184,25 @@ class MemoryStore:
 
     def changes_since(self, position: int | None, *, limit: int = 1000) -> LogPage:
         """Same as `Store.changes_since`."""
-        changes = self._content.changes
-        end = len(changes)
-        if position is None:
+        with self._lock:
+            end, changes = self._content.position, self._behind(position, limit + 1)
+        if position is None or position == end:
             return LogPage((), end)
-        if position > end:
+        if position > end or not changes:
             return LogPage((), end, gap=True)
-        page = changes[position : min(position + limit, end)]
-        entries = tuple(LogEntry(entry.position, entry.scope, entry.tenant, entry.revision) for entry in page)
-        return LogPage(entries, position + len(page), more=position + len(page) < end)
+        entries = tuple(
+            LogEntry(entry.position, entry.scope, entry.tenant, entry.revision) for entry in changes[:limit]
+        )
+        is_cut = entries[0].position > position + 1
+        return LogPage(entries, entries[-1].position, gap=is_cut, more=len(changes) > limit)
+
+    def _behind(self, position: int | None, limit: int | None = None) -> list[AuditEntry]:
+        """The changes behind *position*; none where that is not given."""
+        changes = self._content.changes
+        if position is None:
+            return []
+        first = bisect_right(changes, position, key=lambda entry: entry.position)
+        return changes[first:] if limit is None else changes[first : first + limit]
 
     def find(
         self, *, module: str | None = None, plan: str | None = None, after: str | None = None, limit: int = 100
@@ -207,7 +232,7 @@ class MemoryStore:
         """Same as `Store.audit`."""
         return [
             entry
-            for entry in self._content.changes[after:]
+            for entry in self._behind(after)
             if (tenant is None or entry.tenant == tenant)
             and (scope is None or entry.scope is scope)
             and (id is None or entry.id == id)
@@ -218,6 +243,27 @@ class MemoryStore:
     def outbox(self, *, after: int = 0, limit: int = 100) -> Sequence[OutboxEvent]:
         """Same as `Store.outbox`."""
         return [event for event in self._content.outbox if event.position > after][:limit]
+
+    def listed(self, tenants: Sequence[str]) -> Mapping[str, TenantRow]:
+        """Same as `Store.listed`."""
+        rows = self._content.rows
+        return {tenant: rows[tenant] for tenant in tenants if tenant in rows}
+
+    def restore(self, pages: Iterable[Sequence[Part]]) -> None:
+        """Same as `Store.restore`."""
+        self._must_be_empty()
+        content = _Content()
+        for page in pages:
+            for part in page:
+                _keep(content, part)
+        content.position = continued(content.changes[-1].position if content.changes else 0)
+        with self._lock:
+            self._must_be_empty()
+            self._content = content
+
+    def _must_be_empty(self) -> None:
+        if self._content.position:
+            raise not_empty(self.name)
 
     def close(self) -> None:
         """Same as `Store.close`: what is known stays as long as this object."""
@@ -299,8 +345,36 @@ class AsyncMemoryStore:
         """Same as `Store.outbox`."""
         return self._store.outbox(after=after, limit=limit)
 
+    async def listed(self, tenants: Sequence[str]) -> Mapping[str, TenantRow]:
+        """Same as `Store.listed`."""
+        return self._store.listed(tenants)
+
+    async def restore(self, pages: Iterable[Sequence[Part]]) -> None:
+        """Same as `AsyncStore.restore`."""
+        self._store.restore(pages)
+
     async def aclose(self) -> None:
         """Same as `Store.close`."""
+
+
+def _keep(content: _Content, part: Part) -> None:
+    match part:
+        case KeptChange(entry, event):
+            content.changes.append(entry)
+            if event is not None:
+                content.outbox.append(event)
+            if entry.operation is not None:
+                first = Applied(entry.id, True, entry.revision, entry.position)
+                content.operations[entry.tenant, entry.operation] = first, str(entry.digest)
+        case KeptTenant(document, row):
+            content.documents[document.tenant] = document
+            content.rows.pop(document.tenant, None)
+            if row is not None:
+                content.rows[document.tenant] = row
+        case Published():
+            content.published = part
+        case Controls():  # pragma: no branch - the types leave nothing else
+            content.controls = part
 
 
 def _refuse(tx: Transaction | None) -> None:

@@ -8,10 +8,10 @@ there for the stores of others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias, Union
 
 if TYPE_CHECKING:
     from payaid_entitlements.core.catalog.publishing import Published
@@ -129,6 +129,7 @@ class AuditEntry:
         facts: What was added and what it replaced.
         operation: The caller's id of the act, when there was one.
         as_of: When the source said it, when that is known.
+        digest: Where there is an operation: what the same act, repeated, is known by (`stores.digest`).
     """
 
     id: str
@@ -145,6 +146,7 @@ class AuditEntry:
     as_of: Instant | None
     facts: tuple[Recorded, ...]
     detail: Mapping[str, object]
+    digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +165,26 @@ class OutboxEvent:
     position: int
     name: str
     payload: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptChange:
+    """One change as a store keeps it, and what is told to others of it, if that is still kept."""
+
+    entry: AuditEntry
+    event: OutboxEvent | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptTenant:
+    """A tenant as a store keeps it. *row* is how `Store.find` lists it, None for one that was forgotten."""
+
+    document: TenantDocument
+    row: TenantRow | None
+
+
+#: What a store is made of: all that is moved when it is moved.
+Part: TypeAlias = Union[KeptChange, KeptTenant, "Published", "Controls"]
 
 
 class Wire(Protocol):
@@ -382,6 +404,31 @@ class Store(Protocol):
         """Read what is to be told to others, behind position *after*, oldest first."""
         ...
 
+    def listed(self, tenants: Sequence[str]) -> Mapping[str, TenantRow]:
+        """Read how `find` lists *tenants*, in one round trip; who is forgotten or unknown is absent."""
+        ...
+
+    def restore(self, pages: Iterable[Sequence[Part]]) -> None:
+        """
+        Fill this store, in which nothing is, with all that another one had: afterwards each read answers as there.
+
+        Must be all or nothing, also where *pages* raises an error in the middle, which passes through, and where the
+        process is killed: a store that is filled in part is not there, or refused by `prepare`, and can be filled
+        from the beginning.
+
+        Afterwards the log has the positions that came, and goes on behind `stores.writing.continued` of the last:
+        whoever has read the other store's log further than it came is told of a gap, and forgets what it knows.
+
+        Args:
+            pages: Changes by their position, each once; a tenant, the catalog or the controls may come again, and
+                then the last holds. Each is read once and kept no longer than it is needed.
+
+        Raises:
+            StoreNotEmpty: Something was written here before; nothing was changed.
+            OutcomeUnknown: No answer. Repeat it: where it has happened, the store is not empty.
+        """
+        ...
+
     def close(self) -> None:
         """Let go of connections and files. The store can be used again; it then opens them anew."""
         ...
@@ -461,6 +508,14 @@ class AsyncStore(Protocol):
 
     async def outbox(self, *, after: int = 0, limit: int = 100) -> Sequence[OutboxEvent]:
         """Same as `Store.outbox`."""
+        ...
+
+    async def listed(self, tenants: Sequence[str]) -> Mapping[str, TenantRow]:
+        """Same as `Store.listed`."""
+        ...
+
+    async def restore(self, pages: Iterable[Sequence[Part]]) -> None:
+        """Same as `Store.restore`; *pages* are read where this runs, and nothing else runs meanwhile."""
         ...
 
     async def aclose(self) -> None:

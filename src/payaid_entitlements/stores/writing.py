@@ -4,9 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
-from payaid_entitlements.errors import ChangeConflict, OperationConflict
+from payaid_entitlements.errors import ChangeConflict, OperationConflict, StoreNotEmpty
 from payaid_entitlements.stores.ports import AuditEntry, OutboxEvent, Scope, Write
+
+#: How far the log of a restored store goes on behind what was restored, at least. More changes than any store makes
+#: between a backup and the moment when it is restored; a double, which is what numbers are in scripts of Redis and in
+#: JavaScript, has room for nine million such leaps.
+LEAP: Final = 1_000_000_000
+
+
+def continued(last: int) -> int:
+    """
+    Say behind which position the log of a store goes on that was restored up to position *last*.
+
+    A process that was near the store which is gone has perhaps read further than the backup reaches. Without a leap,
+    new changes would take positions that it has read already, and it would not notice them. A multiple of `LEAP`: how
+    often a store was restored can be seen in its positions.
+    """
+    return -(-(last + LEAP) // LEAP) * LEAP if last else 0
 
 
 def target(write: Write) -> tuple[Scope, str | None, int, int]:
@@ -37,7 +54,7 @@ def event_of(write: Write, position: int) -> OutboxEvent:
 
 def scrubbed(entry: AuditEntry) -> AuditEntry:
     """An entry without what is personal to its tenant: that it happened, when and by whom remains."""
-    return replace(entry, because=None, operation=None, facts=(), detail={})
+    return replace(entry, because=None, operation=None, facts=(), detail={}, digest=None)
 
 
 def change_conflict(scope: Scope, tenant: str | None, expect: int, found: int, faster: Sequence[str]) -> ChangeConflict:
@@ -55,4 +72,12 @@ def operation_conflict(operation: str) -> OperationConflict:
     """The error for an operation that was used before for something else."""
     return OperationConflict(
         f"operation {operation!r} was used before for another change; an operation names one act, once"
+    )
+
+
+def not_empty(name: str) -> StoreNotEmpty:
+    """The error for a backup that would be read into the store *name*, which is in use."""
+    return StoreNotEmpty(
+        f"{name} is not empty, and a backup is read into an empty store only: it would mix two histories; "
+        "name a new database, schema or prefix with --url"
     )

@@ -11,7 +11,8 @@ from payaid_entitlements.errors import OutcomeUnknown, StoreUnavailable
 if TYPE_CHECKING:
     from payaid_entitlements.stores.ports import AsyncStore, Store
 
-_READS = frozenset({"prepare", "read", "catalog", "controls", "changes_since", "find", "audit", "outbox"})
+_READS = frozenset({"prepare", "read", "catalog", "controls", "changes_since", "find", "audit", "outbox", "listed"})
+_WRITES = frozenset({"apply", "restore"})
 
 
 class Faults:
@@ -60,7 +61,7 @@ class FaultyStore:
 
     def __getattr__(self, name: str) -> object:
         found = getattr(self.inner, name)
-        if name in _READS or name == "apply":
+        if name in _READS or name in _WRITES:
             return (
                 _awaiting(self.faults, name, found)
                 if inspect.iscoroutinefunction(found)
@@ -73,7 +74,7 @@ def _calling(faults: Faults, name: str, method: Callable[..., object]) -> Callab
     def call(*args: object, **named: object) -> object:
         faults.enter(name)
         answer = method(*args, **named)
-        if name == "apply":
+        if name in _WRITES:
             faults.leave(named.get("operation"))
         return answer
 
@@ -84,7 +85,7 @@ def _awaiting(faults: Faults, name: str, method: Callable[..., object]) -> Calla
     async def call(*args: object, **named: object) -> object:
         faults.enter(name)
         answer = await method(*args, **named)  # type: ignore[misc] # the caller has seen that it is a coroutine function
-        if name == "apply":
+        if name in _WRITES:
             faults.leave(named.get("operation"))
         return answer
 

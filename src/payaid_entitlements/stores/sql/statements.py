@@ -119,7 +119,17 @@ class Statements:
             found = found.where(t.c.plan == plan)
         if after is not None:
             found = found.where(t.c.tenant > after)
-        page = found.order_by(t.c.tenant).limit(limit).subquery("page")
+        return self._with_modules(found.order_by(t.c.tenant).limit(limit))
+
+    @cached_property
+    def listed(self) -> Executable:
+        """How `find` lists ``tenants``."""
+        t = self.tables.tenants
+        found = select(t.c.tenant, t.c.revision, t.c.plan).where(t.c.is_listed == 1)
+        return self._with_modules(found.where(t.c.tenant.in_(bindparam("tenants", expanding=True))))
+
+    def _with_modules(self, found: Select[Any]) -> Executable:
+        m, page = self.tables.modules, found.subquery("page")
         return (
             select(page.c.tenant, page.c.revision, page.c.plan, m.c.module)
             .join_from(page, m, m.c.tenant == page.c.tenant, isouter=True)
@@ -153,6 +163,7 @@ class Statements:
             c.as_of,
             c.facts,
             c.detail,
+            c.digest,
         ).where(c.position > after)
         if tenant is not None:
             found = found.where(c.tenant == tenant)
@@ -321,6 +332,59 @@ class Statements:
         table = sql_cast(sql_cast(literal(name, String, literal_execute=True), postgresql.REGCLASS), postgresql.OID)
         return literal("payaid_", String, literal_execute=True) + sql_cast(table, Text)
 
+    # -- filling a store with all that another one had ---------------------------------------------------------------
+
+    @cached_property
+    def take_empty(self) -> Executable:
+        """Take the sequencer's row if nothing was ever written; the row count says whether that is so."""
+        s = self.tables.sequencer
+        return update(s).where(s.c.position == 0).values(position=1)
+
+    @cached_property
+    def go_on(self) -> Executable:
+        """Let the log go on behind ``to``."""
+        return update(self.tables.sequencer).values(position=bindparam("to"))
+
+    @cached_property
+    def put_changes(self) -> Executable:
+        """Lines of the change log."""
+        return insert(self.tables.changes)
+
+    @cached_property
+    def put_events(self) -> Executable:
+        """Rows of the outbox."""
+        return insert(self.tables.outbox)
+
+    @cached_property
+    def put_tenants(self) -> Executable:
+        """Documents."""
+        return insert(self.tables.tenants)
+
+    @cached_property
+    def put_modules(self) -> Executable:
+        """What they are found by."""
+        return insert(self.tables.modules)
+
+    @cached_property
+    def drop_tenants(self) -> Executable:
+        """Take the document of the tenant ``key`` away."""
+        return delete(self.tables.tenants).where(self.tables.tenants.c.tenant == bindparam("key"))
+
+    @cached_property
+    def drop_modules(self) -> Executable:
+        """Take away what the tenant ``key`` is found by."""
+        return delete(self.tables.modules).where(self.tables.modules.c.tenant == bindparam("key"))
+
+    @cached_property
+    def replace_catalog(self) -> tuple[Executable, Executable]:
+        """Take away what is published, and put something there."""
+        return delete(self.tables.catalog), insert(self.tables.catalog)
+
+    @cached_property
+    def replace_controls(self) -> tuple[Executable, Executable]:
+        """Take the switches away, and put others there."""
+        return delete(self.tables.controls), insert(self.tables.controls)
+
     def first_rows(self) -> Iterable[Executable]:
         """The rows that tables begin with."""
         yield self._insert_if_absent(self.tables.sequencer, {"one": 1, "position": 0})
@@ -368,6 +432,7 @@ def audit_entries(rows: Iterable[AnyRow]) -> list[AuditEntry]:
             as_of,
             recorded_from_json(facts),
             json.loads(detail),
+            None if operation is None else digest,
         )
         for (
             change,
@@ -384,6 +449,7 @@ def audit_entries(rows: Iterable[AnyRow]) -> list[AuditEntry]:
             as_of,
             facts,
             detail,
+            digest,
         ) in rows
     ]
 

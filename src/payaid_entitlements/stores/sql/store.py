@@ -6,8 +6,8 @@ A read is one statement without a transaction. A write is one transaction, or a 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Executable, event
@@ -28,6 +28,7 @@ from payaid_entitlements.stores.ports import (
     Concern,
     LogPage,
     OutboxEvent,
+    Part,
     Scope,
     TenantRow,
     Transaction,
@@ -46,6 +47,7 @@ from payaid_entitlements.stores.sql.engines import (
 )
 from payaid_entitlements.stores.sql.joining import joined, joined_async, may_notify
 from payaid_entitlements.stores.sql.reading import reading_log
+from payaid_entitlements.stores.sql.restoring import restoring
 from payaid_entitlements.stores.sql.statements import (
     AnyRow,
     Statements,
@@ -286,6 +288,19 @@ class SQLStore(_Common):
         """Same as `Store.outbox`."""
         return outbox_events(self._rows(self._statements.outbox(after, limit)))
 
+    def listed(self, tenants: Sequence[str]) -> Mapping[str, TenantRow]:
+        """Same as `Store.listed`."""
+        rows = tenant_rows(self._rows(self._statements.listed, {"tenants": list(tenants)}))
+        return {row.tenant: row for row in rows}
+
+    def restore(self, pages: Iterable[Sequence[Part]]) -> None:
+        """Same as `Store.restore`."""
+        flow = restoring(self._statements, self.name, pages)
+        with self._transaction(None, None) as connection, suppress(StopIteration):
+            asked = next(flow)
+            while True:
+                asked = flow.send(answer_of(connection.execute(*asked)))
+
     def close(self) -> None:
         """Same as `Store.close`. An engine of yours stays open."""
         if self._owns_engine:
@@ -426,6 +441,20 @@ class AsyncSQLStore(_Common):
     async def outbox(self, *, after: int = 0, limit: int = 100) -> Sequence[OutboxEvent]:
         """Same as `Store.outbox`."""
         return outbox_events(await self._rows(self._statements.outbox(after, limit)))
+
+    async def listed(self, tenants: Sequence[str]) -> Mapping[str, TenantRow]:
+        """Same as `Store.listed`."""
+        rows = tenant_rows(await self._rows(self._statements.listed, {"tenants": list(tenants)}))
+        return {row.tenant: row for row in rows}
+
+    async def restore(self, pages: Iterable[Sequence[Part]]) -> None:
+        """Same as `AsyncStore.restore`."""
+        flow = restoring(self._statements, self.name, pages)
+        async with self._transaction(None, None) as connection:
+            with suppress(StopIteration):
+                asked = next(flow)
+                while True:
+                    asked = flow.send(answer_of(await connection.execute(*asked)))
 
     async def aclose(self) -> None:
         """Same as `Store.close`. An engine of yours stays open."""

@@ -40,7 +40,7 @@ class Forgetting:
         before = store.audit()
         erasing = _forget(store, write)
         first, second = store.audit()
-        assert first == replace(before[0], because=None, operation=None, facts=(), detail={})
+        assert first == replace(before[0], because=None, operation=None, facts=(), detail={}, digest=None)
         assert (second.id, second.verb, second.actor, second.because, second.operation, second.generation) == (
             erasing.id,
             "forget",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from payaid_entitlements.stores.digest import digest
 from payaid_entitlements.stores.ports import AuditEntry, OutboxEvent, Scope, Store
 from payaid_entitlements.testing.contracts.writes import (
     NOW,
@@ -43,6 +44,7 @@ class Trail:
                 NOW - 5,
                 write.facts,
                 detail,
+                digest(write),
             )
         ]
 

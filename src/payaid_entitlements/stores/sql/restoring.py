@@ -1,0 +1,111 @@
+"""
+A whole store from another one, as a flow: which statements, with which rows. Written once; the stores execute.
+
+All of it is one transaction, so what is killed in the middle leaves nothing. The sequencer's row is taken first:
+whoever writes meanwhile waits for it, and goes on behind what was restored.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+
+from sqlalchemy import Executable
+
+from payaid_entitlements.core.catalog.publishing import Published
+from payaid_entitlements.core.controls import Controls
+from payaid_entitlements.core.facts import recorded_to_json
+from payaid_entitlements.stores.ports import KeptChange, KeptTenant, Part
+from payaid_entitlements.stores.sql.applying import Answer
+from payaid_entitlements.stores.sql.statements import Statements
+from payaid_entitlements.stores.sql.tables import NO_TENANT
+from payaid_entitlements.stores.writing import continued, not_empty
+
+#: A statement, and its values for each of many rows.
+Filling = tuple[Executable, Sequence[Mapping[str, object]]]
+_Rows = list[Mapping[str, object]]
+
+
+def restoring(statements: Statements, name: str, pages: Iterable[Sequence[Part]]) -> Generator[Filling, Answer, None]:
+    """
+    Store all *pages* in the store *name*.
+
+    Raises:
+        StoreNotEmpty: Something was written there before.
+    """
+    if (yield statements.take_empty, [{}]).count != 1:
+        raise not_empty(name)
+    last = 0
+    for page in pages:
+        changes = [part for part in page if isinstance(part, KeptChange)]
+        yield from _filled(statements.put_changes, [_change(each) for each in changes])
+        yield from _filled(statements.put_events, list(_events(changes)))
+        last = changes[-1].entry.position if changes else last
+        # One that came before, and again, holds as it came last.
+        tenants = {part.document.tenant: part for part in page if isinstance(part, KeptTenant)}
+        keys: _Rows = [{"key": tenant} for tenant in tenants]
+        yield from _filled(statements.drop_modules, keys)
+        yield from _filled(statements.drop_tenants, keys)
+        yield from _filled(statements.put_tenants, [_tenant(each) for each in tenants.values()])
+        yield from _filled(statements.put_modules, list(_modules(tenants.values())))
+        for part in page:
+            if isinstance(part, Published | Controls):
+                drop, put = statements.replace_catalog if isinstance(part, Published) else statements.replace_controls
+                yield drop, [{}]
+                yield put, [{"one": 1, "revision": part.revision, "content": part.to_json()}]
+    yield statements.go_on, [{"to": continued(last)}]
+
+
+def _filled(statement: Executable, rows: _Rows) -> Generator[Filling, Answer, None]:
+    if rows:
+        yield statement, rows
+
+
+def _change(kept: KeptChange) -> Mapping[str, object]:
+    entry = kept.entry
+    return {
+        "position": entry.position,
+        "id": entry.id,
+        "scope": entry.scope.value,
+        "tenant": entry.tenant or NO_TENANT,
+        "generation": entry.generation,
+        "revision": entry.revision,
+        "recorded": entry.recorded,
+        "verb": entry.verb,
+        "actor": entry.actor,
+        "because": entry.because,
+        "operation": entry.operation,
+        "digest": entry.digest or "",
+        "as_of": entry.as_of,
+        "facts": recorded_to_json(entry.facts),
+        "detail": json.dumps(entry.detail, separators=(",", ":")),
+    }
+
+
+def _events(changes: Iterable[KeptChange]) -> Iterator[Mapping[str, object]]:
+    for kept in changes:
+        if kept.event is not None:
+            yield {
+                "position": kept.event.position,
+                "name": kept.event.name,
+                "tenant": kept.entry.tenant or NO_TENANT,
+                "payload": json.dumps(kept.event.payload, separators=(",", ":")),
+            }
+
+
+def _tenant(kept: KeptTenant) -> Mapping[str, object]:
+    document, row = kept.document, kept.row
+    return {
+        "tenant": document.tenant,
+        "revision": document.revision,
+        "generation": document.generation,
+        "document": document.to_json(),
+        "plan": None if row is None else row.plan,
+        "is_listed": 0 if row is None else 1,
+    }
+
+
+def _modules(tenants: Iterable[KeptTenant]) -> Iterator[Mapping[str, object]]:
+    for kept in tenants:
+        for module in () if kept.row is None else kept.row.modules:
+            yield {"module": module, "tenant": kept.document.tenant}
