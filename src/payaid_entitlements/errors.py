@@ -15,6 +15,7 @@ Every exception that this library raises on purpose.
     ├── TenantUnidentified         a request of nobody: the host's login named no tenant
     ├── StoreUnavailable           the driver's error is __cause__
     │   ├── OutcomeUnknown         a write got no answer; repeat it with the same .operation
+    │   ├── StoreIncomplete        a backup is being read into the store, or that was broken off
     │   └── StoreDamaged           also ValueError: what is stored cannot be read
     └── ConfigurationError         also ValueError: our caller's mistake, raised at start-up
         ├── CatalogInvalid         carries every problem found, not only the first
@@ -152,6 +153,10 @@ class StoreDamaged(StoreUnavailable, ValueError):
 
     No answer is made of the parts that can be read: a suspension may be in the others.
     """
+
+
+class StoreIncomplete(StoreUnavailable):
+    """A backup is being read into the store, or that was broken off and must be done again."""
 
 
 class ConfigurationError(EntitlementError, ValueError):

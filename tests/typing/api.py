@@ -62,6 +62,7 @@ from payaid_entitlements.errors import (
     Refused,
     SchemaOutOfDate,
     StoreDamaged,
+    StoreIncomplete,
     StoreNotEmpty,
     StoreUnavailable,
     SubscriptionExpired,
@@ -393,7 +394,7 @@ def errors(act: Callable[[], None]) -> object:
         return refused.decision
     except OutcomeUnknown as unknown:
         return assert_type(unknown.operation, str | None)
-    except StoreDamaged as damaged:
+    except (StoreDamaged, StoreIncomplete) as damaged:
         return damaged
     except StoreUnavailable as down:
         return down.__cause__

@@ -413,8 +413,8 @@ class Store(Protocol):
         Fill this store, in which nothing is, with all that another one had: afterwards each read answers as there.
 
         Must be all or nothing, also where *pages* raises an error in the middle, which passes through, and where the
-        process is killed: a store that is filled in part is not there, or refused by `prepare`, and can be filled
-        from the beginning.
+        process is killed: what is filled in part is not there, or each call is refused by `StoreIncomplete` until it is
+        filled anew, from the beginning.
 
         Afterwards the log has the positions that came, and goes on behind `stores.writing.continued` of the last:
         whoever has read the other store's log further than it came is told of a gap, and forgets what it knows.

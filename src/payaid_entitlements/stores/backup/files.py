@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Final, cast
 
-from payaid_entitlements.errors import BackupInvalid
+from payaid_entitlements.errors import BackupInvalid, StoreIncomplete
 from payaid_entitlements.stores.backup.lines import Content, Header, Tally, is_last, kind_of, read, read_header, write
 from payaid_entitlements.stores.backup.walking import PAGE, ForgottenMeanwhile, walked
 from payaid_entitlements.stores.ports import KeptChange, Part, Store
@@ -142,7 +142,8 @@ def import_from(store: Store, source: Path | IO[bytes], *, told: Told = _nobody)
             total = checked.number
     with _opened(source) as file:
         backup = _Reading(file, told, total)
-        store.prepare()
+        with suppress(StoreIncomplete):  # that is what is mended here
+            store.prepare()
         store.restore(backup.pages())
         return backup.content
 

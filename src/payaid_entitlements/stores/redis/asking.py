@@ -15,7 +15,7 @@ from payaid_entitlements.core.catalog.publishing import Published
 from payaid_entitlements.core.controls import Controls
 from payaid_entitlements.core.facts import TenantDocument
 from payaid_entitlements.core.instant import Instant
-from payaid_entitlements.errors import SchemaOutOfDate, StoreDamaged
+from payaid_entitlements.errors import SchemaOutOfDate, StoreDamaged, StoreIncomplete
 from payaid_entitlements.stores.digest import digest
 from payaid_entitlements.stores.messages import written
 from payaid_entitlements.stores.ports import (
@@ -34,6 +34,7 @@ from payaid_entitlements.stores.redis.histories import Histories
 from payaid_entitlements.stores.redis.layout import (
     CATALOG,
     CONTROLS,
+    FILLING,
     LAYOUT,
     VERSION,
     Keys,
@@ -98,7 +99,7 @@ class Questions:
 
     def prepare(self, origin: str) -> Asking[None]:
         """Make an empty store ready, under a name that no other has, or check the one that is there."""
-        self._checked((yield Ask(scripts.PREPARE, (VERSION, origin))))
+        self.checked((yield Ask(scripts.PREPARE, (VERSION, origin))))
 
     def version(self) -> Asking[int | None]:
         """Which layout is there; None where nothing is."""
@@ -141,7 +142,7 @@ class Questions:
         # Nothing is sent to a server that does not answer: what fails here has certainly not been done.
         yield from self._held()
         stays, personal = entry_of(write, actor=actor, because=because, operation=operation, as_of=as_of)
-        answer = self._checked(
+        answer = self.checked(
             (
                 yield Ask(
                     scripts.APPLY,
@@ -187,7 +188,7 @@ class Questions:
     def changes_since(self, position: int | None, limit: int, histories: Histories) -> Asking[LogPage]:
         """Read the change log, or where it ends."""
         count = min(limit, PART)
-        _, head, history, *found = self._checked(
+        _, head, history, *found = self.checked(
             (yield Ask(scripts.LOG, (VERSION, "" if position is None else position, count + 1)))
         )
         end = int(head)
@@ -214,7 +215,7 @@ class Questions:
         while len(rows) < limit:
             # Where rows are left out, more are looked at than may be wanted: most calls find enough at once.
             count = PART if begin else min(limit - len(rows), PART)
-            _, more, *found = self._checked((yield Ask(scripts.FIND, (VERSION, path, last, count, begin))))
+            _, more, *found = self.checked((yield Ask(scripts.FIND, (VERSION, path, last, count, begin))))
             rows += [tenant_row(tenant, row) for tenant, row in found]
             if more is None:
                 break
@@ -265,12 +266,21 @@ class Questions:
         more = True
         while more and len(events) < limit:
             more, found = yield from self._trail(b"", b"", after, limit - len(events))
-            events += [outbox_event(place, held) for place, held in found]
+            told = (outbox_event(place, held) for place, held in found)
+            events += [event for event in told if event is not None]
             after = found[-1][0] if found else after
         return events
 
+    def listed(self, tenants: Sequence[str]) -> Asking[Mapping[str, TenantRow]]:
+        """Read how tenants are listed."""
+        rows: dict[str, TenantRow] = {}
+        for first in range(0, len(tenants), PART):
+            _, *found = self.checked((yield Ask(scripts.LISTED, (VERSION, *tenants[first : first + PART]))))
+            rows |= {row.tenant: row for row in (tenant_row(tenant, held) for tenant, held in found)}
+        return rows
+
     def _trail(self, path: bytes, field: bytes, after: int, count: int) -> Asking[tuple[bool, list[tuple[int, bytes]]]]:
-        _, more, *found = self._checked((yield Ask(scripts.TRAIL, (VERSION, path, field, after, min(count, PART)))))
+        _, more, *found = self.checked((yield Ask(scripts.TRAIL, (VERSION, path, field, after, min(count, PART)))))
         if any(held is None for _, held in found):
             raise self._damaged()
         return bool(more), [(int(place), held) for place, held in found]
@@ -279,11 +289,19 @@ class Questions:
         """What is kept in *fields* of the documents, if these are there and as this release needs them."""
         layout, *held = yield Ask("HMGET", (self.keys.documents, LAYOUT, *fields))
         if layout != VERSION.encode():
-            self._checked([b"layout", layout or b""])
+            self.checked([b"layout", layout or b""])
         found: list[bytes | None] = held
         return found
 
-    def _checked(self, answer: Any) -> Any:
+    def checked(self, answer: Any) -> Any:
+        """
+        Give *answer* on, unless it says what is wrong with what is there.
+
+        Raises:
+            StoreDamaged: A part of it is gone, or all.
+            StoreIncomplete: A backup is being read into it, or was.
+            SchemaOutOfDate: It is of a later release.
+        """
         match answer:
             case [b"damaged"]:
                 raise self._damaged()
@@ -291,6 +309,11 @@ class Questions:
                 raise StoreDamaged(
                     f"{self.name} has nothing of ours, or nothing any more. An empty store is made ready when a "
                     "process starts; one that was emptied or evicted is restored from a backup"
+                )
+            case [b"layout", version] if version == FILLING.encode():
+                raise StoreIncomplete(
+                    f"a backup is being read into {self.name}, or that was broken off: then run `payaid import` again, "
+                    "which begins anew"
                 )
             case [b"layout", version] if version != VERSION.encode():
                 raise SchemaOutOfDate(

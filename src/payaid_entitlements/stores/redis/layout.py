@@ -32,11 +32,14 @@ from typing import Any, Final
 from payaid_entitlements.core.facts import recorded_from_json, recorded_to_json
 from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.errors import StoreDamaged
+from payaid_entitlements.stores.digest import digest
 from payaid_entitlements.stores.ports import AuditEntry, OutboxEvent, Scope, TenantRow, Write
 from payaid_entitlements.stores.writing import event_of, target
 
 #: Grows when any of this changes.
 VERSION: Final = "1"
+#: What stands in its place while a store is filled from a backup, and after that was killed.
+FILLING: Final = "0"
 
 #: What a fresh store calls itself in its documents.
 LAYOUT: Final = "layout"
@@ -101,7 +104,12 @@ def content_of(held: bytes) -> bytes:
 
 def row_of(write: Write) -> str:
     """Plan and modules of a tenant, as its row has them."""
-    return _json([write.plan, sorted(set(write.modules))])
+    return row_in(write.plan, sorted(set(write.modules)))
+
+
+def row_in(plan: str | None, modules: Sequence[str]) -> str:
+    """The same, of *modules* that are sorted."""
+    return _json([plan, list(modules)])
 
 
 def plan_begin(plan: str) -> str:
@@ -123,14 +131,23 @@ def entry_of(
     scope, tenant, generation, revision = target(write)
     event = event_of(write, 0)
     stays = [write.id, scope.value, tenant, generation, revision, write.recorded, write.verb, actor, as_of]
-    personal = [because, operation, recorded_to_json(write.facts), write.detail, event.payload]
+    known = None if operation is None else digest(write)
+    personal = [because, operation, recorded_to_json(write.facts), write.detail, event.payload, known]
     return _json(stays), _json(personal)
+
+
+def trail_entry(entry: AuditEntry, event: OutboxEvent | None) -> tuple[str, str]:
+    """The same, of a change that another store had; nothing is told to others where that did not tell it any more."""
+    stays = [entry.id, entry.scope.value, entry.tenant, entry.generation, entry.revision, entry.recorded]
+    told = None if event is None else event.payload
+    personal = [entry.because, entry.operation, recorded_to_json(entry.facts), entry.detail, told, entry.digest]
+    return _json([*stays, entry.verb, entry.actor, entry.as_of]), _json(personal)
 
 
 def audit_entry(position: int, held: bytes) -> AuditEntry:
     """Read an entry of the trail; of a tenant that was forgotten nothing personal is there."""
     change, scope, tenant, generation, revision, recorded, verb, actor, as_of = _stays(held)
-    because, operation, facts, detail, _ = _personal(held)
+    because, operation, facts, detail, _, known = _personal(held)
     return AuditEntry(
         change,
         position,
@@ -146,13 +163,15 @@ def audit_entry(position: int, held: bytes) -> AuditEntry:
         as_of,
         recorded_from_json(facts),
         detail,
+        known,
     )
 
 
-def outbox_event(position: int, held: bytes) -> OutboxEvent:
-    """Read what is told to others of a change."""
+def outbox_event(position: int, held: bytes) -> OutboxEvent | None:
+    """Read what is told to others of a change; None where nothing is, any more."""
     _, scope, _, _, _, _, verb, _, _ = _stays(held)
-    return OutboxEvent(position, f"{scope}.{verb}", _personal(held)[4])
+    told = _personal(held)[4]
+    return None if told is None else OutboxEvent(position, f"{scope}.{verb}", told)
 
 
 def who_was_faster(held: Sequence[bytes], expect: int) -> list[str]:
@@ -167,7 +186,7 @@ def _stays(held: bytes) -> list[Any]:
 
 def _personal(held: bytes) -> list[Any]:
     text = held.split(b"\n", 2)[1]
-    return _list(text, 5) if text else [None, None, "[]", {}, {}]
+    return _list(text, 6) if text else [None, None, "[]", {}, {}, None]
 
 
 def _list(text: bytes, length: int) -> list[Any]:

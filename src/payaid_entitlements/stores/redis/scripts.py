@@ -16,6 +16,17 @@ local documents, rows, index, log, trail, known = unpack(KEYS)
 local layout = redis.call('HGET', documents, 'layout')
 """
 
+#: Where a tenant of this row is found.
+_PLACES = """
+local function places(tenant, text)
+    local plan, modules = unpack(cjson.decode(text))
+    local found = {'t' .. tenant}
+    if plan ~= cjson.null then found[2] = 'p' .. #plan .. ':' .. plan .. tenant end
+    for _, module in ipairs(modules) do found[#found + 1] = 'm' .. #module .. ':' .. module .. tenant end
+    return found
+end
+"""
+
 _CHECKED = (
     _KEYS
     + """
@@ -39,6 +50,7 @@ return {'layout', ARGV[1]}
 
 APPLY: Final = Script(
     _CHECKED
+    + _PLACES
     + """
 local field, expect, revision, content = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local id, operation, outcome, path = ARGV[6], ARGV[7], ARGV[8], ARGV[9]
@@ -82,21 +94,14 @@ if type(added) == 'table' and added.err then
 end
 redis.call('HSET', documents, field, revision .. '\\n' .. content, 'position', position)
 
-local function places(text)
-    local plan, modules = unpack(cjson.decode(text))
-    local found = {'t' .. tenant}
-    if plan ~= cjson.null then found[2] = 'p' .. #plan .. ':' .. plan .. tenant end
-    for _, module in ipairs(modules) do found[#found + 1] = 'm' .. #module .. ':' .. module .. tenant end
-    return found
-end
 local was = old and string.match(old, '^%d+\\n(.*)$')
 if was and was ~= row then
-    for _, place in ipairs(places(was)) do redis.call('ZREM', index, place) end
+    for _, place in ipairs(places(tenant, was)) do redis.call('ZREM', index, place) end
 end
 if row ~= '' then
     redis.call('HSET', rows, tenant, revision .. '\\n' .. row)
     if was ~= row then
-        for _, place in ipairs(places(row)) do redis.call('ZADD', index, 0, place) end
+        for _, place in ipairs(places(tenant, row)) do redis.call('ZADD', index, 0, place) end
     end
 end
 if erase then
@@ -179,14 +184,131 @@ elseif path ~= '' then
     for number, member in ipairs(seen) do places[number] = plain(tonumber(string.sub(member, #path + 1))) end
     more = #seen == count
 else
-    local last = math.min(after + count, tonumber(head))
-    for place = after + 1, last do places[#places + 1] = plain(place) end
-    more = last < tonumber(head)
+    local from = plain(after + 1) .. '-0'
+    for number, entry in ipairs(redis.call('XRANGE', log, from, '+', 'COUNT', count)) do
+        places[number] = string.match(entry[1], '^(%d+)')
+    end
+    more = #places == count
 end
 local answer = {'trail', more and 1 or 0}
 for _, place in ipairs(places) do
     answer[#answer + 1] = {place, redis.call('HGET', trail, place)}
 end
 return answer
+"""
+)
+
+#: Rows of tenants; who has none, and is listed all the same, has lost it.
+LISTED: Final = Script(
+    _CHECKED
+    + """
+local answer = {'rows'}
+for number = 2, #ARGV do
+    local row = redis.call('HGET', rows, ARGV[number])
+    if row then
+        answer[#answer + 1] = {ARGV[number], row}
+    elseif redis.call('ZSCORE', index, 't' .. ARGV[number]) then
+        return {'damaged'}
+    end
+end
+return answer
+"""
+)
+
+# -- filling a store with all that another one had: see `restoring` -------------------------------------------------
+
+#: Begin, where nothing is, or where another filling has left something.
+BEGIN_FILLING: Final = Script(
+    _KEYS
+    + """
+if not redis.call('HGET', documents, 'filling') then
+    if layout ~= ARGV[1] then return {'layout', layout or ''} end
+    if redis.call('HGET', documents, 'position') ~= '0' then return {'used'} end
+end
+redis.call('DEL', unpack(KEYS))
+redis.call('HSET', documents, 'layout', ARGV[2], 'filling', ARGV[3], 'origin', ARGV[3], 'position', '0')
+return {'begun'}
+"""
+)
+
+_FILLING = """
+local function is_ours(token) return redis.call('HGET', documents, 'filling') == token end
+"""
+
+#: Store some parts. Repeating it is harmless.
+FILL: Final = Script(
+    _KEYS
+    + _PLACES
+    + _FILLING
+    + """
+if not is_ours(ARGV[1]) then return {'another'} end
+local at = 2
+local function words(count)
+    at = at + count
+    return unpack(ARGV, at - count, at - 1)
+end
+local store = {}
+function store.change()
+    local position, scope, tenant, revision, path, stays, personal, id, operation, outcome, by = words(11)
+    if redis.call('HEXISTS', trail, position) == 1 then return end
+    local place = string.format('%016.0f', tonumber(position))
+    redis.call('XADD', log, position .. '-0', 's', scope, 't', tenant, 'r', revision)
+    redis.call('HSET', trail, position, stays .. '\\n' .. personal .. '\\n' .. operation)
+    redis.call('HSET', known, 'i' .. id, position)
+    redis.call('ZADD', index, 0, path .. place)
+    if operation ~= '' then
+        redis.call('HSET', known, operation, outcome)
+        redis.call('ZADD', index, 0, by .. place)
+    end
+end
+function store.tenant()
+    local tenant, field, content, row = words(4)
+    local old = redis.call('HGET', rows, tenant)
+    if old then
+        for _, place in ipairs(places(tenant, string.match(old, '^%d+\\n(.*)$'))) do
+            redis.call('ZREM', index, place)
+        end
+        redis.call('HDEL', rows, tenant)
+    end
+    redis.call('HSET', documents, field, content)
+    if row ~= '' then
+        redis.call('HSET', rows, tenant, row)
+        for _, place in ipairs(places(tenant, string.match(row, '^%d+\\n(.*)$'))) do
+            redis.call('ZADD', index, 0, place)
+        end
+    end
+end
+function store.one()
+    redis.call('HSET', documents, words(2))
+end
+while ARGV[at] do
+    at = at + 1
+    store[ARGV[at - 1]]()
+end
+return {'filled'}
+"""
+)
+
+#: All of it is there.
+END_FILLING: Final = Script(
+    _KEYS
+    + _FILLING
+    + """
+if not is_ours(ARGV[2]) then return {'another'} end
+redis.call('HSET', documents, 'position', ARGV[3], 'layout', ARGV[1])
+redis.call('HDEL', documents, 'filling')
+return {'filled'}
+"""
+)
+
+#: Nothing is to be there after all.
+STOP_FILLING: Final = Script(
+    _KEYS
+    + _FILLING
+    + """
+if not is_ours(ARGV[2]) then return {'another'} end
+redis.call('DEL', unpack(KEYS))
+redis.call('HSET', documents, 'layout', ARGV[1], 'origin', ARGV[2], 'position', '0')
+return {'filled'}
 """
 )

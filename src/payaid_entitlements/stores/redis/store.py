@@ -7,7 +7,7 @@ A write is one script. It is durable as far as the server is configured to be: `
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -26,6 +26,7 @@ from payaid_entitlements.stores.ports import (
     Concern,
     LogPage,
     OutboxEvent,
+    Part,
     Scope,
     TenantRow,
     Transaction,
@@ -38,6 +39,7 @@ from payaid_entitlements.stores.redis.failing import answered, sent, was_closed
 from payaid_entitlements.stores.redis.histories import Histories
 from payaid_entitlements.stores.redis.layout import channel_of
 from payaid_entitlements.stores.redis.listening import RedisChannel, log_end
+from payaid_entitlements.stores.redis.restoring import restoring
 
 if TYPE_CHECKING:
     from payaid_entitlements.stores.redis.clients import AsyncHostClient, HostClient
@@ -162,6 +164,14 @@ class RedisStore(_Common):
         """Same as `Store.outbox`."""
         return self._ask(self._questions.outbox(after, limit))
 
+    def listed(self, tenants: Sequence[str]) -> Mapping[str, TenantRow]:
+        """Same as `Store.listed`."""
+        return self._ask(self._questions.listed(tenants))
+
+    def restore(self, pages: Iterable[Sequence[Part]]) -> None:
+        """Same as `Store.restore`: what is killed leaves a store that is refused until it is filled anew."""
+        self._ask(restoring(self._questions, pages, secrets.token_hex(8)))
+
     def close(self) -> None:
         """Same as `Store.close`. A client of yours stays open."""
         self._client.close()
@@ -276,6 +286,14 @@ class AsyncRedisStore(_Common):
     async def outbox(self, *, after: int = 0, limit: int = 100) -> Sequence[OutboxEvent]:
         """Same as `Store.outbox`."""
         return await self._ask(self._questions.outbox(after, limit))
+
+    async def listed(self, tenants: Sequence[str]) -> Mapping[str, TenantRow]:
+        """Same as `Store.listed`."""
+        return await self._ask(self._questions.listed(tenants))
+
+    async def restore(self, pages: Iterable[Sequence[Part]]) -> None:
+        """Same as `RedisStore.restore`; *pages* are read where this runs, and nothing else runs meanwhile."""
+        await self._ask(restoring(self._questions, pages, secrets.token_hex(8)))
 
     async def aclose(self) -> None:
         """Same as `Store.close`. A client of yours stays open."""
