@@ -1,4 +1,7 @@
-"""What a process must forget when it was forked: it believes nothing of its parent, and waits for no lock of it."""
+"""
+What a process must forget when it was forked: it believes nothing of its parent, and waits for no lock of it. And what
+a parent must let go of before.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,13 @@ def after_fork(method: Callable[[], None]) -> None:
     reference = weakref.WeakMethod(method)
     if hasattr(os, "register_at_fork"):  # pragma: no branch # Windows has none
         os.register_at_fork(after_in_child=lambda: call_if_alive(reference))
+
+
+def before_fork(method: Callable[[], None]) -> None:
+    """Call the bound *method* before every fork of this process, as long as its object lives."""
+    reference = weakref.WeakMethod(method)
+    if hasattr(os, "register_at_fork"):  # pragma: no branch # Windows has none
+        os.register_at_fork(before=lambda: call_if_alive(reference))
 
 
 def call_if_alive(reference: weakref.WeakMethod[Callable[[], None]]) -> None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from typing import Any, cast
 
 import pytest
+from sqlalchemy import NullPool, create_engine
 
-from payaid_entitlements.stores.sql import SQLStore
+from payaid_entitlements.stores.ports import AsyncStore
+from payaid_entitlements.stores.sql import AsyncSQLStore, SQLStore
+from payaid_entitlements.testing.contracts.awaiting import Awaited, LoopThread
 from payaid_entitlements.testing.contracts.writes import whole_log
 from tests.stores import racing
 from tests.stores.conftest import RACERS, Racers
@@ -77,3 +81,28 @@ def test_a_fork_with_connections_open_harms_neither_side(racers: Racers, databas
     revisions = Counter(row.revision for row in store.find(limit=1000))
     assert revisions == {30: 1, 10: 3}
     store.close()
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_nothing_of_an_sqlite_file_is_open_while_a_process_forks(sqlite_url: str, is_async: bool) -> None:
+    """A child that knew a connection of its parent's would hold no locks of its own."""
+    with LoopThread() as loop:
+        inner = AsyncSQLStore(sqlite_url) if is_async else SQLStore(sqlite_url)
+        store: Any = Awaited(cast("AsyncStore", inner), loop) if is_async else inner
+        store.prepare()
+        pools: list[Any] = [inner._engine.pool]
+        assert pools[0].checkedin() == 1
+        inner._close_idle_connections()
+        inner._close_idle_connections()
+        pools.append(inner._engine.pool)
+        assert [pool.checkedin() for pool in pools] == [0, 0]
+        assert store.read(["acme"]) == {}
+        store.close()
+
+
+def test_a_pool_that_keeps_nothing_open_has_nothing_to_close(sqlite_url: str) -> None:
+    engine = create_engine(sqlite_url, poolclass=NullPool)
+    store = SQLStore(engine)
+    store.prepare()
+    store._close_idle_connections()
+    assert store.read(["acme"]) == {}

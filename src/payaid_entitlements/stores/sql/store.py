@@ -6,11 +6,13 @@ A read is one statement without a transaction. A write is one transaction, or a 
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Executable, event
+from sqlalchemy import Connection, Engine, Executable, QueuePool, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -19,7 +21,7 @@ from payaid_entitlements.core.controls import Controls
 from payaid_entitlements.core.facts import TenantDocument
 from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.errors import ConfigurationError, OutcomeUnknown, SchemaOutOfDate, StoreUnavailable
-from payaid_entitlements.forking import after_fork
+from payaid_entitlements.forking import after_fork, before_fork
 from payaid_entitlements.stores.ports import (
     LOST_WITH_THE_PROCESS,
     Applied,
@@ -72,6 +74,8 @@ class _Common:
         self._concerns: tuple[Concern, ...] = () if self.is_durable else (LOST_WITH_THE_PROCESS,)
         self._asks_concerns = engine.dialect.name in QUESTIONS
         self.channel = _channel(engine, self._statements)
+        if engine.dialect.name == "sqlite" and is_file(engine.url):
+            before_fork(self._close_idle_connections)
         after_fork(self._forget_connections)
 
     @property
@@ -92,6 +96,17 @@ class _Common:
     def _note(self, rows: Sequence[AnyRow]) -> None:
         self._concerns = QUESTIONS[self._engine.dialect.name][1](rows[0])
         self._asks_concerns = False
+
+    def _close_idle_connections(self) -> None:
+        # SQLite's locks are the process's, and it believes to hold those of each connection that it knows of. In a
+        # child that knows one of its parent's, connections of its own would hold none: whoever closes the file last
+        # elsewhere would take away the log in which the child writes, with what was acknowledged.
+        pool = self._engine.pool
+        if isinstance(pool, QueuePool) and pool.checkedin():
+            self._close_idle()
+
+    def _close_idle(self) -> None:
+        self._engine.dispose()
 
     def _forget_connections(self) -> None:
         # They are the parent's: two processes on one connection hang or mix their answers. Not closed, and kept so that
@@ -321,6 +336,12 @@ class AsyncSQLStore(_Common):
         self._reading = self._awaited.execution_options(**self._reads)
         self._writing = self._awaited.execution_options(**self._writes)
         self._begins_at_once(self._writing.sync_engine)
+
+    def _close_idle(self) -> None:
+        # Where a loop may be running, which would have to wait for this: in a thread with a loop of its own.
+        thread = threading.Thread(target=asyncio.run, args=(self._awaited.dispose(),), name="payaid-before-fork")
+        thread.start()
+        thread.join()
 
     async def prepare(self) -> None:
         """Same as `Store.prepare`."""
