@@ -239,7 +239,7 @@ def test_a_reading_that_is_overtaken_by_a_change_is_thrown_away(stage):
         if not overtaken:
             overtaken.append(True)
             applied = stage.elsewhere.subscribe("acme", "pro")
-            ent.inner._near.invalidate("acme", applied.revision, applied.position)
+            ent.inner._near.invalidate("acme", applied.revision, ent.inner._near.position + 1)
 
     stage.store = Overtaken(stage.store.inner)
     ent = stage.open()
