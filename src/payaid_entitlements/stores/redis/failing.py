@@ -27,14 +27,15 @@ FAILURES = (RedisError, RedisClusterException, OSError)
 # What a server says instead of doing what it was told. A connection that breaks says nothing.
 _NOT_DONE = (ResponseError, BusyLoadingError, AuthenticationError, MaxConnectionsError)
 
-_MEANS: tuple[tuple[type[Exception], str], ...] = (
-    (BusyLoadingError, "it has started and is still loading what it had kept"),
-    (AuthenticationError, "it does not accept our login"),
-    (MaxConnectionsError, "all connections of the client are in use"),
-    (ReadOnlyError, "it is a replica, where nothing can be written; open the master"),
-    (OutOfMemoryError, "it has no memory left for a change (maxmemory)"),
-    (NoPermissionError, "our user may not do that; see the guide for the permissions that are needed"),
-    (ClusterDownError, "the cluster is down, or a part of it"),
+#: The driver's class, the server's word (in a script older servers wrap it in their own), and what it means.
+_MEANS: tuple[tuple[type[Exception], str, str], ...] = (
+    (BusyLoadingError, "LOADING", "it has started and is still loading what it had kept"),
+    (AuthenticationError, "NOAUTH", "it does not accept our login"),
+    (MaxConnectionsError, "Too many connections", "all connections of the client are in use"),
+    (ReadOnlyError, "READONLY", "it is a replica, where nothing can be written; open the master"),
+    (OutOfMemoryError, "OOM", "it has no memory left for a change (maxmemory)"),
+    (NoPermissionError, "NOPERM", "our user may not do that; see the guide for the permissions that are needed"),
+    (ClusterDownError, "CLUSTERDOWN", "the cluster is down, or a part of it"),
 )
 
 
@@ -79,8 +80,8 @@ def was_closed(error: RedisConnectionError) -> bool:
 def _unavailable(error: Exception) -> StoreUnavailable:
     if "WRONGTYPE" in str(error):
         return StoreDamaged(f"somebody else uses a key of ours, under another type: {_first_line(error)}")
-    for kind, means in _MEANS:
-        if isinstance(error, kind):
+    for kind, word, means in _MEANS:
+        if isinstance(error, kind) or word in str(error):
             return StoreUnavailable(f"Redis gave no answer: {means} ({_first_line(error)})")
     return StoreUnavailable(f"Redis gave no answer: {_first_line(error)}")
 
