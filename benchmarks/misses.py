@@ -45,7 +45,7 @@ def names() -> Iterator[str]:
 
 def one() -> Select[Any]:
     """The least that a cold check can be: the document of ``tenant``."""
-    columns = tables().tenants.c
+    columns = tables("sqlite").tenants.c
     return select(columns.document).where(columns.tenant == bindparam("tenant"))
 
 

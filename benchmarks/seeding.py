@@ -65,7 +65,8 @@ def seed(url: str, count: int, tick: Tick) -> None:
     # Not the store's own way to connect, which gives a statement seconds.
     parsed = make_url(url)
     driver = "sqlite" if parsed.get_backend_name() == "sqlite" else "postgresql+psycopg"
-    engine, all_tables = create_engine(parsed.set(drivername=driver)), tables()
+    engine = create_engine(parsed.set(drivername=driver))
+    all_tables = tables(engine.dialect.name)
     if engine.dialect.name == "sqlite":
         # Else each row would be a transaction of its own, and wait for the disk.
         begin_immediate(engine)

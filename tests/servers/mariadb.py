@@ -46,7 +46,6 @@ class MariaDBServer:
             "skip-name-resolve": "1",
             # No test loses power, and none has much data.
             "innodb-flush-method": "nosync",
-            "innodb-flush-log-at-trx-commit": "0",
             "innodb-buffer-pool-size": "64M",
             "innodb-log-file-size": "16M",
         } | {name.replace("_", "-"): value for name, value in options.items()}
@@ -108,7 +107,7 @@ class MariaDBServer:
 
         with (
             pymysql.connect(
-                user="root", unix_socket=str(self._socket), autocommit=True, connect_timeout=5
+                user="root", unix_socket=str(self._socket), autocommit=True, ssl_disabled=True, connect_timeout=5
             ) as connection,
             connection.cursor() as cursor,
         ):

@@ -18,6 +18,7 @@ from payaid_entitlements.stores.sql import AsyncSQLStore, SQLStore, begin_immedi
 from payaid_entitlements.stores.sql.statements import Statements
 from payaid_entitlements.stores.sql.tables import tables
 from payaid_entitlements.testing.contracts.awaiting import Awaited, LoopThread
+from tests.servers.mariadb import MariaDBServer
 from tests.stores import racing
 
 #: As many processes as race; more than the cores of a small machine.
@@ -30,15 +31,20 @@ def sqlite_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'payaid.db'}"
 
 
+def making(driver: str) -> list[str]:
+    """All statements that make our tables by *driver*."""
+    statements: list[str] = []
+    engine = create_mock_engine(f"{driver}://", lambda each, *rest: statements.append(_script(each, engine)))
+    tables(engine.dialect.name).metadata.create_all(engine, checkfirst=False)
+    for each in Statements("payaid_", engine.dialect.name).first_rows():
+        statements.append(_script(each, engine))
+    return statements
+
+
 @pytest.fixture(scope="session")
 def schema() -> str:
-    """All statements that make our tables on PostgreSQL, as one script: one round trip for each test."""
-    statements: list[str] = []
-    engine = create_mock_engine("postgresql+psycopg://", lambda each, *rest: statements.append(_script(each, engine)))
-    tables().metadata.create_all(engine, checkfirst=False)
-    for each in Statements("payaid_", "postgresql").first_rows():
-        statements.append(_script(each, engine))
-    return ";".join(statements)
+    """What makes our tables on PostgreSQL, as one script: one round trip for each test."""
+    return ";".join(making("postgresql+psycopg"))
 
 
 def _script(statement: Any, engine: Any) -> str:
@@ -53,11 +59,63 @@ def migrated_url(postgres_url: str, schema: str) -> str:
     return postgres_url
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+class MadeDatabase:
+    """
+    A database of MariaDB with our tables, for one test after the other.
+
+    It takes a server ten times as long to make tables as to empty them; a test that changes them gets its wish.
+    """
+
+    NAME = "payaid_made"
+
+    def __init__(self, server: MariaDBServer) -> None:
+        self._server = server
+        self.url = server.url.replace("/payaid", f"/{self.NAME}")
+        self._first = making("mysql+pymysql")
+        self._made: object = None
+
+    def empty(self) -> None:
+        """End all sessions; leave our tables as they were just made, whatever was done to them."""
+        server = self._server
+        server.end_sessions()
+        if self._made is None or self._made != self._found():
+            server.run(
+                f"DROP DATABASE IF EXISTS {self.NAME}", f"CREATE DATABASE {self.NAME}", f"USE {self.NAME}", *self._first
+            )
+            self._made = self._found()
+            return
+        names = [table.name for table in tables("mysql").metadata.sorted_tables]
+        rows = [statement for statement in self._first if statement.startswith("INSERT")]
+        server.run(f"USE {self.NAME}", *(f"DELETE FROM {name}" for name in names), *rows)
+
+    def _found(self) -> object:
+        of = f"FROM information_schema.{{}} WHERE table_schema = '{self.NAME}' ORDER BY 1, 2, 3"
+        return [
+            self._server.run(f"SELECT table_name, column_name, column_type {of.format('columns')}"),
+            self._server.run(f"SELECT table_name, index_name, column_name {of.format('statistics')}"),
+        ]
+
+
+@pytest.fixture(scope="session")
+def made_database(mariadb_of_the_session: MariaDBServer) -> MadeDatabase:
+    """The database of the session."""
+    return MadeDatabase(mariadb_of_the_session)
+
+
+@pytest.fixture
+def made_url(made_database: MadeDatabase) -> str:
+    """The URL of a MariaDB database that has our tables, and nothing in them."""
+    made_database.empty()
+    return made_database.url
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mysql"])
 def database_url(request: pytest.FixtureRequest) -> str:
     """The URL of a database with our tables, of each kind in turn."""
     if request.param == "postgresql":
         return str(request.getfixturevalue("migrated_url"))
+    if request.param == "mysql":
+        return str(request.getfixturevalue("made_url"))
     url = str(request.getfixturevalue("sqlite_url"))
     store = SQLStore(url)
     store.prepare()
@@ -141,9 +199,12 @@ def opened(open_sql: Callable[..., Opened], database_url: str) -> Opened:
 
 def driven(url: str, *, is_async: bool = False) -> str:
     """*url* with the driver's name, as SQLAlchemy wants it of a host."""
+    drivers = {"postgresql": "postgresql+psycopg", "mysql": "mysql+asyncmy" if is_async else "mysql+pymysql"}
     if is_async:
-        url = url.replace("sqlite:", "sqlite+aiosqlite:")
-    return url.replace("postgresql:", "postgresql+psycopg:")
+        drivers["sqlite"] = "sqlite+aiosqlite"
+    drivers["mariadb"] = drivers["mysql"].replace("mysql", "mariadb")
+    backend, rest = url.split(":", 1)
+    return f"{drivers.get(backend, backend)}:{rest}"
 
 
 class Racers:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from payaid_entitlements.errors import ChangeConflict, OperationConflict
@@ -65,16 +67,35 @@ def test_catalog_and_controls_look_again_once_they_hold_the_sequencer(write):
         flow.send(Answer([("first", 1, 8, "another")], 1))
 
 
-def test_a_tenants_write_takes_the_sequencer_as_its_last_lock():
+@pytest.mark.parametrize(
+    ("dialect", "expected"),
+    [
+        ("postgresql", ["changes", "tenants", "sequencer", "changes", "outbox"]),
+        ("sqlite", ["changes", "tenants", "tenant_modules", "tenant_modules", "sequencer", "changes", "outbox"]),
+        (
+            "mysql",
+            ["changes", "tenants", "tenant_modules", "tenant_modules", "sequencer", "the session", "changes", "outbox"],
+        ),
+    ],
+)
+def test_a_tenants_write_takes_the_sequencer_as_its_last_lock(dialect, expected):
     sent = []
-    flow = _flow(tenant_write("acme", modules=["crm"]))
+    statements = Statements("payaid_", dialect)
+    flow = applying(
+        statements,
+        tenant_write("acme", modules=["crm"]),
+        expect=1,
+        actor="asha",
+        because=None,
+        operation="op-1",
+        as_of=None,
+    )
     statement = next(flow)
-    answers = iter([NOTHING, DONE, DONE, DONE, Answer([(9,)], 1), DONE, DONE])
+    between = [DONE] * (len(expected) - 5)
+    answers = iter([NOTHING, DONE, *between, Answer([(9,)], 1), DONE, DONE])
     with pytest.raises(StopIteration) as done:
         while True:
-            sent.append(str(statement).split("payaid_")[1].split()[0].strip('".'))
+            sent.append(next(iter(re.findall(r"payaid_(\w+)", str(statement))), "the session"))
             statement = flow.send(next(answers))
-    assert [name.partition(".")[0] for name in sent] == [
-        "changes", "tenants", "tenant_modules", "tenant_modules", "sequencer", "changes", "outbox",
-    ]  # fmt: skip
+    assert [name.partition(".")[0] for name in sent] == expected
     assert done.value.value.position == 9

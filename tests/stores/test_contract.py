@@ -131,3 +131,49 @@ class TestAsyncPostgreSQL(AsyncJoining, AsyncStoreContract):
     @pytest.fixture
     def new_store(self, url: str):
         return lambda: AsyncSQLStore(url)
+
+
+class TestMariaDB(Joining, StoreContract):
+    @pytest.fixture
+    def url(self, made_url: str) -> str:
+        return made_url
+
+    @pytest.fixture
+    def new_store(self, url: str):
+        return lambda: open_store(url)
+
+
+class TestAsyncMariaDB(AsyncJoining, AsyncStoreContract):
+    @pytest.fixture
+    def url(self, made_url: str) -> str:
+        return made_url
+
+    @pytest.fixture
+    def new_store(self, url: str):
+        return lambda: open_async_store(url)
+
+
+class TestMariaDBOfTheHost(Joining, StoreContract):
+    """The store is opened on the host's engine, as SQLAlchemy makes it: REPEATABLE READ, as the server says."""
+
+    @pytest.fixture
+    def url(self, made_url: str) -> str:
+        return made_url
+
+    @pytest.fixture
+    def new_store(self, url: str):
+        engine = create_engine(driven(url))
+        yield lambda: open_store(engine)
+        engine.dispose()
+
+
+class TestAsyncMariaDBOfTheHost(AsyncJoining, AsyncStoreContract):
+    @pytest.fixture
+    def url(self, made_url: str) -> str:
+        return made_url
+
+    @pytest.fixture
+    def new_store(self, url: str, loop):
+        engine = create_async_engine(driven(url.replace("mysql:", "mariadb:"), is_async=True))
+        yield lambda: open_async_store(engine)
+        loop.run(engine.dispose())

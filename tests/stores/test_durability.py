@@ -48,3 +48,16 @@ def test_a_database_in_memory_is_lost_with_the_process():
     store.prepare()
     assert store.concerns == (LOST_WITH_THE_PROCESS,)
     engine.dispose()
+
+
+def test_a_mariadb_that_flushes_once_a_second_says_what_it_may_lose(open_sql, made_url, mariadb_of_the_session):
+    name = "innodb_flush_log_at_trx_commit"
+    mariadb_of_the_session.run(f"SET GLOBAL {name} = 2")
+    try:
+        opened = open_sql(made_url)
+        opened.store.prepare()
+        (concern,) = opened.store.concerns
+        assert concern.found == f"{name} is 2"
+        assert f"SET GLOBAL {name} = 1" in concern.way_out
+    finally:
+        mariadb_of_the_session.run(f"SET GLOBAL {name} = 1")

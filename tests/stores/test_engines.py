@@ -5,10 +5,10 @@ from __future__ import annotations
 import sqlite3
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import Engine, event, make_url, text
 
-from payaid_entitlements.stores.sql import SQLStore, begin_immediate
-from payaid_entitlements.stores.sql.engines import is_immediate, sync_engine
+from payaid_entitlements.stores.sql import SQLStore, begin_immediate, engines
+from payaid_entitlements.stores.sql.engines import is_immediate
 from payaid_entitlements.testing.contracts.writes import tenant_write
 
 
@@ -17,6 +17,10 @@ def _statements(engine):
     sent: list[str] = []
     event.listen(engine, "before_cursor_execute", lambda c, cursor, statement, *rest: sent.append(statement))
     return sent
+
+
+def sync_engine(url: str) -> Engine:
+    return engines.sync_engine(make_url(url))
 
 
 def _put(store, tenant="acme"):

@@ -7,7 +7,7 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from time import monotonic
 
 import pytest
-from sqlalchemy import Integer, create_engine, text
+from sqlalchemy import Integer, create_engine, make_url, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
@@ -211,6 +211,10 @@ def test_an_sqlite_engine_whose_transactions_begin_late_is_refused_with_the_way_
         ("postgresql+psycopg://db:5433/one", "postgresql://db/one"),
         ("postgresql+psycopg:///one?host=/run/a", "postgresql:///one?host=/run/b"),
         ("postgresql+psycopg://a/one", "sqlite:///{tmp}/one"),
+        ("mysql+pymysql://asha:hunter2@db/one", "mariadb://asha:hunter2@db/other"),
+        ("mysql+pymysql://db:3307/one", "mysql://db/one"),
+        ("mysql+pymysql://db/one", "postgresql://db/one"),
+        ("mysql+pymysql:///one?unix_socket=/run/a", "mysql:///one?unix_socket=/run/b"),
     ],
 )
 def test_a_transaction_of_another_database_is_refused(tmp_path, theirs, ours):
@@ -221,8 +225,15 @@ def test_a_transaction_of_another_database_is_refused(tmp_path, theirs, ours):
         engine = create_engine(theirs.format(tmp=tmp_path))
 
     with pytest.raises(ConfigurationError, match="two databases do not commit together") as caught:
-        _require(Connection(), sync_engine(ours.format(tmp=tmp_path)))
+        _require(Connection(), sync_engine(make_url(ours.format(tmp=tmp_path))))
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("theirs", ["mysql+pymysql://app@db:3306/one", "mariadb+pymysql://db/one?charset=utf8mb4"])
+def test_one_database_by_two_urls_is_one(theirs):
+    from payaid_entitlements.stores.sql.joining import _is_same_place
+
+    assert _is_same_place(make_url(theirs), make_url("mariadb+asyncmy://db/one"))
 
 
 def test_another_database_is_refused_before_anything_is_sent(store, engine_on, tmp_path):
@@ -340,12 +351,12 @@ def test_of_two_hosts_who_change_two_tenants_crosswise_one_is_told_soon(engine_o
         acts = {pool.submit(_put, store, one, "beta"): begun, pool.submit(_put, store, other, "gamma"): begun_too}
         (failed,) = wait(acts, timeout=10, return_when=FIRST_COMPLETED).done
         error = failed.exception()
-        assert isinstance(error, StoreUnavailable)
-        assert "deadlock detected" in str(error)
         acts.pop(failed).rollback()
         ((succeeded, transaction),) = acts.items()
         assert succeeded.result().applied
         transaction.commit()
+    assert isinstance(error, ChangeConflict)
+    assert "deadlock detected" in str(error)
     one.close()
     other.close()
     assert [entry.position for entry in whole_log(store)] == list(range(1, store.changes_since(None).position + 1))

@@ -14,7 +14,7 @@ from payaid_entitlements.errors import ConfigurationError, EntitlementError, Sto
 from payaid_entitlements.stores.memory import AsyncMemoryStore, MemoryStore
 from payaid_entitlements.stores.opening import open_async_store, open_store
 from payaid_entitlements.stores.sql import AsyncSQLStore, SQLStore
-from payaid_entitlements.stores.sql.engines import shown
+from payaid_entitlements.stores.sql.places import shown
 from payaid_entitlements.testing.contracts.writes import tenant_write
 
 SECRET = "hunter2"
@@ -95,8 +95,8 @@ def test_an_engine_of_the_other_colour_is_refused(tmp_path):
 
 
 def test_an_engine_of_another_database_is_refused():
-    engine = create_engine("mysql+pymysql://db/payaid", module=_Driver())
-    with pytest.raises(ConfigurationError, match="'mysql' is not supported"):
+    engine = create_engine("mssql+pymssql://db/payaid", module=_Driver())
+    with pytest.raises(ConfigurationError, match="'mssql' is not supported"):
         SQLStore(engine)
 
 

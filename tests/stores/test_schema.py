@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, make_url, text
 
 from payaid_entitlements.errors import SchemaOutOfDate, StoreUnavailable
 from payaid_entitlements.stores.sql.tables import SCHEMA_VERSION, tables
@@ -50,7 +50,7 @@ def test_upgrading_makes_the_tables_and_repeating_it_changes_nothing(open_sql, p
 
 def test_all_tables_are_as_this_release_needs_them(opened, engine_on, database_url):
     found = inspect(engine_on(database_url))
-    for table in tables().metadata.sorted_tables:
+    for table in tables(make_url(database_url).get_backend_name()).metadata.sorted_tables:
         assert [column["name"] for column in found.get_columns(table.name)] == [column.name for column in table.columns]
         names = {str(index.name) for index in table.indexes}
         assert names <= {index["name"] for index in found.get_indexes(table.name)}
@@ -99,12 +99,45 @@ def test_ids_are_compared_by_bytes_whatever_the_servers_locale(engine_on, migrat
     with engine_on(migrated_url).connect() as connection:
         rows = connection.execute(
             text(
-                "SELECT table_name || '.' || column_name, collation_name FROM information_schema.columns "
-                "WHERE table_schema = 'public' AND column_name IN ('tenant', 'plan', 'module', 'operation', 'id')"
+                "SELECT attname, collname FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid "
+                "JOIN pg_collation ON pg_collation.oid = attcollation WHERE relname LIKE 'payaid%' AND relkind = 'r' "
+                "AND attname IN ('tenant', 'plan', 'modules', 'operation', 'id')"
             )
         ).all()
-    assert len(rows) == 8
+    assert len(rows) == 7
     assert {collation for _, collation in rows} == {"C"}
+
+
+def test_ids_are_bytes_on_mariadb(engine_on, made_url):
+    with engine_on(made_url).connect() as connection:
+        rows = connection.execute(
+            text(
+                "SELECT column_name, column_type FROM information_schema.columns WHERE table_schema = DATABASE() "
+                "AND column_name IN ('tenant', 'plan', 'module', 'operation', 'id')"
+            )
+        ).all()
+        texts = connection.execute(
+            text(
+                "SELECT DISTINCT data_type, character_set_name FROM information_schema.columns "
+                "WHERE table_schema = DATABASE() AND character_set_name IS NOT NULL"
+            )
+        ).all()
+        strict = connection.execute(text("SELECT @@sql_mode")).scalar_one()
+    assert len(rows) == 8
+    assert {kind for _, kind in rows} == {"varbinary(1020)", "varbinary(104)"}
+    assert set(texts) == {("longtext", "utf8mb4"), ("varchar", "utf8mb4")}
+    assert "STRICT" in strict
+
+
+def test_a_word_that_is_too_long_is_refused_and_never_cut_off(open_sql, made_url):
+    """Cut off, it would be another tenant's."""
+    store = open_sql(made_url).store
+    long = "x" * 256
+    with pytest.raises(StoreUnavailable, match="256 characters"):
+        store.apply(tenant_write(long), expect=0, actor="asha", because=None)
+    with pytest.raises(StoreUnavailable, match="256 characters"):
+        store.read([long])
+    assert everything(store)[0] == []
 
 
 def test_tables_of_another_prefix_are_others(sqlite_url):

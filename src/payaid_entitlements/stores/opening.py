@@ -30,8 +30,9 @@ def open_store(place: Place) -> Store:
     Make the store at *place*; connects to nothing yet.
 
     Args:
-        place: ``memory://``, ``sqlite:///file.db``, ``postgresql://...``, ``redis://...``, ``rediss://...``,
-            ``redis+cluster://...``, ``rediss+cluster://...``, a SQLAlchemy engine, or a `Redis` or `RedisCluster`.
+        place: ``memory://``, ``sqlite:///file.db``, ``postgresql://...``, ``mysql://...``, ``mariadb://...``,
+            ``redis://...``, ``rediss://...``, ``redis+cluster://...``, ``rediss+cluster://...``, a SQLAlchemy engine,
+            or a `Redis` or `RedisCluster`.
 
     Raises:
         ConfigurationError: It names nothing that is supported, is of the other colour, or an extra is not installed.
@@ -99,6 +100,7 @@ def _extra_named() -> Iterator[None]:
     try:
         yield
     except ImportError as error:
+        extra = "mysql" if error.name in {"pymysql", "asyncmy"} else "sql"
         raise ConfigurationError(
-            f"a database needs a driver: pip install 'payaid-entitlements[sql]', or open memory:// ({error})"
+            f"a database needs a driver: pip install 'payaid-entitlements[{extra}]', or open memory:// ({error})"
         ) from error

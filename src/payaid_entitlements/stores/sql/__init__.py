@@ -1,5 +1,7 @@
 """
-The store in a SQL database: SQLite in one file, PostgreSQL for many hosts. Needs the extra ``sql``.
+The store in a SQL database: SQLite in one file, PostgreSQL or MariaDB for many hosts.
+
+Needs the extra ``sql``, for MariaDB and MySQL also ``mysql``.
 
 Statements, tables and mappers are shared; the two stores only execute.
 """

@@ -79,16 +79,19 @@ def applying(
         return first
     if (yield statements.compare_and_set(write, expect)).count != 1:
         # Where writers wait for each other, the faster one may have been this very act, repeated by two at once.
-        first = yield from _first(statements, write, operation)
+        first = yield from _first(statements, write, operation, is_latest=True)
         if first is not None:
             return first
         raise (yield from _conflict(statements, write, expect))
-    for statement in (*statements.index(write), *statements.erase(write)):
+    for statement in (*statements.licensed.statements(write, expect), *statements.erase(write)):
         yield statement
-    position = (yield statements.next_position).rows[0][0]
+    *taking, last = statements.next_position
+    for statement in taking:
+        yield statement
+    position = (yield last).rows[0][0]
     if tenant is None:
         # Catalog and controls share one name space of operations, and their writers first meet here.
-        yield from _first(statements, write, operation)
+        yield from _first(statements, write, operation, is_latest=True)
     for statement in statements.append(
         write,
         position,
@@ -102,10 +105,11 @@ def applying(
     return Applied(write.id, True, revision, position)
 
 
-def _first(statements: Statements, write: Write, operation: str | None) -> Seeking:
+def _first(statements: Statements, write: Write, operation: str | None, *, is_latest: bool = False) -> Seeking:
     if operation is None:
         return None
-    for first, revision, position, known in (yield statements.known_operation(target(write)[1], operation)).rows:
+    seeking = statements.known_operation(target(write)[1], operation, is_latest=is_latest)
+    for first, revision, position, known in (yield seeking).rows:
         if known != digest(write):
             raise operation_conflict(operation)
         return Applied(first, False, revision, position)

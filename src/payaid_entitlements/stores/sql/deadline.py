@@ -13,11 +13,10 @@ from typing import Any
 
 from psycopg import AsyncConnection, Connection, OperationalError
 
-from payaid_entitlements.stores.sql.engines import PATIENCE
+from payaid_entitlements.stores.sql import engines
 
-#: Seconds without an answer after which a connection is given up. Longer than the server's own limit, so that a slow
-#: statement ends by that and costs no connection.
-LONGEST = PATIENCE + 0.5
+#: Seconds without an answer after which a connection is given up.
+LONGEST = engines.LONGEST
 
 
 def until_deadline(waiting: Generator[Any, Any, Any], connection: Connection[Any] | AsyncConnection[Any]) -> Any:

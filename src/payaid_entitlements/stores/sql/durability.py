@@ -21,7 +21,19 @@ def _postgresql(row: AnyRow) -> tuple[Concern, ...]:
     )
 
 
+def _mysql(row: AnyRow) -> tuple[Concern, ...]:
+    (value,) = row
+    if value == 1:
+        return ()
+    name = "innodb_flush_log_at_trx_commit"
+    return (Concern(_KEPT, f"{name} is {value}", f"SET GLOBAL {name} = 1, and in the server's configuration"),)
+
+
+_FLUSHED = text("SELECT @@GLOBAL.innodb_flush_log_at_trx_commit"), _mysql
+
 #: By dialect: what to ask, in one row, and what the answer means. Of others there is nothing to ask.
 QUESTIONS: Final[Mapping[str, tuple[Executable, Callable[[AnyRow], tuple[Concern, ...]]]]] = {
     "postgresql": (text("SELECT current_setting('fsync'), current_setting('synchronous_commit')"), _postgresql),
+    "mysql": _FLUSHED,
+    "mariadb": _FLUSHED,
 }

@@ -1,5 +1,5 @@
 """
-Engines: how a connection begins, how long it may take, and how a place is shown to people.
+Engines: how a connection begins, and how long it may take.
 
 SQLite's own rule, one writer at a time, is kept by ``BEGIN IMMEDIATE``: a transaction that reads first and writes later
 fails at once with "database is locked" when somebody else has written in between. Reads need no transaction.
@@ -8,16 +8,14 @@ fails at once with "database is locked" when somebody else has written in betwee
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 from weakref import WeakSet
 
-from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from payaid_entitlements.errors import ConfigurationError
+from payaid_entitlements.stores.sql.tables import MYSQL
 
 #: Seconds that a writer waits for another one's transaction on SQLite, and anybody for a free connection to it.
 SQLITE_PATIENCE: Final = 5.0
@@ -27,81 +25,72 @@ PATIENCE: Final = 2
 #: The execution option that marks a connection on which a transaction is about to write.
 WRITES: Final = "payaid_writes"
 
-_SYNC = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
-_ASYNC = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
+#: Seconds without an answer after which we give a connection up. Longer than the server's own limit, so that a slow
+#: statement ends by that and costs no connection.
+LONGEST: Final = PATIENCE + 0.5
+
+_POSTGRESQL = {"postgresql": "postgresql+psycopg"}
+_SYNC = {"sqlite": "sqlite", **_POSTGRESQL, **{name: f"{name}+pymysql" for name in MYSQL}}
+_ASYNC = {"sqlite": "sqlite+aiosqlite", **_POSTGRESQL, **{name: f"{name}+asyncmy" for name in MYSQL}}
 
 #: What engines of hosts begin their transactions with, known by their dialect, which all views of one engine share.
 _IMMEDIATE: WeakSet[Dialect] = WeakSet()
 
 
-def sync_engine(url: str) -> Engine:
-    """
-    Make an engine for *url* as people write it; connects to nothing yet.
-
-    Raises:
-        ConfigurationError: It names no database that is supported, or an SQLite database without a file.
-    """
-    parsed = _parsed(url, _SYNC)
-    engine = create_engine(parsed, **_options(parsed))
+def sync_engine(url: URL) -> Engine:
+    """Make an engine for *url*, whose driver we choose; connects to nothing yet."""
+    url = url.set(drivername=_SYNC[url.get_backend_name()])
+    engine = create_engine(url, **_options(url))
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
-    else:
+    elif engine.dialect.name == "postgresql":
         from payaid_entitlements.stores.sql.deadline import connect
 
         event.listen(engine, "do_connect", lambda dialect, record, args, named: connect(*args, **named))
+    else:
+        from payaid_entitlements.stores.sql import mysql
+
+        event.listen(engine, "do_connect", lambda dialect, record, args, named: mysql.connect(*args, **named))
     return engine
 
 
-def async_engine(url: str) -> AsyncEngine:
+def async_engine(url: URL) -> AsyncEngine:
     """Same as `sync_engine`, for asyncio."""
-    parsed = _parsed(url, _ASYNC)
-    options = _options(parsed)
-    if parsed.get_backend_name() == "postgresql":
+    url = url.set(drivername=_ASYNC[url.get_backend_name()])
+    options = _options(url)
+    if url.get_backend_name() == "postgresql":
         from payaid_entitlements.stores.sql.deadline import connect_async
 
         options["connect_args"]["async_creator_fn"] = connect_async
-    engine = create_async_engine(parsed, **options)
+    engine = create_async_engine(url, **options)
     if engine.dialect.name == "sqlite":
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     return engine
 
 
-def shown(url: URL) -> str:
-    """Write *url* for people: without a password, wherever in it that was given."""
-    query = {key: value for key, value in url.query.items() if "password" not in key.lower()}
-    return url.set(query=query).render_as_string(hide_password=True)
-
-
-def is_file(url: URL) -> bool:
-    """Does an SQLite database at *url* outlive its process?"""
-    database = url.database or ""
-    return bool(database) and ":memory:" not in database and url.query.get("mode") != "memory"
-
-
-def _parsed(url: str, drivers: Mapping[str, str]) -> URL:
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError):
-        # Neither the text nor what SQLAlchemy says of it is shown: a part of it may be a password.
-        raise ConfigurationError(
-            "this is no URL of a database; write sqlite:///file.db, postgresql://user:password@host:5432/name or memory://"
-        ) from None
-    backend = parsed.get_backend_name()
-    if backend not in drivers:
-        raise ConfigurationError(f"{backend!r} is not supported; use sqlite:///file.db, postgresql://... or memory://")
-    if backend == "sqlite" and not is_file(parsed):
-        raise ConfigurationError(
-            f"{shown(parsed)!r} names no file, and each connection would have a database of its own; "
-            "use memory:// or sqlite:///file.db"
-        )
-    return parsed.set(drivername=drivers[backend])
-
-
 def _options(url: URL) -> dict[str, Any]:
-    if url.get_backend_name() == "sqlite":
-        # The driver must not begin transactions by itself: see `begin_sqlite`.
-        arguments = {"timeout": SQLITE_PATIENCE, "isolation_level": None, "check_same_thread": False}
-        return {"pool_timeout": SQLITE_PATIENCE, "connect_args": arguments}
+    match url.get_backend_name():
+        case "sqlite":
+            # The driver must not begin transactions by itself: see `begin_sqlite`.
+            arguments = {"timeout": SQLITE_PATIENCE, "isolation_level": None, "check_same_thread": False}
+            return {"pool_timeout": SQLITE_PATIENCE, "connect_args": arguments}
+        case "postgresql":
+            return {"pool_timeout": PATIENCE, "connect_args": _postgresql(url)}
+    from payaid_entitlements.stores.sql import mysql
+
+    defaults = mysql.limits(is_async=url.drivername.endswith("asyncmy"))
+    return {
+        "pool_timeout": PATIENCE,
+        # The server ends sessions that do nothing, as long as we ask it to wait; ours are renewed before.
+        "pool_recycle": mysql.IDLE // 2,
+        # A read is one round trip: no transaction, and none to be rolled back.
+        "isolation_level": "AUTOCOMMIT",
+        "skip_autocommit_rollback": True,
+        "connect_args": {name: value for name, value in defaults.items() if name not in url.query},
+    }
+
+
+def _postgresql(url: URL) -> dict[str, Any]:
     limits = f"-c statement_timeout={PATIENCE * 1000} -c idle_in_transaction_session_timeout=60000"
     given = url.query.get("options", ())
     defaults: dict[str, Any] = {
@@ -110,13 +99,9 @@ def _options(url: URL) -> dict[str, Any]:
         "keepalives_idle": 30,
     }
     return {
-        "pool_timeout": PATIENCE,
-        "pool_pre_ping": False,
-        "connect_args": {
-            # What the URL says comes later, or is not set by us at all: it wins.
-            "options": " ".join([limits, *([given] if isinstance(given, str) else given)]),
-            **{name: value for name, value in defaults.items() if name not in url.query},
-        },
+        # What the URL says comes later, or is not set by us at all: it wins.
+        "options": " ".join([limits, *([given] if isinstance(given, str) else given)]),
+        **{name: value for name, value in defaults.items() if name not in url.query},
     }
 
 

@@ -16,7 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 
 from payaid_entitlements.errors import ConfigurationError
-from payaid_entitlements.stores.sql.engines import is_file, is_immediate, shown
+from payaid_entitlements.stores.sql.engines import is_immediate
+from payaid_entitlements.stores.sql.places import is_file, shown
+from payaid_entitlements.stores.sql.tables import MYSQL
 
 
 def joined(tx: object, engine: Engine) -> Connection:
@@ -107,12 +109,15 @@ def _path(url: URL) -> str:
 
 
 def _place(url: URL) -> tuple[object, ...]:
+    backend = url.get_backend_name()
+    if backend in MYSQL:
+        return "mysql", url.query.get("unix_socket") or (url.host, str(url.port or 3306)), url.database
     # A socket's directory can only be given in the query.
     host, port = url.host or url.query.get("host"), url.port or url.query.get("port") or 5432
-    return url.get_backend_name(), host, str(port), url.database
+    return backend, host, str(port), url.database
 
 
 def _commits_by_itself(connection: Connection) -> bool:
-    # psycopg says it of itself; SQLite's drivers are driven by BEGIN, which `begin_immediate` sends.
-    driver = connection.connection.dbapi_connection
-    return connection.dialect.name == "postgresql" and bool(getattr(driver, "autocommit", False))
+    # Drivers of servers say it of themselves; SQLite's are driven by BEGIN, which `begin_immediate` sends.
+    driver, dialect = connection.connection.dbapi_connection, connection.dialect
+    return dialect.name != "sqlite" and driver is not None and dialect.detect_autocommit_setting(driver)

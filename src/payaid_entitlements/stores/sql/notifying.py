@@ -76,7 +76,7 @@ def _psycopg_engine(url: URL) -> Engine:
     query = {name: value for name, value in url.query.items() if name in known}
     if "ssl" in url.query:
         query.setdefault("sslmode", url.query["ssl"])
-    return sync_engine(url.set(query=query).render_as_string(hide_password=False))
+    return sync_engine(url.set(query=query))
 
 
 class NotifyWire:
@@ -87,7 +87,7 @@ class NotifyWire:
         self._server: PGconn = connection.pgconn
         self._handle = Handle(self._server.socket)
         dialect = postgresql.dialect()  # type: ignore[no-untyped-call] # SQLAlchemy says no types
-        self._head = str(statements.head.compile(dialect=dialect)).encode()
+        self._head = str(statements.head.compile(dialect=dialect, compile_kwargs={"literal_binds": True})).encode()
         self._name = str(
             select(statements.channel).compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
         ).encode()

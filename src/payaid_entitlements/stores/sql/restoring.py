@@ -17,6 +17,7 @@ from payaid_entitlements.core.controls import Controls
 from payaid_entitlements.core.facts import recorded_to_json
 from payaid_entitlements.stores.ports import KeptChange, KeptTenant, Part
 from payaid_entitlements.stores.sql.applying import Answer
+from payaid_entitlements.stores.sql.licensed import InTable
 from payaid_entitlements.stores.sql.statements import Statements
 from payaid_entitlements.stores.sql.tables import NO_TENANT
 from payaid_entitlements.stores.writing import continued, not_empty
@@ -44,10 +45,13 @@ def restoring(statements: Statements, name: str, pages: Iterable[Sequence[Part]]
         # One that came before, and again, holds as it came last.
         tenants = {part.document.tenant: part for part in page if isinstance(part, KeptTenant)}
         keys: _Rows = [{"key": tenant} for tenant in tenants]
-        yield from _filled(statements.drop_modules, keys)
+        in_table = statements.licensed if isinstance(statements.licensed, InTable) else None
+        if in_table is not None:
+            yield from _filled(in_table.drop, keys)
         yield from _filled(statements.drop_tenants, keys)
-        yield from _filled(statements.put_tenants, [_tenant(each) for each in tenants.values()])
-        yield from _filled(statements.put_modules, list(_modules(tenants.values())))
+        yield from _filled(statements.put_tenants, [_tenant(statements, each) for each in tenants.values()])
+        if in_table is not None:
+            yield from _filled(in_table.put, list(_modules(tenants.values())))
         for part in page:
             if isinstance(part, Published | Controls):
                 drop, put = statements.replace_catalog if isinstance(part, Published) else statements.replace_controls
@@ -93,7 +97,7 @@ def _events(changes: Iterable[KeptChange]) -> Iterator[Mapping[str, object]]:
             }
 
 
-def _tenant(kept: KeptTenant) -> Mapping[str, object]:
+def _tenant(statements: Statements, kept: KeptTenant) -> Mapping[str, object]:
     document, row = kept.document, kept.row
     return {
         "tenant": document.tenant,
@@ -102,6 +106,7 @@ def _tenant(kept: KeptTenant) -> Mapping[str, object]:
         "document": document.to_json(),
         "plan": None if row is None else row.plan,
         "is_listed": 0 if row is None else 1,
+        **statements.licensed.values(() if row is None else row.modules),
     }
 
 

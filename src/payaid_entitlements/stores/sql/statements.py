@@ -7,16 +7,17 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from sqlalchemy import (
+    ARRAY,
     ColumnElement,
     Executable,
     Row,
     Select,
     String,
     Text,
+    any_,
     bindparam,
     delete,
     func,
@@ -32,33 +33,62 @@ from payaid_entitlements.core.facts import TenantDocument, recorded_from_json, r
 from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.stores.digest import digest
 from payaid_entitlements.stores.messages import written
-from payaid_entitlements.stores.ports import AuditEntry, LogEntry, LogPage, OutboxEvent, Scope, TenantRow, Write
-from payaid_entitlements.stores.sql.tables import NO_TENANT, SCHEMA_VERSION, Tables, tables
+from payaid_entitlements.stores.ports import AuditEntry, LogEntry, LogPage, OutboxEvent, Scope, Write
+from payaid_entitlements.stores.sql.licensed import InColumn, InTable
+from payaid_entitlements.stores.sql.tables import MYSQL, NO_TENANT, SCHEMA_VERSION, Tables, tables
 from payaid_entitlements.stores.writing import event_of, target
 
 #: A row as the driver gives it; its columns are those of the statement beside the mapper.
 AnyRow = Row[*tuple[Any, ...]]
 
 
+#: How many values one statement carries where each is a parameter; older SQLite takes no more than 999.
+MOST_VALUES: Final = 900
+
+#: Seconds that one process waits for another that makes the tables.
+_MAKING: Final = 30
+
+
 @dataclass(frozen=True)
 class Statements:
-    """The statements for the tables under *prefix*, in the dialect of *dialect* (``sqlite`` or ``postgresql``)."""
+    """
+    The statements for the tables under *prefix* in *schema*.
+
+    Attributes:
+        dialect: As SQLAlchemy names it: ``sqlite``, ``postgresql``, ``mysql`` or ``mariadb``.
+    """
 
     prefix: str
     dialect: str
+    schema: str | None = None
 
     @cached_property
     def tables(self) -> Tables:
         """What they are about."""
-        return tables(self.prefix)
+        return tables(self.dialect, self.prefix, self.schema)
 
-    def read(self, tenants: Sequence[str]) -> tuple[Executable, Mapping[str, object]]:
-        """The documents of *tenants*."""
+    @cached_property
+    def licensed(self) -> InColumn | InTable:
+        """Who has which modules."""
+        t = self.tables
+        return InColumn(t.tenants) if t.modules is None else InTable(t.tenants, t.modules)
+
+    @property
+    def _is_mysql(self) -> bool:
+        return self.dialect in MYSQL
+
+    def read(self, tenants: Sequence[str]) -> list[tuple[Executable, Mapping[str, object]]]:
+        """The documents of *tenants*: one statement, or one for each `MOST_VALUES` of them."""
         match tenants:
             case [tenant]:
-                return self.read_one, {"tenant": tenant}
-            case _:
-                return self.read_many, {"tenants": list(tenants)}
+                return [(self.read_one, {"tenant": tenant})]
+            case _ if self.dialect == "postgresql":
+                return [(self.read_many, {"tenants": list(tenants)})]
+        wanted = list(tenants)
+        return [
+            (self.read_many, {"tenants": wanted[begin : begin + MOST_VALUES]})
+            for begin in range(0, len(wanted), MOST_VALUES)
+        ]
 
     @cached_property
     def read_one(self) -> Executable:
@@ -68,24 +98,34 @@ class Statements:
 
     @cached_property
     def read_many(self) -> Executable:
-        """The documents of ``tenants``."""
+        """The documents of ``tenants``. On PostgreSQL they are one value, and any number of them one statement."""
         t = self.tables.tenants
-        return select(t.c.tenant, t.c.document).where(t.c.tenant.in_(bindparam("tenants", expanding=True)))
+        return select(t.c.tenant, t.c.document).where(self._is_wanted)
+
+    @property
+    def _is_wanted(self) -> ColumnElement[bool]:
+        tenant = self.tables.tenants.c.tenant
+        if self.dialect == "postgresql":
+            return tenant == any_(bindparam("tenants", type_=ARRAY(Text)))
+        return tenant.in_(bindparam("tenants", expanding=True))
 
     @cached_property
     def catalog(self) -> Executable:
         """What is published."""
-        return select(self.tables.catalog.c.content)
+        c = self.tables.catalog.c
+        return select(c.content).where(c.one == 1)
 
     @cached_property
     def controls(self) -> Executable:
         """How the switches stand."""
-        return select(self.tables.controls.c.content)
+        c = self.tables.controls.c
+        return select(c.content).where(c.one == 1)
 
     @cached_property
     def head(self) -> Select[Any]:
         """The newest position."""
-        return select(self.tables.sequencer.c.position)
+        c = self.tables.sequencer.c
+        return select(c.position).where(c.one == 1)
 
     @cached_property
     def log(self) -> Executable:
@@ -104,37 +144,45 @@ class Statements:
         return select(self.tables.schema.c.version)
 
     @cached_property
-    def schema_lock(self) -> Executable:
-        """For PostgreSQL: one at a time creates our tables; the lock ends with the transaction."""
-        number = int.from_bytes(hashlib.sha256(f"payaid schema {self.prefix}".encode()).digest()[:8], signed=True)
-        return select(func.pg_advisory_xact_lock(number))
+    def schema_lock(self) -> Executable | None:
+        """
+        One at a time makes our tables. None on SQLite, whose transaction does the same.
+
+        On PostgreSQL the lock ends with the transaction, on MySQL with `schema_unlock`.
+        """
+        if self.dialect == "postgresql":
+            # Two that create one table at once: the slower one fails, also with IF NOT EXISTS.
+            return select(func.pg_advisory_xact_lock(int.from_bytes(self._lock_name, signed=True)))
+        return select(func.get_lock(self._lock_name.hex(), _MAKING)) if self._is_mysql else None
+
+    @cached_property
+    def schema_unlock(self) -> Executable | None:
+        """What ends the lock; None where the transaction does."""
+        return select(func.release_lock(self._lock_name.hex())) if self._is_mysql else None
+
+    @property
+    def _lock_name(self) -> bytes:
+        said = f"payaid schema {self.prefix}" if self.schema is None else f"payaid schema {self.schema}.{self.prefix}"
+        return hashlib.sha256(said.encode()).digest()[:8]
 
     def find(self, module: str | None, plan: str | None, after: str | None, limit: int) -> Executable:
-        """Tenants by module and plan, each as many times as it has modules. One statement: no change comes between."""
-        t, m = self.tables.tenants, self.tables.modules
+        """Tenants by module and plan, with their modules; for `licensed.rows`."""
+        t = self.tables.tenants
         found: Select[Any] = select(t.c.tenant, t.c.revision, t.c.plan).where(t.c.is_listed == 1)
         if module is not None:
-            found = found.join(m, m.c.tenant == t.c.tenant).where(m.c.module == module)
+            found = self.licensed.having(found, module)
         if plan is not None:
             found = found.where(t.c.plan == plan)
         if after is not None:
             found = found.where(t.c.tenant > after)
-        return self._with_modules(found.order_by(t.c.tenant).limit(limit))
+        return self.licensed.page(found.order_by(t.c.tenant).limit(limit))
 
     @cached_property
     def listed(self) -> Executable:
         """How `find` lists ``tenants``."""
         t = self.tables.tenants
         found = select(t.c.tenant, t.c.revision, t.c.plan).where(t.c.is_listed == 1)
-        return self._with_modules(found.where(t.c.tenant.in_(bindparam("tenants", expanding=True))))
-
-    def _with_modules(self, found: Select[Any]) -> Executable:
-        m, page = self.tables.modules, found.subquery("page")
-        return (
-            select(page.c.tenant, page.c.revision, page.c.plan, m.c.module)
-            .join_from(page, m, m.c.tenant == page.c.tenant, isouter=True)
-            .order_by(page.c.tenant, m.c.module)
-        )
+        return self.licensed.page(found.where(self._is_wanted).order_by(t.c.tenant))
 
     def audit(
         self,
@@ -187,12 +235,17 @@ class Statements:
 
     # -- writing ------------------------------------------------------------------------------------------------
 
-    def known_operation(self, tenant: str | None, operation: str) -> Executable:
-        """The change that *operation* made."""
+    def known_operation(self, tenant: str | None, operation: str, *, is_latest: bool = False) -> Executable:
+        """The change that *operation* made; with *is_latest* also one that was committed a moment ago."""
         c = self.tables.changes.c
-        return select(c.id, c.revision, c.position, c.digest).where(
+        found = select(c.id, c.revision, c.position, c.digest).where(
             c.tenant == (tenant or NO_TENANT), c.operation == operation
         )
+        return self._latest(found) if is_latest else found
+
+    def _latest(self, found: Select[Any]) -> Select[Any]:
+        # A host's transaction on MySQL is REPEATABLE READ by default: it would see what was there when it began.
+        return found.with_for_update(read=True) if self._is_mysql else found
 
     def compare_and_set(self, write: Write, expect: int) -> Executable:
         """Store what *write* carries where the stored revision is *expect*; the row count says whether it was."""
@@ -204,6 +257,7 @@ class Statements:
                 "document": document.to_json(),
                 "plan": write.plan,
                 "is_listed": 0 if write.erase else 1,
+                **self.licensed.values(() if write.erase else write.modules),
             }
             t = self.tables.tenants
             if expect == 0:
@@ -218,40 +272,35 @@ class Statements:
         row = {"one": 1, "revision": revision, "content": content}
         if expect == 0:
             return self._insert_if_absent(table, row)
-        return update(table).where(table.c.revision == expect).values(row)
+        return update(table).where(table.c.one == 1, table.c.revision == expect).values(row)
 
     def _insert_if_absent(self, table: Any, values: Mapping[str, object]) -> Executable:
-        maker = postgresql.insert if self.dialect == "postgresql" else sqlite.insert
+        if self._is_mysql:
+            # IGNORE would also cut off what is too long; `tables.Utf8` refuses that before.
+            absent: Any = insert(table).prefix_with("IGNORE").values(values)
+        else:
+            maker = postgresql.insert if self.dialect == "postgresql" else sqlite.insert
+            absent = maker(table).values(values).on_conflict_do_nothing()
         # SQLAlchemy keeps the row count of an insert only if asked to. Else it asks the cursor, which is closed by
         # then, and a closed cursor of psycopg says -1: nothing could be written to an empty PostgreSQL.
-        return maker(table).values(values).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+        return cast("Executable", absent.execution_options(preserve_rowcount=True))
 
     def found_revision(self, write: Write) -> Executable:
         """The revision that is stored of what *write* is about."""
         if write.document is not None:
             t = self.tables.tenants
-            return select(t.c.revision).where(t.c.tenant == write.document.tenant)
-        return select((self.tables.catalog if write.published is not None else self.tables.controls).c.revision)
+            return self._latest(select(t.c.revision).where(t.c.tenant == write.document.tenant))
+        one = self.tables.catalog if write.published is not None else self.tables.controls
+        return self._latest(select(one.c.revision).where(one.c.one == 1))
 
     def faster(self, write: Write, expect: int) -> Executable:
         """Who changed the same thing since *expect*."""
         scope, tenant, _, _ = target(write)
         c = self.tables.changes.c
-        return (
-            select(c.verb, c.actor)
-            .where(c.tenant == (tenant or NO_TENANT), c.scope == scope.value, c.revision > expect)
-            .order_by(c.position)
-            .limit(5)
+        found = select(c.verb, c.actor).where(
+            c.tenant == (tenant or NO_TENANT), c.scope == scope.value, c.revision > expect
         )
-
-    def index(self, write: Write) -> Iterable[Executable]:
-        """What keeps the index of modules in step with the document."""
-        if write.document is None:
-            return
-        m, tenant = self.tables.modules, write.document.tenant
-        yield delete(m).where(m.c.tenant == tenant)
-        if write.modules and not write.erase:
-            yield insert(m).values([{"module": module, "tenant": tenant} for module in sorted(set(write.modules))])
+        return self._latest(found.order_by(c.position).limit(5))
 
     def erase(self, write: Write) -> Iterable[Executable]:
         """What removes the personal part of everything that was recorded of a tenant."""
@@ -266,10 +315,19 @@ class Statements:
         yield update(o).where(o.c.tenant == tenant).values(payload="{}")
 
     @cached_property
-    def next_position(self) -> Executable:
-        """Take the next position, and with it the lock under which positions appear in their order."""
+    def next_position(self) -> Sequence[Executable]:
+        """
+        Take the next position, and with it the lock under which positions appear in their order.
+
+        Returns:
+            Statements, of which the last one gives the position.
+        """
         s = self.tables.sequencer
-        return update(s).values(position=s.c.position + 1).returning(s.c.position)
+        taking = update(s).where(s.c.one == 1)
+        if self._is_mysql:
+            # It has no RETURNING here; the session keeps the value for the next statement.
+            return taking.values(position=func.last_insert_id(s.c.position + literal(1))), select(func.last_insert_id())
+        return (taking.values(position=s.c.position + 1).returning(s.c.position),)
 
     def append(
         self,
@@ -361,19 +419,9 @@ class Statements:
         return insert(self.tables.tenants)
 
     @cached_property
-    def put_modules(self) -> Executable:
-        """What they are found by."""
-        return insert(self.tables.modules)
-
-    @cached_property
     def drop_tenants(self) -> Executable:
         """Take the document of the tenant ``key`` away."""
         return delete(self.tables.tenants).where(self.tables.tenants.c.tenant == bindparam("key"))
-
-    @cached_property
-    def drop_modules(self) -> Executable:
-        """Take away what the tenant ``key`` is found by."""
-        return delete(self.tables.modules).where(self.tables.modules.c.tenant == bindparam("key"))
 
     @cached_property
     def replace_catalog(self) -> tuple[Executable, Executable]:
@@ -404,14 +452,6 @@ def log_page(rows: Sequence[AnyRow], position: int, limit: int) -> LogPage:
     # Positions have no holes: the sequencer's row goes back with a transaction that fails.
     is_cut = entries[0].position > position + 1
     return LogPage(entries, entries[-1].position, gap=is_cut, more=len(rows) > limit)
-
-
-def tenant_rows(rows: Iterable[AnyRow]) -> list[TenantRow]:
-    """Tenants from (tenant, revision, plan, module), those of one tenant in a row; no module where it has none."""
-    return [
-        TenantRow(tenant, revision, plan, tuple(line[3] for line in lines if line[3] is not None))
-        for (tenant, revision, plan), lines in groupby(rows, key=lambda row: tuple(row[:3]))
-    ]
 
 
 def audit_entries(rows: Iterable[AnyRow]) -> list[AuditEntry]:

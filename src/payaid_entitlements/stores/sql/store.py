@@ -10,17 +10,18 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection, Engine, Executable, QueuePool, event
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.schema import CreateSchema
 
 from payaid_entitlements.core.catalog.publishing import Published
 from payaid_entitlements.core.controls import Controls
 from payaid_entitlements.core.facts import TenantDocument
 from payaid_entitlements.core.instant import Instant
-from payaid_entitlements.errors import ConfigurationError, OutcomeUnknown, SchemaOutOfDate, StoreUnavailable
+from payaid_entitlements.errors import ConfigurationError, SchemaOutOfDate
 from payaid_entitlements.forking import after_fork, before_fork
 from payaid_entitlements.stores.ports import (
     LOST_WITH_THE_PROCESS,
@@ -42,12 +43,12 @@ from payaid_entitlements.stores.sql.engines import (
     WRITES,
     async_engine,
     begin_sqlite,
-    is_file,
     let_go,
-    shown,
     sync_engine,
 )
+from payaid_entitlements.stores.sql.failures import committing, mapped, racing
 from payaid_entitlements.stores.sql.joining import joined, joined_async, may_notify
+from payaid_entitlements.stores.sql.places import Place, is_file, place_of, require_place, shown
 from payaid_entitlements.stores.sql.reading import reading_log
 from payaid_entitlements.stores.sql.restoring import restoring
 from payaid_entitlements.stores.sql.statements import (
@@ -56,23 +57,24 @@ from payaid_entitlements.stores.sql.statements import (
     audit_entries,
     documents,
     outbox_events,
-    tenant_rows,
 )
-from payaid_entitlements.stores.sql.tables import SCHEMA_VERSION
+from payaid_entitlements.stores.sql.tables import MYSQL, PREFIX, SCHEMA_VERSION
 
 
 class _Common:
     """What both colours are made of."""
 
-    def __init__(self, engine: Engine, prefix: str) -> None:
-        if engine.dialect.name not in {"sqlite", "postgresql"}:
+    def __init__(self, engine: Engine, prefix: str, schema: str | None) -> None:
+        dialect = engine.dialect.name
+        if dialect not in {"sqlite", "postgresql", *MYSQL}:
             raise ConfigurationError(
-                f"an engine for {engine.dialect.name!r} is not supported; use SQLite or PostgreSQL"
+                f"an engine for {dialect!r} is not supported; use SQLite, PostgreSQL, MariaDB or MySQL"
             )
+        require_place(dialect, prefix, schema)
         self._engine = engine
-        self._statements = Statements(prefix, engine.dialect.name)
+        self._statements = Statements(prefix, dialect, schema)
         self._concerns: tuple[Concern, ...] = () if self.is_durable else (LOST_WITH_THE_PROCESS,)
-        self._asks_concerns = engine.dialect.name in QUESTIONS
+        self._asks_concerns = dialect in QUESTIONS
         self.channel = _channel(engine, self._statements)
         if engine.dialect.name == "sqlite" and is_file(engine.url):
             before_fork(self._close_idle_connections)
@@ -81,7 +83,7 @@ class _Common:
     @property
     def name(self) -> str:
         """Same as `Store.name`."""
-        return shown(self._engine.url)
+        return shown(self._engine.url, self._statements.prefix, self._statements.schema)
 
     @property
     def is_durable(self) -> bool:
@@ -116,7 +118,8 @@ class _Common:
 
     @property
     def _reads(self) -> dict[str, Any]:
-        # No transaction: on PostgreSQL it would double their cost, on SQLite it would hold a writer up.
+        # No transaction: on PostgreSQL it would double their cost, on SQLite it would hold a writer up. On MySQL it
+        # costs nothing to begin one, and something to say that there is to be none; our own engine says it once.
         if self._engine.dialect.name == "postgresql":
             return {WRITES: False, "isolation_level": "AUTOCOMMIT"}
         return {WRITES: False}
@@ -125,7 +128,7 @@ class _Common:
     def _writes(self) -> dict[str, Any]:
         # Whatever the host's engine does otherwise: to be atomic needs a transaction, and where writers wait for each
         # other the later one must see what the earlier one has committed.
-        if self._engine.dialect.name == "postgresql":
+        if self._engine.dialect.name != "sqlite":
             return {WRITES: True, "isolation_level": "READ COMMITTED"}
         return {WRITES: True}
 
@@ -139,21 +142,28 @@ class _Common:
         return self._engine.dialect.name == "sqlite"
 
     def _version(self, connection: Connection) -> int | None:
-        if not connection.dialect.has_table(connection, self._statements.tables.schema.name):
+        schema = self._statements.tables.schema
+        if not connection.dialect.has_table(connection, schema.name, schema=schema.schema):
             return None
         row = connection.execute(self._statements.version).first()
         return None if row is None else int(row[0])
 
     def _create(self, connection: Connection) -> int:
-        if connection.dialect.name == "postgresql":
-            # Two that create one table at once: the slower one fails, also with IF NOT EXISTS.
-            connection.execute(self._statements.schema_lock)
-        self._statements.tables.metadata.create_all(connection)
-        for statement in self._statements.first_rows():
-            connection.execute(statement)
-        version = self._version(connection)
-        self._check(version)
-        return SCHEMA_VERSION
+        statements = self._statements
+        if statements.schema_lock is not None:
+            connection.execute(statements.schema_lock)
+        try:
+            schema = statements.schema
+            if schema is not None and not connection.dialect.has_schema(connection, schema):
+                connection.execute(CreateSchema(schema))
+            statements.tables.metadata.create_all(connection)
+            for statement in statements.first_rows():
+                connection.execute(statement)
+            self._check(self._version(connection))
+            return SCHEMA_VERSION
+        finally:
+            if statements.schema_unlock is not None:
+                connection.execute(statements.schema_unlock)
 
     def _check(self, version: int | None) -> None:
         if version == SCHEMA_VERSION:
@@ -170,14 +180,19 @@ class SQLStore(_Common):
     Same as `Store`, in a SQL database. Connects at the first use.
 
     Args:
-        engine: An engine of yours, or a URL as people write it: ``sqlite:///payaid.db``, ``postgresql://...``.
-        prefix: What our tables' names begin with.
+        engine: An engine of yours, or a URL as people write it: ``sqlite:///payaid.db``, ``postgresql://...``,
+            ``mysql://...`` or ``mariadb://...``.
+            A URL may say the rest too: ``?payaid_schema=billing&payaid_prefix=app_``.
+        prefix: What our tables' names begin with; None for what the URL says, else ``payaid_``.
+        schema: The schema that they are in, on MySQL the database; None for what the URL says, else for where your
+            connections look.
     """
 
-    def __init__(self, engine: Engine | str, *, prefix: str = "payaid_") -> None:
+    def __init__(self, engine: Engine | str, *, prefix: str | None = None, schema: str | None = None) -> None:
         self._owns_engine = isinstance(engine, str)
-        made = sync_engine(engine) if isinstance(engine, str) else engine
-        super().__init__(made, prefix)
+        place = place_of(engine) if isinstance(engine, str) else None
+        made = sync_engine(place.url) if place is not None else cast("Engine", engine)
+        super().__init__(made, *_names(place, prefix, schema))
         self._reading = made.execution_options(**self._reads)
         self._writing = made.execution_options(**self._writes)
         self._begins_at_once(self._writing)
@@ -194,7 +209,7 @@ class SQLStore(_Common):
 
     def current(self) -> int | None:
         """Which version our tables have; None where there are none."""
-        with _mapped(), self._reading.connect() as connection:
+        with mapped(), self._reading.connect() as connection:
             return self._version(connection)
 
     def upgrade(self) -> int:
@@ -204,16 +219,20 @@ class SQLStore(_Common):
         Raises:
             SchemaOutOfDate: They are of a later release.
         """
-        with _mapped(), self._writing.begin() as connection:
+        with mapped(), self._writing.begin() as connection:
             return self._create(connection)
 
     def read(self, tenants: Sequence[str], *, tx: Transaction | None = None) -> Mapping[str, TenantDocument]:
         """Same as `Store.read`."""
-        statement, values = self._statements.read(tenants)
-        if tx is None:
-            return documents(self._rows(statement, values))
-        with _mapped():
-            return documents(joined(tx, self._engine).execute(statement, values).fetchall())
+        found: dict[str, TenantDocument] = {}
+        for statement, values in self._statements.read(tenants):
+            if tx is None:
+                rows = self._rows(statement, values)
+            else:
+                with mapped():
+                    rows = joined(tx, self._engine).execute(statement, values).fetchall()
+            found |= documents(rows)
+        return found
 
     def catalog(self) -> Published | None:
         """Same as `Store.catalog`."""
@@ -237,7 +256,7 @@ class SQLStore(_Common):
         tx: Transaction | None = None,
     ) -> Applied:
         """Same as `Store.apply`."""
-        with self._transaction(tx, operation) as connection:
+        with self._transaction(tx, operation, expect) as connection:
             flow = applying(
                 self._statements,
                 write,
@@ -256,17 +275,25 @@ class SQLStore(_Common):
                 return done.value  # type: ignore[no-any-return] # what the flow returns is an Applied
 
     @contextmanager
-    def _transaction(self, tx: Transaction | None, operation: str | None) -> Iterator[Connection]:
-        with _mapped():
+    def _transaction(self, tx: Transaction | None, operation: str | None, expect: int) -> Iterator[Connection]:
+        with mapped(), racing(expect):
             if tx is not None:
-                # What fails in the middle leaves nothing of ours in the host's transaction, even if that goes on.
                 connection = joined(tx, self._engine)
-                with connection.begin_nested():
+                # What fails in the middle leaves nothing of ours in the host's transaction, even if that goes on.
+                nested = connection.begin_nested()
+                try:
                     yield connection
+                except BaseException:
+                    try:
+                        nested.rollback()
+                    except SQLAlchemyError as gone:
+                        connection.invalidate(gone)
+                    raise
+                nested.commit()
                 return
             with self._writing.connect() as connection, connection.begin() as transaction:
                 yield connection
-                with _committing(operation):
+                with committing(operation):
                     transaction.commit()
 
     def changes_since(self, position: int | None, *, limit: int = 1000) -> LogPage:
@@ -283,7 +310,7 @@ class SQLStore(_Common):
         self, *, module: str | None = None, plan: str | None = None, after: str | None = None, limit: int = 100
     ) -> Sequence[TenantRow]:
         """Same as `Store.find`."""
-        return tenant_rows(self._rows(self._statements.find(module, plan, after, limit)))
+        return self._statements.licensed.rows(self._rows(self._statements.find(module, plan, after, limit)))
 
     def audit(
         self,
@@ -305,13 +332,13 @@ class SQLStore(_Common):
 
     def listed(self, tenants: Sequence[str]) -> Mapping[str, TenantRow]:
         """Same as `Store.listed`."""
-        rows = tenant_rows(self._rows(self._statements.listed, {"tenants": list(tenants)}))
+        rows = self._statements.licensed.rows(self._rows(self._statements.listed, {"tenants": list(tenants)}))
         return {row.tenant: row for row in rows}
 
     def restore(self, pages: Iterable[Sequence[Part]]) -> None:
         """Same as `Store.restore`."""
         flow = restoring(self._statements, self.name, pages)
-        with self._transaction(None, None) as connection, suppress(StopIteration):
+        with self._transaction(None, None, 0) as connection, suppress(StopIteration):
             asked = next(flow)
             while True:
                 asked = flow.send(answer_of(connection.execute(*asked)))
@@ -322,17 +349,18 @@ class SQLStore(_Common):
             self._engine.dispose()
 
     def _rows(self, statement: Executable, values: Mapping[str, object] | None = None) -> Sequence[AnyRow]:
-        with _mapped(), self._reading.connect() as connection:
+        with mapped(), self._reading.connect() as connection:
             return connection.execute(statement, values).fetchall()
 
 
 class AsyncSQLStore(_Common):
     """Same as `SQLStore`, awaited, on an `AsyncEngine`."""
 
-    def __init__(self, engine: AsyncEngine | str, *, prefix: str = "payaid_") -> None:
+    def __init__(self, engine: AsyncEngine | str, *, prefix: str | None = None, schema: str | None = None) -> None:
         self._owns_engine = isinstance(engine, str)
-        self._awaited = async_engine(engine) if isinstance(engine, str) else engine
-        super().__init__(self._awaited.sync_engine, prefix)
+        place = place_of(engine) if isinstance(engine, str) else None
+        self._awaited = async_engine(place.url) if place is not None else cast("AsyncEngine", engine)
+        super().__init__(self._awaited.sync_engine, *_names(place, prefix, schema))
         self._reading = self._awaited.execution_options(**self._reads)
         self._writing = self._awaited.execution_options(**self._writes)
         self._begins_at_once(self._writing.sync_engine)
@@ -355,24 +383,28 @@ class AsyncSQLStore(_Common):
 
     async def current(self) -> int | None:
         """Same as `SQLStore.current`."""
-        with _mapped():
+        with mapped():
             async with self._reading.connect() as connection:
                 return await connection.run_sync(self._version)
 
     async def upgrade(self) -> int:
         """Same as `SQLStore.upgrade`."""
-        with _mapped():
+        with mapped():
             async with self._writing.begin() as connection:
                 return await connection.run_sync(self._create)
 
     async def read(self, tenants: Sequence[str], *, tx: Transaction | None = None) -> Mapping[str, TenantDocument]:
         """Same as `Store.read`."""
-        statement, values = self._statements.read(tenants)
-        if tx is None:
-            return documents(await self._rows(statement, values))
-        with _mapped():
-            connection = await joined_async(tx, self._awaited)
-            return documents((await connection.execute(statement, values)).fetchall())
+        found: dict[str, TenantDocument] = {}
+        for statement, values in self._statements.read(tenants):
+            if tx is None:
+                rows = await self._rows(statement, values)
+            else:
+                with mapped():
+                    connection = await joined_async(tx, self._awaited)
+                    rows = (await connection.execute(statement, values)).fetchall()
+            found |= documents(rows)
+        return found
 
     async def catalog(self) -> Published | None:
         """Same as `Store.catalog`."""
@@ -396,7 +428,7 @@ class AsyncSQLStore(_Common):
         tx: Transaction | None = None,
     ) -> Applied:
         """Same as `Store.apply`."""
-        async with self._transaction(tx, operation) as connection:
+        async with self._transaction(tx, operation, expect) as connection:
             flow = applying(
                 self._statements,
                 write,
@@ -415,16 +447,26 @@ class AsyncSQLStore(_Common):
                 return done.value  # type: ignore[no-any-return] # what the flow returns is an Applied
 
     @asynccontextmanager
-    async def _transaction(self, tx: Transaction | None, operation: str | None) -> AsyncIterator[AsyncConnection]:
-        with _mapped():
+    async def _transaction(
+        self, tx: Transaction | None, operation: str | None, expect: int
+    ) -> AsyncIterator[AsyncConnection]:
+        with mapped(), racing(expect):
             if tx is not None:
                 connection = await joined_async(tx, self._awaited)
-                async with connection.begin_nested():
+                nested = await connection.begin_nested()
+                try:
                     yield connection
+                except BaseException:
+                    try:
+                        await nested.rollback()
+                    except SQLAlchemyError as gone:
+                        await connection.invalidate(gone)
+                    raise
+                await nested.commit()
                 return
             async with self._writing.connect() as connection, connection.begin() as transaction:
                 yield connection
-                with _committing(operation):
+                with committing(operation):
                     await transaction.commit()
 
     async def changes_since(self, position: int | None, *, limit: int = 1000) -> LogPage:
@@ -441,7 +483,7 @@ class AsyncSQLStore(_Common):
         self, *, module: str | None = None, plan: str | None = None, after: str | None = None, limit: int = 100
     ) -> Sequence[TenantRow]:
         """Same as `Store.find`."""
-        return tenant_rows(await self._rows(self._statements.find(module, plan, after, limit)))
+        return self._statements.licensed.rows(await self._rows(self._statements.find(module, plan, after, limit)))
 
     async def audit(
         self,
@@ -465,13 +507,13 @@ class AsyncSQLStore(_Common):
 
     async def listed(self, tenants: Sequence[str]) -> Mapping[str, TenantRow]:
         """Same as `Store.listed`."""
-        rows = tenant_rows(await self._rows(self._statements.listed, {"tenants": list(tenants)}))
+        rows = self._statements.licensed.rows(await self._rows(self._statements.listed, {"tenants": list(tenants)}))
         return {row.tenant: row for row in rows}
 
     async def restore(self, pages: Iterable[Sequence[Part]]) -> None:
         """Same as `AsyncStore.restore`."""
         flow = restoring(self._statements, self.name, pages)
-        async with self._transaction(None, None) as connection:
+        async with self._transaction(None, None, 0) as connection:
             with suppress(StopIteration):
                 asked = next(flow)
                 while True:
@@ -483,7 +525,7 @@ class AsyncSQLStore(_Common):
             await self._awaited.dispose()
 
     async def _rows(self, statement: Executable, values: Mapping[str, object] | None = None) -> Sequence[AnyRow]:
-        with _mapped():
+        with mapped():
             async with self._reading.connect() as connection:
                 return (await connection.execute(statement, values)).fetchall()
 
@@ -497,28 +539,7 @@ def _channel(engine: Engine, statements: Statements) -> Channel | None:
     return NotifyChannel(engine, statements)
 
 
-@contextmanager
-def _mapped() -> Iterator[None]:
-    """Give what drivers raise our own name, with theirs as the cause."""
-    try:
-        yield
-    except (SQLAlchemyError, OSError) as error:
-        raise StoreUnavailable(f"the database gave no answer: {_first_line(error)}") from error
-
-
-@contextmanager
-def _committing(operation: str | None) -> Iterator[None]:
-    """An error while committing leaves unknown whether it happened."""
-    try:
-        yield
-    except (DBAPIError, OSError) as error:
-        raise OutcomeUnknown(
-            f"the database gave no answer to a commit: {_first_line(error)}; "
-            "repeat with the same operation to find out",
-            operation=operation,
-        ) from error
-
-
-def _first_line(error: BaseException) -> str:
-    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    return (str(cause).strip() or type(cause).__name__).splitlines()[0]
+def _names(place: Place | None, prefix: str | None, schema: str | None) -> tuple[str, str | None]:
+    """What was said of prefix and schema: as arguments, else in the URL, else not at all."""
+    said = (PREFIX, None) if place is None else (place.prefix, place.schema)
+    return said[0] if prefix is None else prefix, said[1] if schema is None else schema

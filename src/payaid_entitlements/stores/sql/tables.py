@@ -1,12 +1,32 @@
-"""The tables, as one value per prefix. Identifiers are compared by their bytes on every database."""
+"""The tables, as one value per prefix and schema. Identifiers are compared by their bytes on every database."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cache
+from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Dialect,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    text,
+)
+from sqlalchemy.dialects.mysql import LONGTEXT, VARBINARY
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import TypeEngine
+
+from payaid_entitlements.errors import ConfigurationError
 
 #: Grows when the tables change; the row in the database says which it has.
 SCHEMA_VERSION = 1
@@ -14,11 +34,60 @@ SCHEMA_VERSION = 1
 #: The tenant column of changes that are about no tenant. No tenant has this id.
 NO_TENANT = ""
 
+PREFIX: Final = "payaid_"
+
+#: As SQLAlchemy names what speaks MySQL's language.
+MYSQL: Final = ("mysql", "mariadb")
+
+# The longest name behind a prefix has 22 letters, and PostgreSQL cuts names off behind 63.
+_PREFIX = re.compile(r"[a-z_][a-z0-9_]{0,39}")
+_SCHEMA = re.compile(r"[^\W\d][\w$-]{0,62}")
+
+
+class Utf8(TypeDecorator[str]):
+    """
+    Text as its bytes in UTF-8, for MySQL and MariaDB.
+
+    No collation compares by bytes on both: what is named after ``bin`` ignores blanks at the end (``utf8mb4_bin``),
+    or is known to one of them only (``utf8mb4_nopad_bin``, ``utf8mb4_0900_bin``). Bytes have no collation.
+    """
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def __init__(self, length: int) -> None:
+        super().__init__()
+        self.length = length
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """A character has at most four bytes."""
+        return dialect.type_descriptor(VARBINARY(4 * self.length))
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:
+        """
+        Write *value*.
+
+        Raises:
+            ValueError: It is longer than the column, where another one might be.
+        """
+        if value is not None and len(value) > self.length:
+            raise ValueError(f"{value[:40]!r}... has {len(value)} characters; the column takes {self.length}")
+        return None if value is None else value.encode()
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
+        """Read what was written."""
+        return None if value is None else bytes(value).decode()
+
 
 def _key(length: int = 255) -> TypeEngine[str]:
     # SQLite compares bytes by itself; PostgreSQL does under collation "C", where a server's own locale
     # might sort, or even equate, differently.
-    return String(length).with_variant(String(length, collation="C"), "postgresql")
+    return String(length).with_variant(String(length, collation="C"), "postgresql").with_variant(Utf8(length), *MYSQL)
+
+
+def _long() -> TypeEngine[str]:
+    # MySQL's own TEXT ends at 64 KiB.
+    return Text().with_variant(LONGTEXT(), *MYSQL)
 
 
 @dataclass(frozen=True)
@@ -28,7 +97,8 @@ class Tables:
 
     Attributes:
         tenants: One document per tenant, with what `find` finds it by.
-        modules: Which modules are licensed to whom; the index of `find`.
+        modules: Which modules are licensed to whom; the index of `find`. None on PostgreSQL, where a column of
+            *tenants* has them.
         changes: Append-only: audit trail, facts and change log in one. Its position comes from `sequencer`.
         catalog, controls: One row each.
         sequencer: One row, updated last in each transaction, so that positions appear in their order.
@@ -38,7 +108,7 @@ class Tables:
 
     metadata: MetaData
     tenants: Table
-    modules: Table
+    modules: Table | None
     changes: Table
     catalog: Table
     controls: Table
@@ -47,31 +117,69 @@ class Tables:
     schema: Table
 
 
+def require_names(prefix: str, schema: str | None) -> None:
+    """
+    Check what tables are to be named after.
+
+    Raises:
+        ConfigurationError: It cannot begin, or hold, names of tables on every database.
+    """
+    if not _PREFIX.fullmatch(prefix):
+        raise ConfigurationError(
+            f"prefix={prefix!r}: at most 40 small letters a-z, digits and _, beginning with no digit; as 'payaid_'"
+        )
+    if schema is not None and not _SCHEMA.fullmatch(schema):
+        raise ConfigurationError(f"schema={schema!r}: letters, digits, _, - and $, at most 63, beginning with a letter")
+
+
 @cache
-def tables(prefix: str = "payaid_") -> Tables:
-    """The tables whose names begin with *prefix*; the same object each time."""
-    metadata = MetaData()
-    tenants = Table(
-        f"{prefix}tenants",
-        metadata,
+def tables(dialect: str, prefix: str = PREFIX, schema: str | None = None) -> Tables:
+    """
+    The tables whose names begin with *prefix*; the same object each time.
+
+    Args:
+        dialect: As SQLAlchemy names it: ``sqlite``, ``postgresql``, ``mysql`` or ``mariadb``.
+        schema: Where they are, on MySQL another database of the server; None where the connection looks.
+    """
+    metadata = MetaData(schema=schema)
+    # DYNAMIC takes keys of 3,072 bytes in an index; a server may have another default.
+    options: dict[str, Any] = {
+        f"{name}_{option}": value
+        for name in MYSQL
+        for option, value in (
+            ("engine", "InnoDB"),
+            ("row_format", "DYNAMIC"),
+            ("charset", "utf8mb4"),
+            ("collate", "utf8mb4_bin"),
+        )
+    }
+
+    def table(name: str, *content: SchemaItem) -> Table:
+        return Table(f"{prefix}{name}", metadata, *content, **options)
+
+    is_array = dialect == "postgresql"
+    tenants = table(
+        "tenants",
         Column("tenant", _key(), primary_key=True),
         Column("revision", BigInteger, nullable=False),
         Column("generation", BigInteger, nullable=False),
-        Column("document", Text, nullable=False),
+        Column("document", _long(), nullable=False),
         Column("plan", _key()),
         Column("is_listed", Integer, nullable=False),
         Index(f"{prefix}tenants_plan", "plan", "tenant"),
+        *_licensed(prefix, is_array),
     )
-    modules = Table(
-        f"{prefix}tenant_modules",
-        metadata,
-        Column("module", _key(), primary_key=True),
-        Column("tenant", _key(), primary_key=True),
-        Index(f"{prefix}tenant_modules_tenant", "tenant"),
-    )
-    changes = Table(
-        f"{prefix}changes",
-        metadata,
+    modules = None
+    if not is_array:
+        modules = table(
+            "tenant_modules",
+            # By tenant first: a write replaces those of one tenant, and must not touch what others hold locked.
+            Column("tenant", _key(), primary_key=True),
+            Column("module", _key(), primary_key=True),
+            Index(f"{prefix}tenant_modules_module", "module", "tenant"),
+        )
+    changes = table(
+        "changes",
         Column("position", BigInteger, primary_key=True, autoincrement=False),
         Column("id", _key(26), nullable=False, unique=True),
         Column("scope", String(16), nullable=False),
@@ -80,47 +188,53 @@ def tables(prefix: str = "payaid_") -> Tables:
         Column("revision", BigInteger, nullable=False),
         Column("recorded", BigInteger, nullable=False),
         Column("verb", String(64), nullable=False),
-        Column("actor", Text, nullable=False),
-        Column("because", Text),
+        Column("actor", _long(), nullable=False),
+        Column("because", _long()),
         Column("operation", _key()),
         Column("digest", String(64), nullable=False),
         Column("as_of", BigInteger),
-        Column("facts", Text, nullable=False),
-        Column("detail", Text, nullable=False),
+        Column("facts", _long(), nullable=False),
+        Column("detail", _long(), nullable=False),
         # Rows without an operation never meet: NULLs are distinct in a unique index.
         Index(f"{prefix}changes_operation", "operation", "tenant", unique=True),
         Index(f"{prefix}changes_tenant", "tenant", "position"),
     )
     one = [
-        Table(
-            f"{prefix}{name}",
-            metadata,
+        table(
+            name,
             Column("one", Integer, primary_key=True, autoincrement=False),
             Column("revision", BigInteger, nullable=False),
-            Column("content", Text, nullable=False),
+            Column("content", _long(), nullable=False),
         )
         for name in ("catalog", "controls")
     ]
-    sequencer = Table(
-        f"{prefix}sequencer",
-        metadata,
+    sequencer = table(
+        "sequencer",
         Column("one", Integer, primary_key=True, autoincrement=False),
         Column("position", BigInteger, nullable=False),
     )
-    outbox = Table(
-        f"{prefix}outbox",
-        metadata,
+    outbox = table(
+        "outbox",
         Column("position", BigInteger, primary_key=True, autoincrement=False),
         Column("name", String(64), nullable=False),
         Column("tenant", _key(), nullable=False),
-        Column("payload", Text, nullable=False),
+        Column("payload", _long(), nullable=False),
         # For forgetting a tenant: the outbox may be long, and a statement has seconds.
         Index(f"{prefix}outbox_tenant", "tenant"),
     )
-    schema = Table(
-        f"{prefix}schema",
-        metadata,
+    version = table(
+        "schema",
         Column("one", Integer, primary_key=True, autoincrement=False),
         Column("version", Integer, nullable=False),
     )
-    return Tables(metadata, tenants, modules, changes, one[0], one[1], sequencer, outbox, schema)
+    return Tables(metadata, tenants, modules, changes, one[0], one[1], sequencer, outbox, version)
+
+
+def _licensed(prefix: str, is_array: bool) -> list[SchemaItem]:
+    """The modules of a tenant in its own row, where a database can index what is in them."""
+    if not is_array:
+        return []
+    return [
+        Column("modules", ARRAY(Text(collation="C")), nullable=False, server_default=text("'{}'")),
+        Index(f"{prefix}tenants_modules", "modules", postgresql_using="gin"),
+    ]

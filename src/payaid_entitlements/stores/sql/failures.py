@@ -1,0 +1,70 @@
+"""What drivers raise, by our names: an outage, a race that was lost, a write whose outcome nobody knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from payaid_entitlements.errors import ChangeConflict, OutcomeUnknown, StoreUnavailable
+
+#: A deadlock; a row that changed since a transaction began that is to see none of it (PostgreSQL, MariaDB).
+_LOST = frozenset({"40001", "40P01", 1213, 1020})
+
+
+@contextmanager
+def mapped() -> Iterator[None]:
+    """Give what drivers raise our own name, with theirs as the cause."""
+    try:
+        yield
+    except (SQLAlchemyError, OSError) as error:
+        raise StoreUnavailable(f"the database gave no answer: {_first_line(error)}") from error
+
+
+@contextmanager
+def racing(expect: int) -> Iterator[None]:
+    """
+    Tell a race that was lost from an outage: databases end one of those who wait for each other, and say so.
+
+    Nothing of that transaction was written, whether it came to its commit or not.
+    """
+    try:
+        yield
+    except DBAPIError as error:
+        if not is_lost_race(error):
+            raise
+        raise ChangeConflict(
+            f"others changed the same rows at once, and the database let them go first: {_first_line(error)}; "
+            "nothing was written: read again and repeat, in a new transaction",
+            expected=expect,
+            found=expect,
+        ) from error
+
+
+@contextmanager
+def committing(operation: str | None) -> Iterator[None]:
+    """An error while committing leaves unknown whether it happened; but a race that was lost did not."""
+    try:
+        yield
+    except (DBAPIError, OSError) as error:
+        if isinstance(error, DBAPIError) and is_lost_race(error):
+            raise
+        raise OutcomeUnknown(
+            f"the database gave no answer to a commit: {_first_line(error)}; "
+            "repeat with the same operation to find out",
+            operation=operation,
+        ) from error
+
+
+def is_lost_race(error: DBAPIError) -> bool:
+    """Has the database ended a transaction because of others that were at the same rows?"""
+    cause = error.orig
+    # psycopg and psycopg2 have the code of the SQL standard; drivers of MySQL have its number, first of all they say.
+    said = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
+    return (said or next(iter(getattr(cause, "args", ())), None)) in _LOST
+
+
+def _first_line(error: BaseException) -> str:
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    return (str(cause).strip() or type(cause).__name__).splitlines()[0]
