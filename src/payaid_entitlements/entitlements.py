@@ -14,6 +14,7 @@ import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
+from functools import partial
 from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -25,6 +26,7 @@ from payaid_entitlements.cache.driving import AsyncDriver, AsyncHostSubscription
 from payaid_entitlements.cache.listening import Listener
 from payaid_entitlements.cache.loading import SURE_WITHIN, Found, Setting, seen_at
 from payaid_entitlements.cache.local import LocalCache
+from payaid_entitlements.cache.shared import open_async_shared, open_shared
 from payaid_entitlements.cache.warming import warm_up
 from payaid_entitlements.core.catalog.model import Catalog
 from payaid_entitlements.core.controls import ENFORCE
@@ -47,6 +49,9 @@ if TYPE_CHECKING:
     from redis.asyncio import RedisCluster as AsyncRedisCluster
     from sqlalchemy import Engine
     from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from payaid_entitlements.cache.shared.asking import AsyncSharedRedis, SharedRedis
+    from payaid_entitlements.cache.shared.sharing import Sharing
 
 T = TypeVar("T")
 
@@ -73,6 +78,7 @@ class _Client:
         cache_size: int,
         fresh_for: float,
         channel: Channel | None,
+        shared: SharedRedis | AsyncSharedRedis | None,
     ) -> None:
         self._observer = Tally() if observer is None else observer
         sold = catalog if isinstance(catalog, Catalog) or catalog is None else Catalog.load(catalog)
@@ -80,6 +86,11 @@ class _Client:
         # A clock that is handed in drives both "now" and the age of what is near, so that time stands still in tests.
         steady = time.monotonic if clock is time.time else clock
         self._near = LocalCache(bound=cache_size, clock=steady, fresh_for=fresh_for)
+        sharing = None
+        if shared is not None:
+            sharing, channel = _sharing(
+                shared, self._near, str if clock is time.time else partial(_milliseconds, clock)
+            )
         self._setting = Setting(
             near=self._near,
             wall=_wall if clock is time.time else clock,
@@ -90,6 +101,7 @@ class _Client:
             hosted=is_hosted,
             strict=strict,
             listener=None if channel is None else Listener(channel, self._near, self._observer),
+            sharing=sharing,
         )
         _say_when_not_enforced(modes)
         OPENED.add(self)
@@ -134,6 +146,20 @@ class _Client:
         return None
 
 
+def _sharing(
+    shared: SharedRedis | AsyncSharedRedis, near: LocalCache, says_now: Callable[[], str]
+) -> tuple[Sharing, Channel]:
+    from payaid_entitlements.cache.shared.channel import SharedChannel
+    from payaid_entitlements.cache.shared.sharing import Sharing
+
+    sharing = Sharing(shared.client.prefix, says_now)
+    return sharing, SharedChannel(shared.client, sharing, near)
+
+
+def _milliseconds(clock: Callable[[], float]) -> str:
+    return str(int(clock() * 1000))
+
+
 def _wall() -> float:
     # Looked up at each call, so that freezegun and time-machine work.
     return time.time()
@@ -166,6 +192,7 @@ class Entitlements(_Client):
     Args:
         store: Where facts are kept.
         catalog, enforcement, subscriptions, strict, clock: As in `open`.
+        shared: As in `open`, but the environment is not asked.
         observer: Is told counts and warnings; a tally in memory when None.
         cache_size: Most tenants whose answers are kept in this process.
         fresh_for: Seconds after which a tenant is read again although no change was heard of.
@@ -176,6 +203,7 @@ class Entitlements(_Client):
         store: Store,
         *,
         catalog: Catalog | str | PathLike[str] | None = None,
+        shared: str | Redis | RedisCluster | None = None,
         enforcement: Modal = ENFORCE,
         subscriptions: HostSubscriptions | None = None,
         strict: bool | None = None,
@@ -184,6 +212,7 @@ class Entitlements(_Client):
         cache_size: int = 100_000,
         fresh_for: float = 60.0,
     ) -> None:
+        self._shared = None if shared is None else open_shared(shared)
         super().__init__(
             catalog=catalog,
             mode=enforcement,
@@ -194,9 +223,10 @@ class Entitlements(_Client):
             cache_size=cache_size,
             fresh_for=fresh_for,
             channel=getattr(store, "channel", None),
+            shared=self._shared,
         )
         self._store = store
-        self._driver = Driver(store, subscriptions)
+        self._driver = Driver(store, subscriptions, shared=self._shared)
 
     @classmethod
     def open(
@@ -204,6 +234,7 @@ class Entitlements(_Client):
         url: str | Engine | Redis | RedisCluster | None = None,
         *,
         catalog: Catalog | str | PathLike[str] | None = None,
+        shared: str | Redis | RedisCluster | None = None,
         enforcement: Modal = ENFORCE,
         subscriptions: HostSubscriptions | None = None,
         strict: bool | None = None,
@@ -216,6 +247,9 @@ class Entitlements(_Client):
             url: ``memory://``, ``sqlite:///payaid.db``, ``postgresql://...``, ``redis://...``, ``rediss://...``,
                 ``redis+cluster://...``, ``rediss+cluster://...``, or a SQLAlchemy engine or a Redis client of yours.
                 None takes ``PAYAID_URL`` from the environment, else `DEFAULT_URL`.
+            shared: A Redis that all processes share, in front of the store: a URL or a client of yours. Copies there
+                spare the store, and by it a change is heard of at once. It may be lost at any moment. None takes
+                ``PAYAID_SHARED`` from the environment, else there is none.
             catalog: What is sold, read now so that a mistake shows now. Published into an empty store only; a
                 difference from what is published is a warning.
             enforcement: A mode, or modes by module: ``{"crm": "observe"}``, where ``"*"`` is everywhere. Unset means
@@ -233,6 +267,7 @@ class Entitlements(_Client):
         store = open_store(_url(url))
         return cls(
             store,
+            shared=os.environ.get("PAYAID_SHARED") or None if shared is None else shared,
             catalog=catalog,
             enforcement=enforcement,
             subscriptions=subscriptions,
@@ -413,6 +448,8 @@ class Entitlements(_Client):
         if self._setting.listener is not None:
             self._setting.listener.close()
         self._near.clear()
+        if self._shared is not None:
+            self._shared.close()
         self._store.close()
 
     def __enter__(self) -> Self:
@@ -432,6 +469,7 @@ class AsyncEntitlements(_Client):
         store: AsyncStore,
         *,
         catalog: Catalog | str | PathLike[str] | None = None,
+        shared: str | AsyncRedis | AsyncRedisCluster | None = None,
         enforcement: Modal = ENFORCE,
         subscriptions: AsyncHostSubscriptions | None = None,
         strict: bool | None = None,
@@ -440,6 +478,7 @@ class AsyncEntitlements(_Client):
         cache_size: int = 100_000,
         fresh_for: float = 60.0,
     ) -> None:
+        self._shared = None if shared is None else open_async_shared(shared)
         super().__init__(
             catalog=catalog,
             mode=enforcement,
@@ -450,9 +489,10 @@ class AsyncEntitlements(_Client):
             cache_size=cache_size,
             fresh_for=fresh_for,
             channel=getattr(store, "channel", None),
+            shared=self._shared,
         )
         self._store = store
-        self._driver = AsyncDriver(store, subscriptions)
+        self._driver = AsyncDriver(store, subscriptions, shared=self._shared)
 
     @classmethod
     def open(
@@ -460,6 +500,7 @@ class AsyncEntitlements(_Client):
         url: str | AsyncEngine | AsyncRedis | AsyncRedisCluster | None = None,
         *,
         catalog: Catalog | str | PathLike[str] | None = None,
+        shared: str | AsyncRedis | AsyncRedisCluster | None = None,
         enforcement: Modal = ENFORCE,
         subscriptions: AsyncHostSubscriptions | None = None,
         strict: bool | None = None,
@@ -469,6 +510,7 @@ class AsyncEntitlements(_Client):
         store = open_async_store(_url(url))
         return cls(
             store,
+            shared=os.environ.get("PAYAID_SHARED") or None if shared is None else shared,
             catalog=catalog,
             enforcement=enforcement,
             subscriptions=subscriptions,
@@ -611,6 +653,8 @@ class AsyncEntitlements(_Client):
         if self._setting.listener is not None:
             await self._setting.listener.aclose()
         self._near.clear()
+        if self._shared is not None:
+            await self._shared.aclose()
         await self._store.aclose()
 
     async def __aenter__(self) -> Self:

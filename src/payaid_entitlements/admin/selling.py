@@ -10,7 +10,7 @@ from typing import Final, cast
 
 from payaid_entitlements.admin.change import Author, Change, ChangeReason
 from payaid_entitlements.admin.tenants import MOST_TRIES, Request, Work, change_tenant, current_world
-from payaid_entitlements.cache.loading import Setting, begin, renew
+from payaid_entitlements.cache.loading import Setting, announce, begin, renew
 from payaid_entitlements.cache.steps import Apply, Find, Flow, Join, Prepare, ReadCatalog, ReadTenants
 from payaid_entitlements.core.altered import Altered
 from payaid_entitlements.core.catalog.model import Catalog
@@ -24,7 +24,7 @@ from payaid_entitlements.core.migrating import migrate, migrate_add_on
 from payaid_entitlements.core.period import zone
 from payaid_entitlements.core.world import World
 from payaid_entitlements.errors import ChangeConflict, ConfigurationError
-from payaid_entitlements.stores.ports import Applied, TenantRow, Write
+from payaid_entitlements.stores.ports import Applied, Scope, TenantRow, Write
 
 #: How many tenants are looked at together.
 PAGE: Final = 100
@@ -61,6 +61,7 @@ def publish_catalog(setting: Setting, author: Author, catalog: Catalog, to_migra
             continue
         change = replace(change, id=applied.id, applied=True, reason=ChangeReason.APPLIED)
         yield from _follow(setting)
+        yield from announce(setting, Scope.CATALOG, None, applied)
         break
     for plan in to_migrate:
         if author.is_dry:

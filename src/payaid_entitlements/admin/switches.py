@@ -8,7 +8,7 @@ from typing import cast
 
 from payaid_entitlements.admin.change import Author, Change, ChangeReason
 from payaid_entitlements.admin.tenants import MOST_TRIES, current_world, first_of, repeated
-from payaid_entitlements.cache.loading import Setting, renew
+from payaid_entitlements.cache.loading import Setting, announce, renew
 from payaid_entitlements.cache.steps import Apply, Flow, ReadControls
 from payaid_entitlements.core.altered import Altered
 from payaid_entitlements.core.catalog.problems import did_you_mean
@@ -16,7 +16,7 @@ from payaid_entitlements.core.controls import EVERYWHERE, Controls, Enforcement,
 from payaid_entitlements.core.instant import moment
 from payaid_entitlements.core.overriding import require_key
 from payaid_entitlements.errors import ChangeConflict, UnknownFeature
-from payaid_entitlements.stores.ports import Applied, Write
+from payaid_entitlements.stores.ports import Applied, Scope, Write
 
 
 def set_killed(setting: Setting, author: Author, key: str, is_killed: bool, operation: str | None) -> Flow[Change]:
@@ -105,6 +105,8 @@ def turn(
         except ChangeConflict:
             if not tries_left:
                 raise
+    if applied.applied:
+        yield from announce(setting, Scope.CONTROLS, None, applied)
     yield from renew(setting)
     if not applied.applied:
         return _repeated(applied.id, setting)

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final, cast
 
 from payaid_entitlements.admin.change import Author, Change, ChangeReason
-from payaid_entitlements.cache.loading import Setting, begin, hosted, poll
+from payaid_entitlements.cache.loading import Setting, announce, begin, hosted, poll
 from payaid_entitlements.cache.steps import Apply, Flow, Join, ReadAudit, ReadHost, ReadTenants
 from payaid_entitlements.core.altered import alterations, altered
 from payaid_entitlements.core.comparison import gains_and_losses
@@ -105,6 +105,7 @@ def change_tenant(setting: Setting, request: Request) -> Flow[Change]:
     if request.tx is None:
         # Inside the host's transaction nobody may see it before the commit; the change log tells all, this process too.
         setting.near.invalidate(request.tenant, applied.revision, applied.position)
+        yield from announce(setting, Scope.TENANT, request.tenant, applied)
     return replace(plan.change, id=applied.id, applied=True, reason=ChangeReason.APPLIED, revision=applied.revision)
 
 

@@ -10,17 +10,20 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Final, TypeVar, assert_never, cast
+from typing import TYPE_CHECKING, Final, TypeVar, assert_never, cast
 
 from payaid_entitlements.cache.gathering import Gathering
 from payaid_entitlements.cache.steps import (
     Apply,
+    AskShared,
     Find,
     Flow,
     Join,
+    Pause,
     Poll,
     Prepare,
     ReadAudit,
@@ -35,6 +38,9 @@ from payaid_entitlements.core.subscription import Subscription
 from payaid_entitlements.errors import ConfigurationError, StoreUnavailable
 from payaid_entitlements.forking import after_fork
 from payaid_entitlements.stores.ports import AsyncStore, Store
+
+if TYPE_CHECKING:
+    from payaid_entitlements.cache.shared.asking import AsyncSharedRedis, SharedRedis
 
 T = TypeVar("T")
 
@@ -64,12 +70,21 @@ class Driver:
     Performs steps on a store, in the thread that asks.
 
     Args:
+        shared: Asked where flows say so; they do where there is one.
         never_waits: The store is memory, so it may be asked where an event loop is running.
     """
 
-    def __init__(self, store: Store, host: HostSubscriptions | None = None, *, never_waits: bool = False) -> None:
+    def __init__(
+        self,
+        store: Store,
+        host: HostSubscriptions | None = None,
+        *,
+        shared: SharedRedis | None = None,
+        never_waits: bool = False,
+    ) -> None:
         self.store = store
         self.host = host
+        self.shared = shared
         self._never_waits = never_waits
         self.reset()
         after_fork(self.reset)
@@ -144,6 +159,11 @@ class Driver:
                 )
             case Find():
                 return store.find(module=step.module, plan=step.plan, after=step.after, limit=step.limit)
+            case AskShared():
+                return cast("SharedRedis", self.shared).ask(step)
+            case Pause(seconds):
+                time.sleep(seconds)
+                return None
             case _:
                 assert_never(step)
 
@@ -212,9 +232,16 @@ def _refuse_in_loop() -> None:
 class AsyncDriver:
     """Same as `Driver`, awaited. A reading lives in a task of its own, so a cancelled caller harms nobody who waits."""
 
-    def __init__(self, store: AsyncStore, host: AsyncHostSubscriptions | None = None) -> None:
+    def __init__(
+        self,
+        store: AsyncStore,
+        host: AsyncHostSubscriptions | None = None,
+        *,
+        shared: AsyncSharedRedis | None = None,
+    ) -> None:
         self.store = store
         self.host = host
+        self.shared = shared
         self.reset()
         after_fork(self.reset)
 
@@ -281,6 +308,11 @@ class AsyncDriver:
                 )
             case Find():
                 return await store.find(module=step.module, plan=step.plan, after=step.after, limit=step.limit)
+            case AskShared():
+                return await cast("AsyncSharedRedis", self.shared).ask(step)
+            case Pause(seconds):
+                await asyncio.sleep(seconds)
+                return None
             case _:
                 assert_never(step)
 

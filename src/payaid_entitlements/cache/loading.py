@@ -36,10 +36,11 @@ from payaid_entitlements.core.resolution import Segment, resolve
 from payaid_entitlements.core.subscription import Subscription, Terms, terms_of
 from payaid_entitlements.core.world import Modes, World
 from payaid_entitlements.errors import ChangeConflict, ConfigurationError, StoreUnavailable, UnknownPlan
-from payaid_entitlements.stores.ports import LOST_WITH_THE_PROCESS, Concern, LogPage, Scope, Write
+from payaid_entitlements.stores.ports import LOST_WITH_THE_PROCESS, Applied, Concern, LogEntry, LogPage, Scope, Write
 
 if TYPE_CHECKING:
     from payaid_entitlements.cache.listening import Listener
+    from payaid_entitlements.cache.shared.sharing import Sharing
     from payaid_entitlements.core.catalog.model import Catalog
     from payaid_entitlements.core.controls import Controls
     from payaid_entitlements.core.observing import Observer
@@ -62,6 +63,7 @@ class Setting:
         catalog: To be published into an empty store.
         hosted: The host keeps subscriptions itself.
         listener: Hears of changes, once the first question was asked; None where the change log is only polled.
+        sharing: What is known of the Redis that is shared with other processes; None where there is none.
         strict: Unknown keys raise. None where nobody said: then they are refused, and raise in tests.
         new_id: Makes an id for a change from an instant.
     """
@@ -75,6 +77,7 @@ class Setting:
     hosted: bool = False
     strict: bool | None = None
     listener: Listener | None = None
+    sharing: Sharing | None = None
 
     def now(self) -> Instant:
         """The instant that it is, for facts."""
@@ -142,7 +145,12 @@ def hold(setting: Setting, tenant: str, *, floor: int = 0, fresh: bool = False, 
     elif trouble is not None and is_too_soon and not fresh and not floor:
         # Nor is a store that is down hammered by questions about tenants of whom nothing is near.
         raise trouble
-    return (yield from _loaded(setting, tenant, entry, floor, fresh, needed))
+    loaded = yield from _loaded(setting, tenant, entry, floor, fresh, needed)
+    now = near.clock()
+    if setting.sharing is not None and loaded.age is None and now - seen_at(setting, loaded.entry) >= LEASE:
+        # It came from a copy that others made, and nobody could be asked whether that is true still.
+        return _old(setting, loaded.entry, now, trouble or StoreUnavailable("the change log could not be read"))
+    return loaded
 
 
 def _keep_lease(setting: Setting, needed: float) -> Flow[StoreUnavailable | None]:
@@ -161,10 +169,20 @@ def _keep_lease(setting: Setting, needed: float) -> Flow[StoreUnavailable | None
             break
         if now < near.retry_at:
             return StoreUnavailable("the store gave no answer a moment ago")
-        trouble = yield from _polled(setting, Join(_POLL, partial(poll, setting), is_unsure or now >= near.trusted))
+        trouble = yield from _polled(
+            setting, Join(_POLL, partial(_look, setting, needed), is_unsure or now >= near.trusted)
+        )
         if trouble is not None or near.confirmed > needed:
             return trouble
     return None
+
+
+def _look(setting: Setting, needed: float) -> Flow[None]:
+    """Look at the change log, or at what others have seen of it."""
+    if setting.sharing is None:
+        yield from poll(setting)
+    else:
+        yield from setting.sharing.look(setting, needed)
 
 
 def _polled(setting: Setting, look: Join | None = None) -> Flow[StoreUnavailable | None]:
@@ -209,13 +227,13 @@ def _loaded(setting: Setting, tenant: str, entry: Entry | None, floor: int, fres
     try:
         if fresh:
             # A reading that somebody else began may have begun too early.
-            loaded = yield from load(setting, tenant)
+            loaded = yield from load(setting, tenant, is_past=True)
         else:
             generation = near.generation
-            loaded = cast("Entry", (yield Join(tenant, partial(load, setting, tenant))))
+            loaded = cast("Entry", (yield Join(tenant, partial(load, setting, tenant, floor))))
             is_behind = loaded.revision < max(floor, near.floor(tenant)) or loaded.read_at <= needed
             if is_behind or generation != near.generation:
-                loaded = yield from load(setting, tenant)
+                loaded = yield from load(setting, tenant, is_past=True)
     except StoreUnavailable as error:
         if entry is None:
             raise
@@ -228,36 +246,73 @@ def _loaded(setting: Setting, tenant: str, entry: Entry | None, floor: int, fres
     return Found(loaded, near.clock())
 
 
-def load(setting: Setting, tenant: str) -> Flow[Entry]:
-    """Read *tenant* and work out what it holds; keep it unless something newer is known by then."""
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """
+    What was read about a tenant.
+
+    Attributes:
+        document: None when nothing is known.
+        as_of: All lines of the change log up to this position are in it.
+        known_at: It was true then, by the cache's clock.
+        is_copy: It came from other processes, not from the store.
+    """
+
+    document: TenantDocument | None
+    as_of: int | None
+    known_at: float
+    is_copy: bool = False
+
+
+def read_store(setting: Setting, tenant: str) -> Flow[Reading]:
+    """Read *tenant* from the store."""
     near = setting.near
+    as_of, asked_at = near.position, near.clock()
+    documents = cast("Mapping[str, TenantDocument]", (yield ReadTenants((tenant,))))
+    return Reading(documents.get(tenant), as_of, asked_at)
+
+
+def load(setting: Setting, tenant: str, floor: int = 0, *, is_past: bool = False) -> Flow[Entry]:
+    """
+    Read *tenant* and work out what it holds; keep it unless something newer is known by then.
+
+    Args:
+        floor: What others have read will do from this revision on.
+        is_past: Nothing that others have read will do.
+    """
+    near, sharing = setting.near, setting.sharing
     is_again = False
     while True:
-        generation, as_of, asked_at, world = near.generation, near.position, near.clock(), near.world
+        generation, asked_at, world = near.generation, near.clock(), near.world
         if world is None:
             # The client was closed meanwhile, by another thread. It can be used again, so this question is answered.
             world = cast("World", (yield Join(WORLD, partial(begin, setting))))
-            generation, as_of = near.generation, near.position
-        documents = cast("Mapping[str, TenantDocument]", (yield ReadTenants((tenant,))))
-        document = documents.get(tenant) or TenantDocument(tenant)
+            generation = near.generation
+        if sharing is None:
+            reading = yield from read_store(setting, tenant)
+        else:
+            reading = yield from sharing.read(setting, tenant, floor, is_past)
+        document = reading.document or TenantDocument(tenant)
         host: tuple[Terms, ...] | None = None
         if setting.hosted:
             # After the document: whoever changes the host's row invalidates afterwards, so a document of the
             # newer revision is never joined with an older row.
             host = hosted((yield ReadHost(tenant)))
         unknown = unknown_offers(document, host, world.published)
-        if not unknown:
-            break
-        if is_again:
+        if unknown and is_again:
             _say_unknown(setting, world, *unknown[0])
-            break
-        # Somebody has published since the log was read: what is held is newer than what is known to be sold. Judged
-        # by the old catalog, all who were migrated would be turned away.
-        is_again = True
-        yield from poll(setting)
-    entry = entry_of(setting, document, world, asked_at, host)
-    near.put(tenant, entry, generation, as_of)
-    return entry
+        elif unknown:
+            # Somebody has published since the log was read: what is held is newer than what is known to be sold.
+            # Judged by the old catalog, all who were migrated would be turned away.
+            is_again = True
+            yield from poll(setting)
+            continue
+        entry = entry_of(setting, document, world, asked_at, host)
+        entry.read_at = min(asked_at, reading.known_at)
+        if near.put(tenant, entry, generation, reading.as_of) or not reading.is_copy:
+            return entry
+        # It may contradict what was heard of meanwhile.
+        is_past = True
 
 
 #: A plan, or an add-on (True), with the version that is held.
@@ -354,14 +409,20 @@ def _longest_bound(world: World) -> int:
     return max([*bounds, *(module.on_outage.bound for module in catalog.modules.values())], default=0)
 
 
-def poll(setting: Setting) -> Flow[None]:
-    """Read the change log to its end and believe nothing that it contradicts."""
+def poll(setting: Setting) -> Flow[bool]:
+    """
+    Read the change log to its end and believe nothing that it contradicts.
+
+    Returns:
+        Whether there was a gap in it.
+    """
     near = setting.near
-    more = True
+    more, has_gap = True, False
     while more:
         asked_at, doubts = near.clock(), near.doubts
         page = cast("LogPage", (yield Poll(near.position)))
         if page.gap:
+            has_gap = True
             near.restart(page.position)
         if page.gap or any(entry.scope is not Scope.TENANT for entry in page.entries):
             yield from renew(setting)
@@ -371,6 +432,14 @@ def poll(setting: Setting) -> Flow[None]:
         near.reach(page.position)
         more = page.more
     near.extend(asked_at, doubts)
+    return has_gap
+
+
+def announce(setting: Setting, scope: Scope, tenant: str | None, applied: Applied) -> Flow[None]:
+    """Tell other processes of a change, once it is committed and not before; where nobody is told, the log is read."""
+    if setting.sharing is not None:
+        line = LogEntry(applied.position, scope, tenant, applied.revision)
+        yield from setting.sharing.announce(setting, line)
 
 
 def read_world(setting: Setting) -> Flow[World]:
@@ -421,12 +490,15 @@ def begin(setting: Setting) -> Flow[World]:
         setting.observer.once("store.concern", promise=concern.promise, found=concern.found, way_out=concern.way_out)
     if setting.catalog is not None:
         yield from _publish_if_empty(setting, setting.catalog)
+    stamp = None if setting.sharing is None else (yield from setting.sharing.enter(setting))
     # Where the log ends, before what it led to: nothing that changes in between is missed.
     asked_at, doubts = near.clock(), near.doubts
     head = cast("LogPage", (yield Poll(None)))
     world = yield from renew(setting)
     near.reach(head.position)
     near.extend(asked_at, doubts)
+    if setting.sharing is not None:
+        yield from setting.sharing.settle(setting, stamp, head.position)
     if setting.listener is not None:
         setting.listener.start()
     return world

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.stores.ports import Scope, Transaction, Write
+
+if TYPE_CHECKING:
+    from payaid_entitlements.stores.redis.clients import Part, Script
 
 T = TypeVar("T")
 
@@ -106,4 +109,33 @@ class Join:
     wait: bool = True
 
 
-Step = Prepare | Poll | ReadTenants | ReadHost | ReadCatalog | ReadControls | Apply | ReadAudit | Find | Join
+@dataclass(frozen=True, slots=True)
+class AskShared:
+    """Have the shared Redis run a script. Answer: its reply, where text is bytes. `StoreUnavailable` without one."""
+
+    script: Script
+    keys: tuple[str, ...]
+    arguments: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Let some time pass. Answer: nothing."""
+
+    seconds: float
+
+
+Step = (
+    Prepare
+    | Poll
+    | ReadTenants
+    | ReadHost
+    | ReadCatalog
+    | ReadControls
+    | Apply
+    | ReadAudit
+    | Find
+    | Join
+    | AskShared
+    | Pause
+)

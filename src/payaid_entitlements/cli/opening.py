@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -120,7 +121,8 @@ def opened(
     if not creates:
         must_exist(url)
     store = open_store(url)
-    ent = Entitlements(store, strict=True, catalog=catalog, clock=clock)
+    # What an operator changes is announced as what an application changes is.
+    ent = Entitlements(store, shared=os.environ.get("PAYAID_SHARED") or None, strict=True, catalog=catalog, clock=clock)
     try:
         with named(store):
             store.prepare()

@@ -80,6 +80,7 @@ class Sandbox:
             wall=clock,
             observer=self._tally,
             hosted=False,
+            sharing=None,
             strict=True if setting.strict is None else setting.strict,
         )
         store: Store | AsyncStore = faulty
