@@ -65,7 +65,7 @@ class SharedMachine(Machine):
     @rule()
     def save(self):
         """As a snapshot that is loaded later, or a replica that lags behind."""
-        self.saved = {key: self.server.get(key) for key in self.server.keys()}
+        self.saved = {key: self.server.get(key) for key in self.server.scan_iter()}
 
     @precondition(lambda self: self.saved)
     @rule(which=st.sampled_from([b"c", b"p", b""]))
@@ -77,7 +77,7 @@ class SharedMachine(Machine):
 
     @rule(spoil=st.sampled_from([b"", b"x", b"payaid1 a 1 1 1 1 3\nabc{}"]))
     def spoil(self, spoil):
-        for key in self.server.keys():
+        for key in list(self.server.scan_iter()):
             self.server.set(key, spoil)
 
 
