@@ -72,7 +72,33 @@ class RedisCluster:
                 client.execute_command("CLUSTER REPLICATE", self.id_of(master))
         for server in self.replicas:
             self._wait(lambda server=server: self._info(server, "replication").get("master_link_status") == "up")
+        # Nobody votes for a replica of which he does not know that it is one.
+        self._wait(lambda: all(self._replicas_known_to(server) == len(self.replicas) for server in self.servers))
         return self
+
+    def fail_over(self) -> None:
+        """Let each replica take over from its master, as an operator does: it first has all that the master has."""
+        for server in self.replicas:
+            asked = 0.0
+
+            def has_taken_over(server: RedisServer = server) -> bool:
+                nonlocal asked
+                with server.client() as client:
+                    if client.info("replication")["role"] == "master":
+                        return True
+                    # One that is not done in 5 seconds is given up by the server.
+                    if time.monotonic() - asked > 5.5:
+                        client.execute_command("CLUSTER FAILOVER")
+                        asked = time.monotonic()
+                    return False
+
+            self._wait(has_taken_over)
+
+    @staticmethod
+    def _replicas_known_to(server: RedisServer) -> int:
+        with server.client() as client:
+            nodes = client.execute_command("CLUSTER NODES")
+        return sum("slave" in node["flags"] for node in nodes.values())
 
     @staticmethod
     def id_of(server: RedisServer) -> str:
