@@ -83,8 +83,7 @@ def _options(url: URL) -> dict[str, Any]:
         "pool_timeout": PATIENCE,
         # The server ends sessions that do nothing, as long as we ask it to wait; ours are renewed before.
         "pool_recycle": mysql.IDLE // 2,
-        # A read is one round trip: no transaction, and none to be rolled back.
-        "isolation_level": "AUTOCOMMIT",
+        # A read is one round trip: each statement commits by itself, and there is nothing to be rolled back.
         "skip_autocommit_rollback": True,
         "connect_args": {name: value for name, value in defaults.items() if name not in url.query},
     }
@@ -130,6 +129,22 @@ def begin_sqlite(connection: Connection) -> None:
     driver: Any = connection.connection.driver_connection
     if connection.get_execution_options().get(WRITES, True) and not driver.in_transaction:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def begin_mysql(connection: Connection) -> None:
+    """
+    Begin a transaction that is about to write; for SQLAlchemy's event ``begin``.
+
+    SQLAlchemy's own way to ask for a level lets errors of the driver through as they are, and forgets the connection.
+    """
+    connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+    connection.exec_driver_sql("START TRANSACTION")
+
+
+def roll_back_mysql(connection: Connection) -> None:
+    """Take back what `begin_mysql` began; for SQLAlchemy's event ``rollback``, which skips where statements commit."""
+    if not connection.invalidated:
+        connection.exec_driver_sql("ROLLBACK")
 
 
 def let_go(engine: Engine) -> None:

@@ -60,9 +60,9 @@ def committing(operation: str | None) -> Iterator[None]:
 def is_lost_race(error: DBAPIError) -> bool:
     """Has the database ended a transaction because of others that were at the same rows?"""
     cause = error.orig
-    # psycopg and psycopg2 have the code of the SQL standard; drivers of MySQL have its number, first of all they say.
-    said = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
-    return (said or next(iter(getattr(cause, "args", ())), None)) in _LOST
+    # Drivers of PostgreSQL have the code of the SQL standard, those of MySQL its own number, before all that they say.
+    said = (getattr(cause, "sqlstate", None), getattr(cause, "pgcode", None), *getattr(cause, "args", ())[:1])
+    return any(each in _LOST for each in said if isinstance(each, str | int))
 
 
 def _first_line(error: BaseException) -> str:

@@ -27,6 +27,7 @@ def limits(*, is_async: bool) -> dict[str, Any]:
     """What a connection is made with unless a URL says otherwise."""
     arguments: dict[str, Any] = {
         "charset": "utf8mb4",
+        "autocommit": True,
         "connect_timeout": PATIENCE,
         "read_timeout": LONGEST,
         "init_command": SESSION,

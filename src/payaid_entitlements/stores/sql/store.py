@@ -42,8 +42,10 @@ from payaid_entitlements.stores.sql.durability import QUESTIONS
 from payaid_entitlements.stores.sql.engines import (
     WRITES,
     async_engine,
+    begin_mysql,
     begin_sqlite,
     let_go,
+    roll_back_mysql,
     sync_engine,
 )
 from payaid_entitlements.stores.sql.failures import committing, mapped, racing
@@ -127,8 +129,8 @@ class _Common:
     @property
     def _writes(self) -> dict[str, Any]:
         # Whatever the host's engine does otherwise: to be atomic needs a transaction, and where writers wait for each
-        # other the later one must see what the earlier one has committed.
-        if self._engine.dialect.name != "sqlite":
+        # other the later one must see what the earlier one has committed. For MySQL `begin_mysql` says it.
+        if self._engine.dialect.name == "postgresql":
             return {WRITES: True, "isolation_level": "READ COMMITTED"}
         return {WRITES: True}
 
@@ -136,6 +138,9 @@ class _Common:
         if engine.dialect.name == "sqlite":
             event.listen(engine, "begin", begin_sqlite)
             let_go(self._engine)
+        elif engine.dialect.name in MYSQL:
+            event.listen(engine, "begin", begin_mysql)
+            event.listen(engine, "rollback", roll_back_mysql)
 
     @property
     def _creates_schema(self) -> bool:
@@ -293,8 +298,13 @@ class SQLStore(_Common):
                 return
             with self._writing.connect() as connection, connection.begin() as transaction:
                 yield connection
-                with committing(operation):
-                    transaction.commit()
+                try:
+                    with committing(operation):
+                        transaction.commit()
+                except BaseException as error:
+                    # It may be in the middle of something; nobody else is to get it.
+                    connection.invalidate(error)
+                    raise
 
     def changes_since(self, position: int | None, *, limit: int = 1000) -> LogPage:
         """Same as `Store.changes_since`."""
@@ -466,8 +476,12 @@ class AsyncSQLStore(_Common):
                 return
             async with self._writing.connect() as connection, connection.begin() as transaction:
                 yield connection
-                with committing(operation):
-                    await transaction.commit()
+                try:
+                    with committing(operation):
+                        await transaction.commit()
+                except BaseException as error:
+                    await connection.invalidate(error)
+                    raise
 
     async def changes_since(self, position: int | None, *, limit: int = 1000) -> LogPage:
         """Same as `Store.changes_since`."""
