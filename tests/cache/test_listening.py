@@ -276,6 +276,21 @@ def test_a_wire_that_held_is_replaced_at_once(listener, channel, near, monkeypat
     assert time.monotonic() - began < 5 * 0.05 + LONGEST
 
 
+def test_a_wire_that_loses_messages_is_no_good_one(listener, channel, near, monkeypatch, hand):
+    """It holds, and the next one will lose them too: a pooler is in between. Pauses grow."""
+    monkeypatch.setattr(listening, "GOOD_AFTER", 0.0)
+    monkeypatch.setattr(listening, "BACKOFF", 0.05)
+    listener.start()
+    until(lambda: listener.status.connected)
+    began = time.monotonic()
+    for position in (8, 9, 10):
+        channel.end = (position, 0.0)
+        until(lambda position=position: len(channel.wires) == position - 6 and listener.status.connected)
+        near.reach(position)
+        near.extend(hand.now, near.doubts)
+    assert time.monotonic() - began > 0.05 * (2 + 4 + 8) / 2
+
+
 def test_what_can_never_be_is_not_tried_again(listener, channel, tally):
     channel.refusals = [ConfigurationError("psycopg is missing")]
     listener.start()

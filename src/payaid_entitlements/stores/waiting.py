@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import selectors
 import socket
 from contextlib import suppress
@@ -25,7 +24,7 @@ class Handle:
     """
 
     def __init__(self, descriptor: int) -> None:
-        self._socket = socket.socket(fileno=os.dup(descriptor))
+        self._socket = socket.socket(fileno=socket.dup(descriptor))
 
     def hang_up(self) -> None:
         """Let whoever waits for something to read find that there is nothing more."""
