@@ -113,7 +113,7 @@ def build(session: nox.Session) -> None:
 BARE_USE = """
 import importlib.util
 import payaid_entitlements as p
-for extra in ("sqlalchemy", "fastapi", "typer", "rich"):
+for extra in ("sqlalchemy", "redis", "fastapi", "typer", "rich"):
     assert importlib.util.find_spec(extra) is None, extra
 sold = {"catalog": 1, "default_plan": "free", "modules": {"crm": {"features": {"export": {"kind": "switch"}}}},
         "plans": {"free": {"modules": ["crm"]}}}

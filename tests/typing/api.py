@@ -15,6 +15,8 @@ from uuid import uuid4
 import pytest
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.staticfiles import StaticFiles
+from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
 
 from payaid_entitlements import (
     DENY,
@@ -97,6 +99,8 @@ CATALOG = Path("catalog.yaml")
 def opening() -> None:
     assert_type(Entitlements.open(), Entitlements)
     assert_type(AsyncEntitlements.open("postgresql://app"), AsyncEntitlements)
+    Entitlements.open(Redis.from_url("redis://one"))
+    AsyncEntitlements.open(AsyncRedis.from_url("redis://one"))
     Entitlements.open("sqlite:///payaid.db", catalog=CATALOG, enforcement="observe", strict=True)
     Entitlements.open("memory://", catalog=Catalog.load({"catalog": 1}), enforcement=OBSERVE, clock=FakeClock())
     Entitlements.open("memory://", subscriptions=lambda tenant: Subscription(plan="pro", add_ons={"seats": 2}))
@@ -107,6 +111,7 @@ def opening() -> None:
     assert modes
 
     Entitlements.open(7)  # type: ignore[arg-type]
+    Entitlements.open(AsyncRedis())  # type: ignore[arg-type]
     Entitlements.open("memory://", enforcement=False)  # type: ignore[arg-type]
     Entitlements.open("memory://", CATALOG)  # type: ignore[call-arg]
     Entitlements.open("memory://", subscriptions=lambda tenant: "pro")  # type: ignore[arg-type, return-value]
