@@ -1,8 +1,8 @@
 """
 How old answers are, measured: one process changes a tenant all the time, others ask about it all the time.
 
-`python -m tests.channels.staleness URL` is one that asks. Instants are readings of the clock that all processes of a
-machine share.
+`python -m tests.channels.staleness URL [SHARED]` is one that asks. Instants are readings of the clock that all
+processes of a machine share.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from payaid_entitlements import Entitlements
+from payaid_entitlements.cache.loading import announce
 from payaid_entitlements.errors import OutcomeUnknown, StoreUnavailable
-from payaid_entitlements.stores.opening import open_store
-from payaid_entitlements.stores.ports import Write
+from payaid_entitlements.stores.ports import Scope, Write
 from payaid_entitlements.testing.contracts.writes import tenant_write
 
 #: Seconds between two questions of one process, and between two changes.
@@ -46,9 +46,9 @@ class Seen:
 class Reader:
     """A process that asks until it is told to stop."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, shared: str | None) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.channels.staleness", url],
+            [sys.executable, "-m", "tests.channels.staleness", url, *([] if shared is None else [shared])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -115,48 +115,58 @@ class Staleness:
         return delays[min(int(len(delays) * share), len(delays) - 1)]
 
 
-def measure(url: str, *, seconds: float, readers: int, fault: Callable[[float], None] | None = None) -> Staleness:
+def measure(
+    url: str,
+    *,
+    seconds: float,
+    readers: int,
+    shared: str | None = None,
+    fault: Callable[[float], None] | None = None,
+) -> Staleness:
     """
     Change and ask for so many seconds, while *fault* is told again and again how many have passed.
 
-    Changes that fail are tried again.
+    Changes that fail are tried again. With a *shared* Redis all share it, and hear of changes by it.
     """
-    processes = [Reader(url) for _ in range(readers)]
+    processes = [Reader(url, shared) for _ in range(readers)]
     try:
-        return _measured(url, seconds, processes, fault)
+        with Entitlements.open(url, shared=shared) as writer:
+            return _measured(writer, seconds, processes, fault)
     finally:
         for process in processes:
             process.kill()
 
 
 def _measured(
-    url: str, seconds: float, processes: Sequence[Reader], fault: Callable[[float], None] | None
+    writer: Entitlements, seconds: float, processes: Sequence[Reader], fault: Callable[[float], None] | None
 ) -> Staleness:
     for process in processes:
         process.wait()
     commits: dict[int, float] = {}
     is_over = threading.Event()
-    writer = threading.Thread(target=_change, args=(url, commits, is_over), daemon=True)
-    writer.start()
+    changing = threading.Thread(target=_change, args=(writer, commits, is_over), daemon=True)
+    changing.start()
     began = time.monotonic()
     while (passed := time.monotonic() - began) < seconds:
         if fault is not None:
             fault(passed)
         time.sleep(0.01)
     is_over.set()
-    writer.join(60)
+    changing.join(60)
     return Staleness(commits, [process.stop(max(commits)) for process in processes])
 
 
-def _change(url: str, commits: dict[int, float], is_over: threading.Event) -> None:
-    store: Any = open_store(url)
+def _change(writer: Entitlements, commits: dict[int, float], is_over: threading.Event) -> None:
+    store: Any = writer._store
+    writer.tenant(TENANT)
     known = store.read([TENANT])[TENANT]
     while not is_over.wait(CHANGES_EACH):
         # Facts stay the same, so that the last change costs what the first does.
         document = replace(known, revision=known.revision + 1)
         write: Write = replace(tenant_write(TENANT), document=document, facts=(), plan="pro", modules=())
+        applied = None
         try:
-            store.apply(write, expect=known.revision, actor="writer", because=None)
+            applied = store.apply(write, expect=known.revision, actor="writer", because=None)
         except (StoreUnavailable, OutcomeUnknown):
             try:
                 now = store.read([TENANT])[TENANT]
@@ -166,15 +176,16 @@ def _change(url: str, commits: dict[int, float], is_over: threading.Event) -> No
                 continue
         commits[document.revision] = time.monotonic()
         known = document
-    store.close()
+        if applied is not None:
+            writer._driver.run(announce(writer._setting, Scope.TENANT, TENANT, applied))
 
 
-def _ask(url: str) -> None:
+def _ask(url: str, shared: str | None = None) -> None:
     seen = Seen()
     newest: list[int] = []
     threading.Thread(target=lambda: newest.append(int(sys.stdin.readline())), daemon=True).start()
     patience = 6.0
-    with Entitlements.open(url) as ent:
+    with Entitlements.open(url, shared=shared) as ent:
         ent.tenant(TENANT)
         listener = ent._setting.listener
         while listener is not None and not listener.status.connected:
@@ -194,4 +205,4 @@ def _ask(url: str) -> None:
 
 
 if __name__ == "__main__":
-    _ask(sys.argv[1])
+    _ask(*sys.argv[1:])
