@@ -117,11 +117,14 @@ def current_world(setting: Setting, *, is_joined: bool = False) -> Flow[World]:
         is_joined: Inside a host's transaction another connection is only asked for when it must be.
     """
     near = setting.near
-    if near.world is None:
-        yield Join("\x00world", partial(begin, setting))
-    elif not is_joined or near.clock() >= near.lease:
+    world = near.world
+    if world is not None and (not is_joined or near.clock() >= near.lease):
         yield from poll(setting)
-    return cast("World", near.world)
+        world = near.world
+    if world is None:
+        # The first of all, or the client was closed by another thread. It can be used again, so this is answered.
+        world = cast("World", (yield Join("\x00world", partial(begin, setting))))
+    return world
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,11 +126,15 @@ class Client:
             return self.call("EVAL", script.source, len(keys), *keys, *arguments)
 
     def close(self) -> None:
-        """Let go of all connections, unless they are the host's. It can be used again."""
+        """
+        Let go of all connections, unless they are the host's. It can be used again.
+
+        What another thread is asking is answered: its connection ends with the last that refers to it.
+        """
         with self._lock:
             made, self._made = self._made, None
-        if made is not None:
-            made.close()
+        for each in _servers_of(made):
+            each.connection_pool.disconnect(inuse_connections=False)
 
 
 class AsyncClient:
@@ -210,6 +214,17 @@ def _make_async(place: Place) -> AsyncHostClient:
         nodes = [AsyncClusterNode(*node) for node in place.nodes]
         return AsyncRedisCluster(startup_nodes=nodes, retry=retry, **place.options)
     return AsyncRedis(**_address(place), retry=retry, **place.options)
+
+
+def _servers_of(made: Any) -> Sequence[Any]:
+    """The clients of single servers that *made*, if it was made, consists of."""
+    if isinstance(made, RedisCluster):
+        return [
+            node.redis_connection
+            for node in made.nodes_manager.nodes_cache.values()
+            if node.redis_connection is not None
+        ]
+    return [] if made is None else [made]
 
 
 def _address(place: Place) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any, Final
 from weakref import WeakSet
 
-from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Dialect, Engine, Pool, create_engine, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from payaid_entitlements.stores.sql.tables import MYSQL
@@ -102,6 +102,11 @@ def _postgresql(url: URL) -> dict[str, Any]:
         "options": " ".join([limits, *([given] if isinstance(given, str) else given)]),
         **{name: value for name, value in defaults.items() if name not in url.query},
     }
+
+
+def end_when_returned(pool: Pool) -> None:
+    """Let connections that come back to *pool* be closed. It was disposed of, so nobody will take them again."""
+    event.listen(pool, "checkin", lambda connection, record: record.invalidate())
 
 
 def begin_immediate(engine: Engine) -> None:

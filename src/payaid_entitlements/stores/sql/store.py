@@ -44,6 +44,7 @@ from payaid_entitlements.stores.sql.engines import (
     async_engine,
     begin_mysql,
     begin_sqlite,
+    end_when_returned,
     let_go,
     roll_back_mysql,
     sync_engine,
@@ -110,7 +111,10 @@ class _Common:
             self._close_idle()
 
     def _close_idle(self) -> None:
+        pool = self._engine.pool
         self._engine.dispose()
+        end_when_returned(pool)
+        pool.dispose()  # what has come back meanwhile
 
     def _forget_connections(self) -> None:
         # They are the parent's: two processes on one connection hang or mix their answers. Not closed, and kept so that
@@ -356,7 +360,7 @@ class SQLStore(_Common):
     def close(self) -> None:
         """Same as `Store.close`. An engine of yours stays open."""
         if self._owns_engine:
-            self._engine.dispose()
+            self._close_idle()
 
     def _rows(self, statement: Executable, values: Mapping[str, object] | None = None) -> Sequence[AnyRow]:
         with mapped(), self._reading.connect() as connection:
@@ -536,7 +540,9 @@ class AsyncSQLStore(_Common):
     async def aclose(self) -> None:
         """Same as `Store.close`. An engine of yours stays open."""
         if self._owns_engine:
+            pool = self._engine.pool
             await self._awaited.dispose()
+            end_when_returned(pool)
 
     async def _rows(self, statement: Executable, values: Mapping[str, object] | None = None) -> Sequence[AnyRow]:
         with mapped():
