@@ -311,19 +311,13 @@ def test_a_database_without_our_tables_is_not_ok(empty: Terminal) -> None:
 
 def test_tables_of_another_version_are_named(terminal: Terminal) -> None:
     with sqlite3.connect(terminal.directory / "payaid.db") as database:
-        database.execute("UPDATE payaid_schema SET version = 99")
+        database.execute("UPDATE payaid_schema SET version_num = '99.99'")
     database.close()
     assert "has tables of version 99, version 1 is needed" in terminal.run("db", "check").out
     assert terminal.run("db", "check").err == "  install a later release of payaid-entitlements"
     output = terminal.run("check", "kaveri", "crm")
     assert (output.code, output.out) == (2, "")
     assert "has tables of version 99, and this release needs version 1" in output.err
-
-
-def test_memory_has_no_tables(empty: Terminal) -> None:
-    output = empty.run("db", "check", "--url", "memory://")
-    assert output.code == 2
-    assert output.err.startswith("payaid: memory has no tables and needs no migration")
 
 
 def test_a_postgresql_is_upgraded_before_it_is_used(empty: Terminal, postgres_url: str) -> None:

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import inspect, make_url, text
 
 from payaid_entitlements.errors import SchemaOutOfDate, StoreUnavailable
+from payaid_entitlements.stores.sql.schema import Version
 from payaid_entitlements.stores.sql.tables import SCHEMA_VERSION, tables
 from payaid_entitlements.testing.contracts.writes import everything, tenant_write
 
@@ -14,12 +15,13 @@ def _set_version(engine, version):
     with engine.begin() as connection:
         connection.execute(text("DELETE FROM payaid_schema"))
         if version is not None:
-            connection.execute(text(f"INSERT INTO payaid_schema (one, version) VALUES (1, {version})"))
+            connection.execute(text(f"INSERT INTO payaid_schema (version_num) VALUES ('{version}.{version}')"))
 
 
-def _call(opened, name):
-    answer = getattr(opened.own, name)()
-    return answer if opened.run is None else opened.run(answer)
+def _call(opened, name, *arguments):
+    answer = getattr(opened.own, name)(*arguments)
+    answer = answer if opened.run is None else opened.run(answer)
+    return answer.number if isinstance(answer, Version) else answer
 
 
 def test_postgresql_without_tables_is_out_of_date_and_stays_empty(open_sql, engine_on, postgres_url):

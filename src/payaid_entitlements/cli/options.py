@@ -38,7 +38,9 @@ def _user(value: str | None) -> str | None:
     return None if value is None else identified("user", value)
 
 
-def _because(value: str) -> str:
+def _because(value: str | None) -> str | None:
+    if value is None:
+        return None  # where it may be left out
     if not value.strip():
         raise typer.BadParameter("say why: a ticket or a sentence")
     try:
@@ -60,12 +62,12 @@ Url = Annotated[
 #: The most that one screen, or one JSON value, lists.
 MOST = 1_000_000
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")]
-Because = Annotated[
-    str,
-    typer.Option(
-        "--because", help="Why; shown before the change, and kept with it. No reason, no change.", callback=_because
-    ),
-]
+_BECAUSE = typer.Option(
+    "--because", help="Why; shown before the change, and kept with it. No reason, no change.", callback=_because
+)
+Because = Annotated[str, _BECAUSE]
+#: For a command that can also be asked to change nothing.
+PerhapsBecause = Annotated[str | None, _BECAUSE]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Tenant = Annotated[str, typer.Argument(metavar="TENANT", help="The id of a tenant.", callback=_tenant)]
 Feature = Annotated[str, typer.Argument(metavar="FEATURE", help="The key of a module or feature.")]

@@ -19,9 +19,9 @@ from payaid_entitlements.stores.sql import engines
 LONGEST = engines.LONGEST
 
 
-def until_deadline(waiting: Generator[Any, Any, Any], connection: Connection[Any] | AsyncConnection[Any]) -> Any:
+def until_deadline(waiting: Generator[Any, Any, Any], connection: _Connection | _AsyncConnection) -> Any:
     """
-    Pass on what *waiting*, one exchange with the server, yields and is sent, for at most `LONGEST` seconds.
+    Pass on what *waiting*, one exchange with the server, yields and is sent, for as long as *connection* waits.
 
     psycopg resumes it every tenth of a second when nothing has come. A connection that is given up is closed: its
     answer might still come, and would be taken for that to the next question.
@@ -29,25 +29,31 @@ def until_deadline(waiting: Generator[Any, Any, Any], connection: Connection[Any
     Raises:
         OperationalError: There was no answer in time.
     """
-    deadline = monotonic() + LONGEST
+    longest = connection.longest or LONGEST
+    deadline = monotonic() + longest
     try:
         wanted = next(waiting)
         while True:
             ready = yield wanted
             if not ready and monotonic() >= deadline:
                 connection.pgconn.finish()
-                raise OperationalError(f"no answer within {LONGEST} seconds")
+                raise OperationalError(f"no answer within {longest} seconds")
             wanted = waiting.send(ready)
     except StopIteration as done:
         return done.value
 
 
 class _Connection(Connection[Any]):
+    # Seconds in place of the usual ones; migrating sets them.
+    longest: float | None = None
+
     def wait(self, gen: Any, *args: Any, **named: Any) -> Any:
         return super().wait(until_deadline(gen, self), *args, **named)
 
 
 class _AsyncConnection(AsyncConnection[Any]):
+    longest: float | None = None
+
     async def wait(self, gen: Any, *args: Any, **named: Any) -> Any:
         return await super().wait(until_deadline(gen, self), *args, **named)
 

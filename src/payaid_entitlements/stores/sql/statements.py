@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,7 +34,7 @@ from payaid_entitlements.stores.digest import digest
 from payaid_entitlements.stores.messages import written
 from payaid_entitlements.stores.ports import AuditEntry, LogEntry, LogPage, OutboxEvent, Scope, Write
 from payaid_entitlements.stores.sql.licensed import InColumn, InTable
-from payaid_entitlements.stores.sql.tables import MYSQL, NO_TENANT, SCHEMA_VERSION, Tables, tables
+from payaid_entitlements.stores.sql.tables import MYSQL, NO_TENANT, SCHEMA_VERSION, WORKS_FROM, Tables, tables
 from payaid_entitlements.stores.writing import event_of, target
 
 #: A row as the driver gives it; its columns are those of the statement beside the mapper.
@@ -44,9 +43,6 @@ AnyRow = Row[*tuple[Any, ...]]
 
 #: How many values one statement carries where each is a parameter; older SQLite takes no more than 999.
 MOST_VALUES: Final = 900
-
-#: Seconds that one process waits for another that makes the tables.
-_MAKING: Final = 30
 
 
 @dataclass(frozen=True)
@@ -141,29 +137,7 @@ class Statements:
     @cached_property
     def version(self) -> Executable:
         """Which version the tables have."""
-        return select(self.tables.schema.c.version)
-
-    @cached_property
-    def schema_lock(self) -> Executable | None:
-        """
-        One at a time makes our tables. None on SQLite, whose transaction does the same.
-
-        On PostgreSQL the lock ends with the transaction, on MySQL with `schema_unlock`.
-        """
-        if self.dialect == "postgresql":
-            # Two that create one table at once: the slower one fails, also with IF NOT EXISTS.
-            return select(func.pg_advisory_xact_lock(int.from_bytes(self._lock_name, signed=True)))
-        return select(func.get_lock(self._lock_name.hex(), _MAKING)) if self._is_mysql else None
-
-    @cached_property
-    def schema_unlock(self) -> Executable | None:
-        """What ends the lock; None where the transaction does."""
-        return select(func.release_lock(self._lock_name.hex())) if self._is_mysql else None
-
-    @property
-    def _lock_name(self) -> bytes:
-        said = f"payaid schema {self.prefix}" if self.schema is None else f"payaid schema {self.schema}.{self.prefix}"
-        return hashlib.sha256(said.encode()).digest()[:8]
+        return select(self.tables.schema.c.version_num)
 
     def find(self, module: str | None, plan: str | None, after: str | None, limit: int) -> Executable:
         """Tenants by module and plan, with their modules; for `licensed.rows`."""
@@ -436,7 +410,7 @@ class Statements:
     def first_rows(self) -> Iterable[Executable]:
         """The rows that tables begin with."""
         yield self._insert_if_absent(self.tables.sequencer, {"one": 1, "position": 0})
-        yield self._insert_if_absent(self.tables.schema, {"one": 1, "version": SCHEMA_VERSION})
+        yield self._insert_if_absent(self.tables.schema, {"version_num": f"{SCHEMA_VERSION}.{WORKS_FROM}"})
 
 
 def documents(rows: Iterable[AnyRow]) -> dict[str, TenantDocument]:

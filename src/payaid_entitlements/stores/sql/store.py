@@ -15,13 +15,12 @@ from typing import Any, cast
 from sqlalchemy import Connection, Engine, Executable, QueuePool, event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-from sqlalchemy.schema import CreateSchema
 
 from payaid_entitlements.core.catalog.publishing import Published
 from payaid_entitlements.core.controls import Controls
 from payaid_entitlements.core.facts import TenantDocument
 from payaid_entitlements.core.instant import Instant
-from payaid_entitlements.errors import ConfigurationError, SchemaOutOfDate
+from payaid_entitlements.errors import ConfigurationError
 from payaid_entitlements.forking import after_fork, before_fork
 from payaid_entitlements.stores.ports import (
     LOST_WITH_THE_PROCESS,
@@ -54,6 +53,7 @@ from payaid_entitlements.stores.sql.joining import joined, joined_async, may_not
 from payaid_entitlements.stores.sql.places import Place, is_file, place_of, require_place, shown
 from payaid_entitlements.stores.sql.reading import reading_log
 from payaid_entitlements.stores.sql.restoring import restoring
+from payaid_entitlements.stores.sql.schema import Version, create, require, version_of
 from payaid_entitlements.stores.sql.statements import (
     AnyRow,
     Statements,
@@ -150,38 +150,26 @@ class _Common:
     def _creates_schema(self) -> bool:
         return self._engine.dialect.name == "sqlite"
 
-    def _version(self, connection: Connection) -> int | None:
-        schema = self._statements.tables.schema
-        if not connection.dialect.has_table(connection, schema.name, schema=schema.schema):
-            return None
-        row = connection.execute(self._statements.version).first()
-        return None if row is None else int(row[0])
+    def _version(self, connection: Connection) -> Version | None:
+        return version_of(connection, self._statements)
 
-    def _create(self, connection: Connection) -> int:
-        statements = self._statements
-        if statements.schema_lock is not None:
-            connection.execute(statements.schema_lock)
-        try:
-            schema = statements.schema
-            if schema is not None and not connection.dialect.has_schema(connection, schema):
-                connection.execute(CreateSchema(schema))
-            statements.tables.metadata.create_all(connection)
-            for statement in statements.first_rows():
-                connection.execute(statement)
-            self._check(self._version(connection))
-            return SCHEMA_VERSION
-        finally:
-            if statements.schema_unlock is not None:
-                connection.execute(statements.schema_unlock)
+    def _create(self, connection: Connection) -> None:
+        create(connection, self._statements)
 
-    def _check(self, version: int | None) -> None:
-        if version == SCHEMA_VERSION:
-            return
-        found = "has no tables of ours" if version is None else f"has tables of version {version}"
-        way_out = "run `payaid db upgrade`"
-        if version is not None and version > SCHEMA_VERSION:
-            way_out = "install the release of payaid_entitlements that made them, or a later one"
-        raise SchemaOutOfDate(f"{self.name} {found}, and this release needs version {SCHEMA_VERSION}; {way_out}")
+    def _script(self, version: Version | None, to: int) -> str:
+        from payaid_entitlements.stores.sql import migrating
+
+        return migrating.written(self._statements, self._engine.dialect, version, to)
+
+    def _upgrade(self, connection: Connection, to: int) -> int:
+        from payaid_entitlements.stores.sql import migrating
+
+        return migrating.upgrade(connection, self._statements, self.name, to)
+
+    def _downgrade(self, connection: Connection, to: int) -> int:
+        from payaid_entitlements.stores.sql import migrating
+
+        return migrating.downgrade(connection, self._statements, self.name, to)
 
 
 class SQLStore(_Common):
@@ -210,26 +198,47 @@ class SQLStore(_Common):
         """Same as `Store.prepare`."""
         version = self.current()
         if version is None and self._creates_schema:
-            self.upgrade()
-            version = SCHEMA_VERSION
-        self._check(version)
+            with mapped(), self._writing.begin() as connection:
+                self._create(connection)
+            version = self.current()
+        require(self.name, version)
         if self._asks_concerns:
             self._note(self._rows(QUESTIONS[self._engine.dialect.name][0]))
 
-    def current(self) -> int | None:
+    def current(self) -> Version | None:
         """Which version our tables have; None where there are none."""
         with mapped(), self._reading.connect() as connection:
             return self._version(connection)
 
-    def upgrade(self) -> int:
+    def upgrade(self, to: int = SCHEMA_VERSION) -> int:
         """
-        Bring our tables to the version of this release, and return it. Repeating it is harmless.
+        Bring our tables up to version *to*, and return it. Repeating it is harmless.
 
         Raises:
             SchemaOutOfDate: They are of a later release.
+            ConfigurationError: There is no such version, or it is an older one.
         """
-        with mapped(), self._writing.begin() as connection:
-            return self._create(connection)
+        with mapped(), self._writing.connect() as connection:
+            return self._upgrade(connection, to)
+
+    def downgrade(self, to: int) -> int:
+        """
+        Bring our tables down to version *to*, and return it; 0 removes them, and everything that was ever recorded.
+
+        Raises:
+            ConfigurationError: They are of a later release; there is no such version, or it is a later one.
+        """
+        with mapped(), self._writing.connect() as connection:
+            return self._downgrade(connection, to)
+
+    def upgrade_script(self, to: int = SCHEMA_VERSION) -> str:
+        """
+        Write as SQL what `upgrade` would do, and change nothing.
+
+        Raises:
+            ConfigurationError: There is no such version, or it is an older one.
+        """
+        return self._script(self.current(), to)
 
     def read(self, tenants: Sequence[str], *, tx: Transaction | None = None) -> Mapping[str, TenantDocument]:
         """Same as `Store.read`."""
@@ -389,23 +398,35 @@ class AsyncSQLStore(_Common):
         """Same as `Store.prepare`."""
         version = await self.current()
         if version is None and self._creates_schema:
-            await self.upgrade()
-            version = SCHEMA_VERSION
-        self._check(version)
+            with mapped():
+                async with self._writing.begin() as connection:
+                    await connection.run_sync(self._create)
+            version = await self.current()
+        require(self.name, version)
         if self._asks_concerns:
             self._note(await self._rows(QUESTIONS[self._engine.dialect.name][0]))
 
-    async def current(self) -> int | None:
+    async def current(self) -> Version | None:
         """Same as `SQLStore.current`."""
         with mapped():
             async with self._reading.connect() as connection:
                 return await connection.run_sync(self._version)
 
-    async def upgrade(self) -> int:
+    async def upgrade(self, to: int = SCHEMA_VERSION) -> int:
         """Same as `SQLStore.upgrade`."""
         with mapped():
-            async with self._writing.begin() as connection:
-                return await connection.run_sync(self._create)
+            async with self._writing.connect() as connection:
+                return await connection.run_sync(self._upgrade, to)
+
+    async def downgrade(self, to: int) -> int:
+        """Same as `SQLStore.downgrade`."""
+        with mapped():
+            async with self._writing.connect() as connection:
+                return await connection.run_sync(self._downgrade, to)
+
+    async def upgrade_script(self, to: int = SCHEMA_VERSION) -> str:
+        """Same as `SQLStore.upgrade_script`."""
+        return self._script(await self.current(), to)
 
     async def read(self, tenants: Sequence[str], *, tx: Transaction | None = None) -> Mapping[str, TenantDocument]:
         """Same as `Store.read`."""

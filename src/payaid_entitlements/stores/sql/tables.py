@@ -15,6 +15,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    PrimaryKeyConstraint,
     String,
     Table,
     Text,
@@ -28,8 +29,10 @@ from sqlalchemy.types import TypeEngine
 
 from payaid_entitlements.errors import ConfigurationError
 
-#: Grows when the tables change; the row in the database says which it has.
+#: Grows with each migration; the row in the database says which version it has.
 SCHEMA_VERSION = 1
+#: Releases that need this version, or a later one, can use tables of `SCHEMA_VERSION` too.
+WORKS_FROM = 1
 
 #: The tenant column of changes that are about no tenant. No tenant has this id.
 NO_TENANT = ""
@@ -224,8 +227,9 @@ def tables(dialect: str, prefix: str = PREFIX, schema: str | None = None) -> Tab
     )
     version = table(
         "schema",
-        Column("one", Integer, primary_key=True, autoincrement=False),
-        Column("version", Integer, nullable=False),
+        # As Alembic has it: ``number.oldest``.
+        Column("version_num", String(32), nullable=False),
+        PrimaryKeyConstraint("version_num", name=f"{prefix}schema_pkc"),
     )
     return Tables(metadata, tenants, modules, changes, one[0], one[1], sequencer, outbox, version)
 
