@@ -19,6 +19,7 @@ import pytest
 #: Packages that only extras bring, and what would bring the cost of one.
 OPTIONAL = {
     "aiosqlite",
+    "alembic",
     "anyio",
     "fastapi",
     "greenlet",
@@ -113,6 +114,22 @@ def test_the_gate_imports_no_database_and_no_command_line():
 
     assert {"fastapi", "starlette"} <= set(found["modules"])
     assert {"sqlalchemy", "typer", "rich", "uvicorn", "pytest"} & set(found["modules"]) == set()
+
+
+def test_nobody_who_asks_imports_what_migrates(tmp_path):
+    """
+    It takes as long as everything else together; a new SQLite file is made without it.
+    """
+    found = told(
+        "from payaid_entitlements.stores.opening import open_store\n"
+        f"store = open_store('sqlite:///{tmp_path / 'payaid.db'}')\n"
+        "store.prepare()\n"
+        "store.read(['acme'])\n"
+        "store.close()\n"
+    )
+
+    assert "sqlalchemy" in found["modules"]
+    assert {"alembic", "mako"} & set(found["modules"]) == set()
 
 
 BLOCK = """

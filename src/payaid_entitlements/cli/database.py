@@ -38,9 +38,11 @@ def upgrade(
     if because is None and not sql:
         raise typer.BadParameter("say why, with --because: a ticket or a sentence")
     with _database(url, as_json, creates=not sql) as store:
-        before, target = store.current(), _needed() if to is None else to
+        before, wanted = store.current(), _needed() if to is None else to
+        is_there = before is not None and before.serves(wanted)
+        target = _number(before) if is_there else wanted
         if sql:
-            script = store.upgrade_script(target)
+            script = store.upgrade_script(wanted)
             if as_json:
                 emit({"database": store.name, "before": _number(before), "after": target, "sql": script})
             else:
@@ -53,7 +55,7 @@ def upgrade(
             yes=yes,
             as_json=as_json,
         )
-        after = store.upgrade(target)
+        after = store.upgrade(wanted)
     _said(store, _number(before), after, as_json)
 
 

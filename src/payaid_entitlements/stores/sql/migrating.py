@@ -34,7 +34,9 @@ NOTHING = 0
 
 def upgrade(connection: Connection, statements: Statements, name: str, to: int = SCHEMA_VERSION) -> int:
     """
-    Bring the tables of the store *name* up to version *to*, and return it. Repeating it is harmless.
+    Bring the tables of the store *name* up to version *to*, or a later one that serves it, and return which they have.
+
+    Repeating it is harmless.
 
     Raises:
         SchemaOutOfDate: They are of a later release.
@@ -55,15 +57,15 @@ def downgrade(connection: Connection, statements: Statements, name: str, to: int
     return _move(connection, statements, name, _checked(to, lowest=NOTHING), is_up=False)
 
 
-def written(statements: Statements, dialect: Dialect, version: Version | None, to: int = SCHEMA_VERSION) -> str:
+def written(
+    statements: Statements, name: str, dialect: Dialect, version: Version | None, to: int = SCHEMA_VERSION
+) -> str:
     """
-    Write as a script of SQL what `upgrade` would do from *version* to *to*.
-
-    Raises:
-        ConfigurationError: There is no such version, or it is an older one.
+    Write as a script of SQL what `upgrade` would do from *version* to *to*. Raises the same.
     """
     number = _number(version)
-    _require_direction(number, _checked(to, lowest=1), is_up=True)
+    if _is_there(name, version, _checked(to, lowest=1), is_up=True):
+        return ""
     script = StringIO()
     offline = {
         "as_sql": True,
@@ -94,12 +96,26 @@ def _checked(to: int, *, lowest: int) -> int:
     return to
 
 
-def _require_direction(number: int, to: int, *, is_up: bool) -> None:
-    if to != number and (to > number) is not is_up:
+def _is_there(name: str, version: Version | None, to: int, *, is_up: bool) -> bool:
+    """
+    Is *version* where the way ends?
+
+    A release that goes back to the one before runs its `upgrade` on tables that are newer, and serve it: that is well.
+    """
+    number = _number(version)
+    if number == to or (is_up and version is not None and version.serves(to)):
+        return True
+    if number > len(migrations.MIGRATIONS):
+        require(name, version)
+        raise ConfigurationError(
+            f"{name} has tables of version {number}; only a release that knows it brings them down"
+        )
+    if (to > number) is not is_up:
         raise ConfigurationError(
             f"our tables have version {number}, and {to} is {'older' if is_up else 'later'}: "
             f"that is `payaid db {'downgrade' if is_up else 'upgrade'} --to {to}`"
         )
+    return False
 
 
 @dataclass(frozen=True)
@@ -112,18 +128,12 @@ class _Step:
     to: int
     is_up: bool
 
-    def __call__(self) -> bool:
-        """Make the step; False where there is none to make."""
+    def __call__(self) -> int | None:
+        """Make the step; the version that is reached, where there is none to make."""
         version = version_in(self.connection, self.statements)
         number = _number(version)
-        if number > len(migrations.MIGRATIONS):
-            require(self.name, version)
-            raise ConfigurationError(
-                f"{self.name} has tables of version {number}; a release that knows it brings them up and down"
-            )
-        _require_direction(number, self.to, is_up=self.is_up)
-        if number == self.to:
-            return False
+        if _is_there(self.name, version, self.to, is_up=self.is_up):
+            return number
         _prepare(self.connection, self.statements)
         index = number if self.is_up else number - 1
         context = MigrationContext.configure(self.connection, opts=_options(self.statements, [index], is_up=self.is_up))
@@ -131,16 +141,16 @@ class _Step:
             context.run_migrations(names=_names(self.statements))
         if not self.is_up and number == 1:
             self.connection.execute(DropTable(self.statements.tables.schema))
-        return True
+        return None
 
 
 def _move(connection: Connection, statements: Statements, name: str, to: int, *, is_up: bool) -> int:
     step = _Step(connection, statements, name, to, is_up)
     place = f"{connection.dialect.default_schema_name} {statements.tables.schema.fullname}"
     with unhurried(connection):
-        while in_turn(connection, place, step):
+        while (reached := in_turn(connection, place, step)) is None:
             pass
-    return to
+    return reached
 
 
 def _prepare(connection: Connection, statements: Statements) -> None:

@@ -159,7 +159,7 @@ class _Common:
     def _script(self, version: Version | None, to: int) -> str:
         from payaid_entitlements.stores.sql import migrating
 
-        return migrating.written(self._statements, self._engine.dialect, version, to)
+        return migrating.written(self._statements, self.name, self._engine.dialect, version, to)
 
     def _upgrade(self, connection: Connection, to: int) -> int:
         from payaid_entitlements.stores.sql import migrating
@@ -212,7 +212,9 @@ class SQLStore(_Common):
 
     def upgrade(self, to: int = SCHEMA_VERSION) -> int:
         """
-        Bring our tables up to version *to*, and return it. Repeating it is harmless.
+        Bring our tables up to version *to*, or leave a later one that serves it, and return which they have.
+
+        Repeating it is harmless.
 
         Raises:
             SchemaOutOfDate: They are of a later release.
@@ -233,10 +235,7 @@ class SQLStore(_Common):
 
     def upgrade_script(self, to: int = SCHEMA_VERSION) -> str:
         """
-        Write as SQL what `upgrade` would do, and change nothing.
-
-        Raises:
-            ConfigurationError: There is no such version, or it is an older one.
+        Write as SQL what `upgrade` would do, and change nothing. Raises the same.
         """
         return self._script(self.current(), to)
 
