@@ -32,11 +32,11 @@ from tests.stores.later import with_second_version
 _ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
 def place(request):
     """The URL of an empty database of each kind, as SQLAlchemy wants it of a host, for an engine of the host."""
     name = {"sqlite": "sqlite_url", "postgresql": "postgres_url", "mariadb": "mariadb_url"}[request.param]
-    return driven(request.getfixturevalue(name)).replace("mysql:", "mysql+pymysql:")
+    return driven(request.getfixturevalue(name))
 
 
 def dump(url):
@@ -287,6 +287,19 @@ def test_a_table_that_stays_locked_is_given_up_after_some_tries(place, monkeypat
         with with_second_version(), pytest.raises(StoreUnavailable, match=r"(?i)lock"):
             store.upgrade(2)
     assert store.current() == schema.Version(1, 1)
+    engine.dispose()
+
+
+def test_a_migrator_that_does_not_come_to_an_end_is_waited_for_as_long_as_said(mariadb_url, monkeypatch):
+    monkeypatch.setattr(alone, "TURN", 1)
+    monkeypatch.setattr(alone, "TRIES", 1)
+    store, engine = store_on(driven(mariadb_url))
+    with monkeypatch.context() as patch:
+        patch.setattr(alone, "_digest", lambda name: b"somebody")
+        with engine.connect() as other:
+            other.execute(text("SELECT GET_LOCK(:name, 0)"), {"name": b"somebody".hex()})
+            with pytest.raises(StoreUnavailable, match="another process has been migrating"):
+                store.upgrade()
     engine.dispose()
 
 
