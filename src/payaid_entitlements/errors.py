@@ -90,7 +90,8 @@ class ChangeConflict(EntitlementError):
 
     Attributes:
         expected: The revision that the change was based on.
-        found: The revision that is in the store now.
+        found: The revision that is in the store now; *expected* again where the database has ended one of those who
+            waited for each other, and nobody knows it.
     """
 
     def __init__(self, message: str, *, expected: int, found: int) -> None:

@@ -46,7 +46,7 @@ def postgres_url(postgres_server: str) -> str:
         )
         schemas = connection.execute("SELECT nspname FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema)'")
         for (schema,) in schemas.fetchall():
-            connection.execute(f"DROP SCHEMA {schema} CASCADE")
+            connection.execute(f'DROP SCHEMA "{schema}" CASCADE')
         connection.execute("CREATE SCHEMA public")
         connection.execute("GRANT USAGE ON SCHEMA public TO PUBLIC")
     return postgres_server

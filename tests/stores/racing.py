@@ -6,12 +6,15 @@ import asyncio
 import os
 from collections.abc import Callable
 from threading import Barrier
+from time import sleep
 from typing import Any, cast
+
+from sqlalchemy import create_engine, event
 
 from payaid_entitlements.core.facts import TenantDocument
 from payaid_entitlements.errors import ChangeConflict
 from payaid_entitlements.stores.opening import open_async_store, open_store
-from payaid_entitlements.stores.sql import SQLStore
+from payaid_entitlements.stores.sql import SQLStore, begin_immediate
 from payaid_entitlements.testing.contracts.writes import tenant_write
 
 _met: list[Barrier] = []
@@ -90,6 +93,60 @@ def do_the_same(number: int, url: str, times: int) -> list[tuple[str, bool]]:
         outcomes.append((outcome.id, outcome.applied))
     store.close()
     return outcomes
+
+
+def change_once(number: int, url: str, times: int) -> list[str]:
+    """Change one tenant from each of *times* revisions, as all others do too at that moment; how each try ended."""
+    store, known, ends = open_store(url), None, []
+    for revision in range(times):
+        write = tenant_write("acme", known, modules=[f"module-{number}"])
+        try:
+            store.apply(write, expect=revision, actor=f"process-{number}", because=None)
+            ends.append("applied")
+        except ChangeConflict:
+            ends.append("conflict")
+        _met[0].wait(60)
+        known = store.read(["acme"])["acme"]
+    store.close()
+    return ends
+
+
+def write_slowly(number: int, url: str, times: int, is_joined: bool) -> list[str]:
+    """
+    Change tenants of one's own, each in a transaction that is held open between its position and its commit.
+
+    Returns:
+        The tenants that were changed. Every fifth transaction of a host is rolled back.
+    """
+    engine = create_engine(_driven(url))
+    if engine.dialect.name == "sqlite":
+        begin_immediate(engine)
+    store, done = SQLStore(engine), []
+    if not is_joined:
+        event.listen(engine, "commit", lambda connection: sleep(0.003 * (number % 3)))
+    for time in range(times):
+        tenant = f"{number}-{time}"
+        if not is_joined:
+            store.apply(tenant_write(tenant), expect=0, actor="asha", because=None)
+            done.append(tenant)
+            continue
+        with engine.connect() as connection, connection.begin() as transaction:
+            store.apply(tenant_write(tenant), expect=0, actor="asha", because=None, tx=connection)
+            sleep(0.003 * (number % 3))
+            if time % 5 == 4:
+                transaction.rollback()
+            else:
+                transaction.commit()
+                done.append(tenant)
+    engine.dispose()
+    return done
+
+
+def _driven(url: str) -> str:
+    """*url* with the driver's name, as SQLAlchemy wants it of a host."""
+    drivers = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
+    backend, rest = url.split(":", 1)
+    return f"{drivers.get(backend, backend)}:{rest}"
 
 
 def fork_with_connections(number: int, url: str, is_async: bool) -> list[int]:

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 from sqlalchemy import NullPool, create_engine
 
-from payaid_entitlements.stores.ports import AsyncStore
+from payaid_entitlements.stores.ports import AsyncStore, LogEntry
 from payaid_entitlements.stores.sql import AsyncSQLStore, SQLStore
 from payaid_entitlements.testing.contracts.awaiting import Awaited, LoopThread
 from payaid_entitlements.testing.contracts.writes import whole_log
@@ -62,15 +62,62 @@ def test_what_all_processes_do_is_done_once(racers: Racers, database_url: str) -
     store.close()
 
 
+def test_of_processes_that_change_one_tenant_at_once_exactly_one_succeeds_each_time(
+    racers: Racers, database_url: str
+) -> None:
+    times = 10
+    ends = racers.race(racing.change_once, database_url, times)
+    for time in range(times):
+        assert sorted(each[time] for each in ends) == ["applied", *["conflict"] * (RACERS - 1)]
+    store = SQLStore(database_url)
+    assert [entry.revision for entry in store.audit()] == list(range(1, times + 1))
+    assert store.find()[0].modules == (f"module-{store.audit()[-1].actor.removeprefix('process-')}",)
+    store.close()
+
+
+def _seen_while(racers: Racers, url: str, *, times: int, is_joined: bool) -> None:
+    """A reader polls while processes write slowly: it must see each change that was committed, once, in its order."""
+    store = SQLStore(url)
+    writers = racers.start(racing.write_slowly, url, times, is_joined)
+    seen: list[LogEntry] = []
+    position, polls, is_last = 0, 0, False
+    while not is_last:
+        is_last = all(writer.done() for writer in writers)
+        page = store.changes_since(position)
+        assert not page.gap
+        seen.extend(page.entries)
+        position, polls = page.position, polls + 1
+    written = [tenant for writer in writers for tenant in writer.result()]
+    assert sorted(str(entry.tenant) for entry in seen) == sorted(written)
+    assert [entry.position for entry in seen] == list(range(1, len(written) + 1))
+    assert polls > 2
+    store.close()
+
+
+@pytest.mark.parametrize("is_joined", [False, True], ids=["ours", "of the host"])
+def test_no_change_of_slow_processes_is_skipped(racers: Racers, database_url: str, is_joined: bool) -> None:
+    _seen_while(racers, database_url, times=20, is_joined=is_joined)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("is_joined", [False, True], ids=["ours", "of the host"])
+def test_no_change_of_slow_processes_is_ever_skipped(racers: Racers, database_url: str, is_joined: bool) -> None:
+    _seen_while(racers, database_url, times=500, is_joined=is_joined)
+
+
 def test_processes_that_open_one_new_file_all_find_it_ready(racers: Racers, sqlite_url: str) -> None:
     for number in range(3):
         url = sqlite_url.replace(".db", f"-{number}.db")
         assert racers.race(racing.prepare, url) == ["ready"] * RACERS
 
 
-def test_processes_that_upgrade_one_database_all_succeed(racers: Racers, postgres_url: str) -> None:
-    assert racers.race(racing.upgrade, postgres_url) == [1] * RACERS
-    assert racers.race(racing.prepare, postgres_url) == ["ready"] * RACERS
+@pytest.mark.parametrize("server", ["postgres_url", "mariadb_url"])
+def test_processes_that_upgrade_one_database_all_succeed(
+    racers: Racers, server: str, request: pytest.FixtureRequest
+) -> None:
+    url = str(request.getfixturevalue(server))
+    assert racers.race(racing.upgrade, url) == [1] * RACERS
+    assert racers.race(racing.prepare, url) == ["ready"] * RACERS
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")

@@ -73,8 +73,8 @@ def place_of(url: str) -> Place:
 def _one(ours: dict[str, str | tuple[str, ...]], name: str) -> str | None:
     """Take what the URL says of *name*, once; None where it says nothing."""
     value = ours.pop(name, None)
-    if value is not None and (not isinstance(value, str) or not value):
-        raise ConfigurationError(f"{name} is given once, with a value: ?{name}=...")
+    if isinstance(value, tuple):
+        raise ConfigurationError(f"{name} is given once: ?{name}=...")
     return value
 
 

@@ -11,11 +11,15 @@ from payaid_entitlements.testing.contracts.writes import (
     tenant_write,
 )
 
-#: Ids that a database might take for one another: by case, accent, blanks, width, normal form, or as a pattern.
+#: Ids that a database might take for one another: by case, accent, blanks, width, normal form, look, or as a pattern.
 ALIKE = (
     "Acme",
     "acme",
+    "ACME",
     "acme ",
+    "acme  ",
+    "acme\u00a0",
+    "\u0430cme",
     " acme",
     "acme_",
     "acme%",
@@ -43,6 +47,8 @@ ALIKE = (
     "1",
     "01",
     "é" * 255,
+    "é" * 254 + "e",
+    "\U0001f9d1" * 255,
 )
 
 
