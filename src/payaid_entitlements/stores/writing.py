@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
@@ -9,21 +10,20 @@ from typing import Final
 from payaid_entitlements.errors import ChangeConflict, OperationConflict, StoreNotEmpty
 from payaid_entitlements.stores.ports import AuditEntry, OutboxEvent, Scope, Write
 
-#: How far the log of a restored store goes on behind what was restored, at least. More changes than any store makes
-#: between a backup and the moment when it is restored; a double, which is what numbers are in scripts of Redis and in
-#: JavaScript, has room for nine million such leaps.
+#: How far behind what was restored the log of a store goes on, at least.
 LEAP: Final = 1_000_000_000
 
 
 def continued(last: int) -> int:
     """
-    Say behind which position the log of a store goes on that was restored up to position *last*.
+    Say behind which position the log of a store goes on that is now restored up to position *last*; 0 for nothing.
 
     A process that was near the store which is gone has perhaps read further than the backup reaches. Without a leap,
-    new changes would take positions that it has read already, and it would not notice them. A multiple of `LEAP`: how
-    often a store was restored can be seen in its positions.
+    new changes would take positions that it has read already, and it would not notice them. The same backup may be
+    restored twice, so the leap goes to the time, in microseconds: no store makes a change in each of them. A clock that
+    is behind leaps all the same. Positions stay exact as doubles, which is what numbers are in scripts of Redis.
     """
-    return -(-(last + LEAP) // LEAP) * LEAP if last else 0
+    return max(last + LEAP, time.time_ns() // 1000) if last else 0
 
 
 def target(write: Write) -> tuple[Scope, str | None, int, int]:

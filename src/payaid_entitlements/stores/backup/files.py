@@ -193,9 +193,7 @@ class _Reading:
         first = self._line(_FIRST)
         header = read_header(first)
         tally = Tally(first)
-        while not is_last(line := self._line(_LONGEST)):
-            if not line.endswith(b"\n"):
-                raise BackupInvalid(f"the backup is cut short: it ends in line {self.number:,}, which is not its last")
+        while not is_last(line := self._whole()):
             tally.add(kind_of(line, self.number), line)
             yield line
             if self.number % PAGE == 0:
@@ -229,6 +227,12 @@ class _Reading:
                 yield page
                 page = []
         yield page
+
+    def _whole(self) -> bytes:
+        line = self._line(_LONGEST)
+        if not line.endswith(b"\n"):
+            raise BackupInvalid(f"the backup is cut short: it ends behind line {self.number - bool(line):,}")
+        return line
 
     def _line(self, longest: int) -> bytes:
         try:
