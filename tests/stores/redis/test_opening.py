@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import builtins
 
 import pytest
@@ -12,6 +13,7 @@ from payaid_entitlements import AsyncEntitlements, Catalog, Entitlements
 from payaid_entitlements.errors import ConfigurationError
 from payaid_entitlements.stores.opening import open_async_store, open_store
 from payaid_entitlements.stores.redis import AsyncRedisStore, RedisStore
+from payaid_entitlements.testing import FakeClock
 from payaid_entitlements.testing.contracts.writes import tenant_write
 
 
@@ -96,8 +98,6 @@ def test_an_application_changes_only_its_url(request, fixture):
         assert not ent.check("acme", "crm").allowed
         assert ent.health().ok
 
-    import asyncio
-
     async def main():
         async with AsyncEntitlements.open(url) as ent:
             return await ent.check("acme", "crm"), await ent.check("beta", "crm")
@@ -105,3 +105,26 @@ def test_an_application_changes_only_its_url(request, fixture):
     acme, beta = asyncio.run(main())
     assert not acme.allowed
     assert beta.allowed
+
+
+def test_nobody_gets_in_because_all_was_lost(redis_url):
+    """A tenant of whom nothing is known holds the default plan; one whose suspension was lost must not."""
+    clock = FakeClock()
+    url = redis_url + "?socket_timeout=20"
+    with (
+        redis.Redis.from_url(redis_url) as client,
+        Entitlements.open(url, catalog=Catalog.load(CATALOG), clock=clock) as ent,
+        Entitlements.open(url, clock=clock) as other,
+    ):
+        ent.admin("asha", because="a test").suspend("acme")
+        assert not ent.check("acme", "crm").allowed
+        assert ent.check("beta", "crm").allowed
+        assert other.check("beta", "crm").allowed
+        client.flushall()
+        clock.advance(minutes=10)
+        # Who knew of the suspension still does; who did not knows that he knows nothing.
+        assert not ent.check("acme", "crm").allowed
+        for each, tenant in ((ent, "gamma"), (other, "gamma"), (other, "acme")):
+            decision = each.check(tenant, "crm")
+            assert (decision.allowed, decision.reason.value) == (False, "store.unavailable")
+            assert not each.health().ok

@@ -74,6 +74,10 @@ class Ask:
     changes: bool = False
 
 
+class _OfAnotherRelease(StoreDamaged):
+    """A layout that this release does not know."""
+
+
 Asking = Generator[Ask, Any, T]
 
 
@@ -99,7 +103,10 @@ class Questions:
 
     def prepare(self, origin: str) -> Asking[None]:
         """Make an empty store ready, under a name that no other has, or check the one that is there."""
-        self.checked((yield Ask(scripts.PREPARE, (VERSION, origin))))
+        try:
+            self.checked((yield Ask(scripts.PREPARE, (VERSION, origin))))
+        except _OfAnotherRelease as error:
+            raise SchemaOutOfDate(str(error)) from None
 
     def version(self) -> Asking[int | None]:
         """Which layout is there; None where nothing is."""
@@ -300,7 +307,7 @@ class Questions:
         Raises:
             StoreDamaged: A part of it is gone, or all.
             StoreIncomplete: A backup is being read into it, or was.
-            SchemaOutOfDate: It is of a later release.
+            StoreDamaged: It is of a later release: for whoever asks an outage, and no fault of his.
         """
         match answer:
             case [b"damaged"]:
@@ -316,7 +323,7 @@ class Questions:
                     "which begins anew"
                 )
             case [b"layout", version] if version != VERSION.encode():
-                raise SchemaOutOfDate(
+                raise _OfAnotherRelease(
                     f"{self.name} is laid out in version {version.decode()}, and this release needs version {VERSION}; "
                     "install the release of payaid_entitlements that made it, or a later one"
                 )
