@@ -55,12 +55,14 @@ _DRAWN = re.compile(r"([ ─━═])\1+")
 #: Servers of which pages speak, each with the fixture that gives the URL of a real one, which stands in for it.
 SERVERS = {
     "postgresql://app:secret@db.example/app": "postgres_url",
+    "mysql://app:secret@db.example/app": "mariadb_url",
     "redis://:secret@redis.example:6379": "redis_url",
     "redis+cluster://:secret@redis-1.example:7000,redis-2.example:7000": "redis_cluster_url",
 }
 #: The same, as they are shown: with the driver, without the password.
 _SHOWN = (
     "postgresql+psycopg://app:***@db.example/app",
+    "mysql+pymysql://app:***@db.example/app",
     "redis+cluster://redis-1.example:7000,redis-2.example:7000",
     "redis://redis.example:6379",
 )
@@ -410,6 +412,12 @@ def _started(page: Path, data: Path) -> Iterator[dict[str, str]]:
                 server = get_server(folder, cleanup_mode="delete")
                 ends.callback(server.cleanup)
                 places[url] = str(server.get_uri())
+            elif fixture == "mariadb_url":
+                from tests.servers.mariadb import MariaDBServer
+
+                mariadb = MariaDBServer(folder)
+                ends.callback(mariadb.kill)
+                places[url] = mariadb.start().url
             else:
                 from tests.servers.cluster import RedisCluster
                 from tests.servers.redis import RedisServer
