@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from payaid_entitlements import Entitlements
-from payaid_entitlements.stores.sql import SQLStore
+from payaid_entitlements.stores.opening import open_store
 from tests.faults.apps import CATALOG
 from tests.faults.serving import Served
 
@@ -18,9 +19,11 @@ def ready_url(request: pytest.FixtureRequest) -> Callable[[str], str]:
     """A function that gives the URL of an empty store of a kind, in which `CATALOG` is published."""
 
     def ready(kind: str) -> str:
-        url = str(request.getfixturevalue({"postgresql": "postgres_url", "redis": "redis_url"}[kind]))
-        if kind == "postgresql":
-            store = SQLStore(url)
+        url = str(
+            request.getfixturevalue({"postgresql": "postgres_url", "mysql": "mariadb_url", "redis": "redis_url"}[kind])
+        )
+        if kind != "redis":
+            store: Any = open_store(url)
             store.upgrade()
             store.close()
         with Entitlements.open(url, catalog=CATALOG) as ent:
