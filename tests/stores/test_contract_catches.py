@@ -30,6 +30,21 @@ def contract(store):
 
 #: A promise that is broken: the methods that break it, and the test that must fail.
 BROKEN = {
+    "nobody understands what is told": (
+        """
+    @property
+    def channel(self):
+        class Wire:
+            def next(self, timeout): return [None]
+            def head(wire): return self.changes_since(None).position, 0.0
+            def interrupt(self): pass
+            def close(self): pass
+        class Channel:
+            def connect(self): return Wire()
+        return Channel()
+        """,
+        "test_a_channel_tells_of_each_change_in_its_order",
+    ),
     "the last write wins": (
         """
     def apply(self, write, *, expect, **named):
