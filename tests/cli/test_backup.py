@@ -166,3 +166,15 @@ def _read(terminal: int) -> Callable[[], bytes]:
         return b"".join(seen)
 
     return all_of_it
+
+
+def test_the_doctor_finds_the_newest_change_of_a_restored_store(terminal: Terminal) -> None:
+    """Its positions have a hole of any size."""
+    terminal.later(days=1)
+    terminal.changed("override", "set", "kaveri", "hr", "true", "--forever", "--because", "x")
+    terminal.run("export", "backup.jsonl")
+    terminal.run("import", "backup.jsonl", "--url", OTHER)
+    assert terminal.run("doctor", "--url", OTHER).code == 0
+    terminal.later(days=-1)
+    done = terminal.run("doctor", "--url", OTHER)
+    assert (done.code, "a change was recorded" in done.out) == (1, True)

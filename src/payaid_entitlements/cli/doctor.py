@@ -26,7 +26,6 @@ from payaid_entitlements.core.subscription import terms_at
 from payaid_entitlements.core.world import Modes
 from payaid_entitlements.errors import CatalogInvalid
 from payaid_entitlements.settings import environment_modes
-from payaid_entitlements.stores.ports import AuditEntry
 
 State = Literal["ok", "warn", "fail"]
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
@@ -125,9 +124,12 @@ def _clock(store: Opened) -> Finding:
 
 def _newest(store: Opened) -> Instant | None:
     """When the newest change was recorded, by the clock of whoever recorded it."""
-    end = store.store.changes_since(None).position
-    page: tuple[AuditEntry, ...] = tuple(store.store.audit(after=max(0, end - PAGE), limit=PAGE))
-    return max((entry.recorded for entry in page), default=None)
+    behind, end = 0, store.store.changes_since(None).position
+    # Positions have a hole where a store was restored, of any size: it is halved until the last entries are found.
+    while end - behind > PAGE:
+        middle = (behind + end) // 2
+        behind, end = (middle, end) if store.store.audit(after=middle, limit=1) else (behind, middle)
+    return max((entry.recorded for entry in store.store.audit(after=behind, limit=PAGE)), default=None)
 
 
 def _catalog(published: Published, file: Path) -> Iterator[Finding]:
