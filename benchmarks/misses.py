@@ -152,7 +152,7 @@ def _without_transaction(url: str) -> dict[str, Any]:
 def statements(dialect: str, stage: Stage) -> list[Row]:
     """How many statements a cold check sends; a fact, not a measurement."""
     url, sent = stage.database(dialect), 0
-    engine = sync_engine(url)
+    engine = sync_engine(make_url(url))
 
     def count(connection: Connection, *_: object) -> None:
         nonlocal sent

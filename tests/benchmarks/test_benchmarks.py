@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks import footprint, load, misses
+from benchmarks import footprint, invalidation, load, misses
 from benchmarks.__main__ import SUBJECTS, choose
 from benchmarks.hits import check_allowed, check_awaited, check_denied, guard, view_check
 from benchmarks.measuring import Effort, alternate, alternate_awaited, frozen, looped, measure
@@ -142,3 +142,25 @@ def test_garbage_is_collected_while_measuring():
         assert gc.isenabled()
         assert gc.get_freeze_count() > 0
     assert gc.get_freeze_count() == 0
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "server"), [(invalidation.redis, "redis"), (invalidation.shared, "redis in front of sqlite")]
+)
+def test_how_soon_a_change_is_seen_is_timed(stage, small, benchmark, server):
+    (row,) = benchmark(stage)
+    assert row.operation == f"change seen elsewhere, {server}"
+    assert 0 < row.p50_ms <= row.p99_ms
+
+
+def test_where_nobody_tells_the_longest_wait_is_promised(stage, small, monkeypatch):
+    monkeypatch.setattr(invalidation, "POLLED", 1)
+    (row,) = invalidation.polled(stage)
+    assert (row.budget, row.p99_ms) == (5.0, None)
+    assert 0 < row.ratio < 5.0
+
+
+def test_a_change_that_is_never_seen_is_no_figure(monkeypatch):
+    monkeypatch.setattr(invalidation, "PATIENCE", 0.01)
+    with pytest.raises(RuntimeError, match="not seen"):
+        invalidation._wait(lambda: False)

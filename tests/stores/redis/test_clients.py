@@ -277,3 +277,68 @@ def test_many_threads_make_one_client(url):
         made = list(pool.map(lambda number: client.raw, range(64)))
     assert {id(each) for each in made} == {id(client.raw)}
     client.close()
+
+
+def test_many_questions_at_once_open_as_many_connections(redis_url):
+    async def act(client):
+        return await asyncio.gather(*(client.call("ECHO", number) for number in range(300)))
+
+    assert _awaited(redis_url + "?socket_timeout=20&socket_connect_timeout=20", act) == [
+        str(number).encode() for number in range(300)
+    ]
+
+
+def test_a_cluster_that_hangs_is_not_waited_for_by_one_thread_after_the_other(redis_clusters):
+    from concurrent.futures import ThreadPoolExecutor
+
+    cluster = redis_clusters()
+    for server in cluster.masters:
+        server.pause()
+    client = Client(cluster.url)
+
+    def ask(number):
+        began = time.monotonic()
+        with pytest.raises((redis.TimeoutError, redis.exceptions.RedisClusterException)):
+            client.call("GET", "{a}")
+        return time.monotonic() - began
+
+    with ThreadPoolExecutor(16) as pool:
+        longest = max(pool.map(ask, range(16)))
+    for server in cluster.masters:
+        server.resume()
+    assert longest < 2
+    assert client.call("GET", "{a}") is None
+    client.close()
+
+
+def test_a_cluster_of_which_one_server_hangs_is_used_by_asyncio_without_the_loop_standing_still(redis_clusters):
+    cluster = redis_clusters()
+
+    async def act(client):
+        assert await client.call("SET", "{a}", "1")
+        port = client.raw.get_node_from_key("{a}").port
+        server = next(server for server in cluster.masters if server.port == port)
+        server.pause()
+        took = []
+        for _ in range(3):
+            began = time.monotonic()
+            with pytest.raises(redis.TimeoutError):
+                await client.call("GET", "{a}")
+            took.append(time.monotonic() - began)
+        server.resume()
+        assert await client.call("GET", "{a}") == b"1"
+        return took
+
+    assert max(_awaited(cluster.url, act)) < 2
+    # To read the table of all commands is what takes the loop's time.
+    for server in cluster.masters:
+        with server.client() as each:
+            assert "cmdstat_command" not in each.info("commandstats")
+
+
+def test_a_client_whose_maker_hangs_is_not_waited_for_for_long(redis_url):
+    client = Client(redis_url)
+    with client._lock, pytest.raises(redis.TimeoutError, match="another thread"):
+        client.call("PING")
+    assert client.call("PING")
+    client.close()

@@ -330,6 +330,14 @@ def test_a_store_of_which_a_part_is_gone_says_so(open_redis, redis_url, redis_cl
         store.audit()
 
 
+@pytest.mark.parametrize("field", ["=acme", "controls", "catalog"])
+def test_what_is_no_text_is_damaged(open_redis, redis_url, redis_client, field):
+    store = open_redis(redis_url + PATIENT)
+    redis_client.hset("{payaid}:documents", field, b"1\n\xff")
+    with pytest.raises(StoreDamaged):
+        {"=acme": READS["read"], "controls": READS["controls"], "catalog": READS["catalog"]}[field](store)
+
+
 def test_documents_that_are_older_than_the_log_are_not_written_to(open_redis, redis_url, redis_client):
     store = open_redis(redis_url + PATIENT)
     _write(store)

@@ -7,7 +7,7 @@ import pytest
 from payaid_entitlements.errors import ConfigurationError
 from payaid_entitlements.stores.redis.places import place_of
 
-OURS = {"socket_timeout": 0.2, "socket_connect_timeout": 0.2, "protocol": 2}
+OURS = {"socket_timeout": 0.2, "socket_connect_timeout": 0.2, "max_connections": 500, "protocol": 2}
 
 
 @pytest.mark.parametrize(

@@ -127,12 +127,12 @@ class Questions:
     def catalog(self) -> Asking[Published | None]:
         """Read what is published."""
         (held,) = yield from self._held(CATALOG)
-        return None if held is None else Published.from_json(content_of(held).decode())
+        return None if held is None else Published.from_json(content_of(held))
 
     def controls(self) -> Asking[Controls]:
         """Read the switches."""
         (held,) = yield from self._held(CONTROLS)
-        return Controls() if held is None else Controls.from_json(content_of(held).decode())
+        return Controls() if held is None else Controls.from_json(content_of(held))
 
     def apply(
         self,

@@ -12,7 +12,7 @@ import asyncio
 import hashlib
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeGuard
+from typing import TYPE_CHECKING, Any, Final, TypeGuard, cast
 from weakref import WeakKeyDictionary
 
 from redis import Redis, RedisCluster
@@ -24,11 +24,12 @@ from redis.backoff import NoBackoff
 from redis.client import NEVER_DECODE
 from redis.cluster import ClusterNode
 from redis.exceptions import NoScriptError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from payaid_entitlements.errors import ConfigurationError
 from payaid_entitlements.forking import after_fork
-from payaid_entitlements.stores.redis.places import PREFIX, Place, checked_prefix, place_of
+from payaid_entitlements.stores.redis.places import PATIENCE, PREFIX, Place, checked_prefix, place_of
 
 if TYPE_CHECKING:
     #: What a host may hand in, by colour.
@@ -99,10 +100,15 @@ class Client:
             return self._hosts
         made = self._made
         if made is None:
-            with self._lock:
+            # A cluster that does not answer is waited for by one thread after the other: not by all, for long.
+            if not self._lock.acquire(timeout=2 * PATIENCE):
+                raise RedisTimeoutError(f"{self.name} was not reached yet by another thread")
+            try:
                 made = self._made
                 if made is None:
                     made = self._made = _make(self._place)
+            finally:
+                self._lock.release()
         return made
 
     def call(self, *command: Part) -> Any:
@@ -200,6 +206,22 @@ def is_client(place: object) -> TypeGuard[HostClient | AsyncHostClient]:
     return isinstance(place, Redis | RedisCluster | AsyncRedis | AsyncRedisCluster)
 
 
+class _KeyComesFirst:
+    """
+    Where the key of a command is: in all that we send, behind its name.
+
+    For a client of redis.asyncio that asks a server for the table of all commands, when it begins and after each
+    failure, and reads it while the event loop stands still: for some 50 ms, just when everything is slow.
+    """
+
+    async def initialize(self, node: object = None) -> None:
+        """There is nothing to ask."""
+
+    async def get_keys(self, *command: Any) -> Sequence[Any]:
+        """The key of *command*."""
+        return command[1:2]
+
+
 def _make(place: Place) -> HostClient:
     retry = Retry(NoBackoff(), 0)
     if place.is_cluster:
@@ -212,7 +234,9 @@ def _make_async(place: Place) -> AsyncHostClient:
     retry = AsyncRetry(NoBackoff(), 0)
     if place.is_cluster:
         nodes = [AsyncClusterNode(*node) for node in place.nodes]
-        return AsyncRedisCluster(startup_nodes=nodes, retry=retry, **place.options)
+        cluster = AsyncRedisCluster(startup_nodes=nodes, retry=retry, **place.options)
+        cast("Any", cluster).commands_parser = _KeyComesFirst()
+        return cluster
     return AsyncRedis(**_address(place), retry=retry, **place.options)
 
 

@@ -97,9 +97,17 @@ def operation_field(tenant: str | None, operation: str | None) -> bytes:
     return sized("o", "" if tenant is None else tenant_field(tenant)) + operation.encode()
 
 
-def content_of(held: bytes) -> bytes:
-    """The JSON of what is kept behind its revision."""
-    return held.partition(b"\n")[2]
+def content_of(held: bytes) -> str:
+    """
+    The JSON of what is kept behind its revision.
+
+    Raises:
+        StoreDamaged: It is no text.
+    """
+    try:
+        return held.partition(b"\n")[2].decode()
+    except UnicodeDecodeError as error:
+        raise StoreDamaged(f"what is kept cannot be read: {error}") from error
 
 
 def row_of(write: Write) -> str:
@@ -133,7 +141,8 @@ def entry_of(
     stays = [write.id, scope.value, tenant, generation, revision, write.recorded, write.verb, actor, as_of]
     known = None if operation is None else digest(write)
     personal = [because, operation, recorded_to_json(write.facts), write.detail, event.payload, known]
-    return _json(stays), _json(personal)
+    # In ASCII: what people write may have halves of characters, which nothing else can encode.
+    return json.dumps(stays, separators=(",", ":")), json.dumps(personal, separators=(",", ":"))
 
 
 def trail_entry(entry: AuditEntry, event: OutboxEvent | None) -> tuple[str, str]:

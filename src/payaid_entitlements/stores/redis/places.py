@@ -34,8 +34,14 @@ PREFIX: Final = "payaid"
 #: Seconds to connect, and to wait for an answer.
 PATIENCE: Final = 0.2
 
+# A driver opens connections as they are needed, and refuses the 101st question at once unless told otherwise.
 # RESP2: by RESP3, redis-py 8 sends on an idle connection that the server has closed (asyncio), and the command fails.
-_OURS: Final[Mapping[str, Any]] = {"socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE, "protocol": 2}
+_OURS: Final[Mapping[str, Any]] = {
+    "socket_timeout": PATIENCE,
+    "socket_connect_timeout": PATIENCE,
+    "max_connections": 500,
+    "protocol": 2,
+}
 
 #: What the driver makes of the address; not all of it is an option of its clients.
 _TAKEN = frozenset({"path"})
