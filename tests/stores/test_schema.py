@@ -152,3 +152,12 @@ def test_tables_of_another_prefix_are_others(sqlite_url):
     assert other.read(["acme"]) == {}
     for store in (one, other):
         store.close()
+
+
+def test_an_empty_mariadb_is_migrated_in_both_colours(open_sql, mariadb_url):
+    opened = open_sql(mariadb_url)
+    assert _call(opened, "upgrade") == SCHEMA_VERSION
+    opened.store.prepare()
+    assert _call(opened, "upgrade_script") == ""
+    assert _call(opened, "downgrade", 0) == 0
+    assert _call(opened, "current") is None
