@@ -19,7 +19,7 @@ import redis
 from payaid_entitlements import Entitlements
 from tests.entitlements.conftest import CATALOG
 
-PROCESSES, THREADS = 4, 10
+PROCESSES, THREADS = 3, 10
 ROOT = Path(__file__).parents[3]
 TENANT = "acme"
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final, cast
+
 from payaid_entitlements.cache.local import LocalCache
+from payaid_entitlements.cache.shared.copies import Places
 from payaid_entitlements.cache.shared.sharing import Sharing
-from payaid_entitlements.errors import StoreUnavailable
 from payaid_entitlements.stores.redis.clients import AsyncClient, Client
 from payaid_entitlements.stores.redis.listening import Head, RedisChannel, RedisWire
 
 #: Milliseconds; an older stamp spares nobody a reading of the log.
-OLDEST = 2_000
+OLDEST: Final = 2_000
 
 
 class SharedChannel:
@@ -29,9 +31,8 @@ class SharedChannel:
 
     def connect(self) -> RedisWire:
         """Same as `Channel.connect`."""
-        places = self._sharing.places
-        if places is None:
-            raise StoreUnavailable("which store this is about is not known yet")
+        # The first question has found out which store it is, and has started whoever listens.
+        places = cast("Places", self._sharing.places)
         return RedisChannel(self._client, places.stamp, places.channel, self._head).connect()
 
     def _head(self, wire: RedisWire) -> Head | None:

@@ -130,13 +130,11 @@ class Sharing:
             yield from self._note(setting, stamp, position, is_cut=has_gap or position < stamp.position)
 
     def _stamp(self, setting: Setting) -> Flow[Stamp | None]:
-        if self.places is None:
-            return None
         answer = yield from self._asked(setting, self.stamp_question())
-        if answer is None:
-            return None
-        stamp = self.stamp_of(answer)
-        # By this process, not only by its thread that listens.
+        return None if answer is None else self._adopted(self.stamp_of(answer))
+
+    def _adopted(self, stamp: Stamp) -> Stamp:
+        # By this process, not by its thread that listens and reads no log.
         self.epoch = stamp.epoch
         return stamp
 
@@ -174,9 +172,9 @@ class Sharing:
             floor: A copy must be of this revision or a later one.
             is_past: No copy will do.
         """
-        if self.places is None or self.epoch is None:
+        if self.epoch is None:
             return (yield from read_store(setting, tenant))
-        near, keys, token, is_poisoned = setting.near, self.places.of_tenant(tenant), _token(), False
+        near, keys, token, is_poisoned = setting.near, cast("Places", self.places).of_tenant(tenant), _token(), False
         for _ in range(MOST_PAUSES):
             if is_past:
                 claim = (token, LEASED, int(is_poisoned))
