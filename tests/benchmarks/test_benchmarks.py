@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks import footprint, invalidation, load, misses
+from benchmarks import footprint, invalidation, load, misses, sharing
 from benchmarks.__main__ import SUBJECTS, choose
 from benchmarks.hits import check_allowed, check_awaited, check_denied, guard, view_check
 from benchmarks.measuring import Effort, alternate, alternate_awaited, frozen, looped, measure
@@ -49,6 +49,15 @@ def test_cold_checks_are_one_statement_and_within_a_budget(stage, small):
         (row,) = benchmark("sqlite", stage)
         assert row.budget == budget
         assert row.p50_ms <= row.p99_ms
+
+
+def test_a_copy_in_a_shared_redis_is_compared_with_getting_it(stage, small, monkeypatch):
+    """And its size is told."""
+    monkeypatch.setattr(sharing, "COPIES", 200)
+    cold, size = sharing.cold(stage)
+    assert cold.budget == sharing.BUDGET
+    assert cold.p50_ms <= cold.p99_ms
+    assert 0 < size.ratio <= size.budget
 
 
 def test_what_is_called_cold_is(stage, small, monkeypatch):

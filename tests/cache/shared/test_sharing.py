@@ -159,6 +159,15 @@ def test_one_reading_of_the_log_serves_all_for_half_a_second(stage, pair):
     assert stage.faults.calls == ["changes_since", "changes_since"]
 
 
+def test_a_stamp_older_than_half_a_second_is_not_believed(stage, pair):
+    one, other = pair
+    stage.clock.advance(seconds=2)
+    one.check("somebody", "crm")
+    stage.clock.advance(seconds=0.6)
+    other.check("somebody", "crm")
+    assert stage.faults.calls == ["changes_since", "changes_since"]
+
+
 def test_a_stamp_that_knows_more_than_we_is_a_reason_to_read_the_log(stage, pair):
     one, other = pair
     other.check("acme", "crm.export")
