@@ -336,3 +336,11 @@ def test_something_that_is_written_meanwhile_wins(full):
     with pytest.raises(StoreNotEmpty):
         import_from(store, io.BytesIO(written(full)), told=told)
     assert [row.tenant for row in store.find()] == ["acme"]
+
+
+def test_what_is_told_to_others_no_more_stays_untold(full):
+    full._content.outbox.clear()
+    store = MemoryStore()
+    import_from(store, io.BytesIO(written(full)))
+    assert store.outbox() == []
+    assert everything(store) == everything(full)
