@@ -8,6 +8,7 @@ processes of a machine share.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -183,7 +184,15 @@ def _change(writer: Entitlements, commits: dict[int, float], is_over: threading.
 def _ask(url: str, shared: str | None = None) -> None:
     seen = Seen()
     newest: list[int] = []
-    threading.Thread(target=lambda: newest.append(int(sys.stdin.readline())), daemon=True).start()
+
+    def listen() -> None:
+        said = sys.stdin.readline()
+        if not said:
+            # Whoever started this was killed.
+            os._exit(1)
+        newest.append(int(said))
+
+    threading.Thread(target=listen, daemon=True).start()
     patience = 6.0
     with Entitlements.open(url, shared=shared) as ent:
         ent.tenant(TENANT)
