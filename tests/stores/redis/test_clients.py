@@ -14,13 +14,14 @@ import redis.cluster
 
 from payaid_entitlements.errors import ConfigurationError
 from payaid_entitlements.stores.redis.clients import AsyncClient, Client, Script, is_client
+from tests.stores.redis.conftest import PATIENT
 
 ECHO = Script("return {KEYS[1], ARGV[1]}")
 
 
 @pytest.fixture(params=["plain", "cluster"])
 def url(request: pytest.FixtureRequest) -> str:
-    return str(request.getfixturevalue("redis_url" if request.param == "plain" else "redis_cluster_url"))
+    return str(request.getfixturevalue("redis_url" if request.param == "plain" else "redis_cluster_url")) + PATIENT
 
 
 @pytest.fixture
@@ -137,7 +138,7 @@ def test_a_task_that_was_cancelled_leaves_nobody_its_answer(redis_servers):
 
 def test_a_slot_that_moves_is_followed(redis_cluster):
     """ASK while it moves, MOVED afterwards: neither was executed, so both are followed, without any retry."""
-    client = Client(redis_cluster.url)
+    client = Client(redis_cluster.url + PATIENT)
     client.call("SET", "{a}", "1")
     slot = int(client.call_at("{a}", "CLUSTER", "KEYSLOT", "{a}"))
     here = str(client.raw.get_node_from_key("{a}").port)
@@ -160,7 +161,7 @@ def test_a_slot_that_moves_is_followed(redis_cluster):
         everywhere(target)
         assert client.call("INCR", "{a}") == 2
         assert client.run(ECHO, ["{a}"], [1]) == [b"{a}", b"1"]
-        assert _awaited(redis_cluster.url, lambda each: each.call("INCR", "{a}")) == 3
+        assert _awaited(redis_cluster.url + PATIENT, lambda each: each.call("INCR", "{a}")) == 3
     finally:
         client.call("DEL", "{a}")
         everywhere(source)

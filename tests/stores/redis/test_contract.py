@@ -8,9 +8,7 @@ import pytest
 
 from payaid_entitlements.stores.redis import AsyncRedisStore, RedisStore
 from payaid_entitlements.testing import AsyncStoreContract, StoreContract
-
-# The tests share two cores with each other: what a client waits for is another test's matter.
-PATIENT = "?socket_timeout=20&socket_connect_timeout=20"
+from tests.stores.redis.conftest import PATIENT
 
 
 class TestRedis(StoreContract):

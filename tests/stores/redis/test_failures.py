@@ -51,7 +51,7 @@ def _refuses_changes(store, match):
 
 def test_a_server_that_is_not_there(open_redis, redis_servers):
     server = redis_servers()
-    store = open_redis(server.url)
+    store = open_redis(server.url + PATIENT)
     server.kill()
     _fails(store)
     server.start()
@@ -61,11 +61,11 @@ def test_a_server_that_is_not_there(open_redis, redis_servers):
 
 def test_a_server_that_hangs(open_redis, redis_servers):
     server = redis_servers()
-    store = open_redis(server.url)
+    patient, store = open_redis(server.url + PATIENT), open_redis(server.url, ready=False)
     server.pause()
     _fails(store)
     server.resume()
-    assert _write(store).applied
+    assert _write(patient).applied
 
 
 def test_a_lost_answer_to_a_change_is_found_out_by_repeating_it(open_redis, redis_url, proxies):

@@ -15,6 +15,7 @@ from payaid_entitlements.stores.opening import open_async_store, open_store
 from payaid_entitlements.stores.redis import AsyncRedisStore, RedisStore
 from payaid_entitlements.testing import FakeClock
 from payaid_entitlements.testing.contracts.writes import tenant_write
+from tests.stores.redis.conftest import PATIENT
 
 
 @pytest.mark.parametrize("open_", [open_store, open_async_store])
@@ -76,7 +77,7 @@ def test_without_the_driver_the_extra_is_named(open_, monkeypatch):
 
 
 def test_two_prefixes_are_two_stores(redis_url):
-    one, other = RedisStore(redis_url), RedisStore(redis_url + "?payaid_prefix=other")
+    one, other = RedisStore(redis_url + PATIENT), RedisStore(redis_url + PATIENT + "&payaid_prefix=other")
     for store in (one, other):
         store.prepare()
     one.apply(tenant_write("acme"), expect=0, actor="asha", because=None)
@@ -91,7 +92,7 @@ CATALOG = {"catalog": 1, "default_plan": "free", "modules": {"crm": {}}, "plans"
 
 @pytest.mark.parametrize("fixture", ["redis_url", "redis_cluster_url"])
 def test_an_application_changes_only_its_url(request, fixture):
-    url = request.getfixturevalue(fixture)
+    url = request.getfixturevalue(fixture) + PATIENT
     with Entitlements.open(url, catalog=Catalog.load(CATALOG)) as ent:
         assert ent.check("acme", "crm").allowed
         ent.admin("asha", because="a test").suspend("acme")
@@ -110,7 +111,7 @@ def test_an_application_changes_only_its_url(request, fixture):
 def test_nobody_gets_in_because_all_was_lost(redis_url):
     """A tenant of whom nothing is known holds the default plan; one whose suspension was lost must not."""
     clock = FakeClock()
-    url = redis_url + "?socket_timeout=20"
+    url = redis_url + PATIENT
     with (
         redis.Redis.from_url(redis_url) as client,
         Entitlements.open(url, catalog=Catalog.load(CATALOG), clock=clock) as ent,

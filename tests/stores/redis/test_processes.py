@@ -156,9 +156,11 @@ def test_a_server_that_is_killed_and_started_again_has_lost_nothing_acknowledged
     store = RedisStore(server.url + PATIENT)
     store.prepare()
     assert (store.is_durable, store.concerns) == (True, ())
-    writers = Writers(server.url)
-    while len(writers.acknowledged) < 100:
+    writers = Writers(server.url + PATIENT)
+    end = time.monotonic() + 60
+    while len(writers.acknowledged) < 100 and time.monotonic() < end:
         time.sleep(0.01)
+    assert len(writers.acknowledged) >= 100
     server.kill()
     writers.end()
     server.start()
