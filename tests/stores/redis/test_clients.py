@@ -343,3 +343,20 @@ def test_a_client_whose_maker_hangs_is_not_waited_for_for_long(redis_url):
         client.call("PING")
     assert client.call("PING")
     client.close()
+
+
+def test_who_had_to_wait_takes_what_another_thread_has_made(redis_url):
+    client, made = Client(redis_url), object()
+
+    class Waited:
+        """A lock that another thread holds, which meanwhile makes the client."""
+
+        def acquire(self, timeout):
+            client._made = made
+            return True
+
+        def release(self):
+            pass
+
+    client._lock = Waited()
+    assert client.raw is made
