@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import time
+from pathlib import Path
 
 import pytest
 
 from payaid_entitlements import DENY, Entitlements
 from payaid_entitlements.cache.shared.channel import OLDEST
+from payaid_entitlements.cli.opening import opened
 from payaid_entitlements.stores.memory import MemoryStore
 from payaid_entitlements.testing import FaultyStore
 from tests.entitlements.conftest import CATALOG
@@ -145,3 +148,55 @@ def test_nothing_connects_before_the_first_question(store):
     assert ent._shared.client._made is None
     ent.close()
     ent.close()
+
+
+def test_the_permissions_that_the_guide_names_are_enough(store, redis_url):
+    """In docs/how-to/share-a-cache.md; nothing is refused, and changes are heard of."""
+    import redis
+
+    page = (Path(__file__).parents[3] / "docs" / "how-to" / "share-a-cache.md").read_text(encoding="utf-8")
+    allowed = re.search(r"it needs `([^`]+)`", page).group(1).split()
+    with redis.Redis.from_url(redis_url) as server:
+        server.execute_command("ACL", "SETUSER", "app", "on", ">secret", "~{payaid:*", "&{payaid:*", *allowed)
+        server.execute_command("ACL", "LOG", "RESET")
+        url = redis_url.replace("redis://", "redis://app:secret@")
+        try:
+            with (
+                Entitlements(store, shared=url, catalog=CATALOG) as one,
+                Entitlements(store, shared=url) as other,
+            ):
+                for ent in (one, other):
+                    ent.check("acme", "crm.export")
+                eventually(lambda: other._setting.listener.status.connected)
+                one.admin("test", because="a test").subscribe("acme", "pro")
+                one.admin("test", because="a test").kill("crm.import")
+                eventually(lambda: is_allowed(other))
+                assert other.tenant("acme", fresh=True).check("crm.export").allowed
+                for ent in (one, other):
+                    assert ent.counts.get(("shared.unavailable",), 0) == 0
+                assert other.counts.get(("channel.disconnected",), 0) == 0
+            refused = {entry["object"] for entry in server.acl_log()}
+            assert refused <= {"client|setinfo", "client|maint_notifications", "client|setname"}
+        finally:
+            server.execute_command("ACL", "DELUSER", "app")
+
+
+def test_what_an_operator_changes_at_a_terminal_is_announced(tmp_path, redis_url, monkeypatch):
+    """With PAYAID_SHARED where it runs; else the change log tells."""
+    import redis
+
+    url = f"sqlite:///{tmp_path}/app.db"
+    with (
+        redis.Redis.from_url(redis_url) as server,
+        Entitlements.open(url, shared=redis_url, catalog=CATALOG) as ent,
+    ):
+        assert not is_allowed(ent)
+        subscriber = server.pubsub()
+        subscriber.subscribe(ent._setting.sharing.places.channel)
+        subscriber.get_message(timeout=1)
+        monkeypatch.setenv("PAYAID_SHARED", redis_url)
+        with opened(url) as operator:
+            operator.ent.admin("cli:ann", because="she asked").override("acme", "crm.export", True)
+        assert b'"acme"' in subscriber.get_message(timeout=1)["data"]
+        eventually(lambda: is_allowed(ent))
+        subscriber.close()
