@@ -294,3 +294,32 @@ def test_a_row_that_changed_under_a_snapshot_is_a_lost_race(engine_on, made_url)
 )
 def test_only_a_race_is_a_race(cause, is_lost):
     assert is_lost_race(DBAPIError("UPDATE", {}, cause)) is is_lost
+
+
+def test_a_race_that_is_lost_at_the_commit_is_a_conflict(open_sql, made_url):
+    """As a cluster of several writing servers says it; nothing is unknown then."""
+    opened = open_sql(made_url)
+    dialect = opened.engine.dialect
+
+    def lose(connection):
+        raise dialect.loaded_dbapi.OperationalError(1213, "Deadlock found when trying to get lock")
+
+    commit, dialect.do_commit = dialect.do_commit, lose
+    try:
+        with pytest.raises(ChangeConflict) as caught:
+            _put(opened.store)
+    finally:
+        dialect.do_commit = commit
+    assert (caught.value.expected, caught.value.found) == (0, 0)
+    # Its connection is nobody's: what it had locked is free.
+    assert _put(opened.store).applied
+
+
+def test_a_connection_that_is_gone_is_not_asked_to_roll_back(made_url):
+    store = SQLStore(made_url)
+    with store._writing.connect() as connection:
+        transaction = connection.begin()
+        connection.invalidate()
+        transaction.rollback()
+    assert _put(store).applied
+    store.close()
