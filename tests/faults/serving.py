@@ -180,13 +180,3 @@ class Truth:
     def _least(self, answer: Answer, bound: float) -> int:
         known = self.commits.get(answer.path.rpartition("/")[2], ())
         return max((value for at, value in known if at <= answer.asked - bound), default=0)
-
-    def ages(self, answers: Sequence[Answer]) -> list[float]:
-        """Of each answer that was overtaken, how long before it was asked for that was; sorted."""
-        found = []
-        for answer in answers:
-            known = self.commits.get(answer.path.rpartition("/")[2], ())
-            newer = [at for at, value in known if value > answer.body.get("value", 1 << 60) and at < answer.asked]
-            if newer:
-                found.append(answer.asked - min(newer))
-        return sorted(found)

@@ -78,7 +78,7 @@ def test_all_programs_end_at_once(tmp_path, request, backend: str):
     assert wrong(scenarios, ends(tmp_path, scenarios)) == []
 
 
-@pytest.mark.parametrize("backend", ["postgresql", "redis"])
+@pytest.mark.parametrize("backend", [pytest.param("postgresql", marks=pytest.mark.soak), "redis"])
 def test_programs_end_at_once_whose_store_says_nothing(tmp_path, request, proxies, backend: str):
     """Connections are open or being made, and nobody answers."""
     proxy = proxies(url_of(backend, request, tmp_path))

@@ -40,7 +40,7 @@ def children_are_right(found: Any, rounds: int) -> None:
     assert found["most"] < LEASE
 
 
-@pytest.mark.parametrize("backend", ["sqlite", "postgresql", "redis"])
+@pytest.mark.parametrize("backend", [pytest.param("sqlite", marks=pytest.mark.soak), "postgresql", "redis"])
 def test_children_see_each_others_changes_when_they_are_committed(request, tmp_path, backend: str):
     """Never before, and within the bound; the parent too."""
     children_are_right(play("change", url_of(backend, request, tmp_path), CHILDREN, 20), 20)

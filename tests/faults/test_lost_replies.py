@@ -95,6 +95,7 @@ def test_a_write_whose_answer_was_lost_is_done_once_however_often_it_is_repeated
     assert trail(direct_url) == [("first", 1), ("second", 2)]
 
 
+@pytest.mark.soak
 def test_answers_that_are_lost_again_and_again_lose_no_change_and_repeat_none(told, proxy, kind, direct_url):
     """Each change is repeated until somebody says that it is done, as a queue does with a message."""
     expected = []

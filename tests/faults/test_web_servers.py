@@ -13,6 +13,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import psycopg
 import pytest
@@ -23,6 +24,10 @@ from payaid_entitlements.stores.ports import Scope
 from payaid_entitlements.stores.sql import SQLStore
 from tests.faults.serving import WORKERS, Crowd, Served, Truth
 
+#: Seconds within which a server must have ended, on a machine that does much else, and on one that does not. What hangs
+#: takes 30: then gunicorn kills its workers.
+ENDED, ENDED_AT_REST = 15.0, 5.0
+
 HOT = [f"hot-{number}" for number in range(10)]
 
 END_LISTENERS = (
@@ -32,6 +37,11 @@ END_LISTENERS = (
 
 Serve = Callable[..., Served]
 Ready = Callable[[str], str]
+
+
+def long(kind: str) -> Any:
+    """A case of the long run."""
+    return pytest.param(kind, marks=pytest.mark.soak)
 
 
 def some_path() -> Callable[[], tuple[str, str]]:
@@ -46,9 +56,9 @@ def some_path() -> Callable[[], tuple[str, str]]:
     return path
 
 
-def turn(url: str, truth: Truth, changes: int, pause: float) -> None:
+def turn(url: str, truth: Truth, changes: int, pause: float, *, shared: str | None = None) -> None:
     """Change the hot tenants, one after the other."""
-    with Entitlements.open(url) as ent:
+    with Entitlements.open(url, shared=shared) as ent:
         admin = ent.admin("test", because="test")
         for number in range(1, changes + 1):
             tenant = HOT[number % len(HOT)]
@@ -57,17 +67,17 @@ def turn(url: str, truth: Truth, changes: int, pause: float) -> None:
             time.sleep(pause)
 
 
-def until_each_shows(served: Served, truth: Truth) -> float:
-    """Wait until all workers show the last value of all; for how many seconds that took since the last commit."""
+def each_shows_what_is_true(served: Served, truth: Truth) -> None:
+    """Whoever is asked later than the bound says the last value, whichever worker answers."""
     last = {tenant: known[-1][1] for tenant, known in truth.commits.items()}
-    begun = max(known[-1][0] for known in truth.commits.values())
-    while any(
-        answer["value"] != value
-        for tenant, value in last.items()
-        for answer in served.each(f"/asked/{tenant}").values()
-    ):
-        assert time.monotonic() - begun < 2 * LEASE
-    return time.monotonic() - begun
+    committed = max(known[-1][0] for known in truth.commits.values())
+    for tenant, value in last.items():
+        while True:
+            asked = time.monotonic()
+            said = {answer["value"] for answer in served.each(f"/asked/{tenant}").values()}
+            if said == {value}:
+                break
+            assert asked < committed + LEASE
 
 
 def answers_right_while_things_change(served: Served, url: str, requests: int, changes: int, pause: float) -> Truth:
@@ -80,7 +90,7 @@ def answers_right_while_things_change(served: Served, url: str, requests: int, c
     assert not [answer for answer in crowd.answers if answer.body.get("degraded")]
     assert {answer.body["pid"] for answer in crowd.answers if answer.status == 200} == set(served.each("/sockets"))
     assert truth.contradicted(crowd.answers, LEASE) == []
-    assert until_each_shows(served, truth) < LEASE
+    each_shows_what_is_true(served, truth)
     return truth
 
 
@@ -90,29 +100,50 @@ def share_no_socket(served: Served) -> None:
     assert sum(map(len, used)) == len(set().union(*used))
 
 
-SERVED = [
-    ("gunicorn", "postgresql", {}),
-    ("gunicorn", "postgresql", {"APP_WARM": "1"}),
-    ("threads", "redis", {"APP_WARM": "1"}),
-    ("gevent", "postgresql", {}),
-    ("uvicorn", "postgresql", {}),
-    ("uvicorn", "redis", {}),
-]
+WARM = {"APP_WARM": "1"}
 
 
 @pytest.mark.parametrize(
-    ("kind", "store", "told"), SERVED, ids=lambda each: "warm" if each == {"APP_WARM": "1"} else None
+    ("kind", "store", "told"),
+    [
+        pytest.param("gunicorn", "postgresql", WARM, id="gunicorn-postgresql-warm"),
+        pytest.param("gevent", "postgresql", {}, id="gevent-postgresql"),
+        pytest.param("uvicorn", "redis", {}, id="uvicorn-redis"),
+        pytest.param("gunicorn", "postgresql", {}, id="gunicorn-postgresql", marks=pytest.mark.soak),
+        pytest.param("threads", "redis", WARM, id="threads-redis-warm", marks=pytest.mark.soak),
+        pytest.param("gevent", "redis", {}, id="gevent-redis", marks=pytest.mark.soak),
+        pytest.param("uvicorn", "postgresql", {}, id="uvicorn-postgresql", marks=pytest.mark.soak),
+    ],
 )
 def test_all_workers_answer_right_while_things_change(serve: Serve, ready_url: Ready, kind, store, told):
     url = ready_url(store)
     served = serve(kind, APP_URL=url, **told)
     answers_right_while_things_change(served, url, requests=1_000, changes=40, pause=0.02)
     share_no_socket(served)
-    assert served.end() < 5
+    assert served.end() < ENDED
     assert "Traceback" not in served.log.read_text(), served.log.read_text()
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("kind", ["gunicorn", "threads", "gevent", "uvicorn"])
+def test_all_workers_answer_right_for_long_with_a_shared_redis(serve: Serve, ready_url: Ready, redis_url: str, kind):
+    """Each change is seen by each worker within 250 ms, 99 times of 100."""
+    url = ready_url("postgresql")
+    served = serve(kind, APP_URL=url, APP_SHARED=redis_url)
+    crowd, truth = Crowd(served, some_path()), Truth()
+    with crowd.asking(10_000):
+        turn(url, truth, 200, 0.05, shared=redis_url)
+    guarded = sum(answer.path.startswith("/guarded/") for answer in crowd.answers)
+    assert crowd.statuses() == {200: len(crowd.answers) - guarded, 402: guarded}
+    assert truth.contradicted(crowd.answers, LEASE) == []
+    about = [answer for answer in crowd.answers if "value" in answer.body]
+    assert len(truth.contradicted(about, 0.25)) <= len(about) / 100
+    each_shows_what_is_true(served, truth)
+    share_no_socket(served)
+    assert served.end() < ENDED_AT_REST
+
+
+@pytest.mark.parametrize("kind", ["gunicorn", long("threads"), long("gevent"), long("uvicorn")])
 def test_a_worker_that_is_killed_harms_nobody_else(serve: Serve, ready_url: Ready, kind):
     """Whoever was asking it gets no answer, at most one for each connection; all others do, and a new worker too."""
     served = serve(kind, APP_URL=ready_url("postgresql"))
@@ -127,10 +158,10 @@ def test_a_worker_that_is_killed_harms_nobody_else(serve: Serve, ready_url: Read
     assert crowd.statuses().keys() <= {0, 200, 402}
     assert crowd.statuses()[200] > 400
     assert not [answer for answer in crowd.answers if answer.body.get("degraded")]
-    assert served.end() < 5
+    assert served.end() < ENDED
 
 
-@pytest.mark.parametrize("kind", ["gunicorn", "threads", "gevent", "uvicorn"])
+@pytest.mark.parametrize("kind", ["gunicorn", long("threads"), long("gevent"), "uvicorn"])
 def test_an_end_under_load_is_quick_and_loses_nothing_that_was_acknowledged(serve: Serve, ready_url: Ready, kind):
     url = ready_url("postgresql")
     served = serve(kind, APP_URL=url)
@@ -143,7 +174,7 @@ def test_an_end_under_load_is_quick_and_loses_nothing_that_was_acknowledged(serv
     crowd = Crowd(served, changing)
     with crowd.asking():
         until(lambda: len(crowd.answers) > 40)
-        assert served.end() < 5
+        assert served.end() < ENDED
     acknowledged = {answer.path.rpartition("/")[2] for answer in crowd.answers if answer.status == 200}
     assert len(acknowledged) >= 20
     store = SQLStore(url)
@@ -155,6 +186,7 @@ def test_an_end_under_load_is_quick_and_loses_nothing_that_was_acknowledged(serv
     assert crowd.statuses().keys() <= {0, 200, 500, 503}
 
 
+@pytest.mark.soak
 def test_a_connection_that_hears_of_changes_is_ended_again_and_again(serve: Serve, ready_url: Ready):
     """An administrator, a firewall or a fail-over ends it: nobody is told anything wrong, and it comes back."""
     url = ready_url("postgresql")
@@ -169,7 +201,7 @@ def test_a_connection_that_hears_of_changes_is_ended_again_and_again(serve: Serv
             until(lambda: all(answer["hears"] for answer in served.each("/sockets").values()))
     assert ended >= 10
     assert truth.contradicted(crowd.answers, LEASE) == []
-    assert until_each_shows(served, truth) < LEASE
+    each_shows_what_is_true(served, truth)
 
 
 def until(is_so: Callable[[], bool]) -> None:
