@@ -207,7 +207,7 @@ def explained(
     now = setting.now()
     when: Instant = now if at is None else instant(at)
     if setting.near.world is None:
-        world = cast("World", (yield Join(WORLD, partial(begin, setting))))
+        world = cast("World", (yield Join(WORLD, partial(begin, setting), begins=True)))
     else:
         world = yield from read_world(setting)
     documents = cast("Mapping[str, TenantDocument]", (yield ReadTenants((tenant,))))
@@ -253,7 +253,7 @@ def health(setting: Setting, *, store: str, is_durable: bool) -> Flow[Health]:
     detail = ""
     try:
         if near.world is None:
-            yield Join(WORLD, partial(begin, setting))
+            yield Join(WORLD, partial(begin, setting), begins=True)
         yield Poll(near.position)
     except (StoreUnavailable, ConfigurationError) as error:
         # A store in which nothing was published yet is not ready either.

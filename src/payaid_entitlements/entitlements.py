@@ -226,7 +226,7 @@ class Entitlements(_Client):
             shared=self._shared,
         )
         self._store = store
-        self._driver = Driver(store, subscriptions, shared=self._shared)
+        self._driver = Driver(store, subscriptions, shared=self._shared, clock=self._near.clock)
 
     @classmethod
     def open(
@@ -320,7 +320,7 @@ class Entitlements(_Client):
                 return decision
             if not decision.noteworthy and now - seen_at(self._setting, held) < SURE_WITHIN:
                 return decision
-        return self._driver.run(
+        return self._driver.ask(
             answer(
                 self._setting,
                 tenant,
@@ -378,11 +378,11 @@ class Entitlements(_Client):
             view = self.peek_tenant(tenant)
             if view is not None:
                 return view
-        return self._driver.run(look(self._setting, tenant, user=user, after=after, fresh=fresh))
+        return self._driver.ask(look(self._setting, tenant, user=user, after=after, fresh=fresh))
 
     def confirm(self, view: TenantView) -> TenantView:
         """Give a view that is sure enough to turn somebody away by; *view* itself where it is."""
-        return self._driver.run(confirm(self._setting, view))
+        return self._driver.ask(confirm(self._setting, view))
 
     @contextmanager
     def bind(self, tenant: str, *, user: str | None = None) -> Iterator[TenantView]:
@@ -440,7 +440,7 @@ class Entitlements(_Client):
 
     def health(self) -> Health:
         """Ask the store whether it answers; for readiness probes. Does not raise for an outage."""
-        return self._driver.run(health(self._setting, store=self._store.name, is_durable=self._store.is_durable))
+        return self._driver.ask(health(self._setting, store=self._store.name, is_durable=self._store.is_durable))
 
     def close(self) -> None:
         """Let go of connections. Repeating it is harmless."""
@@ -492,7 +492,7 @@ class AsyncEntitlements(_Client):
             shared=self._shared,
         )
         self._store = store
-        self._driver = AsyncDriver(store, subscriptions, shared=self._shared)
+        self._driver = AsyncDriver(store, subscriptions, shared=self._shared, clock=self._near.clock)
 
     @classmethod
     def open(
@@ -557,7 +557,7 @@ class AsyncEntitlements(_Client):
     ) -> Awaitable[Decision]:
         # Not in `check`: a closure there would turn its arguments into cells and tax every hit by a half.
         return Pending(
-            lambda: self._driver.run(
+            lambda: self._driver.ask(
                 answer(
                     self._setting,
                     tenant,
@@ -605,11 +605,11 @@ class AsyncEntitlements(_Client):
             view = self.peek_tenant(tenant)
             if view is not None:
                 return view
-        return await self._driver.run(look(self._setting, tenant, user=user, after=after, fresh=fresh))
+        return await self._driver.ask(look(self._setting, tenant, user=user, after=after, fresh=fresh))
 
     async def confirm(self, view: TenantView) -> TenantView:
         """Same as `Entitlements.confirm`, awaited."""
-        return await self._driver.run(confirm(self._setting, view))
+        return await self._driver.ask(confirm(self._setting, view))
 
     @asynccontextmanager
     async def bind(self, tenant: str, *, user: str | None = None) -> AsyncIterator[TenantView]:
@@ -645,7 +645,7 @@ class AsyncEntitlements(_Client):
 
     async def health(self) -> Health:
         """Same as `Entitlements.health`, awaited."""
-        return await self._driver.run(health(self._setting, store=self._store.name, is_durable=self._store.is_durable))
+        return await self._driver.ask(health(self._setting, store=self._store.name, is_durable=self._store.is_durable))
 
     async def aclose(self) -> None:
         """Same as `Entitlements.close`, awaited."""

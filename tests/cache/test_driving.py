@@ -429,3 +429,37 @@ def test_a_forked_child_waits_for_no_flight_of_its_parent():
     driver.reset()
     awaited.reset()
     assert driver.run(joining())[0] == "catalog"
+
+
+@pytest.mark.parametrize("step", [ReadCatalog(), ReadHost("acme")])
+def test_a_store_that_hangs_is_given_up_in_asyncio_and_then_left_alone(step):
+    """For any store, also one whose driver looks at no time; the host's table has a breaker of its own."""
+
+    async def hang(*_):
+        await asyncio.sleep(60)
+
+    async def main():
+        store = AsyncRecording()
+        store.catalog = hang
+        driver = AsyncDriver(store, hang)
+        with pytest.raises(StoreUnavailable, match=r"no answer within 0\.25 s"):
+            await driver.ask(asking(step))
+        with pytest.raises(StoreUnavailable, match="a moment ago"):
+            await driver.ask(asking(step))
+        states = driver.breaker.state, driver.host_breaker.state
+        assert states == (("open", "closed") if isinstance(step, ReadCatalog) else ("closed", "open"))
+
+    asyncio.run(main())
+
+
+def test_a_stores_own_timeout_is_not_taken_for_ours():
+    async def slow():
+        raise TimeoutError("its own")
+
+    async def main():
+        store = AsyncRecording()
+        store.catalog = slow
+        with pytest.raises(TimeoutError, match="its own"):
+            await AsyncDriver(store).ask(asking(ReadCatalog()))
+
+    asyncio.run(main())

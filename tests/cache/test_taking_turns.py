@@ -194,7 +194,7 @@ def test_a_turn_that_comes_in_the_last_moment_is_taken():
 def test_who_is_being_read_for_waits_no_longer_either():
     """Its leader may hang; the answer, when it comes, finds nobody."""
     turns = TakingTurns(0.0)
-    with pytest.raises(StoreUnavailable, match=r"waited 0\.0 s for a turn"):
+    with pytest.raises(StoreUnavailable, match=r"waited 0 s for a turn"):
         turns._await(taking_turns._Waiter(("a",)))
 
 

@@ -1,8 +1,8 @@
 """
 The two drivers of flows, and single flight. They execute; they decide nothing.
 
-Single flight bounds what waiting costs: a caller that waited `PATIENCE` seconds for somebody else's reading gives up
-with `StoreUnavailable` instead of hanging with it.
+What a question waits for is bounded (`stores.hurry`), also where it waits for somebody else's reading, and a store that
+gives no answer is left alone for a moment (`cache.breaker`). Changes and listings have the limits of their store.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import asyncio
 import inspect
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar, assert_never, cast
 
+from payaid_entitlements.cache.breaker import Breaker
 from payaid_entitlements.cache.gathering import Gathering
 from payaid_entitlements.cache.steps import (
     Apply,
@@ -37,6 +38,7 @@ from payaid_entitlements.cache.taking_turns import TakingTurns
 from payaid_entitlements.core.subscription import Subscription
 from payaid_entitlements.errors import ConfigurationError, StoreUnavailable
 from payaid_entitlements.forking import after_fork
+from payaid_entitlements.stores.hurry import BEGINNING, GRACE, QUESTION, is_question, within
 from payaid_entitlements.stores.ports import AsyncStore, Store
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Seconds that a caller waits for a reading that somebody else began.
+#: Seconds that a caller waits for a reading that somebody else began, where it is no question's.
 PATIENCE: Final = 2.0
 
 #: How a host tells which subscription a tenant has.
@@ -71,6 +73,7 @@ class Driver:
 
     Args:
         shared: Asked where flows say so; they do where there is one.
+        clock: Seconds, never running backwards: how long a store that gave no answer is left alone.
         never_waits: The store is memory, so it may be asked where an event loop is running.
     """
 
@@ -80,11 +83,13 @@ class Driver:
         host: HostSubscriptions | None = None,
         *,
         shared: SharedRedis | None = None,
+        clock: Callable[[], float] = time.monotonic,
         never_waits: bool = False,
     ) -> None:
         self.store = store
         self.host = host
         self.shared = shared
+        self.clock = clock
         self._never_waits = never_waits
         self.reset()
         after_fork(self.reset)
@@ -94,6 +99,12 @@ class Driver:
         self._lock = threading.Lock()
         self._flights: dict[str, _Flight] = {}
         self._turns = TakingTurns(PATIENCE)
+        self.breaker, self.host_breaker = _breakers(self.clock)
+
+    def ask(self, flow: Flow[T]) -> T:
+        """Same as `run`, for a question: what it waits for is bounded."""
+        with within(QUESTION):
+            return self.run(flow)
 
     def run(self, flow: Flow[T]) -> T:
         """
@@ -108,7 +119,8 @@ class Driver:
                 _refuse_in_loop()
             while True:
                 try:
-                    answer = self._perform(step)
+                    with _guarded(step, self.breaker, self.host_breaker):
+                        answer = self._perform(step)
                 except Exception as error:  # every failure belongs to the flow; it catches those it can handle
                     step = flow.throw(error)
                 else:
@@ -119,8 +131,8 @@ class Driver:
     def _perform(self, step: Step) -> object:
         store = self.store
         match step:
-            case Join(key, begin, wait):
-                return self._join(key, begin, wait)
+            case Join(key, begin, wait, begins):
+                return self._join(key, begin, wait, _patience(begins))
             case ReadTenants(tenants, None):
                 return self._turns.read(tenants, partial(store.read, tx=None))
             case ReadTenants(tenants, tx):
@@ -167,7 +179,7 @@ class Driver:
             case _:
                 assert_never(step)
 
-    def _join(self, key: str, begin: Callable[[], Flow[object]], wait: bool) -> object:
+    def _join(self, key: str, begin: Callable[[], Flow[object]], wait: bool, patience: float) -> object:
         while True:
             with self._lock:
                 flight = self._flights.get(key)
@@ -180,8 +192,8 @@ class Driver:
                 return None
             if flight.thread == threading.get_ident():
                 raise _asked_inside(key)
-            if not flight.done.wait(PATIENCE):
-                raise StoreUnavailable(f"waited {PATIENCE} s for the store to answer somebody else")
+            if not flight.done.wait(patience):
+                raise StoreUnavailable(f"waited {patience:.2f} s for the store to answer somebody else")
             if flight.error is not None:
                 raise flight.error
             if flight.landed:
@@ -200,6 +212,83 @@ class Driver:
             with self._lock:
                 self._flights.pop(key, None)
             flight.done.set()
+
+
+def _breakers(clock: Callable[[], float]) -> tuple[Breaker, Breaker]:
+    # A row of the host's that cannot be read says nothing about the next tenant's.
+    return Breaker("the store", clock), Breaker("subscriptions=", clock, quick=None)
+
+
+@contextmanager
+def _guarded(step: Step, store: Breaker, host: Breaker) -> Iterator[None]:
+    """Let a question ask, unless there was no answer a moment ago."""
+    match step:
+        case _ if not is_question():
+            yield
+        case Prepare() | Poll() | ReadTenants(_, None) | ReadCatalog() | ReadControls():
+            with store.asking():
+                yield
+        case ReadHost():
+            with host.asking():
+                yield
+        case Apply():
+            # Whether it was done must be known: a change has more time.
+            with within(None):
+                yield
+        case _:
+            yield
+
+
+@asynccontextmanager
+async def _in_time(step: Step) -> AsyncIterator[None]:
+    """Give up a step that a question has waited for long enough: for stores whose drivers do not look at the time."""
+    if not is_question() or isinstance(step, Join | Pause | AskShared):
+        yield
+        return
+    seconds = BEGINNING if isinstance(step, Prepare) else QUESTION + GRACE
+    try:
+        async with asyncio.timeout(None) as limit:
+            timer = _Ticking(limit, seconds)
+            try:
+                yield
+            finally:
+                timer.stop()
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise StoreUnavailable(f"no answer within {seconds} s") from error
+
+
+class _Ticking:
+    """
+    Ends *limit* when the loop has had *seconds* to take in an answer, in ten parts.
+
+    A loop that was busy with something else for a second has not waited for a second, and the answer may be there.
+    """
+
+    __slots__ = ("_each", "_handle", "_left", "_limit", "_loop")
+
+    def __init__(self, limit: asyncio.Timeout, seconds: float) -> None:
+        self._limit = limit
+        self._loop = asyncio.get_running_loop()
+        self._each = seconds / 10
+        self._left = 10
+        self._handle = self._loop.call_later(self._each, self._tick)
+
+    def _tick(self) -> None:
+        self._left -= 1
+        if self._left:
+            self._handle = self._loop.call_later(self._each, self._tick)
+        else:
+            self._limit.reschedule(self._loop.time())
+
+    def stop(self) -> None:
+        self._handle.cancel()
+
+
+def _patience(begins: bool) -> float:
+    """Seconds to wait for what somebody else has begun."""
+    return PATIENCE if not is_question() else BEGINNING if begins else QUESTION + GRACE
 
 
 def _asked_inside(key: str) -> ConfigurationError:
@@ -238,10 +327,12 @@ class AsyncDriver:
         host: AsyncHostSubscriptions | None = None,
         *,
         shared: AsyncSharedRedis | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.store = store
         self.host = host
         self.shared = shared
+        self.clock = clock
         self.reset()
         after_fork(self.reset)
 
@@ -249,6 +340,12 @@ class AsyncDriver:
         """Forget who is flying, as after a fork."""
         self._flights: dict[tuple[asyncio.AbstractEventLoop, str], asyncio.Task[object]] = {}
         self._gatherings: dict[asyncio.AbstractEventLoop, Gathering] = {}
+        self.breaker, self.host_breaker = _breakers(self.clock)
+
+    async def ask(self, flow: Flow[T]) -> T:
+        """Same as `Driver.ask`, awaited."""
+        with within(QUESTION):
+            return await self.run(flow)
 
     async def run(self, flow: Flow[T]) -> T:
         """Perform the steps of *flow* until it returns."""
@@ -256,7 +353,9 @@ class AsyncDriver:
             step = next(flow)
             while True:
                 try:
-                    answer = await self._perform(step)
+                    with _guarded(step, self.breaker, self.host_breaker):
+                        async with _in_time(step):
+                            answer = await self._perform(step)
                 except Exception as error:  # every failure belongs to the flow; it catches those it can handle
                     step = flow.throw(error)
                 else:
@@ -267,8 +366,8 @@ class AsyncDriver:
     async def _perform(self, step: Step) -> object:
         store = self.store
         match step:
-            case Join(key, begin, wait):
-                return await self._join(key, begin, wait)
+            case Join(key, begin, wait, begins):
+                return await self._join(key, begin, wait, _patience(begins))
             case ReadTenants(tenants, None):
                 return await self._read(tenants)
             case ReadTenants(tenants, tx):
@@ -328,7 +427,7 @@ class AsyncDriver:
             if gathering.is_idle:
                 self._gatherings.pop(loop, None)
 
-    async def _join(self, key: str, begin: Callable[[], Flow[object]], wait: bool) -> object:
+    async def _join(self, key: str, begin: Callable[[], Flow[object]], wait: bool, patience: float) -> object:
         # Flights belong to a loop: a future of another loop (threads with a loop each) must not be awaited here.
         place = (asyncio.get_running_loop(), key)
         flight = self._flights.get(place)
@@ -341,9 +440,9 @@ class AsyncDriver:
         elif flight is asyncio.current_task():
             raise _asked_inside(key)
         # Not wait_for: whoever is cancelled or impatient leaves, and the reading goes on for the others.
-        done, _ = await asyncio.wait({flight}, timeout=PATIENCE)
+        done, _ = await asyncio.wait({flight}, timeout=patience)
         if not done:
-            raise StoreUnavailable(f"waited {PATIENCE} s for the store to answer")
+            raise StoreUnavailable(f"waited {patience:.2f} s for the store to answer")
         return flight.result()
 
     def _landed(self, place: tuple[asyncio.AbstractEventLoop, str], flight: asyncio.Task[object]) -> None:

@@ -47,8 +47,6 @@ if TYPE_CHECKING:
 
 #: Seconds: a refusal is only given on what was known to be true less than this ago.
 SURE_WITHIN: Final = 1.0
-#: Seconds without another look at the change log after one that failed: a store that is down is not hammered.
-RETRY_AFTER: Final = 0.5
 #: Keys of single flight that no tenant can have, since ids are printable.
 _POLL, WORLD = "\x00poll", "\x00world"
 
@@ -125,9 +123,8 @@ def hold(setting: Setting, tenant: str, *, floor: int = 0, fresh: bool = False, 
     """
     near = setting.near
     if near.world is None:
-        yield Join(WORLD, partial(begin, setting))
+        yield Join(WORLD, partial(begin, setting), begins=True)
     needed = near.clock() - SURE_WITHIN if sure else NEVER
-    is_too_soon = near.clock() < near.retry_at
     trouble = yield from (_polled(setting) if fresh else _keep_lease(setting, needed))
     now = near.clock()
     entry = near.current(tenant, now)
@@ -142,9 +139,6 @@ def hold(setting: Setting, tenant: str, *, floor: int = 0, fresh: bool = False, 
                 return Found(entry, now)
             if entry.fresh != NEVER:
                 return (yield from _revalidated(setting, tenant, entry, now))
-    elif trouble is not None and is_too_soon and not fresh and not floor:
-        # Nor is a store that is down hammered by questions about tenants of whom nothing is near.
-        raise trouble
     loaded = yield from _loaded(setting, tenant, entry, floor, fresh, needed)
     now = near.clock()
     if setting.sharing is not None and loaded.age is None and now - seen_at(setting, loaded.entry) >= LEASE:
@@ -155,7 +149,7 @@ def hold(setting: Setting, tenant: str, *, floor: int = 0, fresh: bool = False, 
 
 def _keep_lease(setting: Setting, needed: float) -> Flow[StoreUnavailable | None]:
     """
-    Read the change log when it is time; the error when that failed, also when it failed a moment ago.
+    Read the change log when it is time; the error when that failed.
 
     Args:
         needed: It must have been read to its end after this reading of the clock.
@@ -167,8 +161,6 @@ def _keep_lease(setting: Setting, needed: float) -> Flow[StoreUnavailable | None
         is_unsure = near.confirmed <= needed
         if now < near.lease and not is_unsure:
             break
-        if now < near.retry_at:
-            return StoreUnavailable("the store gave no answer a moment ago")
         trouble = yield from _polled(
             setting, Join(_POLL, partial(_look, setting, needed), is_unsure or now >= near.trusted)
         )
@@ -193,7 +185,6 @@ def _polled(setting: Setting, look: Join | None = None) -> Flow[StoreUnavailable
         else:
             yield look
     except StoreUnavailable as error:
-        setting.near.retry_at = setting.near.clock() + RETRY_AFTER
         return error
     return None
 
@@ -286,7 +277,7 @@ def load(setting: Setting, tenant: str, floor: int = 0, *, is_past: bool = False
         generation, asked_at, world = near.generation, near.clock(), near.world
         if world is None:
             # The client was closed meanwhile, by another thread. It can be used again, so this question is answered.
-            world = cast("World", (yield Join(WORLD, partial(begin, setting))))
+            world = cast("World", (yield Join(WORLD, partial(begin, setting), begins=True)))
             generation = near.generation
         if sharing is None:
             reading = yield from read_store(setting, tenant)

@@ -146,7 +146,6 @@ class LocalCache:
         self.lease = NEVER
         self.trusted = NEVER
         self.confirmed = NEVER
-        self.retry_at = NEVER
         self.doubts = self._settled = 0
         self.position: int | None = None
         self.world: World | None = None

@@ -102,11 +102,15 @@ class Join:
     Run the flow that *begin* makes, unless one of the same *key* is running: then share its outcome.
 
     Answer: what the flow returns; None when another one is running and *wait* is False.
+
+    Attributes:
+        begins: It is what the first question needs, and has time of its own.
     """
 
     key: str
     begin: Callable[[], Flow[object]]
     wait: bool = True
+    begins: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from payaid_entitlements.cache.gathering import LANES, MOST_TOGETHER
 from payaid_entitlements.errors import StoreDamaged, StoreUnavailable
+from payaid_entitlements.stores.hurry import silence
 
 #: Reads the documents of some tenants; those of whom nothing is known are absent.
 Read = Callable[[tuple[str, ...]], Mapping[str, object]]
@@ -44,7 +45,7 @@ class TakingTurns:
     A reading is always begun after it was asked for, never joined with one on its way: that may have begun too early.
 
     Args:
-        patience_seconds: How long a thread waits for its turn, or for who reads for it.
+        patience_seconds: How long a thread waits for its turn, or for who reads for it, where it is no question's.
     """
 
     __slots__ = ("_lock", "_patience_seconds", "_running", "_waiting")
@@ -106,14 +107,15 @@ class TakingTurns:
         first.called.set()
 
     def _await(self, waiter: _Waiter) -> None:
-        if waiter.called.wait(self._patience_seconds):
+        patience = silence(self._patience_seconds)
+        if waiter.called.wait(patience):
             return
         with self._lock:
             if waiter in self._waiting:
                 self._waiting.remove(waiter)
             elif waiter.leads:
                 return  # in the very last moment: the lane is its own by now, and must be handed on
-        raise StoreUnavailable(f"waited {self._patience_seconds} s for a turn to ask the store")
+        raise StoreUnavailable(f"waited {patience:.2g} s for a turn to ask the store")
 
     def _lead(self, waiter: _Waiter, read: Read) -> None:
         with self._lock:

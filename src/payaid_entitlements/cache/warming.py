@@ -34,7 +34,7 @@ def warm_up(setting: Setting, tenants: Iterable[str] | None, progress: Callable[
     """
     near = setting.near
     if near.world is None:
-        yield Join(WORLD, partial(begin, setting))
+        yield Join(WORLD, partial(begin, setting), begins=True)
     read = 0
     pages = None if tenants is None else _pages(tenants)
     after: str | None = None

@@ -71,7 +71,7 @@ class Sandbox:
         self._near = LocalCache(bound=setting.near.bound, clock=clock, fresh_for=setting.near.fresh_for)
         memory = MemoryStore()
         faulty = cast("Store", FaultyStore(memory, self.faults))
-        self._driver = Driver(faulty, never_waits=True)
+        self._driver = Driver(faulty, clock=clock, never_waits=True)
         self._swap = _Swap()
         self._swap.put(client, _near=self._near, _observer=self._tally)
         self._swap.put(
@@ -88,7 +88,7 @@ class Sandbox:
             store = cast("AsyncStore", FaultyStore(AsyncMemoryStore(memory), self.faults))
         # The driver stays the one of the client, which refuses to wait in an event loop: a test must not hide that.
         self._swap.put(client, _store=store)
-        self._swap.put(client._driver, store=store, host=None)
+        self._swap.put(client._driver, store=store, host=None, clock=clock)
         client._driver.reset()
         clock.when_put_back(self._forget)
 
@@ -101,7 +101,13 @@ class Sandbox:
     def _forget(self) -> None:
         # Entries of the future would look fresh. Forwards they grow old as they do in production.
         self._near.drop()
-        self._near.lease = self._near.trusted = self._near.confirmed = self._near.retry_at = NEVER
+        self._near.lease = self._near.trusted = self._near.confirmed = NEVER
+        self._close_breakers()
+
+    def _close_breakers(self) -> None:
+        # What was down is up again, for the next question and not a moment later.
+        self._driver.reset()
+        self.client._driver.reset()
 
     def admin(self, actor: str = "test", *, because: str | None = "test") -> Admin:
         """Change anything, as an application would; see `Admin`."""
@@ -139,7 +145,7 @@ class Sandbox:
             yield self.faults
         finally:
             self.faults.is_down = was_down
-            self._near.retry_at = NEVER
+            self._close_breakers()
 
     @property
     def counts(self) -> Mapping[tuple[str, ...], int]:

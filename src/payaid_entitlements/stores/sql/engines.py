@@ -12,9 +12,10 @@ from contextlib import suppress
 from typing import Any, Final
 from weakref import WeakSet
 
-from sqlalchemy import URL, Connection, Dialect, Engine, Pool, create_engine, event
+from sqlalchemy import URL, Connection, Dialect, Engine, Pool, QueuePool, create_engine, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from payaid_entitlements.stores.hurry import silence
 from payaid_entitlements.stores.sql.tables import MYSQL
 
 #: Seconds that a writer waits for another one's transaction on SQLite, and anybody for a free connection to it.
@@ -37,10 +38,22 @@ _ASYNC = {"sqlite": "sqlite+aiosqlite", **_POSTGRESQL, **{name: f"{name}+asyncmy
 _IMMEDIATE: WeakSet[Dialect] = WeakSet()
 
 
+class _Pool(QueuePool):
+    """Connections of a server, of which a question waits for a free one no longer than it waits for anything."""
+
+    @property
+    def _timeout(self) -> float:
+        return silence(self._longest)
+
+    @_timeout.setter
+    def _timeout(self, seconds: float) -> None:
+        self._longest = seconds
+
+
 def sync_engine(url: URL) -> Engine:
     """Make an engine for *url*, whose driver we choose; connects to nothing yet."""
     url = url.set(drivername=_SYNC[url.get_backend_name()])
-    engine = create_engine(url, **_options(url))
+    engine = create_engine(url, poolclass=_Pool, **_options(url))
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
     elif engine.dialect.name == "postgresql":

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from payaid_entitlements.errors import ChangeConflict, OutcomeUnknown, StoreUnavailable
+
+#: Seconds within which a connection that is no more says so.
+QUICKLY: Final = 0.1
 
 #: A deadlock; a row that changed since a transaction began that is to see none of it (PostgreSQL, MariaDB).
 _LOST = frozenset({"40001", "40P01", 1213, 1020})
@@ -63,6 +67,16 @@ def is_lost_race(error: DBAPIError) -> bool:
     # Drivers of PostgreSQL have the code of the SQL standard, those of MySQL its own number, before all that they say.
     said = (getattr(cause, "sqlstate", None), getattr(cause, "pgcode", None), *getattr(cause, "args", ())[:1])
     return any(each in _LOST for each in said if isinstance(each, str | int))
+
+
+def was_closed(error: DBAPIError, seconds: float) -> bool:
+    """
+    Was a connection closed by the other end while nobody used it, as by a restart or a firewall?
+
+    That shows only when it is used. SQLAlchemy then gives up all that were open, and a read may be sent once more, on
+    a new one; a write never is. A server that took *seconds* to say nothing is not asked again.
+    """
+    return error.connection_invalidated and seconds < QUICKLY
 
 
 def _first_line(error: BaseException) -> str:

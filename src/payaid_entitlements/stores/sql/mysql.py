@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from pymysql.connections import Connection
 
+from payaid_entitlements.stores.hurry import silence
 from payaid_entitlements.stores.sql.engines import LONGEST, PATIENCE
 
 #: Seconds after which a server ends a transaction in which nothing happens, and a session in which nothing happens.
@@ -37,7 +38,27 @@ def limits(*, is_async: bool) -> dict[str, Any]:
 
 
 class _Connection(Connection):
-    """Where nothing was said of TLS, PyMySQL uses it if the server has it, and verifies nothing."""
+    """
+    Where nothing was said of TLS, PyMySQL uses it if the server has it, and verifies nothing.
+
+    It looks up its limits at each use: a question has limits of its own.
+    """
+
+    @property
+    def connect_timeout(self) -> float:
+        return silence(self._to_connect)
+
+    @connect_timeout.setter
+    def connect_timeout(self, seconds: float | None) -> None:
+        self._to_connect = PATIENCE if seconds is None else seconds
+
+    @property
+    def _read_timeout(self) -> float:
+        return silence(self._to_read)
+
+    @_read_timeout.setter
+    def _read_timeout(self, seconds: float | None) -> None:
+        self._to_read = LONGEST if seconds is None else seconds
 
     def _create_ssl_ctx(self, sslp: Any) -> ssl.SSLContext:
         # It would read all certificates of the system first, 25 ms for each connection, to compare none.

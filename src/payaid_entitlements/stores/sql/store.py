@@ -10,10 +10,11 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from time import monotonic
 from typing import Any, cast
 
 from sqlalchemy import Connection, Engine, Executable, QueuePool, event
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from payaid_entitlements.core.catalog.publishing import Published
@@ -48,7 +49,7 @@ from payaid_entitlements.stores.sql.engines import (
     roll_back_mysql,
     sync_engine,
 )
-from payaid_entitlements.stores.sql.failures import committing, mapped, racing
+from payaid_entitlements.stores.sql.failures import committing, mapped, racing, was_closed
 from payaid_entitlements.stores.sql.joining import joined, joined_async, may_notify
 from payaid_entitlements.stores.sql.places import Place, is_file, place_of, require_place, shown
 from payaid_entitlements.stores.sql.reading import reading_log
@@ -371,7 +372,17 @@ class SQLStore(_Common):
             self._close_idle()
 
     def _rows(self, statement: Executable, values: Mapping[str, object] | None = None) -> Sequence[AnyRow]:
-        with mapped(), self._reading.connect() as connection:
+        with mapped():
+            began = monotonic()
+            try:
+                return self._fetched(statement, values)
+            except DBAPIError as error:
+                if not was_closed(error, monotonic() - began):
+                    raise
+            return self._fetched(statement, values)
+
+    def _fetched(self, statement: Executable, values: Mapping[str, object] | None) -> Sequence[AnyRow]:
+        with self._reading.connect() as connection:
             return connection.execute(statement, values).fetchall()
 
 
@@ -566,8 +577,17 @@ class AsyncSQLStore(_Common):
 
     async def _rows(self, statement: Executable, values: Mapping[str, object] | None = None) -> Sequence[AnyRow]:
         with mapped():
-            async with self._reading.connect() as connection:
-                return (await connection.execute(statement, values)).fetchall()
+            began = monotonic()
+            try:
+                return await self._fetched(statement, values)
+            except DBAPIError as error:
+                if not was_closed(error, monotonic() - began):
+                    raise
+            return await self._fetched(statement, values)
+
+    async def _fetched(self, statement: Executable, values: Mapping[str, object] | None) -> Sequence[AnyRow]:
+        async with self._reading.connect() as connection:
+            return (await connection.execute(statement, values)).fetchall()
 
 
 def _channel(engine: Engine, statements: Statements) -> Channel | None:

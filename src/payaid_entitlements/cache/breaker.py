@@ -1,0 +1,138 @@
+"""
+A circuit breaker: whoever gives no answer is left alone for a moment, and then asked by one before all others.
+
+Closed, everybody asks. It opens after one wait that was long, or after a few failures in a row that were quick; then
+everybody is told so at once. When it has been open for a while one caller tries: an answer closes it, none opens it
+for twice as long. The longest pause is two seconds, so that a recovery is seen within two.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final, Literal
+
+from payaid_entitlements.errors import SchemaOutOfDate, StoreDamaged, StoreUnavailable
+
+#: Seconds for which it is open at first and at most; up to a quarter is taken off at random, so that many processes do
+#: not try at once.
+SHORTEST: Final = 0.5
+LONGEST: Final = 2.0
+#: Seconds after which a failure was a wait, and costs too much to be repeated.
+STALLED: Final = 0.1
+#: Quick failures in a row: one may be a connection that was closed while it was idle.
+QUICK: Final = 3
+#: Seconds after which a trial that has not ended counts no more: another caller may try.
+TRIAL: Final = 2.0
+
+#: What can be seen of it; at half-open one caller is trying.
+State = Literal["closed", "open", "half-open"]
+
+
+class Breaker:
+    """
+    Guards what may give no answer. Safe to share between threads and tasks.
+
+    Args:
+        what: Its name, for the error.
+        clock: Seconds, never running backwards: how long it is open.
+        quick: Quick failures in a row that open it; None when only a wait does, since a failure says nothing about
+            the next question.
+        stopwatch: Seconds, never running backwards: how long an answer took.
+        luck: Draws a number of the half-open interval from 0 to 1.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        clock: Callable[[], float],
+        *,
+        quick: int | None = QUICK,
+        stopwatch: Callable[[], float] = time.monotonic,
+        luck: Callable[[], float] = random.random,
+    ) -> None:
+        self._what = what
+        self._clock = clock
+        self._quick = quick
+        self._stopwatch = stopwatch
+        self._luck = luck
+        self._lock = threading.Lock()
+        self._failures = 0
+        self._pause = 0.0
+        #: When the next caller may try; None while it is closed.
+        self._until: float | None = None
+        self._is_tried = False
+
+    @property
+    def state(self) -> State:
+        """How it stands."""
+        if self._until is None:
+            return "closed"
+        return "half-open" if self._is_tried else "open"
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """
+        Ask inside the block.
+
+        Only `StoreUnavailable` counts. What is damaged or out of date was answered; what was cancelled, and a mistake
+        in a program, say nothing.
+
+        Raises:
+            StoreUnavailable: It gave no answer, or none a moment ago: then the block is not entered.
+        """
+        is_trial = self._enter()
+        began = self._stopwatch()
+        try:
+            yield
+        except (StoreDamaged, SchemaOutOfDate):
+            self._close()
+            raise
+        except StoreUnavailable:
+            self._fail(is_trial, self._stopwatch() - began)
+            raise
+        except BaseException:
+            if is_trial:
+                self._give_back()
+            raise
+        self._close()
+
+    def _enter(self) -> bool:
+        """Let a caller in; True when it is to try for all others."""
+        if self._until is None:
+            return False
+        with self._lock:
+            now = self._clock()
+            if self._until is None:
+                return False
+            if now < self._until:
+                raise StoreUnavailable(f"{self._what} gave no answer a moment ago")
+            self._until, self._is_tried = now + TRIAL, True
+            return True
+
+    def _close(self) -> None:
+        if self._until is None and not self._failures:
+            return
+        with self._lock:
+            self._until, self._is_tried = None, False
+            self._failures, self._pause = 0, 0.0
+
+    def _fail(self, is_trial: bool, seconds: float) -> None:
+        with self._lock:
+            # Who began before it opened adds nothing to what is known.
+            if self._until is not None and not is_trial:
+                return
+            self._failures += 1
+            is_enough = self._quick is not None and self._failures >= self._quick
+            if is_trial or seconds >= STALLED or is_enough:
+                self._pause = min(max(SHORTEST, 2 * self._pause), LONGEST)
+                self._until = self._clock() + self._pause * (1 - self._luck() / 4)
+                self._is_tried = False
+
+    def _give_back(self) -> None:
+        with self._lock:
+            if self._until is not None:
+                self._until, self._is_tried = self._clock(), False
