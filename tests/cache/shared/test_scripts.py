@@ -137,6 +137,12 @@ def test_one_gets_the_lease_and_the_others_word_to_wait(client):
     assert 0 < client.call("PTTL", KEYS[1]) <= LEASED
 
 
+def test_who_asks_again_because_the_answer_was_lost_has_the_lease_still(client):
+    """As a client of a host's does by itself."""
+    world = World(client)
+    assert world.fetch("A") == world.fetch("A") == [b"lease", b"none"]
+
+
 def test_a_copy_is_never_put_over_a_newer_one(client):
     """Also by who holds the lease."""
     world = World(client)

@@ -46,7 +46,8 @@ local least_revision, least_position = tonumber(ARGV[4]), tonumber(ARGV[5])
 local luck, life, most, said = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9]
 
 local function lead()
-    if redis.call('SET', lease, token, 'NX', 'PX', lease_ms) then return true end
+    -- It is mine already where a client asks again by itself, because the first answer was lost.
+    if redis.call('SET', lease, token, 'NX', 'PX', lease_ms) or held(lease) == token then return true end
     local left = redis.call('PTTL', lease)
     if left < 0 or left > lease_ms then
         -- Nobody of us has set this.
