@@ -101,6 +101,8 @@ def opening() -> None:
     assert_type(AsyncEntitlements.open("postgresql://app"), AsyncEntitlements)
     Entitlements.open(Redis.from_url("redis://one"))
     AsyncEntitlements.open(AsyncRedis.from_url("redis://one"))
+    Entitlements.open("sqlite:///a.db", shared="redis://one")
+    AsyncEntitlements.open("sqlite:///a.db", shared=AsyncRedis.from_url("redis://one"))
     Entitlements.open("sqlite:///payaid.db", catalog=CATALOG, enforcement="observe", strict=True)
     Entitlements.open("memory://", catalog=Catalog.load({"catalog": 1}), enforcement=OBSERVE, clock=FakeClock())
     Entitlements.open("memory://", subscriptions=lambda tenant: Subscription(plan="pro", add_ons={"seats": 2}))
@@ -112,6 +114,7 @@ def opening() -> None:
 
     Entitlements.open(7)  # type: ignore[arg-type]
     Entitlements.open(AsyncRedis())  # type: ignore[arg-type]
+    Entitlements.open("memory://", shared=AsyncRedis())  # type: ignore[arg-type]
     Entitlements.open("memory://", enforcement=False)  # type: ignore[arg-type]
     Entitlements.open("memory://", CATALOG)  # type: ignore[call-arg]
     Entitlements.open("memory://", subscriptions=lambda tenant: "pro")  # type: ignore[arg-type, return-value]
