@@ -361,11 +361,12 @@ def test_a_store_that_fails_gives_the_lease_back(stage, pair, server):
 
 
 def test_whoever_waits_takes_over_when_the_reader_has_died(stage, pair, server):
-    """The lease ends by itself."""
+    """The lease ends by itself, a little later than a question may wait."""
     lease = pair[0].inner._setting.sharing.places.of_tenant("acme")[1]
     server.set(lease, "dead", px=policy.LEASED)
     began = time.monotonic()
-    assert pair[0].check("acme", "crm.export").allowed
+    while not pair[0].check("acme", "crm.export").allowed:
+        assert time.monotonic() - began < 5
     assert 0.2 < time.monotonic() - began < 5
     assert stage.faults.calls == ["read"]
 

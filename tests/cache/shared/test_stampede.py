@@ -47,9 +47,13 @@ for line in rounds:
     tenant, found, gate = line.strip(), [], threading.Barrier(threads)
     def ask():
         gate.wait()
-        began = time.perf_counter()
-        allowed = ent.check(tenant, "crm.export").allowed
-        found.append((time.perf_counter() - began, allowed))
+        # A question waits a quarter of a second at most; whoever was told of an outage asks again.
+        longest, allowed, ends = 0.0, False, time.monotonic() + 5
+        while not allowed and time.monotonic() < ends:
+            began = time.perf_counter()
+            allowed = ent.check(tenant, "crm.export").allowed
+            longest = max(longest, time.perf_counter() - began)
+        found.append((longest, allowed))
     each = [threading.Thread(target=ask) for _ in range(threads)]
     [one.start() for one in each]
     [one.join() for one in each]
@@ -86,8 +90,11 @@ class Crowd:
 
     @staticmethod
     def _of(member):
-        line = member.stdout.readline()
-        return json.loads(line) if line else []
+        for line in member.stdout:
+            # Warnings are logged there too.
+            if line.startswith("[["):
+                return json.loads(line)
+        return []
 
     def end(self):
         for member in self.members:
