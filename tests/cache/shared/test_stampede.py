@@ -113,7 +113,7 @@ def crowded(tmp_path, redis_url):
         with Entitlements.open(url, catalog=CATALOG) as ent:
             for tenant in tenants:
                 ent.admin("test", because="a test").subscribe(tenant, "pro")
-        crowds.append(Crowd(url, redis_url, processes, threads))
+        crowds.append(Crowd(url, redis_url + "?socket_timeout=5&socket_connect_timeout=5", processes, threads))
         return crowds[-1]
 
     with redis.Redis.from_url(redis_url) as wire:
