@@ -13,7 +13,7 @@ from typing import Final
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks import footprint, growth, hits, invalidation, load, misses, scale, sharing
+from benchmarks import footprint, growth, hits, invalidation, load, misses, scale, sharing, stampede
 from benchmarks.measuring import FULL, QUICK, Effort
 from benchmarks.reporting import Row, exit_code, saved_ratios, show, to_json
 from benchmarks.stage import Absent, Benchmark, Stage
@@ -28,6 +28,7 @@ SUBJECTS: Final[Mapping[str, Sequence[Benchmark]]] = {
     "load": load.BENCHMARKS,
     "invalidation": invalidation.BENCHMARKS,
     "growth": growth.BENCHMARKS,
+    "stampede": stampede.BENCHMARKS,
     "scale": scale.BENCHMARKS,
     "footprint": footprint.BENCHMARKS,
 }
