@@ -22,13 +22,14 @@ from payaid_entitlements.cache.loading import (
     read_world,
     seen_at,
 )
-from payaid_entitlements.cache.steps import Flow, Join, Poll, ReadAudit, ReadHost, ReadTenants
+from payaid_entitlements.cache.steps import Flow, HostUnavailable, Join, Poll, ReadAudit, ReadHost, ReadTenants
 from payaid_entitlements.core.controls import Controls
 from payaid_entitlements.core.decision import Decision, Intent, Reason
 from payaid_entitlements.core.explanation import Explanation, explain
 from payaid_entitlements.core.facts import KEPT_BEHIND, TenantDocument, replay
 from payaid_entitlements.core.identity import identify
 from payaid_entitlements.core.instant import Instant, instant
+from payaid_entitlements.core.observing import Observer
 from payaid_entitlements.core.world import World
 from payaid_entitlements.errors import ConfigurationError, StoreUnavailable
 from payaid_entitlements.stores.ports import AuditEntry, Scope
@@ -123,13 +124,24 @@ def look(
     try:
         found = yield from hold(setting, tenant, floor=after or 0, fresh=fresh, sure=sure)
     except StoreUnavailable as error:
-        setting.observer.count("store.unavailable")
-        cause = None if error.__cause__ is None else type(error.__cause__).__name__
-        setting.observer.once("store.unavailable", kind=type(error).__name__, cause=cause, store_error=str(error))
+        _say_unavailable(setting.observer, error)
         return blind_view(setting, tenant, user)
     if found.age is not None:
-        setting.observer.count("store.stale")
+        if found.is_hosts:
+            setting.observer.count("host.stale")
+        else:
+            setting.observer.count("store.stale")
     return view_of(setting, tenant, user, found)
+
+
+def _say_unavailable(observer: Observer, error: StoreUnavailable) -> None:
+    cause = None if error.__cause__ is None else type(error.__cause__).__name__
+    if isinstance(error, HostUnavailable):
+        observer.count("host.unavailable")
+        observer.once("host.unavailable", cause=cause, store_error=str(error))
+    else:
+        observer.count("store.unavailable")
+        observer.once("store.unavailable", kind=type(error).__name__, cause=cause, store_error=str(error))
 
 
 def view_of(setting: Setting, tenant: str, user: str | None, found: Found) -> TenantView:

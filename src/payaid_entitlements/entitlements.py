@@ -226,7 +226,9 @@ class Entitlements(_Client):
             shared=self._shared,
         )
         self._store = store
-        self._driver = Driver(store, subscriptions, shared=self._shared, clock=self._near.clock)
+        self._driver = Driver(
+            store, subscriptions, shared=self._shared, clock=self._near.clock, observer=self._observer
+        )
 
     @classmethod
     def open(
@@ -492,7 +494,9 @@ class AsyncEntitlements(_Client):
             shared=self._shared,
         )
         self._store = store
-        self._driver = AsyncDriver(store, subscriptions, shared=self._shared, clock=self._near.clock)
+        self._driver = AsyncDriver(
+            store, subscriptions, shared=self._shared, clock=self._near.clock, observer=self._observer
+        )
 
     @classmethod
     def open(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from payaid_entitlements.cache.breaker import LONGEST, QUICK, SHORTEST, STALLED, TRIAL, Breaker
+from payaid_entitlements.cache.steps import HostUnavailable
 from payaid_entitlements.errors import SchemaOutOfDate, StoreDamaged, StoreUnavailable
 
 
@@ -74,6 +75,30 @@ def test_one_tries_while_all_others_are_refused(guarded, hand):
         assert guarded.is_refused()
     assert guarded.breaker.state == "closed"
     guarded.ask()
+
+
+def test_opening_and_closing_are_told_and_a_trial_in_vain_is_neither(hand):
+    told = []
+    guarded = Guarded(hand, tell=told.append)
+    guarded.fails()
+    guarded.ask()
+    assert told == []
+    guarded.fails(seconds=1)
+    assert told == ["open"]
+    hand.advance(SHORTEST)
+    guarded.fails(seconds=1)
+    assert told == ["open"]
+    hand.advance(2 * SHORTEST)
+    guarded.ask()
+    guarded.ask()
+    assert told == ["open", "closed"]
+
+
+def test_what_is_raised_while_it_is_open_says_whose_it_is(hand):
+    guarded = Guarded(hand, quick=1, unavailable=HostUnavailable)
+    guarded.fails()
+    with pytest.raises(HostUnavailable, match="a moment ago"):
+        guarded.ask()
 
 
 def test_pauses_double_up_to_two_seconds_so_a_recovery_is_seen_within_two(guarded, hand):

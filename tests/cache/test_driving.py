@@ -446,7 +446,7 @@ def test_a_store_that_hangs_is_given_up_in_asyncio_and_then_left_alone(step):
             await driver.ask(asking(step))
         with pytest.raises(StoreUnavailable, match="a moment ago"):
             await driver.ask(asking(step))
-        states = driver.breaker.state, driver.host_breaker.state
+        states = driver.breakers.store.state, driver.breakers.host.state
         assert states == (("open", "closed") if isinstance(step, ReadCatalog) else ("closed", "open"))
 
     asyncio.run(main())

@@ -105,6 +105,31 @@ def test_its_outage_is_an_outage(ent, stage, table):
     assert ent.check("acme", "crm.export").reason is Reason.STORE_UNAVAILABLE
 
 
+def test_its_outages_are_counted_apart_from_those_of_the_store(ent, stage, table):
+    """Whoever is called at night looks at the right one."""
+    table.rows["acme"] = Subscription("pro")
+    ent.check("acme", "crm.export")
+    table.error = OSError("connection refused")
+    ent.check("cold", "crm.export")
+    stage.clock.advance(seconds=70)
+    ent.check("acme", "crm.export")
+    assert ent.counts["host.unavailable",] == ent.counts["host.stale",] == 1
+    assert not {name for name, *_ in ent.counts} & {"store.unavailable", "store.stale", "breaker"}
+    assert ent.health().ok
+    table.error = None
+    stage.faults.is_down = True
+    stage.clock.advance(seconds=70)
+    for _ in range(3):
+        assert ent.check("cold", "crm.export").reason is Reason.STORE_UNAVAILABLE
+    assert ent.counts["host.unavailable",] == 1
+    assert ent.counts["store.unavailable",] == 3
+    assert ent.counts["breaker", "store", "open"] == 1
+    stage.faults.is_down = False
+    stage.clock.advance(seconds=2)
+    assert not ent.check("cold", "crm.export").degraded
+    assert ent.counts["breaker", "store", "closed"] == 1
+
+
 def test_a_refusal_that_cannot_be_made_sure_of_is_an_outage(ent, stage, table):
     """The table gives no answer: nobody knows whether it still holds."""
     assert ent.check("acme", "crm.export").reason is Reason.PLAN_FEATURE_ABSENT

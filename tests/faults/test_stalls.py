@@ -71,7 +71,7 @@ def test_a_server_that_stands_still_costs_threads_a_quarter_of_a_second_and_then
             assert {reason for _, reason in taken} == {Reason.STORE_UNAVAILABLE}
             assert max(seconds for seconds, _ in taken) < BOUND + SLACK
             assert len(taken) == 50
-            assert ent._driver.breaker.state == "open"
+            assert ent._driver.breakers.store.state == "open"
             _timed(ent, "late", taken)
             assert taken[-1][0] < 0.1
         end = time.monotonic() + 2 + SLACK

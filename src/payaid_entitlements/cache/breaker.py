@@ -41,6 +41,8 @@ class Breaker:
         clock: Seconds, never running backwards: how long it is open.
         quick: Quick failures in a row that open it; None when only a wait does, since a failure says nothing about
             the next question.
+        unavailable: What is raised while it is open.
+        tell: Is told when it opens and when it closes; must not raise.
         stopwatch: Seconds, never running backwards: how long an answer took.
         luck: Draws a number of the half-open interval from 0 to 1.
     """
@@ -51,12 +53,16 @@ class Breaker:
         clock: Callable[[], float],
         *,
         quick: int | None = QUICK,
+        unavailable: type[StoreUnavailable] = StoreUnavailable,
+        tell: Callable[[Literal["closed", "open"]], None] = lambda state: None,
         stopwatch: Callable[[], float] = time.monotonic,
         luck: Callable[[], float] = random.random,
     ) -> None:
         self._what = what
         self._clock = clock
         self._quick = quick
+        self._unavailable = unavailable
+        self._tell = tell
         self._stopwatch = stopwatch
         self._luck = luck
         self._lock = threading.Lock()
@@ -109,7 +115,7 @@ class Breaker:
             if self._until is None:
                 return False
             if now < self._until:
-                raise StoreUnavailable(f"{self._what} gave no answer a moment ago")
+                raise self._unavailable(f"{self._what} gave no answer a moment ago")
             self._until, self._is_tried = now + TRIAL, True
             return True
 
@@ -117,13 +123,17 @@ class Breaker:
         if self._until is None and not self._failures:
             return
         with self._lock:
+            was_open = self._until is not None
             self._until, self._is_tried = None, False
             self._failures, self._pause = 0, 0.0
+        if was_open:
+            self._tell("closed")
 
     def _fail(self, is_trial: bool, seconds: float) -> None:
         with self._lock:
+            was_open = self._until is not None
             # Who began before it opened adds nothing to what is known.
-            if self._until is not None and not is_trial:
+            if was_open and not is_trial:
                 return
             self._failures += 1
             is_enough = self._quick is not None and self._failures >= self._quick
@@ -131,6 +141,9 @@ class Breaker:
                 self._pause = min(max(SHORTEST, 2 * self._pause), LONGEST)
                 self._until = self._clock() + self._pause * (1 - self._luck() / 4)
                 self._is_tried = False
+            is_open = self._until is not None
+        if is_open and not was_open:
+            self._tell("open")
 
     def _give_back(self) -> None:
         with self._lock:

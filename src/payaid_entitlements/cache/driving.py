@@ -16,13 +16,14 @@ from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar, assert_never, cast
 
-from payaid_entitlements.cache.breaker import Breaker
 from payaid_entitlements.cache.gathering import Gathering
+from payaid_entitlements.cache.guarding import Breakers
 from payaid_entitlements.cache.steps import (
     Apply,
     AskShared,
     Find,
     Flow,
+    HostUnavailable,
     Join,
     Pause,
     Poll,
@@ -35,6 +36,7 @@ from payaid_entitlements.cache.steps import (
     Step,
 )
 from payaid_entitlements.cache.taking_turns import TakingTurns
+from payaid_entitlements.core.observing import Observer
 from payaid_entitlements.core.subscription import Subscription
 from payaid_entitlements.errors import ConfigurationError, StoreUnavailable
 from payaid_entitlements.forking import after_fork
@@ -74,6 +76,7 @@ class Driver:
     Args:
         shared: Asked where flows say so; they do where there is one.
         clock: Seconds, never running backwards: how long a store that gave no answer is left alone.
+        observer: Is told when that begins and ends.
         never_waits: The store is memory, so it may be asked where an event loop is running.
     """
 
@@ -84,12 +87,14 @@ class Driver:
         *,
         shared: SharedRedis | None = None,
         clock: Callable[[], float] = time.monotonic,
+        observer: Observer | None = None,
         never_waits: bool = False,
     ) -> None:
         self.store = store
         self.host = host
         self.shared = shared
         self.clock = clock
+        self.observer = observer
         self._never_waits = never_waits
         self.reset()
         after_fork(self.reset)
@@ -99,7 +104,7 @@ class Driver:
         self._lock = threading.Lock()
         self._flights: dict[str, _Flight] = {}
         self._turns = TakingTurns(PATIENCE)
-        self.breaker, self.host_breaker = _breakers(self.clock)
+        self.breakers = Breakers(self.clock, self.observer)
 
     def ask(self, flow: Flow[T]) -> T:
         """Same as `run`, for a question: what it waits for is bounded."""
@@ -119,7 +124,7 @@ class Driver:
                 _refuse_in_loop()
             while True:
                 try:
-                    with _guarded(step, self.breaker, self.host_breaker):
+                    with self.breakers.guarding(step):
                         answer = self._perform(step)
                 except Exception as error:  # every failure belongs to the flow; it catches those it can handle
                     step = flow.throw(error)
@@ -214,31 +219,6 @@ class Driver:
             flight.done.set()
 
 
-def _breakers(clock: Callable[[], float]) -> tuple[Breaker, Breaker]:
-    # A row of the host's that cannot be read says nothing about the next tenant's.
-    return Breaker("the store", clock), Breaker("subscriptions=", clock, quick=None)
-
-
-@contextmanager
-def _guarded(step: Step, store: Breaker, host: Breaker) -> Iterator[None]:
-    """Let a question ask, unless there was no answer a moment ago."""
-    match step:
-        case _ if not is_question():
-            yield
-        case Prepare() | Poll() | ReadTenants(_, None) | ReadCatalog() | ReadControls():
-            with store.asking():
-                yield
-        case ReadHost():
-            with host.asking():
-                yield
-        case Apply():
-            # Whether it was done must be known: a change has more time.
-            with within(None):
-                yield
-        case _:
-            yield
-
-
 @asynccontextmanager
 async def _in_time(step: Step) -> AsyncIterator[None]:
     """Give up a step that a question has waited for long enough: for stores whose drivers do not look at the time."""
@@ -256,7 +236,8 @@ async def _in_time(step: Step) -> AsyncIterator[None]:
     except TimeoutError as error:
         if not limit.expired():
             raise
-        raise StoreUnavailable(f"no answer within {seconds} s") from error
+        silent = HostUnavailable if isinstance(step, ReadHost) else StoreUnavailable
+        raise silent(f"no answer within {seconds} s") from error
 
 
 class _Ticking:
@@ -302,7 +283,7 @@ def _host_answers(tenant: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise StoreUnavailable(
+        raise HostUnavailable(
             f"subscriptions= gave no answer about {tenant!r}: {type(error).__name__}: {error}"
         ) from error
 
@@ -328,11 +309,13 @@ class AsyncDriver:
         *,
         shared: AsyncSharedRedis | None = None,
         clock: Callable[[], float] = time.monotonic,
+        observer: Observer | None = None,
     ) -> None:
         self.store = store
         self.host = host
         self.shared = shared
         self.clock = clock
+        self.observer = observer
         self.reset()
         after_fork(self.reset)
 
@@ -340,7 +323,7 @@ class AsyncDriver:
         """Forget who is flying, as after a fork."""
         self._flights: dict[tuple[asyncio.AbstractEventLoop, str], asyncio.Task[object]] = {}
         self._gatherings: dict[asyncio.AbstractEventLoop, Gathering] = {}
-        self.breaker, self.host_breaker = _breakers(self.clock)
+        self.breakers = Breakers(self.clock, self.observer)
 
     async def ask(self, flow: Flow[T]) -> T:
         """Same as `Driver.ask`, awaited."""
@@ -353,7 +336,7 @@ class AsyncDriver:
             step = next(flow)
             while True:
                 try:
-                    with _guarded(step, self.breaker, self.host_breaker):
+                    with self.breakers.guarding(step):
                         async with _in_time(step):
                             answer = await self._perform(step)
                 except Exception as error:  # every failure belongs to the flow; it catches those it can handle

@@ -17,6 +17,7 @@ from payaid_entitlements.cache.local import FOREVER, LEASE, NEVER, Entry, Later,
 from payaid_entitlements.cache.steps import (
     Apply,
     Flow,
+    HostUnavailable,
     Join,
     Poll,
     Prepare,
@@ -90,11 +91,13 @@ class Found:
     Attributes:
         now: Reading of the clock for which it holds.
         age: Seconds since it was last known to be true, when the store did not answer; None when it is true.
+        is_hosts: It was not the store that did not answer but the host's own table.
     """
 
     entry: Entry
     now: float
     age: float | None = None
+    is_hosts: bool = False
 
 
 def seen_at(setting: Setting, entry: Entry) -> float:
@@ -195,7 +198,7 @@ def _old(setting: Setting, entry: Entry, now: float, trouble: StoreUnavailable) 
     # let in because the store went down a moment later.
     if NEVER in (known, entry.fresh):
         raise trouble
-    return Found(entry, now, age=now - known)
+    return Found(entry, now, age=now - known, is_hosts=isinstance(trouble, HostUnavailable))
 
 
 def _revalidated(setting: Setting, tenant: str, entry: Entry, now: float) -> Flow[Found]:

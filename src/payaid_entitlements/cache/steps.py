@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from payaid_entitlements.core.instant import Instant
+from payaid_entitlements.errors import StoreUnavailable
 from payaid_entitlements.stores.ports import Scope, Transaction, Write
 
 if TYPE_CHECKING:
@@ -43,9 +44,13 @@ class ReadTenants:
     tx: Transaction | None = None
 
 
+class HostUnavailable(StoreUnavailable):
+    """The host's own table gave no answer. The store is another thing, and may be well."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReadHost:
-    """Ask the host for the subscription that it keeps. Answer: `Subscription` or None."""
+    """Ask the host for the subscription that it keeps. Answer: `Subscription` or None. `HostUnavailable` without."""
 
     tenant: str
 

@@ -71,7 +71,7 @@ class Sandbox:
         self._near = LocalCache(bound=setting.near.bound, clock=clock, fresh_for=setting.near.fresh_for)
         memory = MemoryStore()
         faulty = cast("Store", FaultyStore(memory, self.faults))
-        self._driver = Driver(faulty, clock=clock, never_waits=True)
+        self._driver = Driver(faulty, clock=clock, observer=self._tally, never_waits=True)
         self._swap = _Swap()
         self._swap.put(client, _near=self._near, _observer=self._tally)
         self._swap.put(
@@ -88,7 +88,7 @@ class Sandbox:
             store = cast("AsyncStore", FaultyStore(AsyncMemoryStore(memory), self.faults))
         # The driver stays the one of the client, which refuses to wait in an event loop: a test must not hide that.
         self._swap.put(client, _store=store)
-        self._swap.put(client._driver, store=store, host=None, clock=clock)
+        self._swap.put(client._driver, store=store, host=None, clock=clock, observer=self._tally)
         client._driver.reset()
         clock.when_put_back(self._forget)
 

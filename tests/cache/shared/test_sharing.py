@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import pytest
 import redis
 
 from payaid_entitlements import DENY, Entitlements, Reason
-from payaid_entitlements.cache.shared import asking, scripts
+from payaid_entitlements.cache.breaker import SHORTEST
+from payaid_entitlements.cache.driving import Driver
+from payaid_entitlements.cache.shared import scripts
 from payaid_entitlements.cache.shared import sharing as policy
 from payaid_entitlements.cache.shared.asking import SharedRedis
 from payaid_entitlements.cache.shared.copies import MOST_BYTES, Places
 from payaid_entitlements.cache.steps import AskShared, Poll
+from payaid_entitlements.core.observing import Tally
 from payaid_entitlements.errors import ConfigurationError, StoreUnavailable
+from payaid_entitlements.stores.memory import MemoryStore
 from payaid_entitlements.stores.ports import LogPage
 
 PATIENT = "?socket_timeout=5&socket_connect_timeout=5"
@@ -316,7 +321,7 @@ def test_redis_gone_is_no_error_and_is_counted(stage, pair, server):
     one, other = pair
     one.check("acme", "crm.export")
     for client in pair:
-        client.inner._shared._rest._until = time.monotonic() + 60
+        client.inner._driver.breakers.shared._until = math.inf
     assert other.check("acme", "crm.export").allowed
     assert counted(other, "shared.unavailable") == 1
     other.admin().override("acme", "crm.export", DENY)
@@ -328,12 +333,12 @@ def test_redis_gone_is_no_error_and_is_counted(stage, pair, server):
 def test_a_client_that_begins_without_redis_uses_it_later(stage, pair, opened):
     pair[0].check("acme", "crm.export")
     late = opened()
-    late.inner._shared._rest._until = time.monotonic() + 60
+    late.inner._driver.breakers.shared._until = math.inf
     assert late.check("somebody", "crm").allowed
     assert late.inner._setting.sharing.epoch is None
     late.check("acme", "crm")
     late.inner._near.held.pop("acme")
-    late.inner._shared._rest._until = None
+    late.inner._driver.breakers.shared._until = None
     stage.clock.advance(seconds=2)
     stage.faults.calls.clear()
     assert late.check("acme", "crm.export").allowed
@@ -542,26 +547,32 @@ def test_in_a_cluster_it_is_the_same(stage, redis_cluster_url):
 
 def test_after_a_failure_it_is_left_alone_and_then_one_tries(redis_servers):
     """A server that stands still costs one wait, not one for each question."""
-    now = [100.0]
+    now, tally = [100.0], Tally()
     server = redis_servers()
-    shared = SharedRedis(server.url + "?socket_timeout=0.1", clock=lambda: now[0])
+    shared = SharedRedis(server.url + "?socket_timeout=0.1")
+    driver = Driver(MemoryStore(), shared=shared, clock=lambda: now[0], observer=tally)
     ask = AskShared(scripts.READ_STAMP, (Places.of("payaid", "x").stamp,), ("e1", ""))
-    shared.ask(ask)
+
+    def asking():
+        return (yield ask)
+
+    driver.run(asking())
     server.pause()
     with pytest.raises(StoreUnavailable) as failed:
-        shared.ask(ask)
+        driver.run(asking())
     assert failed.value.__cause__ is not None
     began = time.perf_counter()
     for _ in range(1000):
         with pytest.raises(StoreUnavailable, match="a moment ago"):
-            shared.ask(ask)
+            driver.run(asking())
     assert time.perf_counter() - began < 1
     server.resume()
-    now[0] += asking.REST * 1.3
+    now[0] += SHORTEST
     # One tries; meanwhile nobody else does.
-    with shared._rest.asking(), pytest.raises(StoreUnavailable, match="a moment ago"):
-        shared.ask(ask)
-    assert shared.ask(ask)[0] == b"e1"
+    with driver.breakers.guarding(ask), pytest.raises(StoreUnavailable, match="a moment ago"):
+        driver.run(asking())
+    assert driver.run(asking())[0] == b"e1"
+    assert tally.counts() == {("breaker", "shared", "open"): 1, ("breaker", "shared", "closed"): 1}
     shared.close()
 
 
