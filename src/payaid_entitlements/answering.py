@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import Final, cast
+from typing import Final, Literal, cast
 
+from payaid_entitlements.cache.breaker import Breaker
+from payaid_entitlements.cache.guarding import Breakers
 from payaid_entitlements.cache.listening import Listening
 from payaid_entitlements.cache.loading import (
     SURE_WITHIN,
@@ -32,7 +34,7 @@ from payaid_entitlements.core.instant import Instant, instant
 from payaid_entitlements.core.observing import Observer
 from payaid_entitlements.core.world import World
 from payaid_entitlements.errors import ConfigurationError, StoreUnavailable
-from payaid_entitlements.stores.ports import AuditEntry, Scope
+from payaid_entitlements.stores.ports import AsyncStore, AuditEntry, Concern, Scope, Store
 from payaid_entitlements.view import TenantView, require_key
 
 #: How many entries of the audit trail are read at once.
@@ -45,7 +47,7 @@ class Health:
     Is this process able to answer? For readiness probes.
 
     Attributes:
-        ok: The store answered just now.
+        ok: The store answered just now, and something is sold.
         store: Where it is, for people; never with a password.
         is_durable: What is written survives this process.
         catalog: Hash of what is sold; None when it is not known.
@@ -54,6 +56,12 @@ class Health:
         detail: Why not ok.
         channel: How hearing of changes goes; None where the store cannot tell of them, and its change log is read.
             A process that is not connected is ready nevertheless.
+        concerns: What breaks a promise about this store, as it is configured; empty until it was first asked.
+        breaker: ``"open"`` while questions do not ask the store, since it gave no answer a moment ago.
+        lease: Seconds for which the change log still vouches for what is near; 0 when it does not, as in an outage
+            and in a process that is well and was not asked for a while.
+        shared: Did the Redis that processes share answer when it was last asked? None where there is none. A process
+            without it is ready: the store is asked instead.
     """
 
     ok: bool
@@ -64,6 +72,10 @@ class Health:
     tenants: int
     detail: str = ""
     channel: Listening | None = None
+    concerns: tuple[Concern, ...] = ()
+    breaker: Literal["closed", "open"] = "closed"
+    lease: float = 0.0
+    shared: bool | None = None
 
 
 def answer(
@@ -259,24 +271,35 @@ def _pages(first: ReadAudit) -> Flow[list[AuditEntry]]:
             return found
 
 
-def health(setting: Setting, *, store: str, is_durable: bool) -> Flow[Health]:
+def health(setting: Setting, store: Store | AsyncStore, breakers: Breakers) -> Flow[Health]:
     """Ask the store whether it answers, and whether there is something to answer by."""
     near = setting.near
     detail = ""
     try:
         if near.world is None:
-            yield Join(WORLD, partial(begin, setting), begins=True)
-        yield Poll(near.position)
+            # A probe waits no longer than any other question for what somebody else has begun.
+            yield Join(WORLD, partial(begin, setting))
+        else:
+            yield Poll(near.position)
     except (StoreUnavailable, ConfigurationError) as error:
         # A store in which nothing was published yet is not ready either.
         detail = str(error)
+    world = near.world
     return Health(
         ok=not detail,
-        store=store,
-        is_durable=is_durable,
-        catalog=None if near.world is None else near.world.catalog.hash,
+        store=store.name,
+        is_durable=store.is_durable,
+        catalog=None if world is None else world.catalog.hash,
         position=near.position,
         tenants=len(near.held),
         detail=detail,
         channel=None if setting.listener is None else setting.listener.status,
+        concerns=tuple(store.concerns),
+        breaker=_seen(breakers.store),
+        lease=max(0.0, near.trusted - near.clock()),
+        shared=None if setting.sharing is None else _seen(breakers.shared) == "closed",
     )
+
+
+def _seen(breaker: Breaker) -> Literal["closed", "open"]:
+    return "closed" if breaker.state == "closed" else "open"

@@ -441,8 +441,12 @@ class Entitlements(_Client):
         return Admin(self._driver, self._setting, actor, because=because, dry_run=dry_run)
 
     def health(self) -> Health:
-        """Ask the store whether it answers; for readiness probes. Does not raise for an outage."""
-        return self._driver.ask(health(self._setting, store=self._store.name, is_durable=self._store.is_durable))
+        """
+        Ask the store whether it answers; for readiness probes, not for liveness.
+
+        Does not raise for an outage, and waits for a store that stands still no longer than a question does.
+        """
+        return self._driver.ask(health(self._setting, self._store, self._driver.breakers))
 
     def close(self) -> None:
         """Let go of connections. Repeating it is harmless."""
@@ -649,7 +653,7 @@ class AsyncEntitlements(_Client):
 
     async def health(self) -> Health:
         """Same as `Entitlements.health`, awaited."""
-        return await self._driver.ask(health(self._setting, store=self._store.name, is_durable=self._store.is_durable))
+        return await self._driver.ask(health(self._setting, self._store, self._driver.breakers))
 
     async def aclose(self) -> None:
         """Same as `Entitlements.close`, awaited."""

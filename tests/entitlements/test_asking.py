@@ -9,6 +9,7 @@ import pytest
 
 from payaid_entitlements import DENY, AddAddOn, ChangePlan, Contact, Reason
 from payaid_entitlements.answering import PAGE, _controls_at
+from payaid_entitlements.cache.local import LEASE
 from payaid_entitlements.cache.steps import ReadAudit
 from payaid_entitlements.core.controls import Controls
 from payaid_entitlements.errors import (
@@ -20,7 +21,7 @@ from payaid_entitlements.errors import (
     TenantSuspended,
     UnknownFeature,
 )
-from payaid_entitlements.stores.ports import AuditEntry, Scope
+from payaid_entitlements.stores.ports import LOST_WITH_THE_PROCESS, AuditEntry, Scope
 from tests.entitlements.conftest import CATALOG, START
 
 NOBODY = [None, "", "None", "null", "undefined", 7]
@@ -426,6 +427,29 @@ def test_health_of_a_store_that_sells_nothing_says_what_to_do(stage):
     ill = stage.open(catalog=None).health()
     assert (ill.ok, ill.catalog) == (False, None)
     assert "payaid catalog publish" in ill.detail
+
+
+def test_health_says_what_is_vouched_for_and_whether_the_store_is_asked(ent, stage):
+    fine = ent.health()
+    assert (fine.breaker, fine.lease, fine.shared) == ("closed", LEASE, None)
+    assert fine.concerns == (LOST_WITH_THE_PROCESS,)
+    stage.clock.advance(seconds=1)
+    stage.faults.is_down = True
+    assert ent.health().lease == LEASE - 1
+    ent.health()
+    assert ent.health().breaker == "open"
+    stage.faults.calls.clear()
+    ill = ent.health()
+    assert (ill.ok, ill.breaker, stage.faults.calls) == (False, "open", [])
+    assert "a moment ago" in ill.detail
+    stage.clock.advance(seconds=LEASE)
+    assert ent.health().lease == 0
+    stage.faults.is_down = False
+    stage.clock.advance(seconds=2)
+    well = ent.health()
+    assert (well.ok, well.breaker, well.lease) == (True, "closed", 0)
+    ent.check("acme", "crm")
+    assert ent.health().lease == LEASE
 
 
 def test_a_client_that_was_closed_begins_anew(ent, stage):
