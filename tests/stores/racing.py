@@ -189,6 +189,8 @@ class _Using:
 
     def begin_anew(self) -> None:
         """Run on a loop of this process: that of the parent goes on there."""
+        # Kept: a loop that is let go of takes its wakening out of the selector, which parent and child share.
+        self._inherited = self._loop
         if self._loop is not None:
             self._loop = asyncio.new_event_loop()
 
