@@ -210,6 +210,22 @@ def test_who_asks_sentinels_by_asyncio_is_told_so():
         RedisChannel(AsyncClient(redis.asyncio.Redis(connection_pool=pool)), "k", "c", lambda wire: None).connect()
 
 
+@pytest.mark.parametrize("is_hosts", [False, True])
+def test_stores_in_two_databases_of_a_server_do_not_hear_each_other(redis_url, store_at, listen, is_hosts):
+    """Channels, unlike keys, are not apart there: a line of the other log would stand for one of ours."""
+    places = [redis_url, f"{redis_url}/1"]
+    clients = [redis.Redis.from_url(place) for place in places]
+    one, other = (store_at(place) for place in (clients if is_hosts else places))
+    wire, others = listen(one.channel), listen(other.channel)
+    other.apply(tenant_write("initech"), expect=0, **BY)
+    one.apply(controls_write(), expect=0, **BY)
+    assert [each.tenant for each in heard(others, 1)] == ["initech"]
+    assert [each.scope for each in heard(wire, 1)] == [Scope.CONTROLS]
+    assert list(wire.next(0.0)) == list(others.next(0.0)) == []
+    for client in clients:
+        client.close()
+
+
 # -- when something is missed ---------------------------------------------------------------------------------
 
 

@@ -39,7 +39,6 @@ from payaid_entitlements.stores.redis.layout import (
     VERSION,
     Keys,
     audit_entry,
-    channel_of,
     content_of,
     entry_of,
     operation_field,
@@ -89,11 +88,13 @@ class Questions:
     Attributes:
         name: Of the store, for errors.
         prefix: What its keys begin with.
+        channel: Where its changes are published.
         repeats: The client may send a change again that was not answered.
     """
 
     name: str
     prefix: str
+    channel: str
     repeats: bool = False
 
     @property
@@ -169,7 +170,7 @@ class Questions:
                         "1" if write.erase else "",
                         stays,
                         personal,
-                        channel_of(self.prefix),
+                        self.channel,
                         # The script knows the position, which is what a message begins with.
                         written(LogEntry(0, scope, tenant, revision)).removeprefix("[0"),
                     ),

@@ -64,6 +64,7 @@ class Client:
     Attributes:
         name: Where it is, for people.
         prefix: What all our keys begin with.
+        number: Of the database on its server.
         repeats: May it send again what was not answered? A host's client may.
 
     Raises:
@@ -76,9 +77,11 @@ class Client:
         if isinstance(place, str):
             self._place = place_of(place)
             self.name, self.prefix = self._place.name, _agreed(self._place.prefix, prefix)
+            self.number = int(self._place.options.get("db") or 0)
         else:
             self._hosts = _checked(place, Redis | RedisCluster, "Entitlements", "AsyncEntitlements")
             self.name, self.prefix = _name_of(place), checked_prefix(prefix or PREFIX)
+            self.number = _number_of(place)
         self.repeats = self._hosts is not None
         self._forgotten: list[Any] = []
         self._made: Any = None
@@ -152,9 +155,11 @@ class AsyncClient:
         if isinstance(place, str):
             self._place = place_of(place)
             self.name, self.prefix = self._place.name, _agreed(self._place.prefix, prefix)
+            self.number = int(self._place.options.get("db") or 0)
         else:
             self._hosts = _checked(place, AsyncRedis | AsyncRedisCluster, "AsyncEntitlements", "Entitlements")
             self.name, self.prefix = _name_of(place), checked_prefix(prefix or PREFIX)
+            self.number = _number_of(place)
         self.repeats = self._hosts is not None
         self._forgotten: list[Any] = []
         self._made: WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = WeakKeyDictionary()
@@ -278,8 +283,13 @@ def _name_of(client: Any) -> str:
     to = client.get_connection_kwargs()
     if "path" in to:
         return f"unix://{to['path']}"
-    number = to.get("db") or 0
+    number = _number_of(client)
     return f"redis://{to.get('host', 'localhost')}:{to.get('port', 6379)}" + (f"/{number}" if number else "")
+
+
+def _number_of(client: Any) -> int:
+    is_cluster = isinstance(client, RedisCluster | AsyncRedisCluster)
+    return 0 if is_cluster else int(client.get_connection_kwargs().get("db") or 0)
 
 
 def _agreed(of_url: str, given: str | None) -> str:

@@ -69,9 +69,14 @@ class Keys:
         return (self.documents, self.rows, self.index, self.log, self.trail, self.known)
 
 
-def channel_of(prefix: str) -> str:
-    """The name of the channel on which each change is published, by the script that makes it."""
-    return f"{{{prefix}}}:changes"
+def channel_of(prefix: str, number: int = 0) -> str:
+    """
+    The name of the channel on which each change is published, by the script that makes it.
+
+    Keys of numbered databases are apart, channels are not: what another store under our prefix tells is not about us.
+    """
+    name = f"{{{prefix}}}:changes"
+    return f"{name}:{number}" if number else name
 
 
 def tenant_field(tenant: str) -> str:

@@ -51,11 +51,12 @@ class _Common:
     """What both colours are made of."""
 
     def __init__(self, client: Client | AsyncClient) -> None:
-        self._questions = Questions(client.name, client.prefix, client.repeats)
+        channel = channel_of(client.prefix, client.number)
+        self._questions = Questions(client.name, client.prefix, channel, client.repeats)
         self._histories = Histories()
         self._durability = UNKNOWN
         keys = self._questions.keys
-        self.channel = RedisChannel(client, keys.documents, channel_of(client.prefix), partial(log_end, keys.documents))
+        self.channel = RedisChannel(client, keys.documents, channel, partial(log_end, keys.documents))
 
     @property
     def name(self) -> str:
