@@ -14,6 +14,7 @@ import time
 from contextlib import contextmanager
 
 import psycopg
+import pytest
 
 from payaid_entitlements import AsyncEntitlements, Catalog, Entitlements
 from payaid_entitlements.core.decision import Reason
@@ -115,3 +116,151 @@ def test_the_first_question_of_a_process_waits_no_longer(postgres_url):
         _timed(ent, "acme", taken)
     assert taken[0][1] is Reason.STORE_UNAVAILABLE
     assert taken[0][0] < BOUND + SLACK
+
+
+class Server:
+    """One that can be stopped: where it is, and how an asynchronous client writes that."""
+
+    def __init__(self, url, process):
+        self.url, self._process = url, process
+
+    @contextmanager
+    def standing_still(self):
+        self._process.pause()
+        try:
+            yield
+        finally:
+            self._process.resume()
+
+
+@pytest.fixture(params=["mariadb", "redis"])
+def server(request):
+    if request.param == "mariadb":
+        started = request.getfixturevalue("mariadb_servers")()
+        store = SQLStore(started.url)
+        store.upgrade()
+        store.close()
+    else:
+        started = request.getfixturevalue("redis_servers")()
+    return Server(started.url, started)
+
+
+def _is_back(ent):
+    return not (ent.check("acme", "crm").degraded or ent.check("new", "crm").degraded)
+
+
+def test_threads_wait_a_quarter_of_a_second_for_mariadb_and_for_redis(server):
+    with Entitlements.open(server.url, catalog=CATALOG) as ent:
+        ent.check("acme", "crm")
+        with server.standing_still():
+            taken = []
+            threads = [threading.Thread(target=_timed, args=(ent, f"t{number}", taken)) for number in range(50)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(10)
+            assert {reason for _, reason in taken} == {Reason.STORE_UNAVAILABLE}
+            assert max(seconds for seconds, _ in taken) < BOUND + SLACK
+            assert len(taken) == 50
+            _timed(ent, "late", taken)
+            assert taken[-1][0] < 0.1
+            began = time.monotonic()
+            assert not ent.health().ok
+            assert time.monotonic() - began < BOUND + SLACK
+        end = time.monotonic() + 2 + SLACK
+        while not _is_back(ent):
+            assert time.monotonic() < end
+            time.sleep(0.02)
+
+
+def test_tasks_wait_a_quarter_of_a_second_for_mariadb_and_for_redis(server):
+    async def main():
+        async with AsyncEntitlements.open(server.url, catalog=CATALOG) as ent:
+
+            async def timed(tenant):
+                began = time.monotonic()
+                decision = await ent.check(tenant, "crm")
+                return time.monotonic() - began, decision.reason
+
+            await timed("acme")
+            with server.standing_still():
+                taken = await asyncio.gather(*(timed(f"t{number}") for number in range(200)))
+                assert {reason for _, reason in taken} == {Reason.STORE_UNAVAILABLE}
+                assert max(seconds for seconds, _ in taken) < BOUND + SLACK
+                assert (await timed("late"))[0] < 0.1
+                began = time.monotonic()
+                assert not (await ent.health()).ok
+                assert time.monotonic() - began < BOUND + SLACK
+            end = time.monotonic() + 2 + SLACK
+            while (await ent.check("acme", "crm")).degraded or (await ent.check("new", "crm")).degraded:
+                assert time.monotonic() < end
+                await asyncio.sleep(0.02)
+
+    asyncio.run(main())
+
+
+def test_the_first_question_waits_no_longer_in_either_colour(server):
+    taken = []
+    with server.standing_still(), Entitlements.open(server.url) as ent:
+        _timed(ent, "acme", taken)
+
+    async def main():
+        async with AsyncEntitlements.open(server.url) as ent:
+            began = time.monotonic()
+            decision = await ent.check("acme", "crm")
+            taken.append((time.monotonic() - began, decision.reason))
+
+    with server.standing_still():
+        asyncio.run(main())
+    assert [reason for _, reason in taken] == [Reason.STORE_UNAVAILABLE] * 2
+    assert max(seconds for seconds, _ in taken) < BOUND + SLACK
+
+
+def test_a_shared_redis_that_stands_still_costs_one_wait_and_the_store_answers(redis_servers, tmp_path):
+    place, shared = f"sqlite:///{tmp_path}/payaid.db", redis_servers()
+    with Entitlements.open(place, catalog=CATALOG, shared=shared.url) as ent:
+        ent.check("acme", "crm")
+        assert ent.health().shared is True
+        taken = []
+        with Server(shared.url, shared).standing_still():
+            for number in range(20):
+                _timed(ent, f"t{number}", taken)
+            assert ent.health().ok
+            assert ent.health().shared is False
+        assert {reason for _, reason in taken} == {Reason.PLAN_DEFAULT}
+        assert max(seconds for seconds, _ in taken) < BOUND + SLACK
+        assert sum(seconds > BOUND / 2 for seconds, _ in taken) <= 1
+        assert ent.counts["breaker", "shared", "open"] == 1
+        end = time.monotonic() + 2 + SLACK
+        while ent.health().shared is False:
+            ent.check(f"at-{time.monotonic()}", "crm")
+            assert time.monotonic() < end
+            time.sleep(0.02)
+
+
+def test_tasks_in_front_of_a_shared_redis_that_stands_still_are_answered_by_the_store(redis_servers, tmp_path):
+    place, shared = f"sqlite:///{tmp_path}/payaid.db", redis_servers()
+
+    async def main():
+        async with AsyncEntitlements.open(place, catalog=CATALOG, shared=shared.url) as ent:
+
+            async def timed(tenant):
+                began = time.monotonic()
+                decision = await ent.check(tenant, "crm")
+                return time.monotonic() - began, decision.reason
+
+            await timed("acme")
+            with Server(shared.url, shared).standing_still():
+                taken = await asyncio.gather(*(timed(f"t{number}") for number in range(50)))
+                late = await timed("late")
+                assert (await ent.health()).shared is False
+            assert {reason for _, reason in (*taken, late)} == {Reason.PLAN_DEFAULT}
+            assert max(seconds for seconds, _ in taken) < BOUND + SLACK
+            assert late[0] < 0.1
+            end = time.monotonic() + 2 + SLACK
+            while (await ent.health()).shared is False:
+                await ent.check(f"at-{time.monotonic()}", "crm")
+                assert time.monotonic() < end
+                await asyncio.sleep(0.02)
+
+    asyncio.run(main())

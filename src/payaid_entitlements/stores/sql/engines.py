@@ -75,6 +75,10 @@ def async_engine(url: URL) -> AsyncEngine:
         from payaid_entitlements.stores.sql.deadline import connect_async
 
         options["connect_args"]["async_creator_fn"] = connect_async
+    elif url.get_backend_name() in MYSQL:
+        from payaid_entitlements.stores.sql import asyncmysql
+
+        options["connect_args"]["async_creator_fn"] = asyncmysql.connect
     engine = create_async_engine(url, **options)
     if engine.dialect.name == "sqlite":
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
