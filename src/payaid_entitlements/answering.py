@@ -23,6 +23,7 @@ from payaid_entitlements.cache.loading import (
     hosted,
     read_world,
     seen_at,
+    world_known,
 )
 from payaid_entitlements.cache.steps import Flow, HostUnavailable, Join, Poll, ReadAudit, ReadHost, ReadTenants
 from payaid_entitlements.core.controls import Controls
@@ -138,7 +139,9 @@ def look(
     except StoreUnavailable as error:
         _say_unavailable(setting.observer, error)
         return blind_view(setting, tenant, user)
-    if found.age is not None:
+    if found.is_from_snapshot:
+        setting.observer.count("snapshot.used")
+    elif found.age is not None:
         if found.is_hosts:
             setting.observer.count("host.stale")
         else:
@@ -189,7 +192,7 @@ def blind_view(setting: Setting, tenant: str, user: str | None) -> TenantView:
         until=None,
         standpoint=None,
         revision=0,
-        world=setting.near.world,
+        world=world_known(setting),
         age=0.0,
         now=now,
         seen_at=now,

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
     from payaid_entitlements.cache.shared.asking import AsyncSharedRedis, SharedRedis
     from payaid_entitlements.cache.shared.sharing import Sharing
+    from payaid_entitlements.cache.snapshot import Snapshot
 
 T = TypeVar("T")
 
@@ -79,6 +80,8 @@ class _Client:
         fresh_for: float,
         channel: Channel | None,
         shared: SharedRedis | AsyncSharedRedis | None,
+        snapshot: str | PathLike[str] | None,
+        store: str,
     ) -> None:
         self._observer = Tally() if observer is None else observer
         sold = catalog if isinstance(catalog, Catalog) or catalog is None else Catalog.load(catalog)
@@ -91,9 +94,11 @@ class _Client:
             sharing, channel = _sharing(
                 shared, self._near, str if clock is time.time else partial(_milliseconds, clock)
             )
+        wall = _wall if clock is time.time else clock
+        kept = None if snapshot is None else _snapshot(snapshot, store, self._near, wall, modes, self._observer)
         self._setting = Setting(
             near=self._near,
-            wall=_wall if clock is time.time else clock,
+            wall=wall,
             observer=self._observer,
             new_id=_new_id,
             catalog=sold,
@@ -102,6 +107,7 @@ class _Client:
             strict=strict,
             listener=None if channel is None else Listener(channel, self._near, self._observer),
             sharing=sharing,
+            snapshot=kept,
         )
         _say_when_not_enforced(modes)
         OPENED.add(self)
@@ -156,6 +162,19 @@ def _sharing(
     return sharing, SharedChannel(shared.client, sharing, near)
 
 
+def _snapshot(
+    path: str | PathLike[str],
+    store: str,
+    near: LocalCache,
+    wall: Callable[[], float],
+    modes: Modes,
+    observer: Observer,
+) -> Snapshot:
+    from payaid_entitlements.cache.snapshot import Snapshot
+
+    return Snapshot(path, store=store, near=near, wall=wall, modes=modes, observer=observer)
+
+
 def _milliseconds(clock: Callable[[], float]) -> str:
     return str(int(clock() * 1000))
 
@@ -192,7 +211,7 @@ class Entitlements(_Client):
     Args:
         store: Where facts are kept.
         catalog, enforcement, subscriptions, strict, clock: As in `open`.
-        shared: As in `open`, but the environment is not asked.
+        shared, snapshot: As in `open`, but the environment is not asked.
         observer: Is told counts and warnings; a tally in memory when None.
         cache_size: Most tenants whose answers are kept in this process.
         fresh_for: Seconds after which a tenant is read again although no change was heard of.
@@ -204,6 +223,7 @@ class Entitlements(_Client):
         *,
         catalog: Catalog | str | PathLike[str] | None = None,
         shared: str | Redis | RedisCluster | None = None,
+        snapshot: str | PathLike[str] | None = None,
         enforcement: Modal = ENFORCE,
         subscriptions: HostSubscriptions | None = None,
         strict: bool | None = None,
@@ -224,6 +244,8 @@ class Entitlements(_Client):
             fresh_for=fresh_for,
             channel=getattr(store, "channel", None),
             shared=self._shared,
+            snapshot=snapshot,
+            store=store.name,
         )
         self._store = store
         self._driver = Driver(
@@ -237,6 +259,7 @@ class Entitlements(_Client):
         *,
         catalog: Catalog | str | PathLike[str] | None = None,
         shared: str | Redis | RedisCluster | None = None,
+        snapshot: str | PathLike[str] | None = None,
         enforcement: Modal = ENFORCE,
         subscriptions: HostSubscriptions | None = None,
         strict: bool | None = None,
@@ -252,6 +275,9 @@ class Entitlements(_Client):
             shared: A Redis that all processes share, in front of the store: a URL or a client of yours. Copies there
                 spare the store, and by it a change is heard of at once. It may be lost at any moment. None takes
                 ``PAYAID_SHARED`` from the environment, else there is none.
+            snapshot: A file on this machine that remembers what was last known, for a process that starts while the
+                store gives no answer. Processes on one machine may share it. None takes ``PAYAID_SNAPSHOT`` from the
+                environment, else there is none.
             catalog: What is sold, read now so that a mistake shows now. Published into an empty store only; a
                 difference from what is published is a warning.
             enforcement: A mode, or modes by module: ``{"crm": "observe"}``, where ``"*"`` is everywhere. Unset means
@@ -270,6 +296,7 @@ class Entitlements(_Client):
         return cls(
             store,
             shared=os.environ.get("PAYAID_SHARED") or None if shared is None else shared,
+            snapshot=os.environ.get("PAYAID_SNAPSHOT") or None if snapshot is None else snapshot,
             catalog=catalog,
             enforcement=enforcement,
             subscriptions=subscriptions,
@@ -453,6 +480,8 @@ class Entitlements(_Client):
         OPENED.discard(self)
         if self._setting.listener is not None:
             self._setting.listener.close()
+        if self._setting.snapshot is not None:
+            self._setting.snapshot.close()
         self._near.clear()
         if self._shared is not None:
             self._shared.close()
@@ -476,6 +505,7 @@ class AsyncEntitlements(_Client):
         *,
         catalog: Catalog | str | PathLike[str] | None = None,
         shared: str | AsyncRedis | AsyncRedisCluster | None = None,
+        snapshot: str | PathLike[str] | None = None,
         enforcement: Modal = ENFORCE,
         subscriptions: AsyncHostSubscriptions | None = None,
         strict: bool | None = None,
@@ -496,6 +526,8 @@ class AsyncEntitlements(_Client):
             fresh_for=fresh_for,
             channel=getattr(store, "channel", None),
             shared=self._shared,
+            snapshot=snapshot,
+            store=store.name,
         )
         self._store = store
         self._driver = AsyncDriver(
@@ -509,6 +541,7 @@ class AsyncEntitlements(_Client):
         *,
         catalog: Catalog | str | PathLike[str] | None = None,
         shared: str | AsyncRedis | AsyncRedisCluster | None = None,
+        snapshot: str | PathLike[str] | None = None,
         enforcement: Modal = ENFORCE,
         subscriptions: AsyncHostSubscriptions | None = None,
         strict: bool | None = None,
@@ -519,6 +552,7 @@ class AsyncEntitlements(_Client):
         return cls(
             store,
             shared=os.environ.get("PAYAID_SHARED") or None if shared is None else shared,
+            snapshot=os.environ.get("PAYAID_SNAPSHOT") or None if snapshot is None else snapshot,
             catalog=catalog,
             enforcement=enforcement,
             subscriptions=subscriptions,
@@ -660,6 +694,8 @@ class AsyncEntitlements(_Client):
         OPENED.discard(self)
         if self._setting.listener is not None:
             await self._setting.listener.aclose()
+        if self._setting.snapshot is not None:
+            self._setting.snapshot.close()
         self._near.clear()
         if self._shared is not None:
             await self._shared.aclose()

@@ -42,6 +42,7 @@ from payaid_entitlements.stores.ports import LOST_WITH_THE_PROCESS, Applied, Con
 if TYPE_CHECKING:
     from payaid_entitlements.cache.listening import Listener
     from payaid_entitlements.cache.shared.sharing import Sharing
+    from payaid_entitlements.cache.snapshot import Snapshot
     from payaid_entitlements.core.catalog.model import Catalog
     from payaid_entitlements.core.controls import Controls
     from payaid_entitlements.core.observing import Observer
@@ -63,6 +64,7 @@ class Setting:
         hosted: The host keeps subscriptions itself.
         listener: Hears of changes, once the first question was asked; None where the change log is only polled.
         sharing: What is known of the Redis that is shared with other processes; None where there is none.
+        snapshot: What was last known, in a file, for when nothing is near; None where there is none.
         strict: Unknown keys raise. None where nobody said: then they are refused, and raise in tests.
         new_id: Makes an id for a change from an instant.
     """
@@ -77,6 +79,7 @@ class Setting:
     strict: bool | None = None
     listener: Listener | None = None
     sharing: Sharing | None = None
+    snapshot: Snapshot | None = None
 
     def now(self) -> Instant:
         """The instant that it is, for facts."""
@@ -92,12 +95,14 @@ class Found:
         now: Reading of the clock for which it holds.
         age: Seconds since it was last known to be true, when the store did not answer; None when it is true.
         is_hosts: It was not the store that did not answer but the host's own table.
+        is_from_snapshot: Nothing was near, and it came from the file.
     """
 
     entry: Entry
     now: float
     age: float | None = None
     is_hosts: bool = False
+    is_from_snapshot: bool = False
 
 
 def seen_at(setting: Setting, entry: Entry) -> float:
@@ -126,7 +131,10 @@ def hold(setting: Setting, tenant: str, *, floor: int = 0, fresh: bool = False, 
     """
     near = setting.near
     if near.world is None:
-        yield Join(WORLD, partial(begin, setting), begins=True)
+        try:
+            yield Join(WORLD, partial(begin, setting), begins=True)
+        except StoreUnavailable as error:
+            return (yield from _remembered(setting, tenant, floor, error))
     needed = near.clock() - SURE_WITHIN if sure else NEVER
     trouble = yield from (_polled(setting) if fresh else _keep_lease(setting, needed))
     now = near.clock()
@@ -230,7 +238,7 @@ def _loaded(setting: Setting, tenant: str, entry: Entry | None, floor: int, fres
                 loaded = yield from load(setting, tenant, is_past=True)
     except StoreUnavailable as error:
         if entry is None:
-            raise
+            return (yield from _remembered(setting, tenant, floor, error))
         return _old(setting, entry, near.clock(), error)
     if loaded.revision < floor:
         raise StoreUnavailable(
@@ -238,6 +246,36 @@ def _loaded(setting: Setting, tenant: str, entry: Entry | None, floor: int, fres
             "it is behind, or the revision is of another store"
         )
     return Found(loaded, near.clock())
+
+
+def _remembered(setting: Setting, tenant: str, floor: int, trouble: StoreUnavailable) -> Flow[Found]:
+    """
+    Answer by the snapshot file, since nothing is near. It is never put near, so the store is asked each time.
+
+    Raises:
+        StoreUnavailable: It is *trouble*, when nothing that would do is in the file, or the host gave no answer.
+    """
+    if setting.snapshot is None or isinstance(trouble, HostUnavailable):
+        # The store has answered, and the host is not asked twice.
+        raise trouble
+    near, world, kept = setting.near, world_known(setting), setting.snapshot.find(tenant)
+    if kept is None or world is None or kept[0].revision < max(floor, near.floor(tenant)):
+        raise trouble
+    document, known_at = kept
+    # The host's own table is another store, and may well answer.
+    host = hosted((yield ReadHost(tenant))) if setting.hosted else None
+    if unknown_offers(document, host, world.published):
+        raise trouble
+    entry = entry_of(setting, document, world, near.clock(), host)
+    now = near.clock()
+    return Found(entry, now, age=now - known_at, is_from_snapshot=True)
+
+
+def world_known(setting: Setting) -> World | None:
+    """What is sold and how the switches stand: as it is known near, else as the snapshot file says."""
+    if setting.near.world is not None or setting.snapshot is None:
+        return setting.near.world
+    return setting.snapshot.world()
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +320,7 @@ def load(setting: Setting, tenant: str, floor: int = 0, *, is_past: bool = False
             # The client was closed meanwhile, by another thread. It can be used again, so this question is answered.
             world = cast("World", (yield Join(WORLD, partial(begin, setting), begins=True)))
             generation = near.generation
+        life = near.life
         if sharing is None:
             reading = yield from read_store(setting, tenant)
         else:
@@ -303,7 +342,10 @@ def load(setting: Setting, tenant: str, floor: int = 0, *, is_past: bool = False
             continue
         entry = entry_of(setting, document, world, asked_at, host)
         entry.read_at = min(asked_at, reading.known_at)
-        if near.put(tenant, entry, generation, reading.as_of) or not reading.is_copy:
+        is_kept = near.put(tenant, entry, generation, reading.as_of)
+        if is_kept and setting.snapshot is not None:
+            setting.snapshot.keep((document,), entry.read_at, life)
+        if is_kept or not reading.is_copy:
             return entry
         # It may contradict what was heard of meanwhile.
         is_past = True
@@ -418,6 +460,8 @@ def poll(setting: Setting) -> Flow[bool]:
         if page.gap:
             has_gap = True
             near.restart(page.position)
+            if setting.snapshot is not None:
+                setting.snapshot.forget()
         if page.gap or any(entry.scope is not Scope.TENANT for entry in page.entries):
             yield from renew(setting)
         for entry in page.entries:
@@ -426,11 +470,15 @@ def poll(setting: Setting) -> Flow[bool]:
         near.reach(page.position)
         more = page.more
     near.extend(asked_at, doubts)
+    if setting.snapshot is not None:
+        setting.snapshot.flush()
     return has_gap
 
 
 def announce(setting: Setting, scope: Scope, tenant: str | None, applied: Applied) -> Flow[None]:
     """Tell other processes of a change, once it is committed and not before; where nobody is told, the log is read."""
+    if setting.snapshot is not None:
+        setting.snapshot.flush()
     if setting.sharing is not None:
         line = LogEntry(applied.position, scope, tenant, applied.revision)
         yield from setting.sharing.announce(setting, line)
@@ -469,9 +517,11 @@ def renew(setting: Setting) -> Flow[World]:
     """
     near = setting.near
     while True:
-        generation = near.generation
+        generation, asked_at = near.generation, near.clock()
         world = yield from read_world(setting)
         if near.turn_to(world, generation):
+            if setting.snapshot is not None:
+                setting.snapshot.keep_world(world, asked_at)
             return world
 
 

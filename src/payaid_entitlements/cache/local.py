@@ -15,6 +15,7 @@ before it.
 from __future__ import annotations
 
 import random
+import secrets
 import threading
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -129,6 +130,7 @@ class LocalCache:
         self.fresh_for = fresh_for
         self.generation = 0
         self._hand = 0
+        self._told: Callable[[], None] | None = None
         self.reset()
         after_fork(self.reset)
 
@@ -148,6 +150,10 @@ class LocalCache:
         self.confirmed = NEVER
         self.doubts = self._settled = 0
         self.position: int | None = None
+        #: Changes when the log is lost track of: what one life vouches for, the next one does not.
+        self.life = secrets.token_hex(8)
+        #: Revisions of the tenants that the log told of, since they were taken last; empty where nobody takes them.
+        self.contradicted: dict[str, int] = {}
         self.world: World | None = None
         self._forget_floors(0)
         self._drop()
@@ -221,12 +227,29 @@ class LocalCache:
             if entry.tenant is not None:
                 # Also behind a hole, and when it was known: it is true in any case.
                 self._invalidate(entry.tenant, entry.revision, entry.position)
-            if entry.position <= position:
-                return
             if entry.tenant is None or entry.position > position + 1:
-                self._doubt()
+                if entry.position > position:
+                    self._doubt()
             else:
-                self.position = entry.position
+                self.position = max(position, entry.position)
+        if self._told is not None:
+            self._told()
+
+    def heed(self, told: Callable[[], None]) -> None:
+        """Collect which tenants the log contradicts, and call *told*, without the lock, when a channel tells of one."""
+        self._told = told
+
+    def take_contradicted(self) -> tuple[str, dict[str, int], float]:
+        """Take `contradicted`, with `life`, and `confirmed`: they are all up to there."""
+        with self.lock:
+            taken, self.contradicted = self.contradicted, {}
+            return self.life, taken, self.confirmed
+
+    def give_back(self, taken: Mapping[str, int]) -> None:
+        """Collect again what was taken in vain."""
+        with self.lock:
+            for tenant, revision in taken.items():
+                self.contradicted[tenant] = max(revision, self.contradicted.get(tenant, 0))
 
     def reach(self, position: int) -> None:
         """Note that all lines of the change log up to *position* are known here; some more may be."""
@@ -323,6 +346,8 @@ class LocalCache:
             self._forgotten = max(self._forgotten, forgotten)
             self.known_from = max(self.known_from, forgotten)
         floors[tenant] = max(floor, revision), max(told, position)
+        if self._told is not None:
+            self.contradicted[tenant] = max(revision, self.contradicted.get(tenant, 0))
         known = self.held.get(tenant)
         if known is not None and known.revision < revision:
             known.until = known.fresh = NEVER

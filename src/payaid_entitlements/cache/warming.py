@@ -68,6 +68,7 @@ def _pages(tenants: Iterable[str]) -> Iterator[tuple[str, ...]]:
 def _read(setting: Setting, page: tuple[str, ...]) -> Flow[None]:
     near = setting.near
     generation, as_of, asked_at, world = near.generation, near.position, near.clock(), near.world
+    life, kept = near.life, list[TenantDocument]()
     documents = cast("Mapping[str, TenantDocument]", (yield ReadTenants(page)))
     for tenant in page:
         document = documents.get(tenant) or TenantDocument(tenant)
@@ -75,5 +76,7 @@ def _read(setting: Setting, page: tuple[str, ...]) -> Flow[None]:
         if world is None or unknown_offers(document, host, world.published):
             # Closed, or published, meanwhile. Read alone it is judged by what is sold now.
             yield from load(setting, tenant)
-        else:
-            near.put(tenant, entry_of(setting, document, world, asked_at, host), generation, as_of)
+        elif near.put(tenant, entry_of(setting, document, world, asked_at, host), generation, as_of):
+            kept.append(document)
+    if setting.snapshot is not None:
+        setting.snapshot.keep(kept, asked_at, life)
