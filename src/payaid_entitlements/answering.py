@@ -63,6 +63,7 @@ class Health:
             and in a process that is well and was not asked for a while.
         shared: Did the Redis that processes share answer when it was last asked? None where there is none. A process
             without it is ready: the store is asked instead.
+        snapshot: Could the snapshot file be used when it was last needed? None where there is none.
     """
 
     ok: bool
@@ -77,6 +78,7 @@ class Health:
     breaker: Literal["closed", "open"] = "closed"
     lease: float = 0.0
     shared: bool | None = None
+    snapshot: bool | None = None
 
 
 def answer(
@@ -301,6 +303,7 @@ def health(setting: Setting, store: Store | AsyncStore, breakers: Breakers) -> F
         breaker=_seen(breakers.store),
         lease=max(0.0, near.trusted - near.clock()),
         shared=None if setting.sharing is None else _seen(breakers.shared) == "closed",
+        snapshot=None if setting.snapshot is None else setting.snapshot.is_usable,
     )
 
 

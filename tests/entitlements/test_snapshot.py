@@ -207,6 +207,14 @@ def test_warming_up_writes_nothing_that_was_overtaken(stage, file, cold):
     assert cold().check("acme", "crm.export").reason is Reason.STORE_UNAVAILABLE
 
 
+def test_health_says_whether_the_file_can_be_used(stage, tmp_path):
+    """A process is well without it."""
+    assert stage.open().health().snapshot is None
+    assert stage.open(snapshot=tmp_path / "known.db").health().snapshot is True
+    health = stage.open(snapshot=tmp_path / "missing" / "known.db").health()
+    assert (health.ok, health.snapshot) == (True, False)
+
+
 def test_a_host_that_answers_is_asked(stage, file, cold):
     """Its table is another store. What it says is judged by what the file says is sold."""
     sold = {"acme": Subscription("pro")}
