@@ -301,8 +301,8 @@ def test_an_outage_is_said_once_for_all_who_ask(stage, capsys):
     ent = stage.open(subscriptions=down)
     for number in range(3):
         assert ent.check(f"t{number}", "crm.export").reason is Reason.STORE_UNAVAILABLE
-    assert ent.counts[("store.unavailable",)] == 3
-    assert capsys.readouterr().out.count("store.unavailable") == 1
+    assert ent.counts["host.unavailable",] == 3
+    assert capsys.readouterr().out.count("host.unavailable") == 1
 
 
 # -- bounds ----------------------------------------------------------------------------------------------------------

@@ -137,7 +137,7 @@ class Driver:
         store = self.store
         match step:
             case Join(key, begin, wait, begins):
-                return self._join(key, begin, wait, _patience(begins))
+                return self._join(key, begin, wait, _patience(begins, self.shared is not None))
             case ReadTenants(tenants, None):
                 return self._turns.read(tenants, partial(store.read, tx=None))
             case ReadTenants(tenants, tx):
@@ -267,9 +267,14 @@ class _Ticking:
         self._handle.cancel()
 
 
-def _patience(begins: bool) -> float:
+def _patience(begins: bool, asks_shared: bool) -> float:
     """Seconds to wait for what somebody else has begun."""
-    return PATIENCE if not is_question() else BEGINNING if begins else QUESTION + GRACE
+    if not is_question():
+        return PATIENCE
+    if begins:
+        return BEGINNING
+    # Where a shared Redis stands still, the reading waits for that first, and then has an answer from the store.
+    return QUESTION + GRACE + (QUESTION if asks_shared else 0)
 
 
 def _asked_inside(key: str) -> ConfigurationError:
@@ -350,7 +355,7 @@ class AsyncDriver:
         store = self.store
         match step:
             case Join(key, begin, wait, begins):
-                return await self._join(key, begin, wait, _patience(begins))
+                return await self._join(key, begin, wait, _patience(begins, self.shared is not None))
             case ReadTenants(tenants, None):
                 return await self._read(tenants)
             case ReadTenants(tenants, tx):
