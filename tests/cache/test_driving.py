@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 
@@ -461,5 +462,133 @@ def test_a_stores_own_timeout_is_not_taken_for_ours():
         store.catalog = slow
         with pytest.raises(TimeoutError, match="its own"):
             await AsyncDriver(store).ask(asking(ReadCatalog()))
+
+    asyncio.run(main())
+
+
+# -- C-2: whoever reads for others cannot harm them -------------------------------------------------------------------
+
+#: Seconds that a reading hangs, and for which anybody may have waited for it: a quarter, and what a busy machine adds.
+HANGS, BOUND = 10.0, 1.5
+
+
+class Trouble:
+    """A store whose first reading of the catalog goes wrong, in one way or another."""
+
+    def __init__(self, how):
+        self.how = how
+        self.count = 0
+        self.entered, self.open = threading.Event(), threading.Event()
+
+    def catalog(self):
+        self.count += 1
+        if self.count > 1:
+            return "well"
+        self.entered.set()
+        if self.how == "hangs":
+            self.open.wait(HANGS)
+            return "late"
+        assert self.open.wait(5)
+        raise {"raises": StoreUnavailable("down"), "is interrupted": KeyboardInterrupt()}[self.how]
+
+
+@pytest.mark.parametrize(
+    ("how", "others"),
+    [
+        ("raises", {"down"}),
+        ("is interrupted", {"well"}),
+        ("hangs", {"waited 0.25 s for the store to answer somebody else"}),
+    ],
+)
+def test_threads_that_wait_for_a_reading_in_trouble_are_not_harmed(how, others):
+    """C-2: they are told within the deadline, the error is nobody's value, and another tenant is not concerned."""
+    store = Trouble(how)
+    driver = Driver(store)
+    seen = []
+
+    def lead():
+        with contextlib.suppress(KeyboardInterrupt, StoreUnavailable):
+            driver.ask(joining())
+
+    def wait():
+        began = time.monotonic()
+        try:
+            found = driver.ask(joining())
+        except StoreUnavailable as error:
+            found = str(error)
+        seen.append((found, time.monotonic() - began))
+
+    leader = threading.Thread(target=lead)
+    leader.start()
+    assert store.entered.wait(5)
+    waiting = [threading.Thread(target=wait) for _ in range(8)]
+    for thread in waiting:
+        thread.start()
+    assert driver.ask(joining(key="another")) == "well"
+    if how != "hangs":
+        time.sleep(0.05)
+        store.open.set()
+    for thread in waiting:
+        thread.join(5)
+    assert {found for found, _ in seen} == {others}
+    assert len(seen) == 8
+    assert max(seconds for _, seconds in seen) < BOUND
+    store.open.set()
+    leader.join(5)
+    assert driver.ask(joining()) == "well"
+    assert driver._flights == {}
+
+
+@pytest.mark.parametrize(
+    ("how", "others"),
+    [("raises", "down"), ("is cancelled", "well"), ("hangs", "waited 0.25 s for the store to answer")],
+)
+def test_tasks_that_wait_for_a_reading_in_trouble_are_not_harmed(how, others):
+    """C-2, asyncio: a caller that is cancelled cancels no reading; one that hangs is given up for all."""
+
+    async def main():
+        went_on, count = asyncio.Event(), 0
+
+        class Store(AsyncRecording):
+            async def catalog(self):
+                nonlocal count
+                count += 1
+                if count > 1:
+                    return "again"
+                if how == "hangs":
+                    await asyncio.sleep(HANGS)
+                await went_on.wait()
+                if how == "raises":
+                    raise StoreUnavailable("down")
+                return "well"
+
+        driver = AsyncDriver(Store())
+
+        async def ask():
+            began = time.monotonic()
+            try:
+                found = await driver.ask(joining())
+            except StoreUnavailable as error:
+                found = str(error)
+            return found, time.monotonic() - began
+
+        leader = asyncio.create_task(ask())
+        await asyncio.sleep(0)
+        waiting = [asyncio.create_task(ask()) for _ in range(8)]
+        await asyncio.sleep(0)
+        assert await driver.ask(joining(key="another")) == "again"
+        if how == "is cancelled":
+            leader.cancel()
+        if how != "hangs":
+            went_on.set()
+        seen = await asyncio.gather(*waiting)
+        assert {found for found, _ in seen} <= {others, "no answer within 0.25 s"}
+        assert max(seconds for _, seconds in seen) < BOUND
+        await asyncio.gather(leader, return_exceptions=True)
+        # The flight that hung is given up as well, at the same moment: its error is not kept for those who come later.
+        while driver._flights:
+            await asyncio.sleep(0.01)
+        driver.reset()
+        assert await driver.ask(joining()) == "again"
 
     asyncio.run(main())
