@@ -495,9 +495,9 @@ class Trouble:
 @pytest.mark.parametrize(
     ("how", "others"),
     [
-        ("raises", {"down"}),
-        ("is interrupted", {"well"}),
-        ("hangs", {"waited 0.25 s for the store to answer somebody else"}),
+        ("raises", "down"),
+        ("is interrupted", "well"),
+        ("hangs", "waited 0.25 s for the store to answer somebody else"),
     ],
 )
 def test_threads_that_wait_for_a_reading_in_trouble_are_not_harmed(how, others):
