@@ -23,8 +23,11 @@ CALLS = {
     "seed": ["seed", "--tenants", "1", "--yes"],
     "doctor": ["doctor"],
     "db upgrade": ["db", "upgrade", "--because", "x", "--yes"],
+    "db downgrade": ["db", "downgrade", "--to", "1", "--because", "x", "--yes"],
     "db check": ["db", "check"],
     "db current": ["db", "current"],
+    "export": ["export", "out.jsonl"],
+    "import": ["import", "{backup}", "--url", "sqlite:///restored.db"],
     "check": ["check", "kaveri", "crm"],
     "explain": ["explain", "kaveri", "crm"],
     "audit": ["audit"],
@@ -41,7 +44,7 @@ CALLS = {
     "catalog diff": ["catalog", "diff", "{example}"],
     "catalog publish": ["catalog", "publish", "{example}", "--because", "x", "--yes"],
 }
-CHANGES = {"seed", "db upgrade", "override set", "override clear", "undo", "catalog publish"}
+CHANGES = {"seed", "db upgrade", "db downgrade", "override set", "override clear", "undo", "catalog publish"}
 
 
 def commands() -> dict[str, Any]:
@@ -65,7 +68,9 @@ def test_every_command_has_a_call_here_and_an_option_for_programs() -> None:
 @pytest.mark.parametrize("name", CALLS)
 def test_with_json_stdout_is_one_json_value_and_nothing_else(terminal: Terminal, name: str) -> None:
     [entry] = terminal.run("audit", "favoured", "--feature", "hr", "--json").data
-    values = {"change": entry["change"], "example": str(example_directory() / "catalog.yaml")}
+    values = {"change": entry["change"], "example": str(example_directory() / "catalog.yaml"), "backup": "all.jsonl"}
+    if name == "import":
+        terminal.run("export", values["backup"])
     output = terminal.run(*(each.format(**values) for each in CALLS[name]), "--json")
     assert output.code == 0, output.err
     json.loads(output.out)
@@ -82,6 +87,7 @@ WITHOUT_A_STORE = {
     "catalog validate",
     "catalog schema",
     "catalog types",
+    "import",
 }
 
 
@@ -98,7 +104,9 @@ def test_a_store_that_is_not_there_is_not_made_by_a_question(empty: Terminal, na
     ("url", "code", "said"),
     [
         ("nonsense", 2, "URL"),
-        ("mysql://root:hunter2@localhost/db", 2, "'mysql' is not supported"),
+        ("oracle://root:hunter2@localhost/db", 2, "'oracle' is not supported"),
+        ("mysql://root:hunter2@127.0.0.1:1/db", 3, "gave no answer"),
+        ("redis://root:hunter2@127.0.0.1:1", 3, "gave no answer"),
         ("postgresql://root:hunter2@localhost:port/db", 2, "URL"),
         ("postgresql://root:hunter2@127.0.0.1:1/db", 3, "gave no answer"),
         ("sqlite://", 2, "names no file"),
