@@ -78,10 +78,10 @@ def filled(acts):
 
 
 @pytest.fixture
-def places(tmp_path, postgres_url, redis_url, redis_cluster_url):
+def places(tmp_path, postgres_url, mariadb_url, redis_url, redis_cluster_url):
     """A function that gives an empty store of each kind, and closes them when the next ones are asked for."""
     opened = []
-    engine = create_engine(driven(postgres_url))
+    engines = {2: create_engine(driven(postgres_url)), 3: create_engine(driven(mariadb_url))}
 
     def empty():
         close()
@@ -91,23 +91,27 @@ def places(tmp_path, postgres_url, redis_url, redis_cluster_url):
                 MemoryStore(),
                 SQLStore(f"sqlite:///{tmp_path}/{number}.db"),
                 SQLStore(postgres_url, prefix=f"moved{number}_"),
+                SQLStore(mariadb_url, prefix=f"moved{number}_"),
                 RedisStore(redis_url + PATIENT, prefix=f"moved{number}"),
                 RedisStore(redis_cluster_url + PATIENT, prefix=f"moved{number}"),
             )
         )
-        opened[2].upgrade()
+        for place in engines:
+            opened[place].upgrade()
         return list(opened)
 
     def close():
         for store in opened:
             store.close()
         if opened:
-            tables(opened[2]._statements.prefix).metadata.drop_all(engine)
+            for place, engine in engines.items():
+                tables(opened[place]._statements.prefix).metadata.drop_all(engine)
         opened.clear()
 
     yield empty
     close()
-    engine.dispose()
+    for engine in engines.values():
+        engine.dispose()
 
 
 def _moves(places, store):
