@@ -49,7 +49,7 @@ def lint(session: nox.Session) -> None:
 def typing(session: nox.Session) -> None:
     """Types of the library, and of code that uses it as its users would."""
     install_wheel(session, "all,test")
-    session.run("mypy", "src", "examples/payaid", "benchmarks", "tests/typing/api.py")
+    session.run("mypy", "src", "examples/payaid", "examples/folder_store", "benchmarks", "tests/typing/api.py")
 
 
 @nox.session
