@@ -370,3 +370,21 @@ def test_a_cache_that_is_gone_is_not_kept_alive_by_the_fork_hook():
     gc.collect()
     assert seen() is None
     call_if_alive(method)
+
+
+def test_positions_are_of_one_log():
+    """Where a store cannot tell which, nothing is another; who was late is found out at the next reading."""
+    near = LocalCache(bound=2, clock=lambda: 0.0, fresh_for=60.0)
+    assert not near.is_another(b"one")
+    near.reach(3)
+    assert not near.is_another(b"one")
+    near.reach(4, b"one")
+    assert not near.is_another(None)
+    assert not near.is_another(b"one")
+    assert near.is_another(b"other")
+    near.restart(2, b"other")
+    assert not near.is_another(b"other")
+    near.reach(1, b"one")
+    assert (near.position, near.is_another(b"other")) == (2, True)
+    near.clear()
+    assert not near.is_another(b"other")

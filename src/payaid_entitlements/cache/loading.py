@@ -457,17 +457,18 @@ def poll(setting: Setting) -> Flow[bool]:
     while more:
         asked_at, doubts = near.clock(), near.doubts
         page = cast("LogPage", (yield Poll(near.position)))
-        if page.gap:
+        is_cut = page.gap or near.is_another(page.history)
+        if is_cut:
             has_gap = True
-            near.restart(page.position)
+            near.restart(page.position, page.history)
             if setting.snapshot is not None:
                 setting.snapshot.forget()
-        if page.gap or any(entry.scope is not Scope.TENANT for entry in page.entries):
+        if is_cut or any(entry.scope is not Scope.TENANT for entry in page.entries):
             yield from renew(setting)
         for entry in page.entries:
             if entry.tenant is not None:
                 near.invalidate(entry.tenant, entry.revision, entry.position)
-        near.reach(page.position)
+        near.reach(page.position, page.history)
         more = page.more
     near.extend(asked_at, doubts)
     if setting.snapshot is not None:
@@ -539,7 +540,7 @@ def begin(setting: Setting) -> Flow[World]:
     asked_at, doubts = near.clock(), near.doubts
     head = cast("LogPage", (yield Poll(None)))
     world = yield from renew(setting)
-    near.reach(head.position)
+    near.reach(head.position, head.history)
     near.extend(asked_at, doubts)
     if setting.sharing is not None:
         yield from setting.sharing.settle(setting, stamp, head.position)

@@ -154,6 +154,8 @@ class LocalCache:
         self.life = secrets.token_hex(8)
         #: Revisions of the tenants that the log told of, since they were taken last; empty where nobody takes them.
         self.contradicted: dict[str, int] = {}
+        #: Which log `position` is of; None where the store cannot tell.
+        self.history: bytes | None = None
         self.world: World | None = None
         self._forget_floors(0)
         self._drop()
@@ -251,9 +253,16 @@ class LocalCache:
             for tenant, revision in taken.items():
                 self.contradicted[tenant] = max(revision, self.contradicted.get(tenant, 0))
 
-    def reach(self, position: int) -> None:
-        """Note that all lines of the change log up to *position* are known here; some more may be."""
+    def is_another(self, history: bytes | None) -> bool:
+        """Is *history* that of another log than was read before, so that its positions say nothing about ours?"""
+        known = self.history
+        return known is not None and history is not None and known != history
+
+    def reach(self, position: int, history: bytes | None = None) -> None:
+        """Note that all lines of the log *history* up to *position* are known here; some more may be."""
         with self.lock:
+            # Also where somebody has moved on to another log meanwhile: then the next reading finds that out.
+            self.history = history
             if self.position is None:
                 self.known_from = position
             if self.position is None or self.position < position:
@@ -357,12 +366,12 @@ class LocalCache:
         with self.lock:
             self._drop()
 
-    def restart(self, position: int) -> None:
-        """Believe nothing that was read before now; the change log has a hole, and goes on behind *position*."""
+    def restart(self, position: int, history: bytes | None = None) -> None:
+        """Believe nothing that was read before now; the log has a hole, or is another: it goes on behind *position*."""
         with self.lock:
             self._drop()
             self._forget_floors(position)
-            self.position = position
+            self.position, self.history = position, history
 
     def turn_to(self, world: World, generation: int) -> bool:
         """

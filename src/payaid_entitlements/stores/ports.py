@@ -101,12 +101,14 @@ class LogPage:
         gap: The log does not reach back to where the reader was, or ends before it, as a backup that was restored
             does: the reader must forget all it knows, and may go on from *position*.
         more: There are more entries after this page.
+        history: Which log this is; None where the store cannot tell. Whoever has read another one before has a gap.
     """
 
     entries: tuple[LogEntry, ...]
     position: int
     gap: bool = False
     more: bool = False
+    history: bytes | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from payaid_entitlements.stores.ports import LogPage
+from payaid_entitlements import Entitlements, Reason
+from payaid_entitlements.stores.ports import LogEntry, LogPage, Scope
 from payaid_entitlements.stores.redis.histories import REMEMBERED, Histories
 from payaid_entitlements.testing.contracts.writes import tenant_write
+from tests.channels.conftest import CATALOG
 from tests.stores.redis.conftest import PATIENT
 
 
@@ -32,6 +34,32 @@ def test_a_server_that_came_back_with_less_and_went_on_is_noticed(open_redis, re
     assert (page.gap, page.entries) == (False, ())
     _change(other, "h")
     assert [entry.tenant for entry in store.changes_since(5).entries] == ["h"]
+
+
+def test_each_client_of_one_store_notices_for_itself(open_redis, redis_servers, monkeypatch):
+    """What both have heard of was lost, and something else is in its place by now: the first who asks hides nothing."""
+    server = redis_servers()
+    store = open_redis(server.url + PATIENT)
+    # Messages come from the test.
+    monkeypatch.setattr(store, "channel", None)
+    ents = [Entitlements(store, catalog=CATALOG) for _ in range(2)]
+    ents[0].admin("asha", because="a sale").subscribe("acme", "pro")
+    assert [ent.tenant("acme", fresh=True).check("crm.export").allowed for ent in ents] == [True, True]
+    with server.client() as client:
+        client.save()
+    _change(store, "zed")
+    for ent in ents:
+        ent._near.hear(LogEntry(3, Scope.TENANT, "zed", 1))
+        assert ent._near.position == 3
+    server.kill()
+    server.start()
+    with Entitlements(open_redis(server.url + PATIENT)) as other:
+        assert other.admin("asha", because="unpaid").suspend("acme").revision == 2
+    for ent in ents:
+        ent._near.doubt()
+        assert ent.check("acme", "crm.export").reason is Reason.SUBSCRIPTION_SUSPENDED
+    for ent in ents:
+        ent.close()
 
 
 def test_a_store_that_was_emptied_and_filled_again_is_noticed(open_redis, redis_servers):
