@@ -19,7 +19,7 @@ nox.options.reuse_venv = "yes"
 #: Everything in which a gap of the tests would be a gap of the product: every branch of it is run.
 COVERED = (
     *("core", "cache", "stores", "admin", "guards"),
-    *("answering.py", "binding.py", "entitlements.py", "settings.py", "view.py"),
+    *("answering.py", "binding.py", "client.py", "entitlements.py", "settings.py", "view.py"),
 )
 PACKAGE = "payaid_entitlements"
 DIST = Path("dist")

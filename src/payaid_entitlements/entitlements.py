@@ -8,39 +8,33 @@ A hit is one dictionary, one clock and one chain of comparisons; everything else
 from __future__ import annotations
 
 import os
-import secrets
 import time
-import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
-from functools import partial
 from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from payaid_entitlements.admin import Admin, AsyncAdmin
-from payaid_entitlements.answering import Health, answer, confirm, explained, health, look, view_of
+from payaid_entitlements.answering import Health, answer, confirm, explained, health, look
 from payaid_entitlements.binding import AsyncBinding, SyncBinding, bound
 from payaid_entitlements.cache.driving import AsyncDriver, AsyncHostSubscriptions, Driver, HostSubscriptions
-from payaid_entitlements.cache.listening import Listener
-from payaid_entitlements.cache.loading import SURE_WITHIN, Found, Setting, seen_at
-from payaid_entitlements.cache.local import LocalCache
+from payaid_entitlements.cache.loading import SURE_WITHIN, seen_at
 from payaid_entitlements.cache.shared import open_async_shared, open_shared
 from payaid_entitlements.cache.warming import warm_up
+from payaid_entitlements.client import OPENED, Client
 from payaid_entitlements.core.catalog.model import Catalog
 from payaid_entitlements.core.controls import ENFORCE
 from payaid_entitlements.core.decision import Decision, Intent, Reason
 from payaid_entitlements.core.explanation import Explanation
-from payaid_entitlements.core.identity import change_id, identify
-from payaid_entitlements.core.instant import Instant
-from payaid_entitlements.core.observing import Observer, Tally, log
+from payaid_entitlements.core.identity import identify
+from payaid_entitlements.core.observing import Observer
 from payaid_entitlements.core.remedies import Remedy
-from payaid_entitlements.core.world import Modes
 from payaid_entitlements.errors import ConfigurationError
-from payaid_entitlements.settings import Modal, modes_of
+from payaid_entitlements.settings import Modal
 from payaid_entitlements.stores.opening import open_async_store, open_store
-from payaid_entitlements.stores.ports import AsyncStore, Channel, Store
+from payaid_entitlements.stores.ports import AsyncStore, Store
 from payaid_entitlements.view import TenantView
 
 if TYPE_CHECKING:
@@ -50,159 +44,13 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-    from payaid_entitlements.cache.shared.asking import AsyncSharedRedis, SharedRedis
-    from payaid_entitlements.cache.shared.sharing import Sharing
-    from payaid_entitlements.cache.snapshot import Snapshot
-
 T = TypeVar("T")
 
 #: What is opened when nothing else is said.
 DEFAULT_URL = "sqlite:///payaid.db"
 
 
-#: The clients of this process that were not closed: a guard with ``tenant="argument"`` asks the only one.
-OPENED: weakref.WeakSet[_Client] = weakref.WeakSet()
-
-
-class _Client:
-    """What both colours are made of: the cache, and what they were opened with. No I/O."""
-
-    def __init__(
-        self,
-        *,
-        catalog: Catalog | str | PathLike[str] | None,
-        mode: Modal,
-        is_hosted: bool,
-        strict: bool | None,
-        clock: Callable[[], float],
-        observer: Observer | None,
-        cache_size: int,
-        fresh_for: float,
-        channel: Channel | None,
-        shared: SharedRedis | AsyncSharedRedis | None,
-        snapshot: str | PathLike[str] | None,
-        store: str,
-    ) -> None:
-        self._observer = Tally() if observer is None else observer
-        sold = catalog if isinstance(catalog, Catalog) or catalog is None else Catalog.load(catalog)
-        modes = modes_of(mode, os.environ, sold)
-        # A clock that is handed in drives both "now" and the age of what is near, so that time stands still in tests.
-        steady = time.monotonic if clock is time.time else clock
-        self._near = LocalCache(bound=cache_size, clock=steady, fresh_for=fresh_for)
-        sharing = None
-        if shared is not None:
-            sharing, channel = _sharing(
-                shared, self._near, str if clock is time.time else partial(_milliseconds, clock)
-            )
-        wall = _wall if clock is time.time else clock
-        kept = None if snapshot is None else _snapshot(snapshot, store, self._near, wall, modes, self._observer)
-        self._setting = Setting(
-            near=self._near,
-            wall=wall,
-            observer=self._observer,
-            new_id=_new_id,
-            catalog=sold,
-            modes=modes,
-            hosted=is_hosted,
-            strict=strict,
-            listener=None if channel is None else Listener(channel, self._near, self._observer),
-            sharing=sharing,
-            snapshot=kept,
-        )
-        _say_when_not_enforced(modes)
-        OPENED.add(self)
-
-    @property
-    def catalog(self) -> Catalog | None:
-        """The catalog that the client was opened with: what this version of the code expects to be sold."""
-        return self._setting.catalog
-
-    @property
-    def counts(self) -> Mapping[tuple[str, ...], int]:
-        """What was counted in this process: refusals, would-be refusals, differences from the host's old answer."""
-        return self._observer.counts() if isinstance(self._observer, Tally) else {}
-
-    def peek(self, tenant: str, feature: str) -> Decision | None:
-        """
-        Decide from what is near, or not at all: no I/O, ever, in any colour.
-
-        Returns:
-            None when nothing is near that may still be believed.
-        """
-        near = self._near
-        held = near.held.get(tenant)
-        if held is not None and held.until > near.clock() < near.lease:
-            return held.table[feature]
-        return None
-
-    def peek_tenant(self, tenant: str, *, user: str | None = None) -> TenantView | None:
-        """
-        Take a view from what is near, or none at all: no I/O, ever, in any colour.
-
-        Returns:
-            None when nothing is near that may still be believed.
-        """
-        if user is not None:
-            identify("user", user)
-        near = self._near
-        held = near.held.get(tenant)
-        if held is not None and held.until > (now := near.clock()) < near.lease:
-            held.touched = 1
-            return view_of(self._setting, tenant, user, Found(held, now))
-        return None
-
-
-def _sharing(
-    shared: SharedRedis | AsyncSharedRedis, near: LocalCache, says_now: Callable[[], str]
-) -> tuple[Sharing, Channel]:
-    from payaid_entitlements.cache.shared.channel import SharedChannel
-    from payaid_entitlements.cache.shared.sharing import Sharing
-
-    sharing = Sharing(shared.client.prefix, says_now)
-    return sharing, SharedChannel(shared.client, sharing, near)
-
-
-def _snapshot(
-    path: str | PathLike[str],
-    store: str,
-    near: LocalCache,
-    wall: Callable[[], float],
-    modes: Modes,
-    observer: Observer,
-) -> Snapshot:
-    from payaid_entitlements.cache.snapshot import Snapshot
-
-    return Snapshot(path, store=store, near=near, wall=wall, modes=modes, observer=observer)
-
-
-def _milliseconds(clock: Callable[[], float]) -> str:
-    return str(int(clock() * 1000))
-
-
-def _wall() -> float:
-    # Looked up at each call, so that freezegun and time-machine work.
-    return time.time()
-
-
-def _new_id(at: Instant) -> str:
-    return change_id(at, secrets.randbits(74))
-
-
-def _say_when_not_enforced(modes: Modes) -> None:
-    program, environment = (
-        {scope: mode.value for scope, mode in said.items() if mode is not ENFORCE}
-        for said in (modes.program, modes.environment)
-    )
-    if program or environment:
-        log.warning(
-            "enforcement.is_not_on",
-            program=program,
-            environment=environment,
-            meaning="commercial refusals are not carried out there",
-        )
-
-
-class Entitlements(_Client):
+class Entitlements(Client):
     """
     Answers for synchronous code; safe to share between threads and across forks.
 
@@ -496,7 +344,7 @@ class Entitlements(_Client):
         self.close()
 
 
-class AsyncEntitlements(_Client):
+class AsyncEntitlements(Client):
     """Same as `Entitlements`, awaited; safe to share between tasks."""
 
     def __init__(

@@ -36,7 +36,7 @@ from typer.testing import CliRunner
 
 from payaid_entitlements import AsyncEntitlements, Catalog, Entitlements
 from payaid_entitlements.cli.program import app as payaid
-from payaid_entitlements.entitlements import OPENED
+from payaid_entitlements.client import OPENED
 from tests.docs.pages import Block, blocks
 
 _LETTER = "[0-9A-HJKMNP-TV-Z]"

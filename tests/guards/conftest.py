@@ -7,7 +7,7 @@ import weakref
 
 import pytest
 
-from payaid_entitlements import Entitlements, entitlements
+from payaid_entitlements import Entitlements, client, entitlements
 from payaid_entitlements.guards import wrapping
 from tests.entitlements.conftest import CATALOG, Stage
 
@@ -19,8 +19,8 @@ def stage(monkeypatch):
         found.elsewhere.subscribe("acme", "pro")
         # A guard asks the only client that is open: here that is one which the test itself opens.
         opened = weakref.WeakSet()
-        monkeypatch.setattr(entitlements, "OPENED", opened)
-        monkeypatch.setattr(wrapping, "OPENED", opened)
+        for module in (client, entitlements, wrapping):
+            monkeypatch.setattr(module, "OPENED", opened)
         yield found
         found.close()
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Final, ParamSpec, TypeVar, cast
 
 from payaid_entitlements.binding import CURRENT, AsyncBinding, Binding, SyncBinding, bound, current_binding
-from payaid_entitlements.entitlements import OPENED, AsyncEntitlements, Entitlements
+from payaid_entitlements.client import OPENED
+from payaid_entitlements.entitlements import AsyncEntitlements, Entitlements
 from payaid_entitlements.errors import ConfigurationError
 from payaid_entitlements.guards.requirement import Requirement, conclude, enforce, enforce_async, would_refuse
 

@@ -1,0 +1,175 @@
+"""
+What a client is made of in either colour: the cache, what it was opened with, and what it answers without I/O.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+import weakref
+from collections.abc import Callable, Mapping
+from functools import partial
+from os import PathLike
+from typing import TYPE_CHECKING
+
+from payaid_entitlements.answering import view_of
+from payaid_entitlements.cache.listening import Listener
+from payaid_entitlements.cache.loading import Found, Setting
+from payaid_entitlements.cache.local import LocalCache
+from payaid_entitlements.core.catalog.model import Catalog
+from payaid_entitlements.core.controls import ENFORCE
+from payaid_entitlements.core.decision import Decision
+from payaid_entitlements.core.identity import change_id, identify
+from payaid_entitlements.core.instant import Instant
+from payaid_entitlements.core.observing import Observer, Tally, log
+from payaid_entitlements.core.world import Modes
+from payaid_entitlements.settings import Modal, modes_of
+from payaid_entitlements.stores.ports import Channel
+from payaid_entitlements.view import TenantView
+
+if TYPE_CHECKING:
+    from payaid_entitlements.cache.shared.asking import AsyncSharedRedis, SharedRedis
+    from payaid_entitlements.cache.shared.sharing import Sharing
+    from payaid_entitlements.cache.snapshot import Snapshot
+
+#: The clients of this process that were not closed: a guard with ``tenant="argument"`` asks the only one.
+OPENED: weakref.WeakSet[Client] = weakref.WeakSet()
+
+
+class Client:
+    """What both colours are made of: the cache, and what they were opened with. No I/O."""
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog | str | PathLike[str] | None,
+        mode: Modal,
+        is_hosted: bool,
+        strict: bool | None,
+        clock: Callable[[], float],
+        observer: Observer | None,
+        cache_size: int,
+        fresh_for: float,
+        channel: Channel | None,
+        shared: SharedRedis | AsyncSharedRedis | None,
+        snapshot: str | PathLike[str] | None,
+        store: str,
+    ) -> None:
+        self._observer = Tally() if observer is None else observer
+        sold = catalog if isinstance(catalog, Catalog) or catalog is None else Catalog.load(catalog)
+        modes = modes_of(mode, os.environ, sold)
+        # A clock that is handed in drives both "now" and the age of what is near, so that time stands still in tests.
+        steady = time.monotonic if clock is time.time else clock
+        self._near = LocalCache(bound=cache_size, clock=steady, fresh_for=fresh_for)
+        sharing = None
+        if shared is not None:
+            sharing, channel = _sharing(
+                shared, self._near, str if clock is time.time else partial(_milliseconds, clock)
+            )
+        wall = _wall if clock is time.time else clock
+        kept = None if snapshot is None else _snapshot(snapshot, store, self._near, wall, modes, self._observer)
+        self._setting = Setting(
+            near=self._near,
+            wall=wall,
+            observer=self._observer,
+            new_id=_new_id,
+            catalog=sold,
+            modes=modes,
+            hosted=is_hosted,
+            strict=strict,
+            listener=None if channel is None else Listener(channel, self._near, self._observer),
+            sharing=sharing,
+            snapshot=kept,
+        )
+        _say_when_not_enforced(modes)
+        OPENED.add(self)
+
+    @property
+    def catalog(self) -> Catalog | None:
+        """The catalog that the client was opened with: what this version of the code expects to be sold."""
+        return self._setting.catalog
+
+    @property
+    def counts(self) -> Mapping[tuple[str, ...], int]:
+        """What was counted in this process: refusals, would-be refusals, differences from the host's old answer."""
+        return self._observer.counts() if isinstance(self._observer, Tally) else {}
+
+    def peek(self, tenant: str, feature: str) -> Decision | None:
+        """
+        Decide from what is near, or not at all: no I/O, ever, in any colour.
+
+        Returns:
+            None when nothing is near that may still be believed.
+        """
+        near = self._near
+        held = near.held.get(tenant)
+        if held is not None and held.until > near.clock() < near.lease:
+            return held.table[feature]
+        return None
+
+    def peek_tenant(self, tenant: str, *, user: str | None = None) -> TenantView | None:
+        """
+        Take a view from what is near, or none at all: no I/O, ever, in any colour.
+
+        Returns:
+            None when nothing is near that may still be believed.
+        """
+        if user is not None:
+            identify("user", user)
+        near = self._near
+        held = near.held.get(tenant)
+        if held is not None and held.until > (now := near.clock()) < near.lease:
+            held.touched = 1
+            return view_of(self._setting, tenant, user, Found(held, now))
+        return None
+
+
+def _sharing(
+    shared: SharedRedis | AsyncSharedRedis, near: LocalCache, says_now: Callable[[], str]
+) -> tuple[Sharing, Channel]:
+    from payaid_entitlements.cache.shared.channel import SharedChannel
+    from payaid_entitlements.cache.shared.sharing import Sharing
+
+    sharing = Sharing(shared.client.prefix, says_now)
+    return sharing, SharedChannel(shared.client, sharing, near)
+
+
+def _snapshot(
+    path: str | PathLike[str],
+    store: str,
+    near: LocalCache,
+    wall: Callable[[], float],
+    modes: Modes,
+    observer: Observer,
+) -> Snapshot:
+    from payaid_entitlements.cache.snapshot import Snapshot
+
+    return Snapshot(path, store=store, near=near, wall=wall, modes=modes, observer=observer)
+
+
+def _milliseconds(clock: Callable[[], float]) -> str:
+    return str(int(clock() * 1000))
+
+
+def _wall() -> float:
+    # Looked up at each call, so that freezegun and time-machine work.
+    return time.time()
+
+
+def _new_id(at: Instant) -> str:
+    return change_id(at, secrets.randbits(74))
+
+
+def _say_when_not_enforced(modes: Modes) -> None:
+    program, environment = (
+        {scope: mode.value for scope, mode in said.items() if mode is not ENFORCE}
+        for said in (modes.program, modes.environment)
+    )
+    if program or environment:
+        log.warning(
+            "enforcement.is_not_on",
+            program=program,
+            environment=environment,
+            meaning="commercial refusals are not carried out there",
+        )
