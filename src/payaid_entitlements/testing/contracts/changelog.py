@@ -45,6 +45,7 @@ class ChangeLog:
         ]
         first = store.changes_since(begun, limit=4)
         assert [entry.position for entry in first.entries] == places[:4]
+        assert not first.gap, "a reader that has missed nothing is told to forget: are there holes between positions?"
         assert (first.position, first.gap, first.more) == (places[3], False, True)
         second = store.changes_since(first.position, limit=4)
         assert [entry.position for entry in second.entries] == places[4:]

@@ -77,7 +77,8 @@ class Operations:
 
     def test_it_is_the_tenants_own(self, store: Store) -> None:
         for name in ("acme", "Acme", "beta"):
-            assert _put(store, tenant_write(name), "webhook-1").applied
+            applied = _put(store, tenant_write(name), "webhook-1").applied
+            assert applied, f"{name!r} got the outcome of another tenant: an operation is known by tenant and id"
         assert _put(store, catalog_write(), "webhook-1").applied
         assert [entry.operation for entry in store.audit()] == ["webhook-1"] * 4
 

@@ -82,6 +82,7 @@ class Reading:
         documents = {}
         for number, name in enumerate(ALIKE):
             write = tenant_write(name, plan=f"plan-{number}")
+            assert store.read([name]) == {}, f"{name!r} was taken for another tenant: compare ids by their bytes"
             applied = store.apply(write, expect=0, actor="asha", because=None)
             assert (applied.applied, applied.revision) == (True, 1)
             documents[name] = write.document
@@ -90,7 +91,7 @@ class Reading:
             assert store.read([name]) == {name: documents[name]}
             assert store.read([name, "nobody"]) == {name: documents[name]}
             assert [row.tenant for row in store.find(plan=f"plan-{number}")] == [name]
-            assert [entry.tenant for entry in store.audit(tenant=name)] == [name]
+            assert [entry.tenant for entry in store.audit(tenant=name)] == [name], "compare ids by their bytes"
         assert [row.tenant for row in store.find()] == sorted(ALIKE, key=str.encode)
         assert [entry.tenant for entry in store.changes_since(0).entries] == list(ALIKE)
 

@@ -136,6 +136,7 @@ def whole_log(store: Store, position: int = 0, *, limit: int = 1000) -> list[Log
     more = True
     while more:
         page = store.changes_since(position, limit=limit)
+        assert page.position > position or not page.more, "the log promises more, and does not go on: a reader hangs"
         entries += page.entries
         position, more = page.position, page.more
     return entries

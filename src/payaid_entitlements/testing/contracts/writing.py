@@ -58,6 +58,7 @@ class Writing:
         for write, expect in ((first_write(scope), 0), (next_write(first), 1)):
             with pytest.raises(ChangeConflict) as caught:
                 _put(store, write, expect=expect)
+                pytest.fail(f"stored on revision 2, though worked out from {expect}: compare expect as you write")
             assert (caught.value.expected, caught.value.found) == (expect, 2)
         assert everything(store) == before
 
