@@ -117,8 +117,9 @@ class Entitlements(Client):
         Open a store by its URL. Connects to nothing and starts nothing: the first question does.
 
         Args:
-            url: ``memory://``, ``sqlite:///payaid.db``, ``postgresql://...``, ``redis://...``, ``rediss://...``,
-                ``redis+cluster://...``, ``rediss+cluster://...``, or a SQLAlchemy engine or a Redis client of yours.
+            url: ``memory://``, ``sqlite:///payaid.db``, ``postgresql://...``, ``mysql://...``, ``mariadb://...``,
+                ``redis://...``, ``rediss://...``, ``redis+cluster://...``, ``rediss+cluster://...``, ``unix://...`` (a
+                Redis), or a SQLAlchemy engine or a Redis client of yours.
                 None takes ``PAYAID_URL`` from the environment, else `DEFAULT_URL`.
             shared: A Redis that all processes share, in front of the store: a URL or a client of yours. Copies there
                 spare the store, and by it a change is heard of at once. It may be lost at any moment. None takes

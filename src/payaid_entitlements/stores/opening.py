@@ -31,8 +31,8 @@ def open_store(place: Place) -> Store:
 
     Args:
         place: ``memory://``, ``sqlite:///file.db``, ``postgresql://...``, ``mysql://...``, ``mariadb://...``,
-            ``redis://...``, ``rediss://...``, ``redis+cluster://...``, ``rediss+cluster://...``, a SQLAlchemy engine,
-            or a `Redis` or `RedisCluster`.
+            ``redis://...``, ``rediss://...``, ``redis+cluster://...``, ``rediss+cluster://...``, ``unix://...`` (a
+            Redis), a SQLAlchemy engine, or a `Redis` or `RedisCluster`.
 
     Raises:
         ConfigurationError: It names nothing that is supported, is of the other colour, or an extra is not installed.
