@@ -211,7 +211,7 @@ def _killed_in_the_middle(url, content):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are those of POSIX")
-@pytest.mark.parametrize("kind", ["sqlite_url", "migrated_url"])
+@pytest.mark.parametrize("kind", ["sqlite_url", "migrated_url", pytest.param("made_url", marks=pytest.mark.soak)])
 def test_in_a_database_nothing_is_left(kind, request):
     url = request.getfixturevalue(kind)
     other = _many(3000)
