@@ -395,6 +395,18 @@ def test_half_a_world_is_nothing(one, path):
     assert one.snapshot.world() is None
 
 
+def test_a_revision_that_no_file_can_hold_harms_no_question(one, hand):
+    """As somebody may have published it who may publish."""
+    one.keep(document("acme"))
+    one.near.hear(LogEntry(1, Scope.TENANT, "acme", 2**70))
+    one.snapshot.flush()
+    assert one.counts == {"snapshot.unusable": 1}
+    hand.advance(PAUSE)
+    assert one.revision("acme") is None
+    one.keep(document("globex"))
+    assert (one.revision("acme"), one.revision("globex")) == (None, 1)
+
+
 # -- several who use it -----------------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+
 import pytest
 
 from payaid_entitlements import DENY, AsyncEntitlements, Entitlements, Reason
@@ -263,3 +267,31 @@ def test_a_trial_ends_also_by_the_file(stage, file, cold):
     assert ent.check("acme", "crm.export").allowed
     assert cold(seconds=9).check("acme", "crm.export").allowed
     assert not cold(seconds=1).check("acme", "crm.export").allowed
+
+
+#: A worker that knows acme, and is killed before it can close anything.
+KILLED = """
+import os, signal, sys
+from payaid_entitlements import Entitlements
+from tests.entitlements.conftest import CATALOG
+ent = Entitlements.open(sys.argv[1], catalog=CATALOG, snapshot=sys.argv[2])
+ent.admin("test").subscribe("acme", "pro")
+ent.admin("test").revoke("acme") if sys.argv[3] == "revoke" else None
+ent.check("acme", "crm.export")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("verb", ["subscribe", "revoke"])
+def test_a_worker_that_was_killed_leaves_what_it_knew(tmp_path, file, verb):
+    """By the clocks of the system; the database is gone when the next one starts."""
+    url = f"sqlite:///{tmp_path}/payaid.db"
+    worker = subprocess.run([sys.executable, "-c", KILLED, url, str(file), verb], check=False, timeout=60)
+    assert worker.returncode == -signal.SIGKILL
+    for database in tmp_path.glob("payaid.db*"):
+        database.unlink()
+    (tmp_path / "payaid.db").mkdir()
+    with Entitlements.open(url, catalog=CATALOG, snapshot=file) as ent:
+        decision = ent.check("acme", "crm.import")
+        assert (decision.allowed, decision.degraded) == (verb == "subscribe", True)
+        assert ent.counts[("snapshot.used",)] == 1

@@ -102,6 +102,8 @@ def opening() -> None:
     Entitlements.open(Redis.from_url("redis://one"))
     AsyncEntitlements.open(AsyncRedis.from_url("redis://one"))
     Entitlements.open("sqlite:///a.db", shared="redis://one")
+    Entitlements.open("sqlite:///a.db", snapshot="known.db")
+    AsyncEntitlements.open("sqlite:///a.db", snapshot=Path("known.db"))
     AsyncEntitlements.open("sqlite:///a.db", shared=AsyncRedis.from_url("redis://one"))
     Entitlements.open("sqlite:///payaid.db", catalog=CATALOG, enforcement="observe", strict=True)
     Entitlements.open("memory://", catalog=Catalog.load({"catalog": 1}), enforcement=OBSERVE, clock=FakeClock())

@@ -284,7 +284,7 @@ class Snapshot:
         try:
             with self._lock:
                 return self._used(act)
-        except (sqlite3.Error, OSError, ValueError, _Foreign) as error:
+        except Exception as error:  # whatever it is, no question fails for a file that is an extra
             # Without the lock: whoever is told may ask the client something.
             if _is_busy(error):
                 self._observer.count("snapshot.skipped")
