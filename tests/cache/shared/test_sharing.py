@@ -18,8 +18,10 @@ from payaid_entitlements.cache.shared.copies import MOST_BYTES, Places
 from payaid_entitlements.cache.steps import AskShared, Poll
 from payaid_entitlements.core.observing import Tally
 from payaid_entitlements.errors import ConfigurationError, StoreUnavailable
+from payaid_entitlements.stores.backup import export_to, import_from
 from payaid_entitlements.stores.memory import MemoryStore
 from payaid_entitlements.stores.ports import LogPage
+from tests.entitlements.conftest import CATALOG
 
 PATIENT = "?socket_timeout=5&socket_connect_timeout=5"
 
@@ -283,6 +285,29 @@ def test_poison_is_a_miss_and_counted(stage, pair, server, spoil):
     assert counted(other, "shared.unavailable") == 0
     # And a good copy is there again.
     assert server.get(key).startswith(b"payaid1 ")
+
+
+def test_a_store_that_was_restored_from_a_backup_of_ours_gives_us_nothing(tmp_path, redis_url):
+    """As staging beside production, where somebody forgot that it needs a prefix: all begin by the same change."""
+    ours, theirs = (f"sqlite:///{tmp_path}/{name}.db" for name in ("ours", "theirs"))
+    shared = redis_url + PATIENT
+    with Entitlements.open(ours, catalog=CATALOG) as first:
+        first.admin("asha", because="a sale").subscribe("initech", "pro")
+        export_to(first._store, tmp_path / "backup")
+    with Entitlements.open(theirs, shared=shared) as other:
+        import_from(other._store, tmp_path / "backup")
+        other.admin("asha", because="a trial run").subscribe("acme", "pro")
+        with Entitlements.open(ours, shared=shared) as one:
+            assert one.check("initech", "crm.export").allowed
+            # Of the newest epoch.
+            with Entitlements.open(theirs, shared=shared) as another:
+                assert another.check("acme", "crm.export").allowed
+                assert not one.check("acme", "crm.export").allowed
+                assert one.counts["shared.poisoned",] == 1
+                # And the other way round.
+                assert another.tenant("acme", fresh=True).check("crm.export").allowed
+                with Entitlements.open(theirs, shared=shared) as young:
+                    assert young.check("acme", "crm.export").allowed
 
 
 def test_a_document_that_is_too_long_is_read_by_each(stage, pair, server, monkeypatch):

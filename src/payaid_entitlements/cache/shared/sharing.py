@@ -39,6 +39,9 @@ PAUSE: Final = 0.02
 MOST_PAUSES: Final = 45
 #: Milliseconds for which the stamp is believed.
 BELIEVED: Final = 500
+#: Lines of the log by which a copy may be ahead of who reads it. One that is further ahead is of another store: of one
+#: that was restored from a backup of this one, and shares the Redis; its log goes on far behind.
+MOST_AHEAD: Final = 1_000_000
 #: Lines of the log that a process reads at its start, so that it can judge copies from before.
 LOOK_BACK: Final = 5_000
 
@@ -191,7 +194,7 @@ class Sharing:
             match answer:
                 case [b"copy", text, is_drawn]:
                     copy = copy_of(tenant, text)
-                    if copy is None:
+                    if copy is None or copy.position > (near.position or 0) + MOST_AHEAD:
                         setting.observer.count("shared.poisoned")
                         is_poisoned = is_past = True
                         continue
