@@ -264,3 +264,24 @@ def test_tasks_in_front_of_a_shared_redis_that_stands_still_are_answered_by_the_
                 await asyncio.sleep(0.02)
 
     asyncio.run(main())
+
+
+def test_a_task_that_is_cancelled_leaves_a_server_that_stands_still_at_once(postgres_url):
+    """The driver would first ask the server to cancel, and wait for that."""
+
+    async def main():
+        store = AsyncSQLStore(postgres_url)
+        await store.upgrade()
+        assert await store.read(["acme"]) == {}
+        with _standing_still(postgres_url):
+            reading = asyncio.create_task(store.read(["acme"]))
+            await asyncio.sleep(0.05)
+            began = time.monotonic()
+            reading.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await reading
+            assert time.monotonic() - began < SLACK
+        assert await store.read(["acme"]) == {}
+        await store.aclose()
+
+    asyncio.run(main())

@@ -12,9 +12,10 @@ import inspect
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeVar, assert_never, cast
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self, TypeVar, assert_never, cast
 
 from payaid_entitlements.cache.gathering import Gathering
 from payaid_entitlements.cache.guarding import Breakers
@@ -226,13 +227,10 @@ async def _in_time(step: Step) -> AsyncIterator[None]:
         yield
         return
     seconds = BEGINNING if isinstance(step, Prepare) else QUESTION + GRACE
+    limit = _Ticking(seconds)
     try:
-        async with asyncio.timeout(None) as limit:
-            timer = _Ticking(limit, seconds)
-            try:
-                yield
-            finally:
-                timer.stop()
+        async with limit:
+            yield
     except TimeoutError as error:
         if not limit.expired():
             raise
@@ -242,19 +240,29 @@ async def _in_time(step: Step) -> AsyncIterator[None]:
 
 class _Ticking:
     """
-    Ends *limit* when the loop has had *seconds* to take in an answer, in ten parts.
+    Same as ``asyncio.timeout``, but ends when the loop has had *seconds* to take in an answer, in ten parts.
 
     A loop that was busy with something else for a second has not waited for a second, and the answer may be there.
     """
 
     __slots__ = ("_each", "_handle", "_left", "_limit", "_loop")
 
-    def __init__(self, limit: asyncio.Timeout, seconds: float) -> None:
-        self._limit = limit
+    def __init__(self, seconds: float) -> None:
+        self._limit = asyncio.timeout(None)
         self._loop = asyncio.get_running_loop()
         self._each = seconds / 10
         self._left = 10
+
+    async def __aenter__(self) -> Self:
+        await self._limit.__aenter__()
         self._handle = self._loop.call_later(self._each, self._tick)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._handle.cancel()
+        await self._limit.__aexit__(kind, error, trace)
 
     def _tick(self) -> None:
         self._left -= 1
@@ -263,8 +271,9 @@ class _Ticking:
         else:
             self._limit.reschedule(self._loop.time())
 
-    def stop(self) -> None:
-        self._handle.cancel()
+    def expired(self) -> bool:
+        """Was it this that ended the block?"""
+        return self._limit.expired()
 
 
 def _patience(begins: bool, asks_shared: bool) -> float:
@@ -428,8 +437,10 @@ class AsyncDriver:
         elif flight is asyncio.current_task():
             raise _asked_inside(key)
         # Not wait_for: whoever is cancelled or impatient leaves, and the reading goes on for the others.
-        done, _ = await asyncio.wait({flight}, timeout=patience)
-        if not done:
+        with suppress(TimeoutError):
+            async with _Ticking(patience):
+                await asyncio.wait({flight})
+        if not flight.done():
             raise StoreUnavailable(f"waited {patience:.2f} s for the store to answer")
         return flight.result()
 
