@@ -206,6 +206,26 @@ def test_an_old_refusal_is_not_repeated_in_an_outage(here, clock):
     assert here.ent.check("initech", "hr").reason == "store.unavailable"
 
 
+def test_a_process_that_starts_in_an_outage_knows_what_the_one_before_knew(memory, clock, here, tmp_path):
+    before, after = (
+        Entitlements(FaultyStore(memory), catalog=CATALOG, clock=clock, snapshot=tmp_path / "known.db")
+        for _ in range(2)
+    )
+    assert before.check("acme", "hr").allowed
+    at(clock, "00:00:50")
+    assert before.check("globex", "hr").allowed is False
+    after._store.faults.is_down = True
+
+    at(clock, "00:02:00")
+    assert after.check("acme", "hr").degraded
+
+    at(clock, "00:05:50")
+    assert after.check("acme", "hr").allowed
+
+    at(clock, "00:05:51")
+    assert after.check("acme", "hr").reason == "store.unavailable"
+
+
 def test_a_store_that_is_down_is_asked_twice_a_second_at_most(here, clock):
     here.asks("acme")
     here.store.faults.is_down = True
