@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Final
 
+from payaid_entitlements.core.identity import identify
 from payaid_entitlements.stores.ports import LogEntry, Scope
+
+#: Positions and revisions are below: a column of a database takes no more.
+MOST: Final = 1 << 63
 
 
 def written(entry: LogEntry) -> str:
@@ -18,9 +23,18 @@ def heard(message: str | bytes) -> LogEntry | None:
         found = json.loads(message)
         match found:
             case [int(position), str(scope), None | str() as tenant, int(revision)]:
-                entry = LogEntry(position, Scope(scope), tenant, revision)
+                if tenant is not None:
+                    identify("tenant", tenant)
+                entry = LogEntry(_counted(position), Scope(scope), tenant, _counted(revision))
             case _:
                 return None
-    except (ValueError, RecursionError):
+    except (TypeError, ValueError, RecursionError):
         return None
     return entry if (entry.tenant is None) is (entry.scope is not Scope.TENANT) else None
+
+
+def _counted(number: int) -> int:
+    # What no store can come to would be believed for ever: nothing that is read is newer.
+    if type(number) is bool or not 0 <= number < MOST:
+        raise ValueError(number)
+    return number
