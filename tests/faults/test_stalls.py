@@ -285,3 +285,41 @@ def test_a_task_that_is_cancelled_leaves_a_server_that_stands_still_at_once(post
         await store.aclose()
 
     asyncio.run(main())
+
+
+def _spoil(cluster):
+    """Let nobody serve one slot, which is not ours: then the whole cluster says that it is down."""
+    for server in cluster.masters:
+        with server.client() as client:
+            client.execute_command("CLUSTER DELSLOTS", 0)
+    for server in cluster.masters:
+        with server.client() as client:
+            end = time.monotonic() + 10
+            while client.execute_command("CLUSTER INFO")["cluster_state"] != "fail":
+                assert time.monotonic() < end
+                time.sleep(0.02)
+
+
+def test_a_cluster_that_says_that_it_is_down_is_waited_for_no_longer(redis_clusters):
+    """The driver sleeps for a quarter of a second, and would then ask again."""
+    cluster = redis_clusters()
+    taken = []
+
+    async def main():
+        async with AsyncEntitlements.open(cluster.url) as ent:
+            await ent.check("acme", "crm")
+            _spoil(cluster)
+            for tenant in ("t1", "t2"):
+                began = time.monotonic()
+                decision = await ent.check(tenant, "crm")
+                taken.append((time.monotonic() - began, decision.reason))
+
+    with Entitlements.open(cluster.url, catalog=CATALOG) as ent:
+        ent.check("acme", "crm")
+        asyncio.run(main())
+        for tenant in ("t3", "t4"):
+            _timed(ent, tenant, taken)
+    assert {reason for _, reason in taken} == {Reason.STORE_UNAVAILABLE}
+    assert max(seconds for seconds, _ in taken) < BOUND + SLACK
+    assert taken[1][0] < 0.1
+    assert taken[3][0] < 0.1
