@@ -30,6 +30,7 @@ OURS = {"socket_timeout": 0.2, "socket_connect_timeout": 0.2, "max_connections":
 def test_a_place_is_shown_without_what_is_secret(url, name, nodes):
     place = place_of(url)
     assert (place.name, place.nodes, place.prefix) == (name, nodes, "payaid")
+    assert "secret" not in repr(place)
     assert place.is_cluster == ("+cluster" in url)
 
 
@@ -64,6 +65,8 @@ def test_what_a_url_says_wins():
         "redis://[secret",
         "redis+sentinel://:secret@one",
         "secret",
+        "redis://:7000?secret@host:6379/0",
+        "redis://?secret@host/0",
     ],
 )
 def test_what_is_no_place_is_refused_without_being_shown(url):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -66,7 +66,7 @@ class Place:
     prefix: str
     is_cluster: bool
     nodes: tuple[tuple[str, int], ...]
-    options: Mapping[str, Any]
+    options: Mapping[str, Any] = field(repr=False)
 
 
 def place_of(url: str) -> Place:
@@ -109,6 +109,9 @@ def _read(url: str) -> Place:
     scheme = SCHEMES[parts.scheme]
     is_cluster = parts.scheme.endswith("+cluster")
     query = parse_qsl(parts.query, keep_blank_values=True)
+    if not all(name.isidentifier() for name, _ in query):
+        # As where a password has a ?: all behind it would be left out, and another server asked.
+        raise ValueError
     ours = {name: value for name, value in query if name.startswith("payaid_")}
     prefix = checked_prefix(ours.pop("payaid_prefix", PREFIX))
     if ours:
