@@ -321,6 +321,15 @@ def test_the_cache_is_bounded_and_who_is_asked_about_stays(stage):
     assert stage.faults.calls.count("read") == 200
 
 
+@pytest.mark.soak
+def test_anybody_can_ask_for_any_number_of_names(stage):
+    """A hundred thousand of whom nothing is known fill the room that there is, and no more."""
+    ent = stage.open(cache_size=10_000)
+    for number in range(100_000):
+        ent.check(f"stranger-{number}", "crm")
+    assert ent.health().tenants == 10_000
+
+
 def test_a_refused_tenant_is_not_kept_by_strangers(stage):
     """Refusals do not make a tenant hot: eviction prefers who is really used."""
     ent = stage.open(cache_size=2)
