@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from copy import deepcopy
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
+from payaid_entitlements.admin.tenants import first_of
 from payaid_entitlements.core.catalog import Catalog
 from payaid_entitlements.core.decision import Reason
 from payaid_entitlements.core.values import Allowance
@@ -263,3 +265,13 @@ def test_a_plan_is_previewed_before_it_is_moved_to(shop, admin):
     assert (facts(change), change.tenants) == ((False, "change.dry_run"), 1)
     assert shop.worth("acme", "seats") == Allowance(5)
     assert shop.check("acme", "seats").reason is Reason.PLAN_GRANTED
+
+
+def test_another_act_of_the_same_operation_is_not_taken_for_it():
+    """A store that is asked for one operation may know of it from something else."""
+    other = SimpleNamespace(verb="cancel", detail={})
+    flow = first_of("evt_1", "subscribe", {}, tenant="acme")
+    next(flow)
+    with pytest.raises(StopIteration) as done:
+        flow.send([other])
+    assert done.value.value is None

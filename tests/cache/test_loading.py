@@ -704,3 +704,15 @@ def test_what_a_store_cannot_promise_is_said_once_when_a_client_begins(setting):
             "way_out": concern.way_out,
         }
     ]
+
+
+def test_an_answer_that_nobody_could_confirm_says_its_age_whatever_it_was_that_failed(warm, hand, monkeypatch):
+    """It is enough to be told so by whoever has looked at the log."""
+
+    def looked(*_):
+        return DOWN
+        yield
+
+    monkeypatch.setattr("payaid_entitlements.cache.loading._keep_lease", looked)
+    hand.advance(LEASE)
+    assert Outside().run(hold(warm, "acme")).age == LEASE

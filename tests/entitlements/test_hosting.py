@@ -7,7 +7,9 @@ import time
 import pytest
 
 from payaid_entitlements import Reason, Subscription
+from payaid_entitlements.answering import look
 from payaid_entitlements.cache.driving import PATIENCE
+from payaid_entitlements.cache.loading import Found
 from payaid_entitlements.errors import ConfigurationError
 from tests.entitlements.conftest import START
 
@@ -182,3 +184,20 @@ def test_explain_reads_the_table(ent, table):
     ent.check("acme", "crm.export")
     table.rows["acme"] = Subscription("pro")
     assert ent.explain("acme", "crm.export").decision.reason is Reason.PLAN_GRANTED
+
+
+def test_what_the_hosts_own_row_made_old_is_counted_as_the_hosts(ent, monkeypatch):
+    ent.check("acme", "crm")
+    setting = ent.inner._setting
+    found = Found(setting.near.held["acme"], setting.near.clock(), age=7.0, is_hosts=True)
+
+    def held(*_, **__):
+        return found
+        yield
+
+    monkeypatch.setattr("payaid_entitlements.answering.hold", held)
+    with pytest.raises(StopIteration) as done:
+        next(look(setting, "acme"))
+    assert done.value.value.stale
+    assert ent.counts["host.stale",] == 1
+    assert ("store.stale",) not in ent.counts

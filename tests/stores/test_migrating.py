@@ -110,6 +110,13 @@ def test_the_printed_statements_give_the_same_tables(place, migrated):
     assert migrated.upgrade_script() == ""
 
 
+def test_the_printed_statements_begin_with_the_schema_that_was_named(migrated_url):
+    store = SQLStore(f"{migrated_url}{'&' if '?' in migrated_url else '?'}payaid_schema=billing")
+    script = store.upgrade_script()
+    store.close()
+    assert script.index("CREATE SCHEMA IF NOT EXISTS billing") < script.index("CREATE TABLE billing.payaid_")
+
+
 def test_alembic_finds_no_difference(migrated):
     tables = migrated._statements.tables
     with migrated._engine.connect() as connection:

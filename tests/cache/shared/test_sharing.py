@@ -15,7 +15,7 @@ from payaid_entitlements.cache.shared import scripts
 from payaid_entitlements.cache.shared import sharing as policy
 from payaid_entitlements.cache.shared.asking import SharedRedis
 from payaid_entitlements.cache.shared.copies import MOST_BYTES, Places
-from payaid_entitlements.cache.steps import AskShared, Poll
+from payaid_entitlements.cache.steps import AskShared, Poll, ReadTenants
 from payaid_entitlements.core.observing import Tally
 from payaid_entitlements.errors import ConfigurationError, StoreUnavailable
 from payaid_entitlements.stores.backup import export_to, import_from
@@ -633,3 +633,13 @@ def test_the_clock_of_redis_set_back_makes_no_stamp_younger(pair, server):
     server.set(sharing.places.stamp, b" ".join([*parts[:4], b"other"]))
     assert read("90100").age is None
     shared.close()
+
+
+def test_without_an_answer_of_redis_the_store_is_read(pair):
+    setting = pair[0].inner._setting
+    flow = setting.sharing.read(setting, "acme", 0, False)
+    assert next(flow).script is scripts.FETCH
+    assert flow.send(None) == ReadTenants(("acme",))
+    with pytest.raises(StopIteration) as done:
+        flow.send({})
+    assert (done.value.value.document, done.value.value.is_copy) == (None, False)

@@ -38,7 +38,9 @@ def in_turn(connection: Connection, name: str, step: Callable[[], T]) -> T:
     Args:
         connection: Of the caller alone, and not used for anything else later.
     """
-    for tries_left in reversed(range(TRIES)):
+    tries_left = TRIES
+    while True:
+        tries_left -= 1
         try:
             with _turn(connection, name), connection.begin():
                 _limit(connection, name)
@@ -47,7 +49,6 @@ def in_turn(connection: Connection, name: str, step: Callable[[], T]) -> T:
             if not tries_left or _code(error) not in _LOCK_TIMEOUTS:
                 raise
         _pause(connection, random.uniform(PAUSE / 5, PAUSE))
-    raise AssertionError  # the last try returns or raises
 
 
 @contextmanager
