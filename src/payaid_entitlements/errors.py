@@ -7,10 +7,13 @@ Every exception that this library raises on purpose.
     ├── Refused                    raised by require() and the guards; carries .decision .tenant .reference
     │   ├── NotEntitled            the plan, an add-on or an override would have to change
     │   ├── SubscriptionExpired    a trial or subscription has ended, is past due or paused
-    │   └── TenantSuspended        suspended or revoked by the vendor; paying more does not help
+    │   ├── TenantSuspended        suspended or revoked by the vendor; paying more does not help
+    │   └── QuotaExceeded          it is sold, and used up: a quota, a credit, the last slot
     ├── OperationConflict          the same operation was used before for something else
+    ├── ReservationExpired         a hold was not settled in time, or was released; nothing was charged
     ├── ChangeConflict             somebody else changed the same thing first; carries what changed
-    ├── UnknownTenant, UnknownPlan, UnknownFeature, NoCurrentTenant           also LookupError
+    ├── SlotTaken                  a slot cannot be handed over: nobody holds it, or the other holds one
+    ├── UnknownTenant, UnknownPlan, UnknownFeature, UnknownOperation, NoCurrentTenant           also LookupError
     ├── ViewExpired                a view was kept longer than one request
     ├── TenantUnidentified         a request of nobody: the host's login named no tenant
     ├── StoreUnavailable           the driver's error is __cause__
@@ -80,8 +83,38 @@ class TenantSuspended(Refused):
     """The tenant is suspended or revoked."""
 
 
+class QuotaExceeded(Refused):
+    """What is sold of it is used up; ``.decision.usage`` has the numbers. Nothing was counted."""
+
+
 class OperationConflict(EntitlementError):
     """An *operation* was repeated with other content than the first time."""
+
+
+class ReservationExpired(EntitlementError):
+    """
+    A hold that was to be settled or extended had expired, or was released. Nothing was charged.
+
+    Consume what was used as an operation of its own, if it is to be charged all the same.
+
+    Attributes:
+        operation: Of the hold.
+    """
+
+    def __init__(self, message: str, *, operation: str) -> None:
+        super().__init__(message)
+        self.operation = operation
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _restore_expired, (self.args[0], self.operation)
+
+
+def _restore_expired(message: str, operation: str) -> ReservationExpired:
+    return ReservationExpired(message, operation=operation)
+
+
+class SlotTaken(EntitlementError):
+    """A slot cannot be handed over: who is to give it has none, or who is to get it has one."""
 
 
 class ChangeConflict(EntitlementError):
@@ -117,6 +150,10 @@ class UnknownPlan(EntitlementError, LookupError):
 
 class UnknownFeature(EntitlementError, LookupError):
     """The catalog has no module or feature of this key."""
+
+
+class UnknownOperation(EntitlementError, LookupError):
+    """Nothing is known of what is to be settled, released, extended or refunded: never done, or long ago."""
 
 
 class NoCurrentTenant(EntitlementError, LookupError):

@@ -129,6 +129,10 @@ def engine_on() -> Iterator[Callable[..., Engine]]:
     made: list[Engine] = []
 
     def engine_on(url: str, **options: Any) -> Engine:
+        if url.startswith("sqlite:"):
+            # Longer than the five seconds of the driver: SQLite lets one writer in at a time and keeps no queue, so on
+            # a slow disk one of four may be passed over for as long.
+            options.setdefault("connect_args", {"timeout": 30})
         made.append(create_engine(driven(url), **options))
         return made[-1]
 
