@@ -11,6 +11,7 @@ from functools import partial
 from typing import Final, Literal, cast
 
 from payaid_entitlements.cache.breaker import Breaker
+from payaid_entitlements.cache.counting import PrepareLedger
 from payaid_entitlements.cache.guarding import Breakers
 from payaid_entitlements.cache.listening import Listening
 from payaid_entitlements.cache.loading import (
@@ -35,6 +36,7 @@ from payaid_entitlements.core.instant import Instant, instant
 from payaid_entitlements.core.observing import Observer
 from payaid_entitlements.core.world import World
 from payaid_entitlements.errors import ConfigurationError, StoreUnavailable
+from payaid_entitlements.stores.ledger import AsyncLedger, Ledger
 from payaid_entitlements.stores.ports import AsyncStore, AuditEntry, Concern, Scope, Store
 from payaid_entitlements.view import TenantView, require_key
 
@@ -64,6 +66,10 @@ class Health:
         shared: Did the Redis that processes share answer when it was last asked? None where there is none. A process
             without it is ready: the store is asked instead.
         snapshot: Could the snapshot file be used when it was last needed? None where there is none.
+        ledger: Where usage is counted, for people; None where nothing can be. What breaks a promise about it is in
+            *concerns* too.
+        ledger_answers: Did it answer just now? None where there is none. A process without it is ready: what needs no
+            counting is answered.
     """
 
     ok: bool
@@ -79,6 +85,8 @@ class Health:
     lease: float = 0.0
     shared: bool | None = None
     snapshot: bool | None = None
+    ledger: str | None = None
+    ledger_answers: bool | None = None
 
 
 def answer(
@@ -276,7 +284,9 @@ def _pages(first: ReadAudit) -> Flow[list[AuditEntry]]:
             return found
 
 
-def health(setting: Setting, store: Store | AsyncStore, breakers: Breakers) -> Flow[Health]:
+def health(
+    setting: Setting, store: Store | AsyncStore, ledger: Ledger | AsyncLedger | None, breakers: Breakers
+) -> Flow[Health]:
     """Ask the store whether it answers, and whether there is something to answer by."""
     near = setting.near
     detail = ""
@@ -289,6 +299,13 @@ def health(setting: Setting, store: Store | AsyncStore, breakers: Breakers) -> F
     except (StoreUnavailable, ConfigurationError) as error:
         # A store in which nothing was published yet is not ready either.
         detail = str(error)
+    does_count: bool | None = None
+    if ledger is not None:
+        try:
+            yield PrepareLedger()
+            does_count = True
+        except (StoreUnavailable, ConfigurationError):
+            does_count = False
     world = near.world
     return Health(
         ok=not detail,
@@ -299,11 +316,14 @@ def health(setting: Setting, store: Store | AsyncStore, breakers: Breakers) -> F
         tenants=len(near.held),
         detail=detail,
         channel=None if setting.listener is None else setting.listener.status,
-        concerns=tuple(store.concerns),
+        # What is said of both, which are in one place mostly, is said once.
+        concerns=tuple(dict.fromkeys((*store.concerns, *(() if ledger is None else ledger.concerns)))),
         breaker=_seen(breakers.store),
         lease=max(0.0, near.trusted - near.clock()),
         shared=None if setting.sharing is None else _seen(breakers.shared) == "closed",
         snapshot=None if setting.snapshot is None else setting.snapshot.is_usable,
+        ledger=None if ledger is None else ledger.name,
+        ledger_answers=does_count,
     )
 
 

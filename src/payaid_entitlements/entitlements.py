@@ -33,7 +33,8 @@ from payaid_entitlements.core.observing import Observer
 from payaid_entitlements.core.remedies import Remedy
 from payaid_entitlements.errors import ConfigurationError
 from payaid_entitlements.settings import Modal
-from payaid_entitlements.stores.opening import open_async_store, open_store
+from payaid_entitlements.stores.ledger import AsyncLedger, Ledger
+from payaid_entitlements.stores.opening import find_async_ledger, find_ledger, open_async_store, open_store
 from payaid_entitlements.stores.ports import AsyncStore, Store
 from payaid_entitlements.view import TenantView
 
@@ -58,6 +59,7 @@ class Entitlements(Client):
 
     Args:
         store: Where facts are kept.
+        ledger: Where usage is counted: a ledger of yours, or as in `open`.
         catalog, enforcement, subscriptions, strict, clock: As in `open`.
         shared, snapshot: As in `open`, but the environment is not asked.
         observer: Is told counts and warnings; a tally in memory when None.
@@ -69,6 +71,7 @@ class Entitlements(Client):
         self,
         store: Store,
         *,
+        ledger: Ledger | str | Engine | Redis | RedisCluster | None = None,
         catalog: Catalog | str | PathLike[str] | None = None,
         shared: str | Redis | RedisCluster | None = None,
         snapshot: str | PathLike[str] | None = None,
@@ -96,8 +99,14 @@ class Entitlements(Client):
             store=store.name,
         )
         self._store = store
+        self._ledger, self._besides = find_ledger(store, ledger)
         self._driver = Driver(
-            store, subscriptions, shared=self._shared, clock=self._near.clock, observer=self._observer
+            store,
+            subscriptions,
+            ledger=self._ledger,
+            shared=self._shared,
+            clock=self._near.clock,
+            observer=self._observer,
         )
 
     @classmethod
@@ -105,6 +114,7 @@ class Entitlements(Client):
         cls,
         url: str | Engine | Redis | RedisCluster | None = None,
         *,
+        ledger: str | Engine | Redis | RedisCluster | None = None,
         catalog: Catalog | str | PathLike[str] | None = None,
         shared: str | Redis | RedisCluster | None = None,
         snapshot: str | PathLike[str] | None = None,
@@ -121,6 +131,8 @@ class Entitlements(Client):
                 ``redis://...``, ``rediss://...``, ``redis+cluster://...``, ``rediss+cluster://...``, ``unix://...`` (a
                 Redis), or a SQLAlchemy engine or a Redis client of yours.
                 None takes ``PAYAID_URL`` from the environment, else `DEFAULT_URL`.
+            ledger: Where usage is counted, if not beside the facts: a URL, an engine or a client, as for *url*.
+                None takes ``PAYAID_LEDGER`` from the environment, else the store's own place.
             shared: A Redis that all processes share, in front of the store: a URL or a client of yours. Copies there
                 spare the store, and by it a change is heard of at once. It may be lost at any moment. None takes
                 ``PAYAID_SHARED`` from the environment, else there is none.
@@ -144,6 +156,7 @@ class Entitlements(Client):
         store = open_store(_url(url))
         return cls(
             store,
+            ledger=os.environ.get("PAYAID_LEDGER") or None if ledger is None else ledger,
             shared=os.environ.get("PAYAID_SHARED") or None if shared is None else shared,
             snapshot=os.environ.get("PAYAID_SNAPSHOT") or None if snapshot is None else snapshot,
             catalog=catalog,
@@ -322,7 +335,7 @@ class Entitlements(Client):
 
         Does not raise for an outage, and waits for a store that stands still no longer than a question does.
         """
-        return self._driver.ask(health(self._setting, self._store, self._driver.breakers))
+        return self._driver.ask(health(self._setting, self._store, self._ledger, self._driver.breakers))
 
     def close(self) -> None:
         """Let go of connections. Repeating it is harmless."""
@@ -334,6 +347,10 @@ class Entitlements(Client):
         self._near.clear()
         if self._shared is not None:
             self._shared.close()
+        if self._ledger is not None:
+            self._ledger.close()
+        if self._besides is not None:
+            self._besides.close()
         self._store.close()
 
     def __enter__(self) -> Self:
@@ -352,6 +369,7 @@ class AsyncEntitlements(Client):
         self,
         store: AsyncStore,
         *,
+        ledger: AsyncLedger | str | AsyncEngine | AsyncRedis | AsyncRedisCluster | None = None,
         catalog: Catalog | str | PathLike[str] | None = None,
         shared: str | AsyncRedis | AsyncRedisCluster | None = None,
         snapshot: str | PathLike[str] | None = None,
@@ -379,8 +397,14 @@ class AsyncEntitlements(Client):
             store=store.name,
         )
         self._store = store
+        self._ledger, self._besides = find_async_ledger(store, ledger)
         self._driver = AsyncDriver(
-            store, subscriptions, shared=self._shared, clock=self._near.clock, observer=self._observer
+            store,
+            subscriptions,
+            ledger=self._ledger,
+            shared=self._shared,
+            clock=self._near.clock,
+            observer=self._observer,
         )
 
     @classmethod
@@ -388,6 +412,7 @@ class AsyncEntitlements(Client):
         cls,
         url: str | AsyncEngine | AsyncRedis | AsyncRedisCluster | None = None,
         *,
+        ledger: str | AsyncEngine | AsyncRedis | AsyncRedisCluster | None = None,
         catalog: Catalog | str | PathLike[str] | None = None,
         shared: str | AsyncRedis | AsyncRedisCluster | None = None,
         snapshot: str | PathLike[str] | None = None,
@@ -400,6 +425,7 @@ class AsyncEntitlements(Client):
         store = open_async_store(_url(url))
         return cls(
             store,
+            ledger=os.environ.get("PAYAID_LEDGER") or None if ledger is None else ledger,
             shared=os.environ.get("PAYAID_SHARED") or None if shared is None else shared,
             snapshot=os.environ.get("PAYAID_SNAPSHOT") or None if snapshot is None else snapshot,
             catalog=catalog,
@@ -536,7 +562,7 @@ class AsyncEntitlements(Client):
 
     async def health(self) -> Health:
         """Same as `Entitlements.health`, awaited."""
-        return await self._driver.ask(health(self._setting, self._store, self._driver.breakers))
+        return await self._driver.ask(health(self._setting, self._store, self._ledger, self._driver.breakers))
 
     async def aclose(self) -> None:
         """Same as `Entitlements.close`, awaited."""
@@ -548,6 +574,10 @@ class AsyncEntitlements(Client):
         self._near.clear()
         if self._shared is not None:
             await self._shared.aclose()
+        if self._ledger is not None:
+            await self._ledger.aclose()
+        if self._besides is not None:
+            await self._besides.aclose()
         await self._store.aclose()
 
     async def __aenter__(self) -> Self:

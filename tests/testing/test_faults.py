@@ -10,6 +10,7 @@ import pytest
 
 from payaid_entitlements import AsyncEntitlements, Catalog, Entitlements
 from payaid_entitlements.errors import OutcomeUnknown, StoreUnavailable
+from payaid_entitlements.stores.ledger import AsyncLedger, Ledger
 from payaid_entitlements.stores.memory import AsyncMemoryStore, MemoryStore
 from payaid_entitlements.stores.ports import AsyncStore, Store
 from payaid_entitlements.testing import FaultyStore
@@ -62,9 +63,14 @@ def test_calls_are_noted_in_their_order():
     assert store.faults.calls == ["prepare", "read", "catalog"]
 
 
-@pytest.mark.parametrize("port", [Store, AsyncStore])
-def test_every_question_of_the_port_can_fail(port):
-    methods = {name for name, member in vars(port).items() if inspect.isfunction(member) and not name.startswith("_")}
+@pytest.mark.parametrize("ports", [(Store, Ledger), (AsyncStore, AsyncLedger)])
+def test_every_question_of_the_ports_can_fail(ports):
+    methods = {
+        name
+        for port in ports
+        for name, member in vars(port).items()
+        if inspect.isfunction(member) and not name.startswith("_")
+    }
 
     assert methods - {"close", "aclose"} == _READS | _WRITES
 

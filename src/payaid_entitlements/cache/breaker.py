@@ -80,9 +80,12 @@ class Breaker:
         return "half-open" if self._is_tried else "open"
 
     @contextmanager
-    def asking(self) -> Iterator[None]:
+    def asking(self, *, is_patient: bool = False) -> Iterator[None]:
         """
         Ask inside the block.
+
+        Args:
+            is_patient: It may have to wait, and that it waited long says no more than that it failed.
 
         Only `StoreUnavailable` counts. What is damaged or out of date was answered; what was cancelled, and a mistake
         in a program, say nothing.
@@ -98,7 +101,7 @@ class Breaker:
             self._close()
             raise
         except StoreUnavailable:
-            self._fail(is_trial, self._stopwatch() - began)
+            self._fail(is_trial, 0.0 if is_patient else self._stopwatch() - began)
             raise
         except BaseException:
             if is_trial:

@@ -17,6 +17,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self, TypeVar, assert_never, cast
 
+from payaid_entitlements.cache.counting import LedgerStep, PrepareLedger
 from payaid_entitlements.cache.gathering import Gathering
 from payaid_entitlements.cache.guarding import Breakers
 from payaid_entitlements.cache.steps import (
@@ -42,12 +43,14 @@ from payaid_entitlements.core.subscription import Subscription
 from payaid_entitlements.errors import ConfigurationError, StoreUnavailable
 from payaid_entitlements.forking import after_fork
 from payaid_entitlements.stores.hurry import BEGINNING, GRACE, QUESTION, is_question, within
+from payaid_entitlements.stores.ledger import AsyncLedger, Ledger
 from payaid_entitlements.stores.ports import AsyncStore, Store
 
 if TYPE_CHECKING:
     from payaid_entitlements.cache.shared.asking import AsyncSharedRedis, SharedRedis
 
 T = TypeVar("T")
+L = TypeVar("L")
 
 #: Seconds that a caller waits for a reading that somebody else began, where it is no question's.
 PATIENCE: Final = 2.0
@@ -72,9 +75,10 @@ class _Flight:
 
 class Driver:
     """
-    Performs steps on a store, in the thread that asks.
+    Performs steps on a store and a ledger, in the thread that asks.
 
     Args:
+        ledger: Where usage is counted; None where nothing can be.
         shared: Asked where flows say so; they do where there is one.
         clock: Seconds, never running backwards: how long a store that gave no answer is left alone.
         observer: Is told when that begins and ends.
@@ -86,6 +90,7 @@ class Driver:
         store: Store,
         host: HostSubscriptions | None = None,
         *,
+        ledger: Ledger | None = None,
         shared: SharedRedis | None = None,
         clock: Callable[[], float] = time.monotonic,
         observer: Observer | None = None,
@@ -93,6 +98,7 @@ class Driver:
     ) -> None:
         self.store = store
         self.host = host
+        self.ledger = ledger
         self.shared = shared
         self.clock = clock
         self.observer = observer
@@ -182,6 +188,8 @@ class Driver:
             case Pause(seconds):
                 time.sleep(seconds)
                 return None
+            case LedgerStep():
+                return step.on(_there(self.ledger))
             case _:
                 assert_never(step)
 
@@ -226,7 +234,7 @@ async def _in_time(step: Step) -> AsyncIterator[None]:
     if not is_question() or isinstance(step, Join | Pause | AskShared):
         yield
         return
-    seconds = BEGINNING if isinstance(step, Prepare) else QUESTION + GRACE
+    seconds = BEGINNING if isinstance(step, Prepare | PrepareLedger) else QUESTION + GRACE
     limit = _Ticking(seconds)
     try:
         async with limit:
@@ -302,6 +310,15 @@ def _host_answers(tenant: str) -> Iterator[None]:
         ) from error
 
 
+def _there(ledger: L | None) -> L:
+    if ledger is None:
+        raise ConfigurationError(
+            "nothing can be counted: the store has no ledger. Open one beside it, as in "
+            "Entitlements.open(url, ledger='postgresql://...'), or hand one in: Entitlements(store, ledger=...)"
+        )
+    return ledger
+
+
 def _refuse_in_loop() -> None:
     try:
         asyncio.get_running_loop()
@@ -321,12 +338,14 @@ class AsyncDriver:
         store: AsyncStore,
         host: AsyncHostSubscriptions | None = None,
         *,
+        ledger: AsyncLedger | None = None,
         shared: AsyncSharedRedis | None = None,
         clock: Callable[[], float] = time.monotonic,
         observer: Observer | None = None,
     ) -> None:
         self.store = store
         self.host = host
+        self.ledger = ledger
         self.shared = shared
         self.clock = clock
         self.observer = observer
@@ -409,6 +428,8 @@ class AsyncDriver:
             case Pause(seconds):
                 await asyncio.sleep(seconds)
                 return None
+            case LedgerStep():
+                return await step.on(_there(self.ledger))
             case _:
                 assert_never(step)
 

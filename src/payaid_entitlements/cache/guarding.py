@@ -1,5 +1,5 @@
 """
-Whom a question asks, and a circuit breaker for each: the store, the host's own table, the shared Redis.
+Whom a question asks, and a circuit breaker for each: the store, the host's own table, the shared Redis, the ledger.
 
 That one of them is silent says nothing about the others: each is counted by its own name.
 """
@@ -7,10 +7,11 @@ That one of them is silent says nothing about the others: each is counted by its
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from payaid_entitlements.cache.breaker import Breaker
+from payaid_entitlements.cache.counting import LedgerStep
 from payaid_entitlements.cache.steps import (
     Apply,
     AskShared,
@@ -39,6 +40,8 @@ class Breakers:
         store: Of the store.
         host: Of ``subscriptions=``. Only a wait opens it: a row that cannot be read says nothing about the next one.
         shared: Of the shared Redis. Any failure opens it, since the store can be asked instead.
+        ledger: Of the ledger. A write that waits opens it no sooner than one that fails at once: it may have waited for
+            another transaction on the same row, which says nothing about other tenants.
     """
 
     def __init__(self, clock: Callable[[], float], observer: Observer | None = None) -> None:
@@ -54,6 +57,7 @@ class Breakers:
         self.store = named("store", "the store")
         self.host = named("host", "subscriptions=", quick=None, unavailable=HostUnavailable)
         self.shared = named("shared", "the shared Redis", quick=1)
+        self.ledger = named("ledger", "the ledger")
 
     @contextmanager
     def guarding(self, step: Step) -> Iterator[None]:
@@ -67,6 +71,13 @@ class Breakers:
             case AskShared():
                 # Also for changes, which tell others by it: nobody needs the answer.
                 with self.shared.asking():
+                    yield
+            case LedgerStep() if step.is_joined:
+                # On the host's connection, which says nothing about others.
+                with within(None):
+                    yield
+            case LedgerStep():
+                with self.ledger.asking(is_patient=step.is_write), within(None) if step.is_write else nullcontext():
                     yield
             case _ if not is_question():
                 yield

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from payaid_entitlements.cache.counting import LedgerStep
 from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.errors import StoreUnavailable
 from payaid_entitlements.stores.ports import Scope, Transaction, Write
@@ -147,4 +148,5 @@ Step = (
     | Join
     | AskShared
     | Pause
+    | LedgerStep
 )

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from payaid_entitlements.errors import ConfigurationError
+from payaid_entitlements.stores.ledger import AsyncLedger, Ledger
 from payaid_entitlements.stores.memory import AsyncMemoryStore, MemoryStore
 from payaid_entitlements.stores.ports import AsyncStore, Store
 
@@ -77,6 +78,43 @@ def open_async_store(place: AsyncPlace) -> AsyncStore:
         f"url is a {type(place).__name__}: pass a URL, a Redis, a RedisCluster or a SQLAlchemy AsyncEngine "
         "(Engine: Entitlements)"
     )
+
+
+def find_ledger(store: Store, place: Ledger | Place | None) -> tuple[Ledger | None, Store | None]:
+    """
+    Find where usage is counted: in the ledger that is given or is at *place*, else in that of *store*.
+
+    Returns:
+        The ledger, None where *store* has none; and the store that was opened for it, to be closed with it.
+
+    Raises:
+        ConfigurationError: There is no ledger at *place*.
+    """
+    if place is None:
+        return getattr(store, "ledger", None), None
+    if hasattr(place, "post"):
+        return cast("Ledger", place), None
+    other = open_store(place)
+    return _ledger_at(other), other
+
+
+def find_async_ledger(
+    store: AsyncStore, place: AsyncLedger | AsyncPlace | None
+) -> tuple[AsyncLedger | None, AsyncStore | None]:
+    """Same as `find_ledger`, for asyncio."""
+    if place is None:
+        return getattr(store, "ledger", None), None
+    if hasattr(place, "post"):
+        return cast("AsyncLedger", place), None
+    other = open_async_store(place)
+    return _ledger_at(other), other
+
+
+def _ledger_at(store: Store | AsyncStore) -> Any:
+    ledger = getattr(store, "ledger", None)
+    if ledger is None:
+        raise ConfigurationError(f"there is no ledger in {store.name}: it is no place in which usage can be counted")
+    return ledger
 
 
 def _is_redis(place: object) -> bool:

@@ -9,10 +9,18 @@ from typing import TYPE_CHECKING
 from payaid_entitlements.errors import OutcomeUnknown, StoreUnavailable
 
 if TYPE_CHECKING:
+    from payaid_entitlements.stores.ledger import AsyncLedger, Ledger
     from payaid_entitlements.stores.ports import AsyncStore, Store
 
-_READS = frozenset({"prepare", "read", "catalog", "controls", "changes_since", "find", "audit", "outbox", "listed"})
-_WRITES = frozenset({"apply", "restore"})
+_READS = frozenset({"prepare", "read", "catalog", "controls", "changes_since", "find", "audit", "outbox", "listed"}) | {
+    "balances",
+    "hold",
+    "slots",
+    "entries",
+    "tenants",
+    "book",
+}
+_WRITES = frozenset({"apply", "restore"}) | {"post", "lock", "claim_events", "drop_events", "prune", "forget"}
 
 
 class Faults:
@@ -50,17 +58,20 @@ class Faults:
 
 class FaultyStore:
     """
-    A store that passes everything on to *inner*, unless `faults` says otherwise. Serves both colours.
+    A store, or a ledger, that passes everything on to *inner*, unless `faults` says otherwise. Serves both colours.
 
-    Every name of the port is looked up in *inner*, so whatever the port will have is covered.
+    Every name of the port is looked up in *inner*, so whatever the port will have is covered. The ledger of a store
+    fails as the store does.
     """
 
-    def __init__(self, inner: Store | AsyncStore, faults: Faults | None = None) -> None:
+    def __init__(self, inner: Store | AsyncStore | Ledger | AsyncLedger, faults: Faults | None = None) -> None:
         self.inner = inner
         self.faults = Faults() if faults is None else faults
 
     def __getattr__(self, name: str) -> object:
         found = getattr(self.inner, name)
+        if name == "ledger":
+            return FaultyStore(found, self.faults)
         if name in _READS or name in _WRITES:
             return (
                 _awaiting(self.faults, name, found)
