@@ -81,6 +81,7 @@ class Client:
             listener=None if channel is None else Listener(channel, self._near, self._observer),
             sharing=sharing,
             snapshot=kept,
+            tells_time=clock is not time.time,
         )
         _say_when_not_enforced(modes)
         OPENED.add(self)

@@ -118,7 +118,7 @@ def opening() -> None:
     Entitlements.open(AsyncRedis())  # type: ignore[arg-type]
     Entitlements.open("memory://", shared=AsyncRedis())  # type: ignore[arg-type]
     Entitlements.open("memory://", enforcement=False)  # type: ignore[arg-type]
-    Entitlements.open("memory://", CATALOG)  # type: ignore[call-arg]
+    Entitlements.open("memory://", CATALOG)  # type: ignore[call-arg, arg-type]
     Entitlements.open("memory://", subscriptions=lambda tenant: "pro")  # type: ignore[arg-type, return-value]
     Entitlements(AsyncMemoryStore())  # type: ignore[arg-type]
     Subscription("pro", datetime.now(UTC))  # type: ignore[call-arg, arg-type]

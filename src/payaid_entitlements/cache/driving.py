@@ -21,8 +21,10 @@ from payaid_entitlements.cache.counting import LedgerStep, PrepareLedger
 from payaid_entitlements.cache.gathering import Gathering
 from payaid_entitlements.cache.guarding import Breakers
 from payaid_entitlements.cache.steps import (
+    AfterCommit,
     Apply,
     AskShared,
+    CallHost,
     Find,
     Flow,
     HostUnavailable,
@@ -185,6 +187,10 @@ class Driver:
                 return store.find(module=step.module, plan=step.plan, after=step.after, limit=step.limit)
             case AskShared():
                 return cast("SharedRedis", self.shared).ask(step)
+            case CallHost(function):
+                return function()
+            case AfterCommit(tx, begin):
+                return _after_commit(tx, lambda: self._let_go(begin()))
             case Pause(seconds):
                 time.sleep(seconds)
                 return None
@@ -192,6 +198,11 @@ class Driver:
                 return step.on(_there(self.ledger))
             case _:
                 assert_never(step)
+
+    def _let_go(self, flow: Flow[object]) -> None:
+        # The host's commit is done, and must not seem to fail.
+        with suppress(Exception):
+            self.run(flow)
 
     def _join(self, key: str, begin: Callable[[], Flow[object]], wait: bool, patience: float) -> object:
         while True:
@@ -231,7 +242,7 @@ class Driver:
 @asynccontextmanager
 async def _in_time(step: Step) -> AsyncIterator[None]:
     """Give up a step that a question has waited for long enough: for stores whose drivers do not look at the time."""
-    if not is_question() or isinstance(step, Join | Pause | AskShared):
+    if not is_question() or isinstance(step, Join | Pause | AskShared | CallHost):
         yield
         return
     seconds = BEGINNING if isinstance(step, Prepare | PrepareLedger) else QUESTION + GRACE
@@ -310,6 +321,13 @@ def _host_answers(tenant: str) -> Iterator[None]:
         ) from error
 
 
+def _after_commit(tx: object, then: Callable[[], object]) -> bool:
+    # Whoever has a transaction has SQLAlchemy.
+    from payaid_entitlements.stores.sql.committing import after_commit
+
+    return after_commit(tx, then)
+
+
 def _there(ledger: L | None) -> L:
     if ledger is None:
         raise ConfigurationError(
@@ -356,6 +374,8 @@ class AsyncDriver:
         """Forget who is flying, as after a fork."""
         self._flights: dict[tuple[asyncio.AbstractEventLoop, str], asyncio.Task[object]] = {}
         self._gatherings: dict[asyncio.AbstractEventLoop, Gathering] = {}
+        #: What runs after a host's commit: a loop alone does not hold on to its tasks.
+        self._loose: set[asyncio.Task[object]] = set()
         self.breakers = Breakers(self.clock, self.observer)
 
     async def ask(self, flow: Flow[T]) -> T:
@@ -425,6 +445,11 @@ class AsyncDriver:
                 return await store.find(module=step.module, plan=step.plan, after=step.after, limit=step.limit)
             case AskShared():
                 return await cast("AsyncSharedRedis", self.shared).ask(step)
+            case CallHost(function):
+                given = function()
+                return await given if inspect.isawaitable(given) else given
+            case AfterCommit(tx, begin):
+                return _after_commit(tx, lambda: self._let_go(begin()))
             case Pause(seconds):
                 await asyncio.sleep(seconds)
                 return None
@@ -432,6 +457,17 @@ class AsyncDriver:
                 return await step.on(_there(self.ledger))
             case _:
                 assert_never(step)
+
+    def _let_go(self, flow: Flow[object]) -> None:
+        # The host's commit runs in a greenlet, in which nothing can be awaited: it is a task of its own.
+        task = asyncio.get_running_loop().create_task(self.run(flow))
+        self._loose.add(task)
+        task.add_done_callback(self._landed_loose)
+
+    def _landed_loose(self, done: asyncio.Task[object]) -> None:
+        self._loose.discard(done)
+        if not done.cancelled():
+            done.exception()  # marks it as seen
 
     async def _read(self, tenants: tuple[str, ...]) -> object:
         # By loop, as flights are: threads with a loop each share nothing that is awaited.

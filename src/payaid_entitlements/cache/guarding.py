@@ -15,6 +15,7 @@ from payaid_entitlements.cache.counting import LedgerStep
 from payaid_entitlements.cache.steps import (
     Apply,
     AskShared,
+    CallHost,
     HostUnavailable,
     Poll,
     Prepare,
@@ -86,6 +87,10 @@ class Breakers:
                     yield
             case ReadHost():
                 with self.host.asking():
+                    yield
+            case CallHost():
+                # It asks what it asks, and takes the time that it takes.
+                with within(None):
                     yield
             case Apply():
                 # Whether it was done must be known: a change has more time.

@@ -67,6 +67,7 @@ class Setting:
         snapshot: What was last known, in a file, for when nothing is near; None where there is none.
         strict: Unknown keys raise. None where nobody said: then they are refused, and raise in tests.
         new_id: Makes an id for a change from an instant.
+        tells_time: *wall* is a clock that the caller handed in: the ledger is told what time it is.
     """
 
     near: LocalCache
@@ -80,10 +81,15 @@ class Setting:
     listener: Listener | None = None
     sharing: Sharing | None = None
     snapshot: Snapshot | None = None
+    tells_time: bool = False
 
     def now(self) -> Instant:
         """The instant that it is, for facts."""
         return from_clock(self.wall())
+
+    def told_time(self) -> Instant | None:
+        """The instant for a ledger; None where its own clock is right."""
+        return from_clock(self.wall()) if self.tells_time else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,6 +129,25 @@ class AskShared:
 
 
 @dataclass(frozen=True, slots=True)
+class CallHost:
+    """Call a function of the host's; an asynchronous driver awaits what can be awaited. Answer: what it returns."""
+
+    function: Callable[[], object]
+
+
+@dataclass(frozen=True, slots=True)
+class AfterCommit:
+    """
+    Run the flow that *begin* makes once the host's transaction was committed; whatever it raises is lost.
+
+    Answer: will it run? False where nobody tells of the commit.
+    """
+
+    tx: Transaction
+    begin: Callable[[], Flow[object]]
+
+
+@dataclass(frozen=True, slots=True)
 class Pause:
     """Let some time pass. Answer: nothing."""
 
@@ -147,6 +166,8 @@ Step = (
     | Find
     | Join
     | AskShared
+    | CallHost
+    | AfterCommit
     | Pause
     | LedgerStep
 )

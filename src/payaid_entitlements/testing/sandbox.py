@@ -81,6 +81,7 @@ class Sandbox:
             observer=self._tally,
             hosted=False,
             sharing=None,
+            tells_time=True,
             strict=True if setting.strict is None else setting.strict,
         )
         store: Store | AsyncStore = faulty
