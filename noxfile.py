@@ -65,7 +65,13 @@ def tests(session: nox.Session) -> None:
     install_wheel(session, "all,test")
     session.run("coverage", "erase")
     # The pytest plugin of the package is imported before any option of pytest is read, so coverage starts first.
-    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    run = ("coverage", "run", "-m", "pytest")
+    if session.posargs:
+        session.run(*run, *session.posargs)
+        return
+    # What measures time, or kills servers under load, has the machine for itself; the rest shares it.
+    session.run(*run, "-n", "auto", "--maxprocesses=4", "--dist=worksteal", "-m", "not soak and not alone")
+    session.run(*run, "-m", "alone and not soak")
 
 
 @nox.session

@@ -365,7 +365,7 @@ def playing(directory: Path, *, places: Mapping[str, str] | None = None) -> Iter
     OPENED.clear()
     logging = structlog.get_config()
     for name in before:
-        if name.startswith(("PAYAID_", "FEATURE_")):
+        if name.startswith(("PAYAID_", "FEATURE_")) or name == "COLUMNS":
             del os.environ[name]
     os.chdir(directory)
     sys.path.insert(0, str(directory))

@@ -96,7 +96,8 @@ class TestSQLiteOfTheHost(Joining, StoreContract):
 
     @pytest.fixture
     def new_store(self, url: str):
-        engine = create_engine(url)
+        # A host on a slow disk says how long it waits: SQLite keeps no queue of those who want to write.
+        engine = create_engine(url, connect_args={"timeout": 30})
         yield lambda: open_store(engine)
         engine.dispose()
 
@@ -108,7 +109,7 @@ class TestAsyncSQLiteOfTheHost(AsyncJoining, AsyncStoreContract):
 
     @pytest.fixture
     def new_store(self, url: str, loop):
-        engine = create_async_engine(driven(url, is_async=True))
+        engine = create_async_engine(driven(url, is_async=True), connect_args={"timeout": 30})
         yield lambda: open_async_store(engine)
         loop.run(engine.dispose())
 

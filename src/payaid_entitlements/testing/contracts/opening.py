@@ -33,7 +33,8 @@ class Opening:
 
     def test_many_prepare_at_once(self, open_store: Callable[[], Store]) -> None:
         clients = at_once([open_store] * 4)
-        assert [client for client in clients if isinstance(client, Exception)] == []
+        failed = [client for client in clients if isinstance(client, Exception)]
+        assert failed == [], failed
         for number, client in enumerate(clients):
             assert not isinstance(client, Exception)
             client.apply(tenant_write(f"tenant-{number}"), expect=0, actor="asha", because=None)
