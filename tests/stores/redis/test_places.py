@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from payaid_entitlements.core.instant import DAY
 from payaid_entitlements.errors import ConfigurationError
+from payaid_entitlements.stores.keeping import KEPT
 from payaid_entitlements.stores.redis.places import place_of
 
 OURS = {"socket_timeout": 0.2, "socket_connect_timeout": 0.2, "max_connections": 500, "protocol": 2}
@@ -46,6 +48,11 @@ def test_what_a_url_says_wins():
     place = place_of("redis://one?socket_timeout=1.5&payaid_prefix=app:eu&client_name=billing")
     assert place.prefix == "app:eu"
     assert place.options == {**OURS, "socket_timeout": 1.5, "client_name": "billing"}
+    assert place.keeps_for == KEPT
+    for url in ("redis://one", "unix:///run/redis.sock", "redis+cluster://one,two"):
+        place = place_of(f"{url}?payaid_keep_operations=90d")
+        assert place.keeps_for == 90 * DAY
+        assert place.options.keys().isdisjoint({"payaid_keep_operations"})
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ from redis.retry import Retry
 
 from payaid_entitlements.errors import ConfigurationError
 from payaid_entitlements.forking import after_fork
+from payaid_entitlements.stores.keeping import KEPT
 from payaid_entitlements.stores.redis.places import PATIENCE, PREFIX, Place, checked_prefix, place_of
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ class Client:
         prefix: What all our keys begin with.
         number: Of the database on its server.
         repeats: May it send again what was not answered? A host's client may.
+        is_cluster: Is it one? Then a script's keys must have one hash tag.
+        keeps_for: Microseconds for which a ledger there remembers operations.
 
     Raises:
         ConfigurationError: It is no Redis, of the other colour, or a client that reads from replicas.
@@ -78,10 +81,12 @@ class Client:
             self._place = place_of(place)
             self.name, self.prefix = self._place.name, _agreed(self._place.prefix, prefix)
             self.number = int(self._place.options.get("db") or 0)
+            self.is_cluster, self.keeps_for = self._place.is_cluster, self._place.keeps_for
         else:
             self._hosts = _checked(place, Redis | RedisCluster, "Entitlements", "AsyncEntitlements")
             self.name, self.prefix = _name_of(place), checked_prefix(prefix or PREFIX)
             self.number = _number_of(place)
+            self.is_cluster, self.keeps_for = isinstance(place, RedisCluster | AsyncRedisCluster), KEPT
         self.repeats = self._hosts is not None
         self._forgotten: list[Any] = []
         self._made: Any = None
@@ -156,10 +161,12 @@ class AsyncClient:
             self._place = place_of(place)
             self.name, self.prefix = self._place.name, _agreed(self._place.prefix, prefix)
             self.number = int(self._place.options.get("db") or 0)
+            self.is_cluster, self.keeps_for = self._place.is_cluster, self._place.keeps_for
         else:
             self._hosts = _checked(place, AsyncRedis | AsyncRedisCluster, "AsyncEntitlements", "Entitlements")
             self.name, self.prefix = _name_of(place), checked_prefix(prefix or PREFIX)
             self.number = _number_of(place)
+            self.is_cluster, self.keeps_for = isinstance(place, RedisCluster | AsyncRedisCluster), KEPT
         self.repeats = self._hosts is not None
         self._forgotten: list[Any] = []
         self._made: WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = WeakKeyDictionary()

@@ -18,6 +18,7 @@ from redis import Redis
 from redis.connection import parse_url
 
 from payaid_entitlements.errors import ConfigurationError
+from payaid_entitlements.stores.keeping import KEEP, KEPT, kept_for
 
 #: The schemes of URLs that name a Redis, and the driver's word for each.
 SCHEMES: Final[Mapping[str, str]] = {
@@ -60,6 +61,7 @@ class Place:
         is_cluster: Is it reached as a cluster?
         nodes: Host and port of each server that was named; empty for a socket.
         options: What the driver's constructor takes, for either colour; with the password.
+        keeps_for: Microseconds for which a ledger there remembers operations.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Place:
     is_cluster: bool
     nodes: tuple[tuple[str, int], ...]
     options: Mapping[str, Any] = field(repr=False)
+    keeps_for: int = KEPT
 
 
 def place_of(url: str) -> Place:
@@ -114,8 +117,9 @@ def _read(url: str) -> Place:
         raise ValueError
     ours = {name: value for name, value in query if name.startswith("payaid_")}
     prefix = checked_prefix(ours.pop("payaid_prefix", PREFIX))
+    keeps_for = kept_for(ours.pop(KEEP)) if KEEP in ours else KEPT
     if ours:
-        raise ConfigurationError(f"no option of Redis is called {min(ours)!r}; there is payaid_prefix")
+        raise ConfigurationError(f"no option of Redis is called {min(ours)!r}; there are payaid_prefix and {KEEP}")
     login, at, hosts = parts.netloc.rpartition("@")
     theirs = urlencode([(name, value) for name, value in query if not name.startswith("payaid_")])
     one = f"{scheme}://{login}{at}{hosts.split(',')[0]}{parts.path}?{theirs}"
@@ -126,7 +130,7 @@ def _read(url: str) -> Place:
     options: dict[str, Any] = {**_OURS, **found}
     if scheme == "unix":
         options["unix_socket_path"] = options.pop("path")
-        return Place(f"unix://{parts.path}", prefix, False, (), options)
+        return Place(f"unix://{parts.path}", prefix, False, (), options, keeps_for)
     if not re.fullmatch(r"/?\d*", parts.path) or parts.fragment:
         raise ValueError
     if scheme == "rediss":
@@ -142,7 +146,8 @@ def _read(url: str) -> Place:
     elif len(nodes) > 1:
         raise ConfigurationError("redis:// names one server; write redis+cluster:// for several of a cluster")
     shown = ",".join(f"{host}:{port}" for host, port in nodes)
-    return Place(f"{parts.scheme}://{shown}" + (f"/{number}" if number else ""), prefix, is_cluster, nodes, options)
+    name = f"{parts.scheme}://{shown}" + (f"/{number}" if number else "")
+    return Place(name, prefix, is_cluster, nodes, options, keeps_for)
 
 
 def _node(host: str) -> tuple[str, int]:
