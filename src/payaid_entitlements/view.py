@@ -17,6 +17,8 @@ from payaid_entitlements.core.decision import HARD, SOFTENED, Decision, Intent, 
 from payaid_entitlements.core.explanation import Explanation, explain_situation
 from payaid_entitlements.core.identity import identify
 from payaid_entitlements.core.instant import MICROSECONDS, Instant, moment
+from payaid_entitlements.core.metering.lots import Metered, metered
+from payaid_entitlements.core.metering.meters import Meters
 from payaid_entitlements.core.observing import Observer
 from payaid_entitlements.core.outage import in_outage, policy_of
 from payaid_entitlements.core.reference import make_reference
@@ -75,6 +77,7 @@ class TenantView:
         "_expires",
         "_for_user",
         "_is_strict",
+        "_meters",
         "_observer",
         "_reads",
         "_revision",
@@ -95,6 +98,7 @@ class TenantView:
         at: Instant,
         until: Instant | None,
         standpoint: Standpoint | None,
+        meters: Meters | None,
         revision: int,
         world: World | None,
         age: float | None,
@@ -111,6 +115,7 @@ class TenantView:
         self._at = at
         self._until = until
         self._standpoint = standpoint
+        self._meters = meters
         self._revision = revision
         self._world = world
         self._clock = clock
@@ -229,6 +234,29 @@ class TenantView:
             return ()
         return remedies(self._standpoint.situation, self._world, decision.feature)
 
+    def metering(self, feature: str) -> Metered:
+        """
+        Say how a metered *feature* is counted: in which lots, up to where, and what happens beyond.
+
+        Pure: only the ledger knows what is used. Also for what is not sold, since it is counted where nothing is
+        enforced.
+
+        Raises:
+            TypeError: The feature is of a kind that is not counted.
+            UnknownFeature: The catalog has no such feature.
+            StoreUnavailable: The store gave no answer: by an old copy nothing is counted.
+        """
+        require_key(feature)
+        if self._standpoint is None or self._meters is None or self._world is None or self.stale:
+            raise StoreUnavailable(f"the store gave no answer about {self._tenant!r}; {feature!r} cannot be counted")
+        defined = self._world.catalog.features.get(feature)
+        if defined is None or not defined.kind.is_metered:
+            kind = kind_of(self._world, feature)
+            if kind is None:
+                raise UnknownFeature(f"the catalog has no feature {feature!r}")
+            raise TypeError(f"{feature!r} is a {kind}, of which no units are counted; use check({feature!r})")
+        return metered(defined, self._at, standpoint=self._standpoint, meters=self._meters, world=self._world)
+
     def explain(self, feature: str) -> Explanation:
         """Every rule that was asked about *feature*, in its order. `Entitlements.explain` also names who and when."""
         require_key(feature)
@@ -249,6 +277,7 @@ class TenantView:
             at=self._at,
             until=until,
             standpoint=standpoint,
+            meters=self._meters,
             revision=self._revision,
             world=self._world,
             age=self._age,

@@ -14,9 +14,12 @@ from hypothesis import strategies as st
 
 from payaid_entitlements.cache.local import FOREVER, LEASE, MOST_FLOORS, NEVER, POLL_AFTER, Entry, LocalCache
 from payaid_entitlements.core.evaluation import Situation
+from payaid_entitlements.core.metering.meters import Meters
 from payaid_entitlements.core.resolution import Standpoint, Table
 from payaid_entitlements.core.world import World
 from payaid_entitlements.forking import call_if_alive
+
+METERS = Meters(None, "UTC")
 
 
 def standpoint(world: World, name: str) -> Standpoint:
@@ -27,7 +30,7 @@ def standpoint(world: World, name: str) -> Standpoint:
 def entry(
     world: World, *, revision: int = 1, read_at: float = 0.0, fresh: float = FOREVER, ends: float = FOREVER
 ) -> Entry:
-    return Entry(((ends, None, standpoint(world, "now")),), revision=revision, read_at=read_at, fresh=fresh)
+    return Entry(((ends, None, standpoint(world, "now"), METERS),), revision=revision, read_at=read_at, fresh=fresh)
 
 
 def test_an_entry_is_good_until_the_earlier_of_freshness_and_transition(world):
@@ -39,9 +42,9 @@ def test_an_entry_is_good_until_the_earlier_of_freshness_and_transition(world):
 def test_a_transition_that_was_foreseen_asks_nobody(world, near):
     """At the instant at which a standpoint ends, inclusive, the next one holds."""
     later = (
-        (10.0, 1, standpoint(world, "a")),
-        (20.0, 2, standpoint(world, "b")),
-        (FOREVER, None, standpoint(world, "c")),
+        (10.0, 1, standpoint(world, "a"), METERS),
+        (20.0, 2, standpoint(world, "b"), METERS),
+        (FOREVER, None, standpoint(world, "c"), METERS),
     )
     near.put("acme", Entry(later, revision=7, read_at=1.0, fresh=100.0), near.generation, near.position)
 
@@ -57,7 +60,11 @@ def test_a_transition_that_was_foreseen_asks_nobody(world, near):
 
 def test_several_transitions_may_be_crossed_at_once(world, near):
     """A tenant that was asleep wakes up where it is now."""
-    later = ((10.0, 1, standpoint(world, "a")), (20.0, 2, standpoint(world, "b")), (30.0, 3, standpoint(world, "c")))
+    later = (
+        (10.0, 1, standpoint(world, "a"), METERS),
+        (20.0, 2, standpoint(world, "b"), METERS),
+        (30.0, 3, standpoint(world, "c"), METERS),
+    )
     near.put("acme", Entry(later, revision=1, read_at=1.0, fresh=100.0), near.generation, near.position)
 
     assert near.current("acme", 20.0).standpoint.plan == "c"
@@ -66,7 +73,7 @@ def test_several_transitions_may_be_crossed_at_once(world, near):
 
 def test_moving_on_does_not_revive_what_was_invalidated(world, near):
     """An entry that must be read again stays so when it crosses a transition."""
-    later = ((10.0, 1, standpoint(world, "a")), (FOREVER, None, standpoint(world, "b")))
+    later = ((10.0, 1, standpoint(world, "a"), METERS), (FOREVER, None, standpoint(world, "b"), METERS))
     near.put("acme", Entry(later, revision=1, read_at=1.0, fresh=100.0), near.generation, near.position)
     near.invalidate("acme", 2, 0)
 
@@ -79,7 +86,7 @@ def test_moving_on_does_not_revive_what_was_invalidated(world, near):
 
 def test_moving_on_loses_against_a_newer_reading(world, near):
     """What another thread has read meanwhile is kept, and is what is answered."""
-    later = ((10.0, 1, standpoint(world, "a")), (FOREVER, None, standpoint(world, "b")))
+    later = ((10.0, 1, standpoint(world, "a"), METERS), (FOREVER, None, standpoint(world, "b"), METERS))
     near.put("acme", Entry(later, revision=1, read_at=1.0, fresh=50.0), near.generation, near.position)
     newer = entry(world, revision=2)
 
@@ -98,7 +105,7 @@ def test_moving_on_loses_against_a_newer_reading(world, near):
 
 def test_a_change_that_is_heard_of_while_moving_on_is_not_lost(world, near):
     """P-4: another thread invalidates between looking and locking."""
-    later = ((10.0, 1, standpoint(world, "a")), (FOREVER, None, standpoint(world, "b")))
+    later = ((10.0, 1, standpoint(world, "a"), METERS), (FOREVER, None, standpoint(world, "b"), METERS))
     held = Entry(later, revision=1, read_at=1.0, fresh=50.0)
     near.put("acme", held, near.generation, near.position)
 
@@ -138,8 +145,10 @@ def test_a_tenant_that_is_not_here_is_none(near):
 
 def test_overrides_of_a_user_count_for_that_user_only(world):
     """Another user sees the tenant's standpoint, and so does the user once his own has ended."""
-    own = ((10.0, 1, standpoint(world, "own")),)
-    held = Entry(((FOREVER, None, standpoint(world, "all")),), revision=1, read_at=0, fresh=FOREVER, users={"u1": own})
+    own = ((10.0, 1, standpoint(world, "own"), METERS),)
+    held = Entry(
+        ((FOREVER, None, standpoint(world, "all"), METERS),), revision=1, read_at=0, fresh=FOREVER, users={"u1": own}
+    )
 
     assert held.for_user("u1", 5.0)[1].plan == "own"
     assert held.for_user("u1", 10.0)[1].plan == "all"

@@ -29,11 +29,11 @@ from payaid_entitlements.core.ground import Ground
 from payaid_entitlements.core.instant import DAY, HOUR, instant
 from payaid_entitlements.core.migrating import migrate, migrate_add_on
 from payaid_entitlements.core.provider_ids import set_provider_id
-from payaid_entitlements.core.resolution import STATUS, TIMEZONE, resolve
+from payaid_entitlements.core.resolution import STATUS, resolve
 from payaid_entitlements.core.subscription import HeldAddOn, State, Times, subject, terms_at
 from payaid_entitlements.core.values import Allowance
 from payaid_entitlements.core.world import World
-from payaid_entitlements.core.zones import billing_interval, history, period_end, zones, zones_subject
+from payaid_entitlements.core.zones import TIMEZONE, billing_interval, history, period_end, zones, zones_subject
 from payaid_entitlements.errors import ConfigurationError, StoreDamaged, UnknownPlan, UnknownTenant
 from tests.core.conftest import NOW, SMALL, decide, sub, tenant, world_of
 

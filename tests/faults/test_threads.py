@@ -22,6 +22,7 @@ from payaid_entitlements.cache.gathering import LANES
 from payaid_entitlements.cache.local import FOREVER, NEVER, Entry, LocalCache
 from payaid_entitlements.cache.taking_turns import TakingTurns
 from payaid_entitlements.core.evaluation import Situation
+from payaid_entitlements.core.metering.meters import Meters
 from payaid_entitlements.core.observing import Tally
 from payaid_entitlements.core.resolution import Standpoint, Table
 from payaid_entitlements.core.world import World
@@ -75,7 +76,7 @@ def hammer(work: Callable[[int], None], threads: int = THREADS) -> None:
 def entry(world: World, revision: int, read_at: float = 0.0) -> Entry:
     table = Table({}, world)
     standpoint = Standpoint(table, table, "now", None, frozenset(), Situation(()))
-    return Entry(((FOREVER, None, standpoint),), revision=revision, read_at=read_at, fresh=FOREVER)
+    return Entry(((FOREVER, None, standpoint, Meters(None, "UTC")),), revision=revision, read_at=read_at, fresh=FOREVER)
 
 
 def test_what_is_kept_near_is_never_older_than_what_its_thread_has_heard(much: int):

@@ -32,6 +32,11 @@ MONEY = {
     "subscription.ended",
     "subscription.cancelled",
     "subscription.past_due",
+    "quota.exhausted",
+    "quota.grace_ended",
+    "credit.exhausted",
+    "allocation.full",
+    "allocation.no_room",
 }
 
 

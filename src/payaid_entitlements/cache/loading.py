@@ -426,7 +426,12 @@ def entry_of(
 
     def later(segments: Sequence[Segment]) -> tuple[Later, ...]:
         return tuple(
-            (FOREVER if each.until is None else each.until / MICROSECONDS + offset, each.until, each.standpoint)
+            (
+                FOREVER if each.until is None else each.until / MICROSECONDS + offset,
+                each.until,
+                each.standpoint,
+                each.meters,
+            )
             for each in segments
         )
 
@@ -437,7 +442,7 @@ def entry_of(
     # refusal with them.
     known = min((each[-1][0] for each in users.values()), default=FOREVER)
     return Entry(
-        tuple((min(ends, known), transition, standpoint) for ends, transition, standpoint in segments),
+        tuple((min(ends, known), transition, standpoint, meters) for ends, transition, standpoint, meters in segments),
         revision=document.revision,
         read_at=asked_at,
         fresh=fresh,

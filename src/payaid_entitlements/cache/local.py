@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from payaid_entitlements.core.instant import Instant
+from payaid_entitlements.core.metering.meters import Meters
 from payaid_entitlements.core.resolution import Standpoint, Table
 from payaid_entitlements.core.world import World
 from payaid_entitlements.forking import after_fork
@@ -38,8 +39,8 @@ LEASE: Final = 5.0
 #: Invalidations that are remembered. Of older ones only that there were some: no reading from before them is kept.
 MOST_FLOORS: Final = 10_000
 
-#: The reading of the clock at which a standpoint ends, the instant that this is, and the standpoint.
-Later = tuple[float, Instant | None, Standpoint]
+#: The reading of the clock at which a standpoint ends, the instant that this is, the standpoint, and what meters need.
+Later = tuple[float, Instant | None, Standpoint, Meters]
 
 
 class Entry:
@@ -53,6 +54,7 @@ class Entry:
         table: Decisions for writing, of the standpoint that holds now.
         touched: Set by a hit; the eviction hand clears it.
         standpoint: What holds now; `ends` when it does not any more, which is the instant `transition`.
+        meters: What metering needs now.
         later: The standpoints that follow.
         revision: Of the tenant's document.
         read_at: When it was asked for.
@@ -64,6 +66,7 @@ class Entry:
         "ends",
         "fresh",
         "later",
+        "meters",
         "read_at",
         "revision",
         "standpoint",
@@ -83,7 +86,7 @@ class Entry:
         fresh: float,
         users: Mapping[str, tuple[Later, ...]] | None = None,
     ) -> None:
-        self.ends, self.transition, self.standpoint = segments[0]
+        self.ends, self.transition, self.standpoint, self.meters = segments[0]
         self.later = segments[1:]
         self.revision = revision
         self.read_at = read_at
@@ -107,7 +110,7 @@ class Entry:
     def for_user(self, user: str | None, now: float) -> tuple[Instant | None, Standpoint]:
         """The standpoint of *user* at *now*, and its transition; the tenant's where the user has no overrides."""
         if user is not None and self.users is not None:
-            for ends, transition, standpoint in self.users.get(user, ()):
+            for ends, transition, standpoint, _ in self.users.get(user, ()):
                 if now < ends:
                     return transition, standpoint
         return self.transition, self.standpoint

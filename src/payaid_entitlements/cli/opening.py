@@ -18,8 +18,8 @@ from payaid_entitlements.core.catalog import Catalog, Published
 from payaid_entitlements.core.facts import TenantDocument
 from payaid_entitlements.core.instant import Instant, from_clock
 from payaid_entitlements.core.period import zone
-from payaid_entitlements.core.resolution import TIMEZONE
 from payaid_entitlements.core.subscription import terms_at
+from payaid_entitlements.core.zones import TIMEZONE
 from payaid_entitlements.entitlements import Entitlements
 from payaid_entitlements.errors import ConfigurationError, OutcomeUnknown, StoreUnavailable
 from payaid_entitlements.stores.opening import open_store

@@ -36,10 +36,10 @@ from payaid_entitlements.core.facts import NewFact, Timeline
 from payaid_entitlements.core.ground import Ground, When
 from payaid_entitlements.core.instant import LATEST, Instant, moment
 from payaid_entitlements.core.provider_ids import replaced
-from payaid_entitlements.core.resolution import STATUS, TIMEZONE, held_of
+from payaid_entitlements.core.resolution import STATUS, held_of
 from payaid_entitlements.core.subscription import MAIN, subject, terms_at
 from payaid_entitlements.core.world import World
-from payaid_entitlements.core.zones import billing_interval, history, moved, zones_subject
+from payaid_entitlements.core.zones import TIMEZONE, billing_interval, history, moved, zones_subject
 from payaid_entitlements.errors import ConfigurationError, UnknownPlan
 
 #: What somebody of the vendor does to a tenant as a whole.

@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING, Literal, NoReturn
 from payaid_entitlements.core.encoding import encode_value
 from payaid_entitlements.core.observing import MISREAD
 from payaid_entitlements.core.values import Value
-from payaid_entitlements.errors import NotEntitled, Refused, StoreUnavailable, SubscriptionExpired, TenantSuspended
+from payaid_entitlements.errors import (
+    NotEntitled,
+    QuotaExceeded,
+    Refused,
+    StoreUnavailable,
+    SubscriptionExpired,
+    TenantSuspended,
+)
+
+if TYPE_CHECKING:
+    from payaid_entitlements.core.metering.usage import Usage
 
 #: What an operation wants to do; a read-only stage of a subscription lets reads pass.
 Intent = Literal["read", "write"]
@@ -172,6 +182,52 @@ class Reason(StrEnum):
         "Renew or subscribe.",
     )
 
+    QUOTA_GRANTED = (
+        "quota.granted",
+        "There was enough left, and it was taken.",
+        "Nothing to do.",
+    )
+    QUOTA_OVERAGE = (
+        "quota.overage",
+        "More was used than is sold; it was let pass, and is counted as overage.",
+        "Pay for the overage, or change to a plan with a larger allowance.",
+    )
+    QUOTA_WARNED = (
+        "quota.warned",
+        "More was used than is sold; nothing happens but this warning.",
+        "Change to a plan, or add an add-on, with a larger allowance.",
+    )
+    QUOTA_IN_GRACE = (
+        "quota.in_grace",
+        "More was used than is sold; it is let pass for a time of grace.",
+        "Change to a plan, or add an add-on, with a larger allowance before the grace is over.",
+    )
+    QUOTA_EXHAUSTED = (
+        "quota.exhausted",
+        "Fewer units are left than were asked for; `usage` says how many, and when they come anew.",
+        "Wait until the window ends, or change to a plan, or add an add-on, with a larger allowance.",
+    )
+    QUOTA_GRACE_ENDED = (
+        "quota.grace_ended",
+        "More was used than is sold, and the time of grace for it is over.",
+        "Wait until the window ends, or change to a plan, or add an add-on, with a larger allowance.",
+    )
+    CREDIT_EXHAUSTED = (
+        "credit.exhausted",
+        "Too few credits are left to pay for what was asked.",
+        "Buy credits, or wait until they come anew.",
+    )
+    ALLOCATION_FULL = (
+        "allocation.full",
+        "All slots are held.",
+        "Free a slot, or change to a plan, or add an add-on, with more.",
+    )
+    ALLOCATION_NO_ROOM = (
+        "allocation.no_room",
+        "As many exist as are sold; no more can be made.",
+        "Remove some, or change to a plan, or add an add-on, with more.",
+    )
+
     STORE_UNAVAILABLE = (
         "store.unavailable",
         "The store gave no answer and nothing recent enough is known; this says nothing about the tenant.",
@@ -222,6 +278,15 @@ _EXPIRED = frozenset(
         Reason.SUBSCRIPTION_PAUSED,
     }
 )
+_EXCEEDED = frozenset(
+    {
+        Reason.QUOTA_EXHAUSTED,
+        Reason.QUOTA_GRACE_ENDED,
+        Reason.CREDIT_EXHAUSTED,
+        Reason.ALLOCATION_FULL,
+        Reason.ALLOCATION_NO_ROOM,
+    }
+)
 _SUSPENDED = frozenset({Reason.SUBSCRIPTION_SUSPENDED, Reason.SUBSCRIPTION_REVOKED})
 
 
@@ -244,6 +309,7 @@ class Decision:
             None where it is not held.
         advisories: Reasons that did not decide but are worth knowing.
         degraded: The answer comes from a fail policy or from a copy that is too old, and says so.
+        usage: What the ledger said; None where it was not asked, as by every view.
     """
 
     allowed: bool
@@ -254,6 +320,7 @@ class Decision:
     value: Value | None = None
     advisories: tuple[Reason, ...] = ()
     degraded: bool = False
+    usage: Usage | None = None
     # Two questions of the hit path, answered once. `settled`: allowed, and nothing else is to be done.
     # `noteworthy`: to be counted each time it is given.
     settled: bool = field(init=False, repr=False, compare=False, default=False)
@@ -297,11 +364,13 @@ class Decision:
             kind = SubscriptionExpired
         elif self.reason in _SUSPENDED:
             kind = TenantSuspended
+        elif self.reason in _EXCEEDED:
+            kind = QuotaExceeded
         raise kind(self, tenant=tenant, reference=reference)
 
     def to_public(self) -> Mapping[str, object]:
         """The decision as JSON data that a customer may see: no actor, override reason or internal source."""
-        return {
+        public: dict[str, object] = {
             "feature": self.feature,
             "allowed": self.allowed,
             "reason": self.reason.value,
@@ -310,3 +379,6 @@ class Decision:
             "advisories": [advisory.value for advisory in self.advisories],
             "degraded": self.degraded,
         }
+        if self.usage is not None:
+            public["usage"] = self.usage.to_json()
+        return public

@@ -18,12 +18,13 @@ from payaid_entitlements.core.evaluation import Evaluation, Held, Situation
 from payaid_entitlements.core.facts import TenantDocument
 from payaid_entitlements.core.instant import LATEST, Instant, moment
 from payaid_entitlements.core.period import zone
-from payaid_entitlements.core.resolution import TIMEZONE, held_of, next_transition, situation
+from payaid_entitlements.core.resolution import held_of, next_transition, situation
 from payaid_entitlements.core.subscription import State, Terms, boundaries, terms_at
 from payaid_entitlements.core.tracing import Step
 from payaid_entitlements.core.values import Deny
 from payaid_entitlements.core.world import World
 from payaid_entitlements.core.worth import told
+from payaid_entitlements.core.zones import TIMEZONE
 
 
 @dataclass(frozen=True, slots=True)

@@ -237,4 +237,9 @@ def _rate(allowance: Allowance) -> tuple[int, Decimal | Fraction]:
         return (2, Decimal(0))
     if per is None or is_zero(allowance):
         return (0, Decimal(limit))
-    return (1, Fraction(limit) / (per.elapsed + per.days * DAY + per.months * _MONTH))
+    return (1, Fraction(limit) / average_length(per))
+
+
+def average_length(per: Interval) -> int:
+    """Microseconds that a window takes on the average."""
+    return per.elapsed + per.days * DAY + per.months * _MONTH

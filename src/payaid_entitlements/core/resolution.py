@@ -20,6 +20,7 @@ from payaid_entitlements.core.evaluation import Evaluation, Held, Situation, Sta
 from payaid_entitlements.core.facts import Subject, TenantDocument, damaged
 from payaid_entitlements.core.instant import EARLIEST, LATEST, Instant
 from payaid_entitlements.core.merging import Source
+from payaid_entitlements.core.metering.meters import Meters, meters_at
 from payaid_entitlements.core.subscription import (
     MAIN,
     Standing,
@@ -36,9 +37,8 @@ from payaid_entitlements.core.values import DENY, Deny, Value
 if TYPE_CHECKING:
     from payaid_entitlements.core.world import World
 
-#: The subjects of facts about a tenant as a whole.
+#: The subject of the fact about what was done to a tenant as a whole.
 STATUS = ("status",)
-TIMEZONE = ("timezone",)
 
 #: The name of the subscription that a host describes.
 HOST = "host"
@@ -97,10 +97,11 @@ class Standpoint:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A standpoint and the instant at which it ends; None when nothing is known to change it."""
+    """A standpoint and the instant at which it ends; None when nothing is known to change it; and what meters need."""
 
     until: Instant | None
     standpoint: Standpoint
+    meters: Meters
 
 
 def resolve(
@@ -132,7 +133,11 @@ def resolve(
         # Read once for both.
         terms = terms_at(document, at) if host is None else host
         until = next_transition(document, world, at, user=user, host=terms)
-        segments.append(Segment(until, standpoint(_with_what_comes(document, world, at, user, terms, host), world)))
+        known = _with_what_comes(document, world, at, user, terms, host)
+        meters = meters_at(document, world, at, known.held, terms)
+        if segments and meters == segments[-1].meters:
+            meters = segments[-1].meters
+        segments.append(Segment(until, standpoint(known, world), meters))
         if until is None or until >= horizon:
             break
         at = until

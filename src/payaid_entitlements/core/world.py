@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
+from math import ceil
 from typing import TYPE_CHECKING
 
 from payaid_entitlements.core.catalog.keyspace import folded
@@ -63,6 +65,8 @@ class World:
         modes: Mode by module; under None that of features of the whole account.
         dependents: By key the keys whose decisions may depend on its own, in the catalog's order: itself, what is in
             it or requires it, and so on.
+        payers: By key of a quota the credits that pay for it, each with what one of the quota's smallest units costs,
+            in smallest units of the credit.
         tables: Decisions by shape, filled as shapes are met: shared by all tenants of one shape.
     """
 
@@ -70,6 +74,7 @@ class World:
     controls: Controls
     modes: Mapping[str | None, Enforcement]
     dependents: Mapping[str, tuple[str, ...]]
+    payers: Mapping[str, tuple[tuple[str, int], ...]]
     tables: dict[object, object] = field(default_factory=dict, compare=False, repr=False)
 
     @staticmethod
@@ -78,7 +83,7 @@ class World:
         catalog = published.catalog
         scopes: tuple[str | None, ...] = (None, *catalog.modules)
         by_scope = {scope: modes.of(scope, controls.modes) for scope in scopes}
-        return World(published, controls, by_scope, dependents_in(catalog))
+        return World(published, controls, by_scope, dependents_in(catalog), payers_in(catalog))
 
     @property
     def catalog(self) -> Catalog:
@@ -144,3 +149,14 @@ def dependents_in(catalog: Catalog) -> Mapping[str, tuple[str, ...]]:
         for one in reached:
             found.setdefault(one, []).append(key)
     return {key: tuple(keys) for key, keys in found.items()}
+
+
+def payers_in(catalog: Catalog) -> Mapping[str, tuple[tuple[str, int], ...]]:
+    """Turn what credits pay for around; see `World.payers`."""
+    found: dict[str, list[tuple[str, int]]] = {}
+    for key, credit in catalog.features.items():
+        for paid, cost in credit.pays_for.items():
+            units = Fraction(cost) * 10**credit.decimals / 10 ** catalog.features[paid].decimals
+            # A catalog whose costs do not fit is refused; one of an older release never becomes cheaper.
+            found.setdefault(paid, []).append((key, ceil(units)))
+    return {key: tuple(each) for key, each in found.items()}

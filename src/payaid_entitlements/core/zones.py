@@ -8,18 +8,20 @@ from their first anchor: see `payaid_entitlements.core.period.window`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from payaid_entitlements.core.facts import Subject, TenantDocument, damaged
 from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.core.interval import Interval, Unit
 from payaid_entitlements.core.period import Zones, window, zone
-from payaid_entitlements.core.resolution import TIMEZONE
 from payaid_entitlements.core.subscription import Terms, subject
 
 if TYPE_CHECKING:
     from payaid_entitlements.core.catalog.model import Plan
     from payaid_entitlements.core.world import World
+
+#: The subject of the fact about a tenant's own zones.
+TIMEZONE: Final = ("timezone",)
 
 #: Zones by name, each with the instant since when, oldest first; as JSON data, hence lists.
 History = list[list[object]]

@@ -37,6 +37,11 @@ _MONEY: Final = frozenset(
         Reason.SUBSCRIPTION_ENDED,
         Reason.SUBSCRIPTION_CANCELLED,
         Reason.SUBSCRIPTION_PAST_DUE,
+        Reason.QUOTA_EXHAUSTED,
+        Reason.QUOTA_GRACE_ENDED,
+        Reason.CREDIT_EXHAUSTED,
+        Reason.ALLOCATION_FULL,
+        Reason.ALLOCATION_NO_ROOM,
     }
 )
 

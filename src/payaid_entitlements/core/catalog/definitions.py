@@ -104,6 +104,7 @@ def _feature(key: str, module: str | None, read: written.WrittenFeature, path: P
         rollover=_rollover(read, who, path, reading) if isinstance(read, written.Consumed) else None,
         count=read.count if isinstance(read, written.Allocation) else "ledger",
         pays_for=_pays_for(read, who, path, reading) if isinstance(read, written.Credit) else {},
+        decimals=read.decimals if isinstance(read, written.Consumed) else 0,
         on_outage=_on_outage(read.on_outage, who, path, reading),
         deprecated=_deprecated(read.deprecated, who, path, reading),
     )

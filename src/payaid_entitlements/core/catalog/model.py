@@ -126,6 +126,8 @@ class Feature:
             billing date.
         count: Who counts an allocation: our ``ledger`` of named holders, or the ``host``'s own rows.
         pays_for: For credits: units of this credit that one unit of another feature costs.
+        decimals: For quotas and credits: how many digits behind the point amounts may have, 0 to 6; they are counted
+            in so small units.
         deprecated: Still works; answers carry an advisory. The date after which it may be retired.
     """
 
@@ -143,6 +145,7 @@ class Feature:
     rollover: Rollover | None = None
     count: Literal["ledger", "host"] = "ledger"
     pays_for: Mapping[str, Amount] = field(default_factory=dict)
+    decimals: int = 0
     on_outage: FailPolicy = FailPolicy()
     deprecated: date | None = None
 

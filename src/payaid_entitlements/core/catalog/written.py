@@ -138,6 +138,9 @@ class Consumed(_Feature):
         description="Windows begin on the billing date, or with the calendar's month, week, day.",
     )
     rollover: WrittenRollover | None = None
+    decimals: Annotated[int, Field(ge=0, le=6)] = Field(
+        default=0, description="Digits behind the point that amounts may have; never changed once it is published."
+    )
 
 
 class Quota(Consumed):
