@@ -283,28 +283,28 @@ def test_tables_are_made_checked_and_made_again_harmlessly(empty: Terminal) -> N
     assert empty.run("db", "check").code == 2
     output = empty.run("db", "upgrade", "--because", "a new host", "--yes")
     assert output.code == 0
-    assert output.out.splitlines()[:2] == ["database sqlite:///payaid.db", "  tables  none -> version 1"]
+    assert output.out.splitlines()[:2] == ["database sqlite:///payaid.db", "  tables  none -> version 2"]
     assert empty.run("db", "upgrade", "--because", "again", "--yes", "--json").data == {
         "database": "sqlite:///payaid.db",
         "before": 1,
-        "after": 1,
+        "after": 2,
     }
-    assert empty.run("db", "check").out == "ok sqlite:///payaid.db: version 1"
+    assert empty.run("db", "check").out == "ok sqlite:///payaid.db: version 2"
     assert empty.run("db", "check", "--json").data["ok"] is True
     assert empty.run("db", "current").out == "1"
-    assert empty.run("db", "current", "--json").data["version"] == 1
+    assert empty.run("db", "current", "--json").data["version"] == 2
 
 
 def test_a_database_without_our_tables_is_not_ok(empty: Terminal) -> None:
     sqlite3.connect(empty.directory / "payaid.db").close()
     output = empty.run("db", "check")
-    assert (output.code, output.out) == (1, "not ok sqlite:///payaid.db has no tables of ours, version 1 is needed")
+    assert (output.code, output.out) == (1, "not ok sqlite:///payaid.db has no tables of ours, version 2 is needed")
     assert output.err == "  payaid db upgrade --because ..."
     assert empty.run("db", "check", "--json").data == {
         "database": "sqlite:///payaid.db",
         "ok": False,
         "version": None,
-        "needed": 1,
+        "needed": 2,
     }
     assert empty.run("db", "current").out == "none"
 
@@ -313,11 +313,11 @@ def test_tables_of_another_version_are_named(terminal: Terminal) -> None:
     with sqlite3.connect(terminal.directory / "payaid.db") as database:
         database.execute("UPDATE payaid_schema SET version_num = '99.99'")
     database.close()
-    assert "has tables of version 99, version 1 is needed" in terminal.run("db", "check").out
+    assert "has tables of version 99, version 2 is needed" in terminal.run("db", "check").out
     assert terminal.run("db", "check").err == "  install a later release of payaid-entitlements"
     output = terminal.run("check", "kaveri", "crm")
     assert (output.code, output.out) == (2, "")
-    assert "has tables of version 99, and this release needs version 1" in output.err
+    assert "has tables of version 99, and this release needs version 2" in output.err
 
 
 def test_a_postgresql_is_upgraded_before_it_is_used(empty: Terminal, postgres_url: str) -> None:

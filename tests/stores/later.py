@@ -1,4 +1,4 @@
-"""A second version of the tables, as only tests have; and a process that migrates to it: ``URL PAUSE``."""
+"""A version of the tables after the newest, as only tests have; and a process that migrates to it: ``URL PAUSE``."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from payaid_entitlements.stores.sql.migrations.steps import Names, make, remove
 
 
 @contextmanager
-def with_second_version(*, oldest: int = 1, then: Callable[[], object] = lambda: None) -> Iterator[None]:
+def with_next_version(*, oldest: int = 1, then: Callable[[], object] = lambda: None) -> Iterator[None]:
     """
-    Let this process know a second version.
+    Let this process know one version more.
 
     Args:
         oldest: Releases that need this version can use it.
         then: Is done in the middle of the way up.
     """
     known = migrations.MIGRATIONS
-    migrations.MIGRATIONS = (*known[:1], _second(oldest, then))
+    migrations.MIGRATIONS = (*known, _next(oldest, then))
     try:
         yield
     finally:
         migrations.MIGRATIONS = known
 
 
-def _second(oldest: int, then: Callable[[], object]) -> ModuleType:
-    module: Any = ModuleType("v2")
-    module.__file__ = "v2.py"
-    module.revision, module.down_revision, module.LOSES = f"2.{oldest}", "1.1", "the notes"
+def _next(oldest: int, then: Callable[[], object]) -> ModuleType:
+    module: Any = ModuleType("v3")
+    module.__file__ = "v3.py"
+    module.revision, module.down_revision, module.LOSES = f"3.{oldest}", "2.1", "the notes"
 
     def upgrade(names: Names) -> None:
         make(_notes(names))
@@ -85,7 +85,7 @@ def _linger(seconds: float) -> None:
 if __name__ == "__main__":
     engine = create_engine(sys.argv[1])
     store = SQLStore(engine)
-    with with_second_version(then=lambda: _linger(float(sys.argv[2]))):
-        store.upgrade(1)
-        print("at", store.upgrade(2))
+    with with_next_version(then=lambda: _linger(float(sys.argv[2]))):
+        store.upgrade(2)
+        print("at", store.upgrade(3))
     engine.dispose()

@@ -141,7 +141,7 @@ def test_what_the_url_says_wins(engine_on, postgres_url):
     assert _setting(twice, "statement_timeout") == "400ms"
     assert _setting(twice, "search_path") == "ours"
     store = SQLStore(url)
-    assert store.upgrade() == 1
+    assert store.upgrade() == 2
     store.prepare()
     _put(store)
     store.close()

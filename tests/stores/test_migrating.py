@@ -1,11 +1,12 @@
 """
 Up and down, by one migrator at a time, on a database that is in use; what is interrupted is finished by the next one.
 
-There is one version yet, so most of this is shown on a second one, which only these tests have.
+Most of this is shown on a version after the newest, which only these tests have.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -27,7 +28,7 @@ from payaid_entitlements.stores.sql.tables import SCHEMA_VERSION, WORKS_FROM
 from payaid_entitlements.testing.contracts.writes import everything, tenant_write
 from tests.stores import later
 from tests.stores.conftest import driven
-from tests.stores.later import with_second_version
+from tests.stores.later import with_next_version
 
 _ROOT = Path(__file__).parents[2]
 
@@ -135,7 +136,7 @@ def test_whether_there_are_tables_is_one_select_where_there_are(migrated):
 
     seen = []
     event.listen(migrated._engine, "before_cursor_execute", lambda *args: seen.append(args[2]))
-    assert migrated.current() == schema.Version(1, 1)
+    assert migrated.current() == schema.Version(2, 1)
     assert len(seen) == 1
 
 
@@ -152,56 +153,89 @@ def test_a_hosts_own_alembic_is_left_alone(place):
     engine.dispose()
 
 
-# -- a second version ------------------------------------------------------------------------------------------------
+# -- the ledger ------------------------------------------------------------------------------------------------------
+
+
+def test_a_database_of_the_first_version_goes_on_while_the_ledger_is_added_and_taken_away(place):
+    store, engine = store_on(place)
+    assert store.upgrade(1) == 1
+    first = dump(place)
+    with pytest.raises(SchemaOutOfDate, match=r"version 1, and this release needs version 2; run `payaid db upgrade`"):
+        store.prepare()
+    store.apply(tenant_write("acme"), expect=0, actor="asha", because=None)
+    before = everything(store)
+    with contextlib.ExitStack() as held:
+        if not place.startswith("sqlite"):
+            # Nothing that requests use is waited for, or locked.
+            holder = held.enter_context(engine.connect())
+            holder.execute(text("UPDATE payaid_tenants SET revision = revision"))
+        began = time.monotonic()
+        assert store.upgrade() == SCHEMA_VERSION
+        assert time.monotonic() - began < alone.TRIES * alone.LOCK_TIMEOUT / 1000
+    assert store.current().serves(1)
+    store.prepare()
+    assert everything(store) == before
+    made = dump(place)
+    assert {name: made[name] for name in first} == first
+    assert sorted(made.keys() - first) == [
+        f"payaid_usage_{name}" for name in ("accounts", "entries", "events", "holds", "slots")
+    ]
+    assert store.downgrade(1) == 1
+    assert dump(place) == first
+    assert everything(store) == before
+    engine.dispose()
+
+
+# -- the version after this ------------------------------------------------------------------------------------------
 
 
 def test_up_and_down_keep_what_the_older_version_knows(migrated, place):
     migrated.apply(tenant_write("acme"), expect=0, actor="asha", because=None)
     first, before = dump(place), everything(migrated)
-    with with_second_version():
-        assert migrated.upgrade(2) == 2
-        assert migrated.upgrade(2) == 2
-        assert migrated.current() == schema.Version(2, 1)
+    with with_next_version():
+        assert migrated.upgrade(3) == 3
+        assert migrated.upgrade(3) == 3
+        assert migrated.current() == schema.Version(3, 1)
         second = dump(place)
         assert second != first
     # This release goes on working, and starts, on the later version: it serves it.
     migrated.prepare()
     assert everything(migrated) == before
     migrated.apply(tenant_write("beta"), expect=0, actor="asha", because=None)
-    assert migrated.upgrade() == 2
+    assert migrated.upgrade() == 3
     with pytest.raises(ConfigurationError, match="only a release that knows it brings them down"):
-        migrated.downgrade(1)
-    with with_second_version():
-        assert migrated.downgrade(1) == 1
+        migrated.downgrade(2)
+    with with_next_version():
+        assert migrated.downgrade(2) == 2
         assert dump(place) == first
-        assert migrated.upgrade(2) == 2
+        assert migrated.upgrade(3) == 3
         assert dump(place) == second
         assert migrated.downgrade(0) == 0
     assert dump(place) == {}
 
 
 def test_a_later_version_that_does_not_serve_this_release_is_refused(migrated):
-    with with_second_version(oldest=2):
-        migrated.upgrade(2)
-        with pytest.raises(ConfigurationError, match=r"have version 2, and 1 is older: .*downgrade --to 1"):
-            migrated.upgrade(1)
+    with with_next_version(oldest=3):
+        migrated.upgrade(3)
+        with pytest.raises(ConfigurationError, match=r"have version 3, and 2 is older: .*downgrade --to 2"):
+            migrated.upgrade(2)
     for act in (migrated.prepare, migrated.upgrade, migrated.upgrade_script, lambda: migrated.downgrade(0)):
-        with pytest.raises(SchemaOutOfDate, match=r"version 2, .* needs version 1; install the release"):
+        with pytest.raises(SchemaOutOfDate, match=r"version 3, .* needs version 2; install the release"):
             act()
 
 
 def test_a_migration_that_fails_leaves_what_was_there_or_can_be_repeated(migrated, place):
     first = dump(place)
-    with with_second_version(then=later.fail), pytest.raises(StoreUnavailable, match="no_such_table"):
-        migrated.upgrade(2)
+    with with_next_version(then=later.fail), pytest.raises(StoreUnavailable, match="no_such_table"):
+        migrated.upgrade(3)
     if not place.startswith("mysql"):
         assert dump(place) == first
-    assert migrated.current() == schema.Version(1, 1)
-    with with_second_version():
-        assert migrated.upgrade(2) == 2
+    assert migrated.current() == schema.Version(2, 1)
+    with with_next_version():
+        assert migrated.upgrade(3) == 3
         second = dump(place)
         migrated.downgrade(0)
-        migrated.upgrade(2)
+        migrated.upgrade(3)
     assert dump(place) == second
 
 
@@ -219,12 +253,12 @@ def test_of_several_migrators_one_acts(place):
     said = [each.communicate(timeout=60)[0] for each in migrators]
     assert [each.returncode for each in migrators] == [0] * 4
     lines = [line for each in said for line in each.splitlines()]
-    assert sorted(lines) == ["at 2"] * 4 + ["begins", "ends"]
+    assert sorted(lines) == ["at 3"] * 4 + ["begins", "ends"]
     clean = dump(place)
-    with with_second_version():
+    with with_next_version():
         store, engine = store_on(place)
         store.downgrade(0)
-        store.upgrade(2)
+        store.upgrade(3)
         engine.dispose()
     assert dump(place) == clean
 
@@ -235,12 +269,12 @@ def test_a_migrator_that_is_killed_in_the_middle_is_followed_by_one_that_finishe
     killed.send_signal(signal.SIGKILL)
     killed.communicate(timeout=10)
     after = _migrator(place)
-    assert after.communicate(timeout=60)[0].splitlines() == ["begins", "ends", "at 2"]
+    assert after.communicate(timeout=60)[0].splitlines() == ["begins", "ends", "at 3"]
     by_two = dump(place)
-    with with_second_version():
+    with with_next_version():
         store, engine = store_on(place)
         store.downgrade(0)
-        store.upgrade(2)
+        store.upgrade(3)
         engine.dispose()
     assert dump(place) == by_two
 
@@ -270,9 +304,9 @@ def test_a_reader_who_keeps_a_table_delays_the_migrator_and_nobody_else(postgres
     for each in threads:
         each.start()
     try:
-        with with_second_version():
+        with with_next_version():
             began = time.monotonic()
-            assert store.upgrade(2) == 2
+            assert store.upgrade(3) == 3
             assert time.monotonic() - began > 1
     finally:
         over.set()
@@ -291,9 +325,9 @@ def test_a_table_that_stays_locked_is_given_up_after_some_tries(place, monkeypat
     store.upgrade()
     with engine.connect() as holder:
         holder.execute(text("SELECT 1 FROM payaid_tenants"))
-        with with_second_version(), pytest.raises(StoreUnavailable, match=r"(?i)lock"):
-            store.upgrade(2)
-    assert store.current() == schema.Version(1, 1)
+        with with_next_version(), pytest.raises(StoreUnavailable, match=r"(?i)lock"):
+            store.upgrade(3)
+    assert store.current() == schema.Version(2, 1)
     engine.dispose()
 
 
@@ -334,5 +368,5 @@ def test_a_server_that_is_lost_is_not_taken_for_one_without_tables(postgres_url)
     with pytest.raises(StoreUnavailable) as caught:
         store.current()
     assert isinstance(caught.value.__cause__, OperationalError)
-    assert store.current() == schema.Version(1, 1)
+    assert store.current() == schema.Version(2, 1)
     engine.dispose()

@@ -41,7 +41,7 @@ def test_an_engine_of_the_host_is_a_place(engine_on, sqlite_url):
     store.prepare()
     store.close()
     with engine.connect() as connection:
-        assert connection.exec_driver_sql("SELECT version_num FROM payaid_schema").scalar_one() == "1.1"
+        assert connection.exec_driver_sql("SELECT version_num FROM payaid_schema").scalar_one() == "2.1"
 
 
 def test_an_engine_in_memory_works_and_does_not_claim_to_last():

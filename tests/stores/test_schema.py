@@ -26,7 +26,7 @@ def _call(opened, name, *arguments):
 
 def test_postgresql_without_tables_is_out_of_date_and_stays_empty(open_sql, engine_on, postgres_url):
     opened = open_sql(postgres_url)
-    with pytest.raises(SchemaOutOfDate, match=r"has no tables of ours.*needs version 1; run `payaid db upgrade`"):
+    with pytest.raises(SchemaOutOfDate, match=r"has no tables of ours.*needs version 2; run `payaid db upgrade`"):
         opened.store.prepare()
     assert _call(opened, "current") is None
     assert inspect(engine_on(postgres_url)).get_table_names() == []
@@ -61,7 +61,7 @@ def test_all_tables_are_as_this_release_needs_them(opened, engine_on, database_u
 @pytest.mark.parametrize("version", [0, SCHEMA_VERSION + 1])
 def test_tables_of_another_version_are_refused(opened, engine_on, database_url, version):
     _set_version(engine_on(database_url), version)
-    with pytest.raises(SchemaOutOfDate, match=f"has tables of version {version}, and this release needs version 1"):
+    with pytest.raises(SchemaOutOfDate, match=f"has tables of version {version}, and this release needs version 2"):
         opened.store.prepare()
     assert _call(opened, "current") == version
 
@@ -103,10 +103,10 @@ def test_ids_are_compared_by_bytes_whatever_the_servers_locale(engine_on, migrat
             text(
                 "SELECT attname, collname FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid "
                 "JOIN pg_collation ON pg_collation.oid = attcollation WHERE relname LIKE 'payaid%' AND relkind = 'r' "
-                "AND attname IN ('tenant', 'plan', 'modules', 'operation', 'id')"
+                "AND attname IN ('tenant', 'plan', 'modules', 'operation', 'id', 'meter', 'lot', 'feature', 'holder')"
             )
         ).all()
-    assert len(rows) == 7
+    assert len(rows) == 23
     assert {collation for _, collation in rows} == {"C"}
 
 
@@ -115,7 +115,8 @@ def test_ids_are_bytes_on_mariadb(engine_on, made_url):
         rows = connection.execute(
             text(
                 "SELECT column_name, column_type FROM information_schema.columns WHERE table_schema = DATABASE() "
-                "AND column_name IN ('tenant', 'plan', 'module', 'operation', 'id')"
+                "AND column_name IN "
+                "('tenant', 'plan', 'module', 'operation', 'id', 'meter', 'lot', 'feature', 'holder')"
             )
         ).all()
         texts = connection.execute(
@@ -125,8 +126,8 @@ def test_ids_are_bytes_on_mariadb(engine_on, made_url):
             )
         ).all()
         strict = connection.execute(text("SELECT @@sql_mode")).scalar_one()
-    assert len(rows) == 8
-    assert {kind for _, kind in rows} == {"varbinary(1020)", "varbinary(104)"}
+    assert len(rows) == 24
+    assert {kind for _, kind in rows} == {f"varbinary({4 * length})" for length in (255, 128, 40, 26)}
     assert set(texts) == {("longtext", "utf8mb4"), ("varchar", "utf8mb4")}
     assert "STRICT" in strict
 

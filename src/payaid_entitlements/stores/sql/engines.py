@@ -16,7 +16,7 @@ from sqlalchemy import URL, Connection, Dialect, Engine, Pool, QueuePool, create
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from payaid_entitlements.stores.hurry import silence
-from payaid_entitlements.stores.sql.tables import MYSQL
+from payaid_entitlements.stores.sql.columns import MYSQL
 
 #: Seconds that a writer waits for another one's transaction on SQLite, and anybody for a free connection to it.
 SQLITE_PATIENCE: Final = 5.0

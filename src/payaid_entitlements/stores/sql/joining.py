@@ -16,9 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 
 from payaid_entitlements.errors import ConfigurationError
+from payaid_entitlements.stores.sql.columns import MYSQL
 from payaid_entitlements.stores.sql.engines import is_immediate
 from payaid_entitlements.stores.sql.places import is_file, shown
-from payaid_entitlements.stores.sql.tables import MYSQL
 
 
 def joined(tx: object, engine: Engine) -> Connection:

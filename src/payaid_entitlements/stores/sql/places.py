@@ -13,7 +13,8 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from payaid_entitlements.errors import ConfigurationError
-from payaid_entitlements.stores.sql.tables import MYSQL, PREFIX, require_names
+from payaid_entitlements.stores.sql.columns import MYSQL
+from payaid_entitlements.stores.sql.tables import PREFIX, require_names
 
 #: How URLs may begin, as people write them and as SQLAlchemy names the databases.
 _KNOWN: Final = ("sqlite", "postgresql", *MYSQL)

@@ -33,8 +33,9 @@ from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.stores.digest import digest
 from payaid_entitlements.stores.messages import written
 from payaid_entitlements.stores.ports import AuditEntry, LogEntry, LogPage, OutboxEvent, Scope, Write
+from payaid_entitlements.stores.sql.columns import MYSQL
 from payaid_entitlements.stores.sql.licensed import InColumn, InTable
-from payaid_entitlements.stores.sql.tables import MYSQL, NO_TENANT, SCHEMA_VERSION, WORKS_FROM, Tables, tables
+from payaid_entitlements.stores.sql.tables import NO_TENANT, SCHEMA_VERSION, WORKS_FROM, Tables, tables
 from payaid_entitlements.stores.writing import event_of, target
 
 #: A row as the driver gives it; its columns are those of the statement beside the mapper.
@@ -250,7 +251,7 @@ class Statements:
 
     def _insert_if_absent(self, table: Any, values: Mapping[str, object]) -> Executable:
         if self._is_mysql:
-            # IGNORE would also cut off what is too long; `tables.Utf8` refuses that before.
+            # IGNORE would also cut off what is too long; `columns.Utf8` refuses that before.
             absent: Any = insert(table).prefix_with("IGNORE").values(values)
         else:
             maker = postgresql.insert if self.dialect == "postgresql" else sqlite.insert

@@ -38,6 +38,7 @@ from payaid_entitlements.stores.ports import (
     Write,
 )
 from payaid_entitlements.stores.sql.applying import answer_of, applying
+from payaid_entitlements.stores.sql.columns import MYSQL
 from payaid_entitlements.stores.sql.durability import QUESTIONS
 from payaid_entitlements.stores.sql.engines import (
     WRITES,
@@ -62,7 +63,7 @@ from payaid_entitlements.stores.sql.statements import (
     documents,
     outbox_events,
 )
-from payaid_entitlements.stores.sql.tables import MYSQL, PREFIX, SCHEMA_VERSION
+from payaid_entitlements.stores.sql.tables import PREFIX, SCHEMA_VERSION
 
 
 class _Common:

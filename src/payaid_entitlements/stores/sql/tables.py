@@ -10,27 +10,24 @@ from typing import Any, Final
 from sqlalchemy import (
     BigInteger,
     Column,
-    Dialect,
     Index,
     Integer,
-    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     String,
     Table,
     Text,
-    TypeDecorator,
     text,
 )
-from sqlalchemy.dialects.mysql import LONGTEXT, VARBINARY
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.schema import SchemaItem
-from sqlalchemy.types import TypeEngine
 
 from payaid_entitlements.errors import ConfigurationError
+from payaid_entitlements.stores.sql.columns import MYSQL, key, long
+from payaid_entitlements.stores.sql.ledger.tables import LedgerTables, ledger_tables
 
 #: Grows with each migration; the row in the database says which version it has.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 #: Releases that need this version, or a later one, can use tables of `SCHEMA_VERSION` too.
 WORKS_FROM = 1
 
@@ -39,58 +36,9 @@ NO_TENANT = ""
 
 PREFIX: Final = "payaid_"
 
-#: As SQLAlchemy names what speaks MySQL's language.
-MYSQL: Final = ("mysql", "mariadb")
-
 # The longest name behind a prefix has 22 letters, and PostgreSQL cuts names off behind 63.
 _PREFIX = re.compile(r"[a-z_][a-z0-9_]{0,39}")
 _SCHEMA = re.compile(r"[^\W\d][\w$-]{0,62}")
-
-
-class Utf8(TypeDecorator[str]):
-    """
-    Text as its bytes in UTF-8, for MySQL and MariaDB.
-
-    No collation compares by bytes on both: what is named after ``bin`` ignores blanks at the end (``utf8mb4_bin``),
-    or is known to one of them only (``utf8mb4_nopad_bin``, ``utf8mb4_0900_bin``). Bytes have no collation.
-    """
-
-    impl = LargeBinary
-    cache_ok = True
-
-    def __init__(self, length: int) -> None:
-        super().__init__()
-        self.length = length
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """A character has at most four bytes."""
-        return dialect.type_descriptor(VARBINARY(4 * self.length))
-
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:
-        """
-        Write *value*.
-
-        Raises:
-            ValueError: It is longer than the column, where another one might be.
-        """
-        if value is not None and len(value) > self.length:
-            raise ValueError(f"{value[:40]!r}... has {len(value)} characters; the column takes {self.length}")
-        return None if value is None else value.encode()
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
-        """Read what was written."""
-        return None if value is None else bytes(value).decode()
-
-
-def _key(length: int = 255) -> TypeEngine[str]:
-    # SQLite compares bytes by itself; PostgreSQL does under collation "C", where a server's own locale
-    # might sort, or even equate, differently.
-    return String(length).with_variant(String(length, collation="C"), "postgresql").with_variant(Utf8(length), *MYSQL)
-
-
-def _long() -> TypeEngine[str]:
-    # MySQL's own TEXT ends at 64 KiB.
-    return Text().with_variant(LONGTEXT(), *MYSQL)
 
 
 @dataclass(frozen=True)
@@ -107,6 +55,7 @@ class Tables:
         sequencer: One row, updated last in each transaction, so that positions appear in their order.
         outbox: What is to be told to others.
         schema: One row: which version the tables have.
+        ledger: What was used.
     """
 
     metadata: MetaData
@@ -118,6 +67,7 @@ class Tables:
     sequencer: Table
     outbox: Table
     schema: Table
+    ledger: LedgerTables
 
 
 def require_names(prefix: str, schema: str | None) -> None:
@@ -157,17 +107,17 @@ def tables(dialect: str, prefix: str = PREFIX, schema: str | None = None) -> Tab
         )
     }
 
-    def table(name: str, *content: SchemaItem) -> Table:
-        return Table(f"{prefix}{name}", metadata, *content, **options)
+    def table(name: str, *content: SchemaItem, **further: Any) -> Table:
+        return Table(f"{prefix}{name}", metadata, *content, **options, **further)
 
     is_array = dialect == "postgresql"
     tenants = table(
         "tenants",
-        Column("tenant", _key(), primary_key=True),
+        Column("tenant", key(), primary_key=True),
         Column("revision", BigInteger, nullable=False),
         Column("generation", BigInteger, nullable=False),
-        Column("document", _long(), nullable=False),
-        Column("plan", _key()),
+        Column("document", long(), nullable=False),
+        Column("plan", key()),
         Column("is_listed", Integer, nullable=False),
         Index(f"{prefix}tenants_plan", "plan", "tenant"),
         *_licensed(prefix, is_array),
@@ -177,27 +127,27 @@ def tables(dialect: str, prefix: str = PREFIX, schema: str | None = None) -> Tab
         modules = table(
             "tenant_modules",
             # By tenant first: a write replaces those of one tenant, and must not touch what others hold locked.
-            Column("tenant", _key(), primary_key=True),
-            Column("module", _key(), primary_key=True),
+            Column("tenant", key(), primary_key=True),
+            Column("module", key(), primary_key=True),
             Index(f"{prefix}tenant_modules_module", "module", "tenant"),
         )
     changes = table(
         "changes",
         Column("position", BigInteger, primary_key=True, autoincrement=False),
-        Column("id", _key(26), nullable=False, unique=True),
+        Column("id", key(26), nullable=False, unique=True),
         Column("scope", String(16), nullable=False),
-        Column("tenant", _key(), nullable=False),
+        Column("tenant", key(), nullable=False),
         Column("generation", BigInteger, nullable=False),
         Column("revision", BigInteger, nullable=False),
         Column("recorded", BigInteger, nullable=False),
         Column("verb", String(64), nullable=False),
-        Column("actor", _long(), nullable=False),
-        Column("because", _long()),
-        Column("operation", _key()),
+        Column("actor", long(), nullable=False),
+        Column("because", long()),
+        Column("operation", key()),
         Column("digest", String(64), nullable=False),
         Column("as_of", BigInteger),
-        Column("facts", _long(), nullable=False),
-        Column("detail", _long(), nullable=False),
+        Column("facts", long(), nullable=False),
+        Column("detail", long(), nullable=False),
         # Rows without an operation never meet: NULLs are distinct in a unique index.
         Index(f"{prefix}changes_operation", "operation", "tenant", unique=True),
         Index(f"{prefix}changes_tenant", "tenant", "position"),
@@ -207,7 +157,7 @@ def tables(dialect: str, prefix: str = PREFIX, schema: str | None = None) -> Tab
             name,
             Column("one", Integer, primary_key=True, autoincrement=False),
             Column("revision", BigInteger, nullable=False),
-            Column("content", _long(), nullable=False),
+            Column("content", long(), nullable=False),
         )
         for name in ("catalog", "controls")
     ]
@@ -220,8 +170,8 @@ def tables(dialect: str, prefix: str = PREFIX, schema: str | None = None) -> Tab
         "outbox",
         Column("position", BigInteger, primary_key=True, autoincrement=False),
         Column("name", String(64), nullable=False),
-        Column("tenant", _key(), nullable=False),
-        Column("payload", _long(), nullable=False),
+        Column("tenant", key(), nullable=False),
+        Column("payload", long(), nullable=False),
         # For forgetting a tenant: the outbox may be long, and a statement has seconds.
         Index(f"{prefix}outbox_tenant", "tenant"),
     )
@@ -231,7 +181,8 @@ def tables(dialect: str, prefix: str = PREFIX, schema: str | None = None) -> Tab
         Column("version_num", String(32), nullable=False),
         PrimaryKeyConstraint("version_num", name=f"{prefix}schema_pkc"),
     )
-    return Tables(metadata, tenants, modules, changes, one[0], one[1], sequencer, outbox, version)
+    ledger = ledger_tables(prefix, table)
+    return Tables(metadata, tenants, modules, changes, one[0], one[1], sequencer, outbox, version, ledger)
 
 
 def _licensed(prefix: str, is_array: bool) -> list[SchemaItem]:
