@@ -286,12 +286,12 @@ def test_tables_are_made_checked_and_made_again_harmlessly(empty: Terminal) -> N
     assert output.out.splitlines()[:2] == ["database sqlite:///payaid.db", "  tables  none -> version 2"]
     assert empty.run("db", "upgrade", "--because", "again", "--yes", "--json").data == {
         "database": "sqlite:///payaid.db",
-        "before": 1,
+        "before": 2,
         "after": 2,
     }
     assert empty.run("db", "check").out == "ok sqlite:///payaid.db: version 2"
     assert empty.run("db", "check", "--json").data["ok"] is True
-    assert empty.run("db", "current").out == "1"
+    assert empty.run("db", "current").out == "2"
     assert empty.run("db", "current", "--json").data["version"] == 2
 
 
