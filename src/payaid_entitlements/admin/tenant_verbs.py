@@ -26,8 +26,11 @@ from payaid_entitlements.core import changing, overriding
 from payaid_entitlements.core.encoding import encode_value
 from payaid_entitlements.core.facts import TenantDocument
 from payaid_entitlements.core.ground import Ground
-from payaid_entitlements.core.identity import Operation, identify, plain
-from payaid_entitlements.core.values import Deny, Value
+from payaid_entitlements.core.identity import Operation, identify, operation_id, plain
+from payaid_entitlements.core.interval import Interval, parse_interval
+from payaid_entitlements.core.metering import granting
+from payaid_entitlements.core.metering.granting import PRIORITY
+from payaid_entitlements.core.values import Amount, Deny, Value
 from payaid_entitlements.errors import UnknownTenant
 from payaid_entitlements.stores.ports import Transaction
 
@@ -139,6 +142,82 @@ class TenantVerbs(Asking[R]):
         given: dict[str, object] = {"feature": feature, "user": user}
         return self._tenant("clear_override", tenant, work, given, because, operation, as_of, tx, user)
 
+    def grant(
+        self,
+        tenant: str,
+        feature: str,
+        amount: Amount,
+        *,
+        expires: datetime | str | None = None,
+        priority: int = PRIORITY,
+        promotional: bool = False,
+        operation: Operation,
+        because: str | None = None,
+        as_of: datetime | None = None,
+        tx: Transaction | None = None,
+    ) -> R:
+        """
+        Give units of a quota or a credit once, beside what the tenant has; also of what its plan does not list.
+
+        The `Change.id` is the grant's id, of which `void` takes back what is left.
+
+        Args:
+            amount: An int, or a Decimal with no more digits than the feature has.
+            expires: What is left is gone then. An interval such as ``"1 month"`` or ``"90 days"`` counts from now, in
+                the tenant's zone. None for never.
+            priority: From 0 to 100; smaller is burnt first. What plans give has 50. Of equal ones what expires first is
+                burnt first.
+            promotional: It was not paid for: of two that are otherwise equal it is burnt first.
+
+        Raises:
+            UnknownFeature: The catalog has no such feature.
+            TypeError: It is no quota and no credit; *amount* or *priority* is no number of its kind.
+            ConfigurationError: *amount* is nothing, too much or too fine; *priority* is out of bounds; *expires* is
+                over, or no interval.
+        """
+        feature = plain("feature", feature)
+        ends = parse_interval(expires) if isinstance(expires, str) else optional_instant(expires)
+        given: dict[str, object] = {
+            "feature": feature,
+            "amount": encode_value(amount),
+            "expires": str(ends) if isinstance(ends, Interval) else ends,
+            "priority": priority,
+            "promotional": promotional,
+        }
+        work = partial(
+            granting.grant,
+            feature=feature,
+            amount=amount,
+            expires=ends,
+            priority=priority,
+            promotional=bool(promotional),
+            because=because or self._author.because,
+            actor=self._author.actor,
+        )
+        return self._tenant("grant", tenant, work, given, because, _required(operation), as_of, tx)
+
+    def void(
+        self,
+        tenant: str,
+        grant: str,
+        *,
+        because: str | None = None,
+        operation: Operation | None = None,
+        as_of: datetime | None = None,
+        tx: Transaction | None = None,
+    ) -> R:
+        """
+        Take back what is left of a grant; what was used of it stays used.
+
+        Args:
+            grant: Its id: that of the change that granted it. `explain` names those in force, also of add-ons.
+
+        Raises:
+            ConfigurationError: The tenant has no such grant.
+        """
+        work = partial(granting.void, id=identify("grant", grant))
+        return self._tenant("void", tenant, work, {"grant": grant}, because, operation, as_of, tx)
+
     def set_timezone(
         self,
         tenant: str,
@@ -196,6 +275,12 @@ class TenantVerbs(Asking[R]):
         return self._tenant(
             verb, tenant, partial(changing.set_status, status=status), {}, because, operation, as_of, tx
         )
+
+
+def _required(operation: Operation) -> Operation:
+    # Left out, Python has said so; None would be a grant that is given once more with each try.
+    operation_id(operation)
+    return operation
 
 
 def _nothing(on: Ground) -> tuple[()]:

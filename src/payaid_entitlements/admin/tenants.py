@@ -140,11 +140,12 @@ def _worked_out(setting: Setting, request: Request, world: World) -> Flow[_Plan 
     document = documents.get(tenant) or TenantDocument(tenant)
     host = hosted((yield ReadHost(tenant))) if setting.hosted else None
     now = setting.now()
+    change_id = setting.new_id(now)
     try:
         if request.check is not None:
             yield from request.check(document)
         _require_not_ahead(request, now)
-        outcome, reason = _outcome(request, Ground(document, world, now, request.as_of))
+        outcome, reason = _outcome(request, Ground(document, world, now, request.as_of, change_id))
     except Exception:
         # What was right the first time may be refused now; a repeated message must not fail for that.
         first = yield from _first(request)
@@ -162,7 +163,7 @@ def _worked_out(setting: Setting, request: Request, world: World) -> Flow[_Plan 
         return change if reason is ChangeReason.APPLIED else replace(change, reason=reason)
     plan, modules = licensed(outcome.document, world, now, host)
     write = Write(
-        setting.new_id(now),
+        change_id,
         request.verb,
         now,
         document=outcome.document,

@@ -9,7 +9,7 @@ from typing import cast
 
 from payaid_entitlements.admin.tenants import PAGE
 from payaid_entitlements.cache.steps import Flow, Prepare, ReadAudit
-from payaid_entitlements.core.altered import Altered, altered
+from payaid_entitlements.core.altered import Altered, altered, features_of
 from payaid_entitlements.core.instant import Instant, moment
 from payaid_entitlements.stores import ports
 from payaid_entitlements.stores.ports import Scope
@@ -63,8 +63,7 @@ class Trail:
 def _features(entry: ports.AuditEntry) -> set[str]:
     """The modules and features that an entry names."""
     about = entry.detail.get("about")
-    named = {fact.subject[1] for fact in entry.facts if fact.subject[0] == "override"}
-    return named | ({str(about[1])} if isinstance(about, list) else set())
+    return features_of(entry.facts) | ({str(about[1])} if isinstance(about, list) else set())
 
 
 def _public(entry: ports.AuditEntry) -> AuditEntry:

@@ -19,6 +19,7 @@ from payaid_entitlements.cli.opening import Opened, actor, opened
 from payaid_entitlements.cli.options import MOST, AsJson, Because, Url, Yes, identified
 from payaid_entitlements.cli.printing import console, emit, notes
 from payaid_entitlements.cli.times import parse_length, parse_time, shown, stamp
+from payaid_entitlements.core.altered import features_of
 from payaid_entitlements.core.instant import Instant, instant, moment
 from payaid_entitlements.stores.ports import AuditEntry
 
@@ -128,8 +129,7 @@ def _entries(store: Opened, tenant: str | None, feature: str | None, since: Inst
 
 def _is_about(entry: AuditEntry, feature: str) -> bool:
     about = entry.detail.get("about")
-    named = {fact.subject[1] for fact in entry.facts if fact.subject[0] == "override"}
-    return feature in named or (isinstance(about, list) and feature in about)
+    return feature in features_of(entry.facts) or (isinstance(about, list) and feature in about)
 
 
 def _lines(entry: AuditEntry, zone: ZoneInfo) -> Iterator[tuple[str, str, str]]:

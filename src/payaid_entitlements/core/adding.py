@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.facts import Fact, NewFact, Subject, TenantDocument, Timeline, joined
 from payaid_entitlements.core.instant import LATEST, Instant
+from payaid_entitlements.core.metering.granting import given_by
 from payaid_entitlements.core.subscription import MAIN, MOST, HeldAddOn, add_on_in, subject
 from payaid_entitlements.errors import ConfigurationError, UnknownPlan
 
@@ -24,7 +25,8 @@ def set_add_on(on: Ground, add_on: str, quantity: int, *, name: str = MAIN) -> t
 
     Whoever has some keeps the version, also of what is added: in one that gives less, more would be a loss, and one
     quantity has one version. Whoever has none gets the newest: so does who gives it back and takes it again, and whom
-    `migrate_add_on` moves. Some of one that is not sold any more can be given back.
+    `migrate_add_on` moves. Some of one that is not sold any more can be given back. What an add-on grants it gives once
+    for each unit; see `payaid_entitlements.core.metering.granting`.
 
     It ends where the plan becomes one that it is not for; said late, when that is so already, it is superseded, as is
     what was said before the present subscription began: no facts.
@@ -51,7 +53,16 @@ def set_add_on(on: Ground, add_on: str, quantity: int, *, name: str = MAIN) -> t
     if quantity or about not in on.document.timelines:
         value = bought(on.world, add_on, quantity, plan, held)
     fact = NewFact(about, on.at, value)
-    return (fact, *endings(on, (fact,), name, since, {add_on}))
+    lots = granted(on, name, {add_on: value}, terms.times.starts or on.at)
+    return (fact, *lots, *endings(on, (fact,), name, since, {add_on}))
+
+
+def granted(
+    on: Ground, name: str, said: Mapping[str, object], since: Instant, *, anew: bool = False
+) -> tuple[NewFact, ...]:
+    """Give the lots of add-ons of which this is *said*, as `payaid_entitlements.core.metering.granting.given_by`."""
+    held = [each for key, value in said.items() if (each := add_on_in(key, value)) is not None]
+    return given_by(on, name, {each.key: (each.quantity, each.version or 0) for each in held}, since, anew=anew)
 
 
 def endings(

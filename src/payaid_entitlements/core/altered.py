@@ -48,6 +48,18 @@ def altered(facts: Iterable[Recorded]) -> tuple[Altered, ...]:
     )
 
 
+def features_of(facts: Iterable[Recorded]) -> set[str]:
+    """The modules and features that *facts* name."""
+    named = set()
+    for fact in facts:
+        match fact.subject, fact.value or fact.before:
+            case ("override", feature, *_), _:
+                named.add(feature)
+            case ("grant", _), {"feature": str(feature)}:
+                named.add(feature)
+    return named
+
+
 @dataclass(frozen=True, slots=True)
 class Alteration:
     """
@@ -96,6 +108,9 @@ def _at(course: _Course, at: Instant) -> object:
 def named(subject: Subject) -> str:
     """Name a subject for people."""
     match subject:
+        case ("subscription", name, "given", add_on):
+            words = f"units of add-on {add_on} that gave their lot"
+            return words if name == MAIN else f"{words} in subscription {name}"
         case ("subscription", name, *what):
             words = " ".join(what).replace("_", " ")
             return words if name == MAIN else f"{words} of subscription {name}"
@@ -116,8 +131,11 @@ def worded(subject: Subject, value: object) -> str:
         case {"quantity": quantity, "version": version}:
             return f"{quantity} (version {version})"
         case {"to": to, "until": until}:
-            end = f" until {_time(until)}" if isinstance(until, int) else ""
-            return f"{_plain(decode_value(to))}{end}"
+            return f"{_plain(decode_value(to))}{_end(until)}"
+        case {"feature": feature, "amount": amount, "expires": expires}:
+            return f"{decode_value(amount)} {feature}{_end(expires)}"
+        case {"units": units}:
+            return str(units)
         case {"zone": zone}:
             return str(zone)
         case int() if subject[-1] in _TIMES:
@@ -127,6 +145,10 @@ def worded(subject: Subject, value: object) -> str:
 
 def _plain(value: object) -> str:
     return "allowed" if value is True else "denied" if value is False else str(getattr(value, "limit", value))
+
+
+def _end(until: object) -> str:
+    return f" until {_time(until)}" if isinstance(until, int) else ""
 
 
 def _time(at: Instant) -> str:

@@ -28,7 +28,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from payaid_entitlements.core import period
-from payaid_entitlements.core.adding import bought, endings, known_add_ons
+from payaid_entitlements.core.adding import bought, endings, granted, known_add_ons
 from payaid_entitlements.core.catalog.model import Access, Plan
 from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.earliest import earliest
@@ -37,7 +37,7 @@ from payaid_entitlements.core.ground import Ground, When
 from payaid_entitlements.core.instant import LATEST, Instant, moment
 from payaid_entitlements.core.provider_ids import replaced
 from payaid_entitlements.core.resolution import STATUS, held_of
-from payaid_entitlements.core.subscription import MAIN, subject, terms_at
+from payaid_entitlements.core.subscription import MAIN, Terms, subject, terms_at
 from payaid_entitlements.core.world import World
 from payaid_entitlements.core.zones import TIMEZONE, billing_interval, history, moved, zones_subject
 from payaid_entitlements.errors import ConfigurationError, UnknownPlan
@@ -67,7 +67,8 @@ def subscribe(
     Begin a subscription, in place of the one of the same name and of all that was said about that before.
 
     The newest version of *plan* is held. A trial is as long as the plan says; who may have one, and how often, is
-    up to the caller. It ends by contract at *ends*.
+    up to the caller. It ends by contract at *ends*. Add-ons give what they grant; those that one gave whose place it
+    takes while that is in force, they do not give again.
 
     Raises:
         UnknownPlan: The catalog has no such plan or add-on.
@@ -111,6 +112,7 @@ def subscribe(
             NewFact(subject(name, "add_on", key), on.at, wanted.get(key))
             for key in sorted({*known_add_ons(on.document, name), *wanted})
         ),
+        *granted(on, name, wanted, begins, anew=_in_force(on, name, on.at) is None),
         *replaced(on, provider_ids or {}, name),
         *(_bought_since(on, name) if trial else ()),
     )
@@ -287,9 +289,16 @@ def _require_countable(plan: Plan, anchor: Instant, zone: ZoneInfo, at: Instant)
 
 def _require_room(on: Ground, name: str, begins: Instant) -> None:
     """Refuse to take away what is in force now for something that begins later."""
-    for terms in terms_at(on.document, on.now):
-        if terms.name == name and held_of(terms, on.world, on.now).standing.access is not Access.NONE:
-            raise ConfigurationError(
-                f"tenant {on.document.tenant!r} holds plan {terms.plan!r} until {moment(begins)}; use "
-                "change_plan(..., when=...) to go on with another plan then"
-            )
+    terms = _in_force(on, name, on.now)
+    if terms is not None:
+        raise ConfigurationError(
+            f"tenant {on.document.tenant!r} holds plan {terms.plan!r} until {moment(begins)}; use "
+            "change_plan(..., when=...) to go on with another plan then"
+        )
+
+
+def _in_force(on: Ground, name: str, at: Instant) -> Terms | None:
+    for terms in terms_at(on.document, at):
+        if terms.name == name and held_of(terms, on.world, at).standing.access is not Access.NONE:
+            return terms
+    return None

@@ -61,6 +61,17 @@ class Reason(StrEnum):
         "Somebody of the vendor granted this to the tenant, or to the user, by hand.",
         "Nothing to do; the override says until when.",
     )
+    GRANT_HELD = (
+        "grant.held",
+        "Units of it were granted to the tenant, beside what it bought; nothing that it bought includes it.",
+        "Nothing to do.",
+    )
+
+    CREDIT_PAYS = (
+        "credit.pays",
+        "Nothing that is sold to the tenant lists this, but a credit that it holds pays for it.",
+        "Nothing to do.",
+    )
 
     PLAN_MODULE_ABSENT = (
         "plan.module_absent",

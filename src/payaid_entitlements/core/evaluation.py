@@ -4,7 +4,7 @@ The order of authority: one key, decided, rule by rule.
 ::
 
     revoked or suspended -> kill switch -> override DENY -> override value
-    -> plan merged with add-ons -> trial -> default plan -> deny
+    -> plan merged with add-ons -> trial -> default plan -> grant -> credit that pays for it -> deny
     then what it requires must hold; enforcement comes last
 
 `explain` runs this very code with a place to write down each step, so it cannot disagree with `check`.
@@ -58,6 +58,8 @@ class Situation:
         held: Its subscriptions, the highest plan first.
         status: Of the tenant as a whole; None where nothing was done to it.
         overrides: In force now, a user's already joined with the tenant's.
+        granted: Features of which units were granted and have not expired; None where there are none. Whether any are
+            left only the ledger knows.
         coming: What is known to come of the subscriptions by itself, oldest first. No rule looks at it: it is what
             the remedy "wait" says.
     """
@@ -66,9 +68,11 @@ class Situation:
     status: Status | None = None
     overrides: Mapping[str, Value | Deny] | None = None
     coming: tuple[tuple[Instant, Situation], ...] = ()
+    granted: frozenset[str] | None = None
 
 
 _STATUS = {"suspended": Reason.SUBSCRIPTION_SUSPENDED, "revoked": Reason.SUBSCRIPTION_REVOKED}
+_STUCK = frozenset({Reason.SUBSCRIPTION_PAST_DUE, Reason.SUBSCRIPTION_PAUSED})
 _SOFTENED = {Enforcement.OBSERVE: Reason.ENFORCEMENT_OBSERVED, Enforcement.OFF: Reason.ENFORCEMENT_OFF}
 
 
@@ -89,6 +93,7 @@ class Evaluation:
         self._trace = trace
         self._depth = 0
         self._sold: dict[str, Decision] = {}
+        self._paying: set[str] = set()
         in_force = [held for held in situation.held if held.standing.access is not Access.NONE]
         self._paid = [held for held in in_force if held.standing.state is not State.TRIALING]
         self._trials = [held for held in in_force if held.standing.state is State.TRIALING]
@@ -124,7 +129,7 @@ class Evaluation:
     def _by_authority(self, key: str) -> Decision:
         decision = self._by_vendor(key)
         if decision is None:
-            decision = self._by_levels(key)
+            decision = self._besides(key, self._by_levels(key))
         return decision if decision.reason in HARD else self._with_requirements(key, decision)
 
     # -- what the vendor did by hand ------------------------------------------------------------------------
@@ -259,6 +264,33 @@ class Evaluation:
         # What is in a module ends with it.
         is_ending = sold.deprecated is not None or (module is not None and module.deprecated is not None)
         return (*notes, Reason.CATALOG_DEPRECATED) if is_ending else notes
+
+    def _besides(self, key: str, decision: Decision) -> Decision:
+        """What is held beside what is sold, or instead: granted units, and credits that pay for it."""
+        feature = self._world.catalog.features.get(key)
+        if feature is None or not feature.kind.is_metered:
+            return decision
+        is_granted = key in (self._situation.granted or ())
+        if decision.allowed or decision.reason in _STUCK:
+            # What is overdue or paused must be settled first: the units wait.
+            if is_granted:
+                self._say(key, "grant", "note", "units were granted besides")
+            return decision
+        if is_granted:
+            self._say(key, "grant", "allow", "units were granted")
+            return Decision(True, Reason.GRANT_HELD, key, "grant", advisories=self._notes(feature, None))
+        for credit, _ in self._world.payers.get(key, ()):
+            if credit not in self._paying:
+                # What a credit requires may be paid by it: that does not make it held.
+                self._paying.add(credit)
+                paying = self._beneath(credit, is_told=True)
+                self._paying.discard(credit)
+                if paying.allowed:
+                    self._say(key, "credit", "allow", f"{credit} pays for it, which is held")
+                    notes = self._notes(feature, None)
+                    return Decision(True, Reason.CREDIT_PAYS, key, f"credit {credit}", paying.plan, advisories=notes)
+                self._say(key, "credit", "pass", f"{credit} would pay for it, which is not held")
+        return decision
 
     # -- what it requires -----------------------------------------------------------------------------------
 

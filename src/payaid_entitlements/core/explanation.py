@@ -17,6 +17,7 @@ from payaid_entitlements.core.encoding import decode_value, encode_value
 from payaid_entitlements.core.evaluation import Evaluation, Held, Situation
 from payaid_entitlements.core.facts import TenantDocument
 from payaid_entitlements.core.instant import LATEST, Instant, moment
+from payaid_entitlements.core.metering.granting import Grant, grants_at
 from payaid_entitlements.core.period import zone
 from payaid_entitlements.core.resolution import held_of, next_transition, situation
 from payaid_entitlements.core.subscription import State, Terms, boundaries, terms_at
@@ -80,6 +81,7 @@ class Explanation:
         revision: Of the tenant's facts; None where only their effect is known.
         catalog: Content hash of the catalog that was asked.
         zone: IANA name of the zone in which times are told.
+        grants: Those in force, of this feature and of others; how much is left of them only the ledger knows.
     """
 
     tenant: str
@@ -95,6 +97,7 @@ class Explanation:
     revision: int | None
     catalog: str
     zone: str
+    grants: tuple[Grant, ...] = ()
 
     def to_json(self) -> dict[str, object]:
         """All of it as JSON data with stable keys."""
@@ -139,6 +142,21 @@ class Explanation:
                 }
                 for each in self.overrides
             ],
+            "grants": [
+                {
+                    "id": each.id,
+                    "feature": each.feature,
+                    "amount": encode_value(each.amount),
+                    "since": _written(each.since),
+                    "expires": _written(each.expires),
+                    "priority": each.priority,
+                    "promotional": each.promotional,
+                    "source": each.source,
+                    "actor": each.actor,
+                    "because": each.because,
+                }
+                for each in self.grants
+            ],
             "next_transition": _written(self.next_transition),
             "revision": self.revision,
             "catalog": self.catalog,
@@ -170,6 +188,7 @@ class Explanation:
             end = "" if each.next_transition is None else f"; changes at {self._told(each.next_transition)}"
             lines.append(f"  subscription {each}{end}")
         lines += [f"  override {self._override(each)}" for each in self.overrides]
+        lines += [f"  grant {self._grant(each)}" for each in self.grants]
         if self.next_transition is not None:
             lines.append(f"  changes by itself at {self._told(self.next_transition)}")
         revision = "" if self.revision is None else f"revision {self.revision}, "
@@ -183,6 +202,12 @@ class Explanation:
         value = decode_value(of.to)
         to = "denied" if isinstance(value, Deny | None) else told(value)
         return f"{of.feature} = {to}{user}{until}{by}"
+
+    def _grant(self, of: Grant) -> str:
+        until = "" if of.expires is None else f" until {self._told(of.expires)}"
+        because = f": {of.because}" if of.because else ""
+        by = f", by {of.actor}{because}" if of.actor else f", by {of.source}"
+        return f"{of.id}: {told(of.amount)} {of.feature}{until}{by}"
 
     def _told(self, at: Instant) -> str:
         utc = moment(at)
@@ -238,6 +263,7 @@ def explain(
         next_at=next_transition(document, world, at, user=user, host=host),
         revision=document.revision,
         zone_name=_zone(document, world, at),
+        grants=grants_at(document, at),
     )
 
 
@@ -315,6 +341,7 @@ def _explained(
     next_at: Instant | None,
     revision: int | None,
     zone_name: str,
+    grants: tuple[Grant, ...] = (),
 ) -> Explanation:
     steps: list[Step] = []
     if key in world.catalog.modules or key in world.catalog.features:
@@ -336,6 +363,7 @@ def _explained(
         revision=revision,
         catalog=world.catalog.hash,
         zone=zone_name,
+        grants=grants,
     )
 
 

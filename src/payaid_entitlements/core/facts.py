@@ -245,9 +245,9 @@ def _is_subject(path: list[object]) -> bool:
     match path:
         case ["subscription", _, "add_on" | "provider_id", *rest]:
             return len(rest) == 1
-        case ["subscription", _, _, *_] | ["override", _] | ["override", _, _]:
+        case ["subscription", _, _, *_] | ["override", _] | ["override", _, _] | ["grant", _]:
             return True
-    return bool(path) and path[0] not in ("subscription", "override")
+    return bool(path) and path[0] not in ("subscription", "override", "grant")
 
 
 def _fact(data: object, stamps: Sequence[_Stamp]) -> Fact:

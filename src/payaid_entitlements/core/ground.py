@@ -27,12 +27,14 @@ class Ground:
     Attributes:
         now: The instant that it is.
         as_of: When the source said it; None for what was said now.
+        id: What the change will be known by; a grant is known by it too.
     """
 
     document: TenantDocument
     world: World
     now: Instant
     as_of: Instant | None = None
+    id: str = ""
 
     @property
     def at(self) -> Instant:

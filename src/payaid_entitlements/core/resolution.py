@@ -20,6 +20,7 @@ from payaid_entitlements.core.evaluation import Evaluation, Held, Situation, Sta
 from payaid_entitlements.core.facts import Subject, TenantDocument, damaged
 from payaid_entitlements.core.instant import EARLIEST, LATEST, Instant
 from payaid_entitlements.core.merging import Source
+from payaid_entitlements.core.metering.granting import grants_at
 from payaid_entitlements.core.metering.meters import Meters, meters_at
 from payaid_entitlements.core.subscription import (
     MAIN,
@@ -188,7 +189,10 @@ def _situation(
 ) -> Situation:
     held = [held_of(each, world, at) for each in terms]
     held.sort(key=lambda one: -one.source.plan.rank)
-    return Situation(tuple(held), _status(document, at), overrides_at(document, at, user) or None)
+    granted = frozenset(each.feature for each in grants_at(document, at))
+    return Situation(
+        tuple(held), _status(document, at), overrides_at(document, at, user) or None, granted=granted or None
+    )
 
 
 def _openings(terms: Iterable[Terms], world: World, at: Instant) -> Iterator[Instant]:
@@ -317,7 +321,7 @@ def standpoint(at: Situation, world: World) -> Standpoint:
         # Without what is only this tenant's: others get it too.
         known = world.tables[shape] = _build(Situation(tuple(_common(held) for held in at.held), at.status), world)
     shared = cast("Standpoint", known)
-    if at.overrides is not None:
+    if at.overrides is not None or at.granted is not None:
         return _overlaid(at, world, shared)
     return shared if at == shared.situation else replace(shared, situation=at)
 
@@ -357,11 +361,13 @@ def _build(of: Situation, world: World) -> Standpoint:
 
 
 def _overlaid(of: Situation, world: World, shared: Standpoint) -> Standpoint:
-    # Only what overrides can reach is decided anew, and what comes out equal is shared again: there may be a hundred
-    # thousand such tenants, and each is worked out on every miss.
+    # Only what overrides and grants can reach is decided anew, and what comes out equal is shared again: there may be a
+    # hundred thousand such tenants, and each is worked out on every miss.
     if of.held == shared.situation.held:
         of = replace(of, held=shared.situation.held)
-    keys = tuple(dict.fromkeys(key for changed in of.overrides or () for key in world.dependents.get(changed, ())))
+    # In an order of its own: a set has another one in each process.
+    said = (*(of.overrides or ()), *sorted(of.granted or ()))
+    keys = tuple(dict.fromkeys(key for changed in said for key in world.dependents.get(changed, ())))
     write, read = _decide(of, world, "write", keys), _decide(of, world, "read", keys)
     writes = _difference(write, shared.write)
     reads = writes if shared.read is shared.write and write == read else _difference(read, shared.read)

@@ -1,0 +1,107 @@
+"""
+Rollover: what of an unused allowance moves to the next window.
+
+``rolled(k) = min(max, max(min, ending(k-1)))``, where ``ending = allowance + rolled - used - held`` of the window
+before. It lives for one window, in a lot of its own (``r<start>``), which is opened once, by whoever uses the window
+first. Nothing has to run at the end of a window: windows in which nobody used anything are counted through then, and
+since those who come first to a window all find the same balances of windows that are over, they all find the same.
+
+What was used beyond all caps is forgiven: it lowers what rolls over, and never what comes after that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from payaid_entitlements.core.instant import Instant
+from payaid_entitlements.core.metering.amounts import floored
+from payaid_entitlements.core.metering.lots import carries_of, lot_in, own_allowance
+from payaid_entitlements.core.metering.posting import MOST, AccountId, Balance, Open
+from payaid_entitlements.core.metering.windows import billing_of, usage_window
+
+if TYPE_CHECKING:
+    from payaid_entitlements.core.catalog.model import Feature
+    from payaid_entitlements.core.metering.meters import Meters
+    from payaid_entitlements.core.resolution import Standpoint
+
+#: So many windows are looked back at most: what nobody used for longer than that does not grow any more.
+MOST_WINDOWS: Final = 60
+
+_NOTHING: Final = Balance()
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """
+    A window that is over.
+
+    Attributes:
+        own, rolled: Where its allowance, and what had rolled over into it, was counted.
+        cap: What its allowance was, in smallest units, where the ledger does not know better: nothing was used then.
+    """
+
+    own: AccountId
+    rolled: AccountId
+    cap: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rolling:
+    """
+    What is needed to open a window of one feature.
+
+    Attributes:
+        opens: The account that is to be opened.
+        least, most: Of the feature's rule, in smallest units.
+        past: The windows before it, the newest first; none from before the subscription began.
+    """
+
+    opens: AccountId
+    least: int
+    most: int
+    past: tuple[Past, ...]
+
+    @property
+    def accounts(self) -> tuple[AccountId, ...]:
+        """Whose balances `opened` needs."""
+        return tuple(account for each in self.past for account in (each.own, each.rolled))
+
+    def opened(self, balances: Mapping[AccountId, Balance]) -> Open:
+        """Say what rolled over, from the *balances* of `accounts`; those that are absent were never used."""
+        units = 0
+        for each in reversed(self._since_known(balances)):
+            own, before = balances.get(each.own), balances.get(each.rolled, _NOTHING)
+            # Where it was opened, what had been used before it counts already.
+            had = (before.cap or 0) if before.is_opened else units if own is None else 0
+            allowance = each.cap if own is None or own.cap is None else own.cap
+            used = own or _NOTHING
+            ending = allowance + had - used.used - used.held - before.used - before.held
+            units = min(self.most, max(self.least, ending))
+        return Open(self.opens, units)
+
+    def _since_known(self, balances: Mapping[AccountId, Balance]) -> Sequence[Past]:
+        """As far back as nothing is known: the newest window that was opened says all about those before it."""
+        for index, each in enumerate(self.past):
+            if each.rolled in balances and balances[each.rolled].is_opened:
+                return self.past[: index + 1]
+        return self.past
+
+
+def rolling(feature: Feature, at: Instant, *, standpoint: Standpoint, meters: Meters) -> Rolling | None:
+    """
+    Say what opening the window of *feature* that contains *at* needs; None where nothing rolls over into it.
+
+    Without a subscription nothing does: nobody knows since when the default plan is held.
+    """
+    own = own_allowance(feature, at, standpoint=standpoint, meters=meters)
+    rule = feature.rollover
+    if own is None or own.window is None or own.per is None or own.line.cap is None or rule is None:
+        return None
+    return Rolling(
+        (feature.key, f"r{own.window.start}"),
+        floored(rule.min, feature),
+        MOST if rule.max is None else floored(rule.max, feature),
+        tuple(_past(feature, own.window.start, standpoint, meters, own.per, own.line.cap)),
+    )

@@ -1,0 +1,96 @@
+"""
+What a change of plan does with what was used in the windows that are running.
+
+- ``carry_usage``: it counts against the new limit. The new plan goes on in the same lot, until its window ends.
+- ``carry_balance``: what was left may be used up until the old window ends, and the new allowance is whole.
+- ``fresh``: what was used, and what was left, is gone; the new allowance is whole.
+
+Each is worked out from facts at the change, nothing is read from the ledger: a lot of another name is a new account, and
+an old one whose name is not said any more is out of use. At the very start of a window nothing was used yet, so a plan
+that changes then (``when="period_end"``) leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from payaid_entitlements.core.catalog.model import Feature, Kind
+from payaid_entitlements.core.facts import NewFact, Timeline, joined
+from payaid_entitlements.core.instant import Instant
+from payaid_entitlements.core.merging import is_held
+from payaid_entitlements.core.metering.carrying import Kept, carried_subject, kept_at, written
+from payaid_entitlements.core.metering.lots import Own, own_allowance
+from payaid_entitlements.core.metering.meters import Carry, CarryMode
+from payaid_entitlements.core.resolution import Segment, resolve
+
+if TYPE_CHECKING:
+    from payaid_entitlements.core.ground import Ground
+
+
+def carried(
+    on: Ground, facts: Sequence[NewFact], name: str, since: Instant, mode: CarryMode
+) -> tuple[NewFact, ...]:
+    """
+    Give the facts about what a change of the plan of *name* at *since* leaves.
+
+    Args:
+        facts: Those of the change.
+    """
+    about = carried_subject(name)
+    line = on.document.timelines.get(about, Timeline())
+    after = joined(on.document, facts, recorded=on.now, as_of=on.as_of).document
+    before = kept_at(on.document, name, since)
+    kept = list(before)
+    old, new = (resolve(document, on.world, since, since)[0] for document in (on.document, after))
+    for feature in _sold_by(on, (old, new), name):
+        was, now = (
+            own_allowance(feature, since, standpoint=each.standpoint, meters=each.meters) for each in (old, new)
+        )
+        kept = [each for each in kept if each.carry.feature != feature.key or mode != "fresh"]
+        kept += _left(feature, was, now, since, mode)
+    if not line.facts and not kept:
+        return ()
+    if tuple(kept) == before and not any(fact.since > since for fact in line.facts):
+        return ()
+    # What was to be left by a change that was scheduled for later is dropped with it.
+    ends = [each.ends for each in kept]
+    last = [max(end for end in ends if end is not None)] if kept and None not in ends else []
+    return (NewFact(about, since, written(kept)), *(NewFact(about, end, None) for end in last))
+
+
+def _left(feature: Feature, was: Own | None, now: Own | None, at: Instant, mode: CarryMode) -> Iterator[Kept]:
+    if now is None:
+        return
+    has_begun = was is not None and (was.window is None or was.window.start < at)
+    if mode == "carry_usage":
+        if was is not None and has_begun and was.line.lot != now.line.lot:
+            yield _until_window_ends(feature, Carry(at, mode, feature.key, was.line.lot, _end(was)), now)
+    elif now.window is None or now.window.start < at:
+        cap = was.line.cap if was is not None and has_begun else None
+        if mode == "carry_balance" and was is not None and isinstance(cap, int):
+            yield _until_window_ends(feature, Carry(at, mode, feature.key, was.line.lot, _end(was), cap), now)
+        else:
+            yield _until_window_ends(feature, Carry(at, "fresh", feature.key, now.line.lot, _end(now)), now)
+
+
+def _end(own: Own) -> Instant | None:
+    return None if own.window is None else own.window.end
+
+
+def _until_window_ends(feature: Feature, carry: Carry, now: Own) -> Kept:
+    """Names matter until the new window ends, and a window longer to what rolls over from it; a balance until its own."""
+    if now.window is None or carry.until is None:
+        return Kept(carry, None)
+    length = now.window.end - now.window.start
+    named = now.window.end + (2 * length if feature.rollover is not None else 0)
+    return Kept(carry, max(named, carry.until))
+
+
+def _sold_by(on: Ground, segments: Sequence[Segment], name: str) -> Iterator[Feature]:
+    """Quotas and credits that the subscription *name* sells before or after the change."""
+    held = [each for segment in segments for each in segment.standpoint.situation.held if each.name == name]
+    for feature in on.world.catalog.features.values():
+        if feature.kind in (Kind.QUOTA, Kind.CREDIT):
+            if any(is_held(feature, each.source.value(feature)) for each in held):
+                yield feature
