@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
@@ -38,7 +38,7 @@ CATALOG = Catalog.load(
         },
         "add_ons": {
             "pack": {"grant": {"credits": 500, "expires": "90 days"}},
-            "both": {"grant": {"credits": Decimal("0.5"), "crm.calls": 7} if False else {"credits": Decimal("0.5")}},
+            "both": {"grant": {"credits": Decimal("0.5")}},
             "plain": {"increment": {"crm.contacts": 1}},
         },
     }
@@ -57,8 +57,8 @@ def grants(shop: Shop, tenant: str = "acme") -> list[Grant]:
     return sorted(grants_at(shop.document(tenant), shop.ent._setting.now()), key=lambda each: each.created)
 
 
-def amounts(shop: Shop) -> list[object]:
-    return [each.amount for each in grants(shop)]
+def amounts(shop: Shop) -> list[Decimal | int]:
+    return sorted(each.amount for each in grants(shop))
 
 
 def test_what_is_granted_is_held_until_it_expires(shop, admin):
@@ -117,7 +117,7 @@ def test_what_is_left_of_a_grant_is_taken_back(shop, admin):
         admin.void("nobody", change.id)
     voided = admin.void("acme", change.id)
     assert facts(voided) == (True, "change.applied")
-    assert voided.losses == ("credits", "crm.summaries")
+    assert voided.losses == ("crm.summaries", "credits")
     assert facts(admin.void("acme", change.id)) == (False, "change.unchanged")
     assert [(each.id, each.promotional, each.priority) for each in grants(shop)] == [(other.id, True, 10)]
 
@@ -144,7 +144,7 @@ def test_granting_and_voiding_are_undone(shop, admin):
 def test_a_rehearsal_grants_nothing(shop, admin):
     """It says what would be held."""
     change = shop.admin(dry_run=True).grant("acme", "credits", 5, operation="order-1")
-    assert (facts(change), change.gains) == ((False, "change.dry_run"), ("credits", "crm.summaries"))
+    assert (facts(change), change.gains) == ((False, "change.dry_run"), ("crm.summaries", "credits"))
     assert facts(admin.grant("acme", "credits", 5, operation="order-1")) == (True, "change.applied")
 
 
@@ -232,7 +232,7 @@ def test_grants_are_explained(shop, admin):
     lines = told.to_text().splitlines()
     assert f"  grant {change.id}: 2.50 credits, by asha: sorry for the outage" in lines
     assert any(line.endswith(", by add-on pack@1") and " until " in line for line in lines)
-    assert [entry.verb for entry in shop.trail(feature="credits")] == ["grant", "subscribe"]
+    assert [entry.verb for entry in shop.trail(feature="credits")] == ["subscribe", "grant"]
 
 
 @pytest.mark.parametrize(
@@ -292,7 +292,7 @@ def test_an_add_on_gives_its_lot_once_for_each_unit(shop, admin):
     shop.clock.travel_to(at(90))
     assert amounts(shop) == [1000]
     admin.set_add_on("acme", "pack", 4)
-    assert amounts(shop) == [1000, 500]
+    assert amounts(shop) == [500, 1000]
 
 
 def test_undoing_an_add_on_takes_its_lot_back(shop, admin):
@@ -315,9 +315,9 @@ def test_messages_about_add_ons_come_to_the_same_sum_in_any_order(shop, admin):
     admin.set_add_on("acme", "pack", 2, as_of=at(-2), operation="second")
     assert amounts(shop) == [1000]
     admin.set_add_on("acme", "pack", 3, as_of=at(-4), operation="before")
-    assert sorted(amounts(shop)) == [500, 1000]
+    assert amounts(shop) == [500, 1000]
     admin.set_add_on("acme", "pack", 3, as_of=at(-1), operation="last")
-    assert sorted(amounts(shop)) == [500, 1000]
+    assert amounts(shop) == [500, 1000]
 
 
 def test_a_subscription_that_takes_the_place_of_one_in_force_gives_nothing_twice(shop, admin):
@@ -329,9 +329,9 @@ def test_a_subscription_that_takes_the_place_of_one_in_force_gives_nothing_twice
     admin.cancel("acme", when="now")
     shop.clock.advance(days=1)
     admin.subscribe("acme", "pro", add_ons={"pack": 1})
-    assert amounts(shop) == [500, Decimal("0.5"), 500]
+    assert amounts(shop) == [Decimal("0.5"), 500, 500]
     admin.set_add_on("acme", "both", 1)
-    assert amounts(shop) == [500, Decimal("0.5"), 500, Decimal("0.5")]
+    assert amounts(shop) == [Decimal("0.5"), Decimal("0.5"), 500, 500]
     admin.subscribe("acme", "free", name="second", add_ons={"pack": 1})
     assert len(amounts(shop)) == 5
 
@@ -376,8 +376,6 @@ def test_a_damaged_grant_is_not_taken_for_none(shop, admin, value):
     line = document.timelines["grant", change.id]
     known = line.facts[0].value
     broken = {**known, **value} if isinstance(value, dict) and len(value) == 1 and "feature" not in value else value
-    from dataclasses import replace
-
     facts = (replace(line.facts[0], value=broken),)
     damaged = replace(document, timelines={("grant", change.id): replace(line, facts=facts)})
     with pytest.raises(StoreDamaged):

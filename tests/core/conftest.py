@@ -144,6 +144,33 @@ def override(
     return NewFact(about, since, {"to": encode_value(to), "until": until, "because": because, "actor": actor})
 
 
+def granted(
+    feature: str,
+    amount: int,
+    *,
+    since: Instant = 0,
+    expires: Instant | None = None,
+    priority: int = 50,
+    promotional: bool = False,
+    id: str | None = None,
+) -> list[NewFact]:
+    """The facts of one grant; without an id it is one that follows from the rest."""
+    about = ("grant", id or f"{feature} {amount} {since} {expires}")
+    value = {
+        "feature": feature,
+        "amount": amount,
+        "since": since,
+        "expires": expires,
+        "priority": priority,
+        "promotional": promotional,
+        "created": since,
+        "source": "by hand",
+        "actor": "asha",
+        "because": "a promise",
+    }
+    return [NewFact(about, since, value), *([] if expires is None else [NewFact(about, expires, None)])]
+
+
 def status(word: str) -> NewFact:
     """The fact that a tenant is suspended or revoked."""
     return NewFact(("status",), 0, word)

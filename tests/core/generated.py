@@ -11,7 +11,7 @@ from payaid_entitlements.core.controls import Controls, Enforcement
 from payaid_entitlements.core.facts import NewFact, TenantDocument, record
 from payaid_entitlements.core.instant import DAY
 from payaid_entitlements.core.values import DENY, UNLIMITED, Allowance
-from tests.core.conftest import EXAMPLE, NOW, override, published_of, sub
+from tests.core.conftest import EXAMPLE, NOW, granted, override, published_of, sub
 
 PUBLISHED = published_of(EXAMPLE)
 KEYS = [*EXAMPLE.modules, *EXAMPLE.features]
@@ -52,6 +52,15 @@ overrides = st.sampled_from(KEYS).flatmap(
         st.none() | days,
     )
 )
+grants = st.builds(
+    lambda feature, since, length, amount: granted(
+        feature, amount, since=since, expires=None if length is None else since + length * DAY
+    ),
+    st.sampled_from([key for key, feature in EXAMPLE.features.items() if feature.kind in (Kind.QUOTA, Kind.CREDIT)]),
+    days,
+    st.none() | st.integers(1, 20),
+    st.integers(1, 9),
+)
 changes = st.builds(
     lambda name, plan, since: [NewFact(("subscription", name, "plan"), since, {"plan": plan, "version": 1})],
     st.sampled_from(["main", "second"]),
@@ -69,6 +78,7 @@ documents = st.builds(
     st.lists(subscriptions, max_size=3),
     st.lists(changes, max_size=1),
     st.lists(overrides.map(lambda fact: [fact]), max_size=4),
+    st.lists(grants, max_size=2),
     st.just([])
     | st.lists(
         st.builds(

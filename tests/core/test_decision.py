@@ -34,6 +34,7 @@ FAMILIES = {
     "rate",
     "store",
     "license",
+    "grant",
 }
 
 

@@ -195,6 +195,7 @@ def test_data_has_stable_keys():
         "steps",
         "subscriptions",
         "overrides",
+        "grants",
         "next_transition",
         "revision",
         "catalog",

@@ -161,7 +161,7 @@ class Model:
                 return False, "plan.zero", None, False
             found = True, "override.granted", value
         else:
-            found = self.from_what_is_sold(key, access)
+            found = self.besides(key, access, self.from_what_is_sold(key, access))
         allowed, reason, value = found
         feature = self.catalog.features.get(key)
         needed = feature.requires if feature else self.catalog.modules[key].requires
@@ -228,6 +228,22 @@ class Model:
             if held.open == NOTHING and is_something(held.sells.get(key)):
                 return False, f"subscription.{held.why_not}", None
         return False, refusal, None
+
+    def besides(self, key: str, access: str, sold: tuple[bool, str, object]) -> tuple[bool, str, object]:
+        """Granted units, and credits that pay: where nothing that is sold gives it, and nothing must be settled first."""
+        feature = self.catalog.features.get(key)
+        if sold[0] or feature is None or sold[1] in ("subscription.past_due", "subscription.paused"):
+            return sold
+        if key in self.granted():
+            return True, "grant.held", None
+        for credit in self.catalog.features.values():
+            if key in credit.pays_for and self.decide(credit.key, access)[0]:
+                return True, "credit.pays", None
+        return sold
+
+    def granted(self) -> set[str]:
+        said = [self.now(*path) for path in self.facts if path[0] == "grant"]
+        return {each["feature"] for each in said if each and (each["expires"] is None or self.at < each["expires"])}
 
     def absent(self, key: str, level: list[Held]) -> str:
         module = key.partition(".")[0] if "." in key or key in self.catalog.modules else None

@@ -64,7 +64,7 @@ class World:
     Attributes:
         modes: Mode by module; under None that of features of the whole account.
         dependents: By key the keys whose decisions may depend on its own, in the catalog's order: itself, what is in
-            it or requires it, and so on.
+            it, requires it or is paid by it, and so on.
         payers: By key of a quota the credits that pay for it, each with what one of the quota's smallest units costs,
             in smallest units of the credit.
         tables: Decisions by shape, filled as shapes are met: shared by all tenants of one shape.
@@ -137,6 +137,9 @@ def dependents_in(catalog: Catalog) -> Mapping[str, tuple[str, ...]]:
     needs: dict[str, tuple[str, ...]] = {key: module.requires for key, module in catalog.modules.items()}
     for key, feature in catalog.features.items():
         needs[key] = feature.requires if feature.module is None else (feature.module, *feature.requires)
+    for key, feature in catalog.features.items():
+        for paid in feature.pays_for:
+            needs[paid] = (*needs[paid], key)
     found: dict[str, list[str]] = {}
     for key in needs:
         reached: dict[str, None] = {}

@@ -8,8 +8,9 @@ from decimal import Decimal
 
 from payaid_entitlements.core.facts import TenantDocument
 from payaid_entitlements.core.instant import Instant
+from payaid_entitlements.core.metering.carrying import Carry
 from payaid_entitlements.core.metering.lots import Metered, metered
-from payaid_entitlements.core.metering.meters import Carry, Lot
+from payaid_entitlements.core.metering.meters import Lot
 from payaid_entitlements.core.resolution import resolve
 from payaid_entitlements.core.world import World
 

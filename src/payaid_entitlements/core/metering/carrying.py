@@ -9,11 +9,37 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast
 
 from payaid_entitlements.core.facts import Subject, TenantDocument, damaged
 from payaid_entitlements.core.instant import Instant
-from payaid_entitlements.core.metering.meters import Carry, CarryMode
+
+#: What a change of plan does with what was used in the window that is running.
+CarryMode = Literal["carry_usage", "carry_balance", "fresh"]
+
+
+@dataclass(frozen=True, slots=True)
+class Carry:
+    """
+    What a change of plan at *at* did with the window of *feature* that was running then.
+
+    With ``fresh`` and ``carry_balance`` the window that runs at *at* under the new plan has a lot of its own, whose
+    name ends in ``.<at>``; with ``carry_balance`` what was left of *lot* can be used besides until its window ends.
+    With ``carry_usage`` the new plan counts on *lot* until then.
+
+    Attributes:
+        lot: In which was counted when the plan changed.
+        until: When the window of *lot* ends; None where it has no window.
+        cap: For ``carry_balance``: what *lot* holds, in the smallest units of *feature*.
+    """
+
+    at: Instant
+    mode: CarryMode
+    feature: str
+    lot: str
+    until: Instant | None
+    cap: int = 0
+
 
 _MODES = ("carry_usage", "carry_balance", "fresh")
 
@@ -66,10 +92,7 @@ def carries_at(document: TenantDocument, names: Iterable[str], at: Instant) -> I
 
 def written(kept: Sequence[Kept]) -> object:
     """The value of the fact; None for nothing."""
-    lines = [
-        [each.carry.feature, each.carry.mode, each.carry.at, each.carry.lot, each.carry.until, each.carry.cap, each.ends]
-        for each in kept
-    ]
+    lines = [[c.feature, c.mode, c.at, c.lot, c.until, c.cap, each.ends] for each in kept for c in (each.carry,)]
     return {"carries": lines} if lines else None
 
 

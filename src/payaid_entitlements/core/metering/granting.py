@@ -22,10 +22,12 @@ from zoneinfo import ZoneInfo
 
 from payaid_entitlements.core import period
 from payaid_entitlements.core.catalog.model import Kind
+from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.encoding import decode_value, encode_value
 from payaid_entitlements.core.facts import NewFact, Subject, TenantDocument, Timeline, damaged
 from payaid_entitlements.core.instant import EARLIEST, LATEST, Instant, moment
 from payaid_entitlements.core.interval import Interval
+from payaid_entitlements.core.metering.amounts import to_units
 from payaid_entitlements.core.values import Amount
 from payaid_entitlements.errors import ConfigurationError, UnknownFeature
 
@@ -290,10 +292,11 @@ def require_grantable(catalog: Catalog, key: str, amount: object) -> None:
     """
     feature = catalog.features.get(key)
     if feature is None:
-        raise UnknownFeature(f"the catalog has no feature {key!r}")
+        raise UnknownFeature(f"the catalog has no feature {key!r}{did_you_mean(str(key), catalog.features)}")
     if feature.kind not in (Kind.QUOTA, Kind.CREDIT):
         way_out = "override its limit" if feature.kind is Kind.ALLOCATION else "override it"
         raise TypeError(f"{key!r} is a {feature.kind.value}; only units of a quota or a credit are granted: {way_out}")
+    to_units(amount, feature)
 
 
 def _require_priority(priority: object) -> None:

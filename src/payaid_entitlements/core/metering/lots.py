@@ -23,7 +23,8 @@ from payaid_entitlements.core.instant import EARLIEST, LATEST, Instant, moment
 from payaid_entitlements.core.interval import Interval
 from payaid_entitlements.core.merging import average_length, is_zero
 from payaid_entitlements.core.metering.amounts import floored
-from payaid_entitlements.core.metering.meters import PLAN_PRIORITY, Carry, Lot, Meters
+from payaid_entitlements.core.metering.carrying import Carry
+from payaid_entitlements.core.metering.meters import PLAN_PRIORITY, Lot, Meters
 from payaid_entitlements.core.metering.posting import (
     MOST,
     OPENED,
@@ -191,15 +192,12 @@ def _stock(feature: Feature, cost: int, at: Instant, standpoint: Standpoint, met
     lots = [_granted(lot, cost) for lot in meters.lots if lot.feature == key and _is_in_force(lot, at)]
     if not isinstance(allowance, Allowance) or is_zero(allowance):
         return _Stock(tuple(lots))
-    cap = None if allowance.limit is UNLIMITED else floored(allowance.limit, feature)
     if feature.kind is Kind.ALLOCATION:
-        line = Line(key, SLOTS, cap)
+        line = Line(key, SLOTS, None if allowance.limit is UNLIMITED else floored(allowance.limit, feature))
         return _Stock((_placed(PLAN_PRIORITY, None, False, None, at, at, line),), line)
-    per = MONTH if cap is None else allowance.per
-    window = None
-    if per is not None:
-        window = usage_window(feature, per, billing_of(feature, meters, standpoint.situation), at)
-    name, left = _carried(LIFETIME if window is None else f"w{window.start}", window, _carries(feature, meters, at))
+    own = _own(feature, allowance, at, standpoint, meters)
+    cap, per, window, name = own.cap, own.per, own.window, own.lot
+    left = carried(name_in(window), window, carries_of(feature, meters, at))[1]
     line = Line(key, name, cap, cost)
     start, end = (EARLIEST, None) if window is None else (window.start, window.end)
     lots.append(_placed(PLAN_PRIORITY, end, False, per, start, start, line))
@@ -223,6 +221,47 @@ def _granted(lot: Lot, cost: int) -> tuple[_Order, Line]:
     return _placed(lot.priority, lot.until, lot.is_promotional, None, lot.since, lot.created, line)
 
 
+@dataclass(frozen=True, slots=True)
+class Own:
+    """
+    The allowance of a quota or a credit that is counted now.
+
+    Attributes:
+        lot: Where it is counted.
+        cap: What it holds, in smallest units; None without a limit.
+        window: None where it never comes anew.
+        per: How long a window is.
+    """
+
+    lot: str
+    cap: int | None
+    window: Window | None
+    per: Interval | None
+
+
+def own_allowance(feature: Feature, at: Instant, *, standpoint: Standpoint, meters: Meters) -> Own | None:
+    """Say where the allowance of a quota or a credit is counted at *at*; None where it has none."""
+    value = standpoint.write[feature.key].value
+    allowance = Allowance(UNLIMITED) if value is UNLIMITED else value
+    if not isinstance(allowance, Allowance) or is_zero(allowance):
+        return None
+    return _own(feature, allowance, at, standpoint, meters)
+
+
+def _own(feature: Feature, allowance: Allowance, at: Instant, standpoint: Standpoint, meters: Meters) -> Own:
+    cap = None if allowance.limit is UNLIMITED else floored(allowance.limit, feature)
+    per = MONTH if cap is None else allowance.per
+    window = None
+    if per is not None:
+        window = usage_window(feature, per, billing_of(feature, meters, standpoint.situation), at)
+    return Own(carried(name_in(window), window, carries_of(feature, meters, at))[0], cap, window, per)
+
+
+def name_in(window: Window | None) -> str:
+    """The name of the lot of an allowance, where no plan was changed in *window*."""
+    return LIFETIME if window is None else f"w{window.start}"
+
+
 def _placed(
     priority: int,
     expires: Instant | None,
@@ -238,7 +277,7 @@ def _placed(
     return (priority, expiry, not is_promotional, length, since, created, line.lot, line.meter), line
 
 
-def _carries(feature: Feature, meters: Meters, at: Instant) -> list[Carry]:
+def carries_of(feature: Feature, meters: Meters, at: Instant) -> list[Carry]:
     """What changes of plan until *at* did with *feature*, the oldest first."""
     return sorted(
         (carry for carry in meters.carries if carry.feature == feature.key and carry.at <= at),
@@ -246,7 +285,7 @@ def _carries(feature: Feature, meters: Meters, at: Instant) -> list[Carry]:
     )
 
 
-def _carried(name: str, window: Window | None, carries: Sequence[Carry]) -> tuple[str, list[Carry]]:
+def carried(name: str, window: Window | None, carries: Sequence[Carry]) -> tuple[str, list[Carry]]:
     """
     Say in which lot the allowance of *window* is counted after *carries*, and of which of them a balance is left.
 

@@ -7,15 +7,18 @@ Nothing is worked out here that only metering asks for.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from sys import intern
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
-from payaid_entitlements.core.facts import TenantDocument
+from payaid_entitlements.core.facts import TenantDocument, Timeline
 from payaid_entitlements.core.instant import Instant
-from payaid_entitlements.core.subscription import Terms
+from payaid_entitlements.core.metering.amounts import floored
+from payaid_entitlements.core.metering.carrying import Carry, carries_at
+from payaid_entitlements.core.metering.granting import PRIORITY, grants_at
+from payaid_entitlements.core.subscription import Terms, subject
 from payaid_entitlements.core.zones import history
 
 if TYPE_CHECKING:
@@ -25,11 +28,8 @@ if TYPE_CHECKING:
 #: The name of the one zone that was ever in force; or of each, with the instant since when, oldest first.
 ZoneNames: TypeAlias = str | tuple[tuple[Instant, str], ...]
 
-#: What a change of plan does with what was used in the window that is running.
-CarryMode = Literal["carry_usage", "carry_balance", "fresh"]
-
 #: When what a plan gives is burnt, among grants of 0 to 100: what is lower is burnt first.
-PLAN_PRIORITY: Final = 50
+PLAN_PRIORITY: Final = PRIORITY
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,29 +57,6 @@ class Lot:
 
 
 @dataclass(frozen=True, slots=True)
-class Carry:
-    """
-    What a change of plan at *at* did with the window of *feature* that was running then.
-
-    With ``fresh`` and ``carry_balance`` the window that runs at *at* under the new plan has a lot of its own, whose
-    name ends in ``.<at>``; with ``carry_balance`` what was left of *lot* can be used besides until its window ends.
-    With ``carry_usage`` the new plan counts on *lot* until then.
-
-    Attributes:
-        lot: In which was counted when the plan changed.
-        until: When the window of *lot* ends; None where it has no window.
-        cap: For ``carry_balance``: what *lot* holds, in the smallest units of *feature*.
-    """
-
-    at: Instant
-    mode: CarryMode
-    feature: str
-    lot: str
-    until: Instant | None
-    cap: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Billing:
     """
     When the windows of one subscription begin.
@@ -88,11 +65,14 @@ class Billing:
         name: Of the subscription.
         anchor: Start of some window; None where nothing says so, and windows are those of the calendar.
         zones: Where it is midnight.
+        begun, unchanged: Since when it holds, and since when the plan that it sells now; None where nothing says so.
     """
 
     name: str
     anchor: Instant | None
     zones: ZoneNames
+    begun: Instant | None = None
+    unchanged: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +81,17 @@ class Meters:
     What metering needs of one tenant's facts.
 
     Attributes:
-        anchor, zones: As in `Billing`, of the subscription to the highest plan: in force, or else any.
+        anchor, zones, begun, unchanged: As in `Billing`, of the subscription to the highest plan: in force, or any.
         others: Of the other subscriptions, where there are several.
-        facts: Grants that may be used now or later, and what changes of plan left.
+        facts: Grants that may be used now, and what changes of plan left.
     """
 
     anchor: Instant | None
     zones: ZoneNames
     others: tuple[Billing, ...] = ()
     facts: tuple[Lot | Carry, ...] = ()
+    begun: Instant | None = None
+    unchanged: Instant | None = None
 
     @property
     def lots(self) -> tuple[Lot, ...]:
@@ -135,19 +117,44 @@ def meters_at(
     Raises:
         StoreDamaged: A fact cannot be read.
     """
+    facts: tuple[Lot | Carry, ...] = (*_lots(document, world, at), *carries_at(document, _in_force(held), at))
     if not terms:
-        return _without_anchor(_zone_names(document, world, at, None))
+        found = _without_anchor(_zone_names(document, world, at, None))
+        return replace(found, facts=facts) if facts else found
     by_name = {each.name: each for each in terms}
     # Those in force come first; sorting keeps the order of the plans.
     first, *others = sorted(held, key=_is_over)
     billing = _billing(document, world, at, by_name[first.name])
-    if len(terms) == 1:
-        return Meters(billing.anchor, billing.zones)
     return Meters(
         billing.anchor,
         billing.zones,
         tuple(_billing(document, world, at, by_name[each.name]) for each in others),
+        facts,
+        billing.begun,
+        billing.unchanged,
     )
+
+
+def _lots(document: TenantDocument, world: World, at: Instant) -> Iterator[Lot]:
+    """Grants in force, of what the catalog still counts; what it does not have any more waits."""
+    for each in grants_at(document, at):
+        feature = world.catalog.features.get(each.feature)
+        if feature is not None and feature.kind.is_metered:
+            yield Lot(
+                each.id,
+                feature.key,
+                floored(each.amount, feature),
+                each.priority,
+                each.since,
+                each.expires,
+                each.promotional,
+                each.created,
+            )
+
+
+def _in_force(held: Sequence[Held]) -> Iterator[str]:
+    """What is left of a plan ends with its subscription."""
+    yield from (each.name for each in held if not _is_over(each))
 
 
 @lru_cache(maxsize=1024)
@@ -161,8 +168,12 @@ def _is_over(held: Held) -> bool:
 
 
 def _billing(document: TenantDocument, world: World, at: Instant, terms: Terms) -> Billing:
-    anchor = terms.times.starts if terms.anchor is None else terms.anchor
-    return Billing(terms.name, anchor, _zone_names(document, world, at, terms))
+    starts = terms.times.starts
+    anchor = starts if terms.anchor is None else terms.anchor
+    plans = document.timelines.get(subject(terms.name, "plan"), Timeline())
+    # A host that keeps subscriptions itself does not say when the plan was changed.
+    unchanged = max((fact.since for fact in plans.facts if fact.since <= at), default=starts)
+    return Billing(terms.name, anchor, _zone_names(document, world, at, terms), starts, unchanged)
 
 
 def _zone_names(document: TenantDocument, world: World, at: Instant, terms: Terms | None) -> ZoneNames:

@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Final
 
 from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.core.metering.amounts import floored
-from payaid_entitlements.core.metering.lots import carries_of, lot_in, own_allowance
+from payaid_entitlements.core.metering.lots import carried, carries_of, name_in, own_allowance
 from payaid_entitlements.core.metering.posting import MOST, AccountId, Balance, Open
 from payaid_entitlements.core.metering.windows import billing_of, usage_window
+from payaid_entitlements.core.period import HORIZON
 
 if TYPE_CHECKING:
     from payaid_entitlements.core.catalog.model import Feature
+    from payaid_entitlements.core.interval import Interval
     from payaid_entitlements.core.metering.meters import Meters
     from payaid_entitlements.core.resolution import Standpoint
 
@@ -39,12 +41,13 @@ class Past:
 
     Attributes:
         own, rolled: Where its allowance, and what had rolled over into it, was counted.
-        cap: What its allowance was, in smallest units, where the ledger does not know better: nothing was used then.
+        cap: What its allowance was, in smallest units, where the ledger does not know since nothing was used; None
+            where another plan was held then, and nobody knows.
     """
 
     own: AccountId
     rolled: AccountId
-    cap: int
+    cap: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +76,12 @@ class Rolling:
         units = 0
         for each in reversed(self._since_known(balances)):
             own, before = balances.get(each.own), balances.get(each.rolled, _NOTHING)
-            # Where it was opened, what had been used before it counts already.
-            had = (before.cap or 0) if before.is_opened else units if own is None else 0
             allowance = each.cap if own is None or own.cap is None else own.cap
+            if allowance is None:
+                units = 0
+                continue
+            # What is used before anything rolls over (the rule is a new one) leaves no room for more.
+            had = (before.cap or 0) if before.is_opened else units if own is None else 0
             used = own or _NOTHING
             ending = allowance + had - used.used - used.held - before.used - before.held
             units = min(self.most, max(self.least, ending))
@@ -97,11 +103,28 @@ def rolling(feature: Feature, at: Instant, *, standpoint: Standpoint, meters: Me
     """
     own = own_allowance(feature, at, standpoint=standpoint, meters=meters)
     rule = feature.rollover
-    if own is None or own.window is None or own.per is None or own.line.cap is None or rule is None:
+    if own is None or own.window is None or own.per is None or own.cap is None or rule is None:
         return None
     return Rolling(
         (feature.key, f"r{own.window.start}"),
         floored(rule.min, feature),
         MOST if rule.max is None else floored(rule.max, feature),
-        tuple(_past(feature, own.window.start, standpoint, meters, own.per, own.line.cap)),
+        tuple(_past(feature, own.window.start, standpoint, meters, own.per, own.cap)),
     )
+
+
+def _past(
+    feature: Feature, start: Instant, standpoint: Standpoint, meters: Meters, per: Interval, cap: int
+) -> Iterator[Past]:
+    """The windows before the one that begins at *start*, the newest first, as long as the subscription has been."""
+    billing = billing_of(feature, meters, standpoint.situation)
+    if billing.begun is None:
+        return
+    unchanged = billing.begun if billing.unchanged is None else billing.unchanged
+    for _ in range(MOST_WINDOWS):
+        if start <= max(billing.begun, HORIZON.start):
+            return
+        window = usage_window(feature, per, billing, start - 1)
+        lot, _ = carried(name_in(window), window, carries_of(feature, meters, start - 1))
+        yield Past((feature.key, lot), (feature.key, f"r{window.start}"), cap if unchanged < window.end else None)
+        start = window.start

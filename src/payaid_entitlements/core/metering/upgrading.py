@@ -5,9 +5,9 @@ What a change of plan does with what was used in the windows that are running.
 - ``carry_balance``: what was left may be used up until the old window ends, and the new allowance is whole.
 - ``fresh``: what was used, and what was left, is gone; the new allowance is whole.
 
-Each is worked out from facts at the change, nothing is read from the ledger: a lot of another name is a new account, and
-an old one whose name is not said any more is out of use. At the very start of a window nothing was used yet, so a plan
-that changes then (``when="period_end"``) leaves nothing behind.
+Each is worked out from facts at the change, nothing is read from the ledger: a lot of another name is a new account,
+and an old one whose name is not said any more is out of use. At the very start of a window nothing was used yet, so a
+plan that changes then (``when="period_end"``) leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -19,18 +19,15 @@ from payaid_entitlements.core.catalog.model import Feature, Kind
 from payaid_entitlements.core.facts import NewFact, Timeline, joined
 from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.core.merging import is_held
-from payaid_entitlements.core.metering.carrying import Kept, carried_subject, kept_at, written
+from payaid_entitlements.core.metering.carrying import Carry, CarryMode, Kept, carried_subject, kept_at, written
 from payaid_entitlements.core.metering.lots import Own, own_allowance
-from payaid_entitlements.core.metering.meters import Carry, CarryMode
 from payaid_entitlements.core.resolution import Segment, resolve
 
 if TYPE_CHECKING:
     from payaid_entitlements.core.ground import Ground
 
 
-def carried(
-    on: Ground, facts: Sequence[NewFact], name: str, since: Instant, mode: CarryMode
-) -> tuple[NewFact, ...]:
+def carried(on: Ground, facts: Sequence[NewFact], name: str, since: Instant, mode: CarryMode) -> tuple[NewFact, ...]:
     """
     Give the facts about what a change of the plan of *name* at *since* leaves.
 
@@ -64,14 +61,14 @@ def _left(feature: Feature, was: Own | None, now: Own | None, at: Instant, mode:
         return
     has_begun = was is not None and (was.window is None or was.window.start < at)
     if mode == "carry_usage":
-        if was is not None and has_begun and was.line.lot != now.line.lot:
-            yield _until_window_ends(feature, Carry(at, mode, feature.key, was.line.lot, _end(was)), now)
+        if was is not None and has_begun and was.lot != now.lot:
+            yield _until_window_ends(feature, Carry(at, mode, feature.key, was.lot, _end(was)), now)
     elif now.window is None or now.window.start < at:
-        cap = was.line.cap if was is not None and has_begun else None
+        cap = was.cap if was is not None and has_begun else None
         if mode == "carry_balance" and was is not None and isinstance(cap, int):
-            yield _until_window_ends(feature, Carry(at, mode, feature.key, was.line.lot, _end(was), cap), now)
+            yield _until_window_ends(feature, Carry(at, mode, feature.key, was.lot, _end(was), cap), now)
         else:
-            yield _until_window_ends(feature, Carry(at, "fresh", feature.key, now.line.lot, _end(now)), now)
+            yield _until_window_ends(feature, Carry(at, "fresh", feature.key, now.lot, _end(now)), now)
 
 
 def _end(own: Own) -> Instant | None:
@@ -79,7 +76,7 @@ def _end(own: Own) -> Instant | None:
 
 
 def _until_window_ends(feature: Feature, carry: Carry, now: Own) -> Kept:
-    """Names matter until the new window ends, and a window longer to what rolls over from it; a balance until its own."""
+    """A name matters until the new window ends, and longer where that rolls over; a balance until its own window."""
     if now.window is None or carry.until is None:
         return Kept(carry, None)
     length = now.window.end - now.window.start
