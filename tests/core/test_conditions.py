@@ -21,7 +21,7 @@ SOLD: dict[str, Any] = {
         "free": {"modules": ["crm"]},
         "pro": {
             "extends": "free",
-            "features": {"crm.calls": "100/month", "coins": "5/month"},
+            "features": {"crm.calls": "100/month", "crm.mails": "9/month", "coins": "5/month"},
             "rate_limits": {"api": ["20/second", "600/minute"]},
         },
     },

@@ -230,7 +230,7 @@ class Model:
         return False, refusal, None
 
     def besides(self, key: str, access: str, sold: tuple[bool, str, object]) -> tuple[bool, str, object]:
-        """Granted units, and credits that pay: where nothing that is sold gives it, and nothing must be settled first."""
+        """Granted units, and credits that pay: where nothing sold gives it, and nothing must be settled first."""
         feature = self.catalog.features.get(key)
         if sold[0] or feature is None or sold[1] in ("subscription.past_due", "subscription.paused"):
             return sold
