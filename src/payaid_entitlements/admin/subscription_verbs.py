@@ -28,6 +28,7 @@ from payaid_entitlements.core import provider_ids as naming
 from payaid_entitlements.core.ground import When
 from payaid_entitlements.core.identity import Operation, identify, plain
 from payaid_entitlements.core.instant import instant
+from payaid_entitlements.core.metering.carrying import CARRY_MODES, CarryMode
 from payaid_entitlements.core.subscription import MAIN
 from payaid_entitlements.errors import ConfigurationError
 from payaid_entitlements.stores.ports import Transaction
@@ -109,6 +110,7 @@ class SubscriptionVerbs(Asking[R]):
         plan: str,
         *,
         when: Literal["now", "period_end"] | datetime = "now",
+        usage: CarryMode = "carry_usage",
         name: str = MAIN,
         because: str | None = None,
         operation: Operation | None = None,
@@ -122,13 +124,24 @@ class SubscriptionVerbs(Asking[R]):
         scheduled for later is dropped, and add-ons that are not for the new plan end. Any other cancellation, a pause
         and an overdue payment stay.
 
+        Args:
+            usage: What was used in the windows that run counts against the new limits (``carry_usage``); or what
+                is left of the old limits can be used besides, until their windows end (``carry_balance``); or neither
+                (``fresh``).
+
         Raises:
             UnknownPlan, UnknownTenant: There is no such plan, or no subscription.
-            ConfigurationError: *when* is over, and there is no *as_of* that says who said so then.
+            ConfigurationError: *when* is over, and there is no *as_of* that says who said so then; *usage* is another
+                word.
         """
         plan = plain("plan", plan)
-        work = partial(changing.change_plan, plan=plan, when=_when(when), name=identify("name", name))
+        if usage not in CARRY_MODES:
+            raise ConfigurationError(f"usage={usage!r}; write one of {', '.join(map(repr, CARRY_MODES))}")
+        work = partial(changing.change_plan, plan=plan, when=_when(when), usage=usage, name=identify("name", name))
         given: dict[str, object] = {"plan": plan, "when": _when(when)}
+        if usage != "carry_usage":
+            # Releases that knew no other did not write it down, and their operations may be repeated.
+            given["usage"] = usage
         return self._subscription("change_plan", tenant, work, given, name, because, operation, as_of, tx)
 
     def set_add_on(

@@ -114,6 +114,9 @@ def named(subject: Subject) -> str:
         case ("subscription", name, *what):
             words = " ".join(what).replace("_", " ")
             return words if name == MAIN else f"{words} of subscription {name}"
+        case ("carried", name):
+            words = "usage"
+            return words if name == MAIN else f"{words} of subscription {name}"
         case ("override", feature, user):
             return f"override of {feature} for user {user}"
         case ("override", feature):
@@ -134,6 +137,8 @@ def worded(subject: Subject, value: object) -> str:
             return f"{_plain(decode_value(to))}{_end(until)}"
         case {"feature": feature, "amount": amount, "expires": expires}:
             return f"{decode_value(amount)} {feature}{_end(expires)}"
+        case {"carries": list(lines)}:
+            return ", ".join(f"{mode} of {feature}" for feature, mode, *_ in lines)
         case {"units": units}:
             return str(units)
         case {"zone": zone}:

@@ -35,6 +35,8 @@ from payaid_entitlements.core.earliest import earliest
 from payaid_entitlements.core.facts import NewFact, Timeline
 from payaid_entitlements.core.ground import Ground, When
 from payaid_entitlements.core.instant import LATEST, Instant, moment
+from payaid_entitlements.core.metering.carrying import CarryMode, carried_subject
+from payaid_entitlements.core.metering.upgrading import carried
 from payaid_entitlements.core.provider_ids import replaced
 from payaid_entitlements.core.resolution import STATUS, held_of
 from payaid_entitlements.core.subscription import MAIN, Terms, subject, terms_at
@@ -112,6 +114,8 @@ def subscribe(
             NewFact(subject(name, "add_on", key), on.at, wanted.get(key))
             for key in sorted({*known_add_ons(on.document, name), *wanted})
         ),
+        # Its windows are others.
+        *((NewFact(left, on.at, None),) if (left := carried_subject(name)) in on.document.timelines else ()),
         *granted(on, name, wanted, begins, anew=_in_force(on, name, on.at) is None),
         *replaced(on, provider_ids or {}, name),
         *(_bought_since(on, name) if trial else ()),
@@ -128,13 +132,18 @@ def _bought_since(on: Ground, name: str) -> tuple[NewFact, ...]:
     return ()
 
 
-def change_plan(on: Ground, plan: str, *, when: When = "now", name: str = MAIN) -> tuple[NewFact, ...]:
+def change_plan(
+    on: Ground, plan: str, *, when: When = "now", usage: CarryMode = "carry_usage", name: str = MAIN
+) -> tuple[NewFact, ...]:
     """
     Hold the newest version of *plan* from *when* on.
 
     A trial ends by it: that was the purchase, and a cancellation of the trial is nothing any more. A change that was
     scheduled for later is dropped. Add-ons that are not for the new plan end with the old one. The anchor, a pause,
     an overdue payment and any other cancellation stay.
+
+    Args:
+        usage: What becomes of what was used; see `payaid_entitlements.core.metering.upgrading`.
 
     Raises:
         UnknownPlan: The catalog has no such plan.
@@ -151,7 +160,7 @@ def change_plan(on: Ground, plan: str, *, when: When = "now", name: str = MAIN) 
         )
     if on.is_of_another(name):
         return ()
-    facts = (
+    facts: tuple[NewFact, ...] = (
         NewFact(subject(name, "plan"), since, _version(sold)),
         NewFact(subject(name, "trial_end"), since, None),
         *(
@@ -163,7 +172,8 @@ def change_plan(on: Ground, plan: str, *, when: When = "now", name: str = MAIN) 
     plans = on.document.timelines[subject(name, "plan")].facts
     if on.as_of is not None and any(on.as_of < each.said and each.since <= max(since, on.now) for each in plans):
         return facts  # over before it arrived
-    return (*facts, *endings(on, facts, name, since))
+    facts = (*facts, *endings(on, facts, name, since))
+    return (*facts, *carried(on, facts, name, since, usage))
 
 
 def cancel(on: Ground, *, when: When = "period_end", name: str = MAIN) -> tuple[NewFact, ...]:

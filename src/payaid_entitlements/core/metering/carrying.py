@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Final, Literal
 
 from payaid_entitlements.core.facts import Subject, TenantDocument, damaged
 from payaid_entitlements.core.instant import Instant
@@ -41,7 +41,8 @@ class Carry:
     cap: int = 0
 
 
-_MODES = ("carry_usage", "carry_balance", "fresh")
+#: All of them.
+CARRY_MODES: Final[tuple[CarryMode, ...]] = ("carry_usage", "carry_balance", "fresh")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,6 @@ def _kept(tenant: str, about: Subject, line: object) -> Kept:
             None | int() as until,
             int(cap),
             None | int() as ends,
-        ] if mode in _MODES:
-            return Kept(Carry(at, cast("CarryMode", mode), feature, lot, until, cap), ends)
+        ] if mode in CARRY_MODES:
+            return Kept(Carry(at, mode, feature, lot, until, cap), ends)
     raise damaged(tenant, about, line)
