@@ -206,7 +206,7 @@ def test_a_credit_opens_what_it_pays_for(shop, admin):
     admin.override("acme", "credits", DENY)
     assert shop.check("acme", "crm.summaries").reason is Reason.PLAN_FEATURE_ABSENT
     explanation = shop.run(shop.ent.explain("acme", "crm.summaries"))
-    assert ("credit", "pass", "credits would pay for it, which is not held") in [
+    assert ("credit", "pass", "credits would pay for it, and is refused: override.denied") in [
         (step.rule, step.outcome, step.text) for step in explanation.steps
     ]
 

@@ -32,7 +32,7 @@ from payaid_entitlements.core.subscription import State, Subscription
 from payaid_entitlements.core.values import UNLIMITED, Allowance
 from payaid_entitlements.core.world import World
 from payaid_entitlements.core.zones import period_end
-from payaid_entitlements.errors import CatalogInvalid
+from payaid_entitlements.errors import CatalogInvalid, ConfigurationError
 from tests.core.conftest import NOW, SMALL, decide, sub, tenant, world_of
 from tests.core.conftest import override as override_fact
 
@@ -122,7 +122,7 @@ def test_edge_30_fractions_are_exact_or_refused():
     text = """
         catalog: 1
         default_plan: none
-        features: {hours: {kind: quota, unit: hour}}
+        features: {hours: {kind: quota, unit: hour, decimals: 1}}
         plans: {some: {features: {hours: 0.1/month}}}
         add_ons: {more: {increment: {hours: 0.2/month}}}
     """
@@ -131,6 +131,8 @@ def test_edge_30_fractions_are_exact_or_refused():
     assert three == Allowance(Decimal("0.3"), Interval(1, Unit.MONTH))
     with pytest.raises(TypeError):
         override_value(world.catalog, "hours", 0.3)
+    with pytest.raises(ConfigurationError, match="finer"):
+        override_value(world.catalog, "hours", Decimal("0.25"))
 
 
 # -- plans and subscriptions ----

@@ -51,6 +51,8 @@ class Model:
         self.controls = controls
         self.at = at
         self.user = user
+        self.document = document
+        self.is_paying = True
         self.held = sorted(self.subscriptions(), key=lambda held: -held.rank)
 
     def now(self, *path: str) -> object:
@@ -236,9 +238,16 @@ class Model:
             return sold
         if key in self.granted():
             return True, "grant.held", None
+        # What a credit needs must be there without any credit.
+        unpaid = Model(self.document, self.catalog, self.controls, self.at, self.user)
+        unpaid.is_paying = False
         for credit in self.catalog.features.values():
-            if key in credit.pays_for and self.decide(credit.key, access)[0]:
-                return True, "credit.pays", None
+            if self.is_paying and key in credit.pays_for:
+                allowed, reason, _, _ = unpaid.decide(credit.key, access)
+                if allowed and (feature.module is None or self.decide(feature.module, access)[0]):
+                    return True, "credit.pays", None
+                if sold[1] in ("plan.feature_absent", "plan.zero") and reason.startswith("subscription."):
+                    sold = False, reason, None
         return sold
 
     def granted(self) -> set[str]:

@@ -27,6 +27,7 @@ CATALOG = Catalog.load(
         "features": {
             "seats": {"kind": "allocation", "unit": "seat"},
             "calls": {"kind": "quota", "unit": "call"},
+            "minutes": {"kind": "quota", "unit": "minute", "decimals": 1},
             "coins": {"kind": "credit", "unit": "coin"},
             **{
                 name: {"kind": "config", "type": name, "merge": "priority"}
@@ -55,7 +56,7 @@ MONTH = Interval(1, Unit.MONTH)
         ("seats", 0, Allowance(0)),
         ("calls", "500/month", Allowance(500, MONTH)),
         ("calls", 500, Allowance(500)),
-        ("calls", Decimal("0.5"), Allowance(Decimal("0.5"))),
+        ("minutes", Decimal("0.5"), Allowance(Decimal("0.5"))),
         ("coins", "unlimited", Allowance(UNLIMITED)),
         ("calls", DENY, DENY),
         ("int", 7, 7),

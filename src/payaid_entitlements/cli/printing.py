@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from payaid_entitlements.core.catalog.model import ConfigType, Feature
-from payaid_entitlements.core.decision import Decision
+from payaid_entitlements.core.decision import Decision, Reason
 from payaid_entitlements.core.interval import format_duration
 from payaid_entitlements.core.values import Allowance, Deny, Unlimited, Value
 
@@ -77,6 +77,13 @@ def held(decision: Decision, feature: Feature | None) -> str:
         return f"[red]refused[/] ({escape(decision.reason.value)})"
     worth = "" if decision.value is None or decision.value is True else f", {escape(worth_of(decision.value, feature))}"
     return f"[green]allowed[/]{worth} ({escape(decision.source or decision.reason.value)})"
+
+
+def gives(decision: Decision, feature: Feature) -> str:
+    """What an allowed *decision* is worth; what has no allowance of its own by what opens it: ``credit ai_credits``."""
+    if decision.reason in (Reason.GRANT_HELD, Reason.CREDIT_PAYS):
+        return decision.source
+    return worth_of(decision.value, feature)
 
 
 def worth_of(value: Value | Deny | None, feature: Feature | None = None) -> str:

@@ -13,7 +13,7 @@ from payaid_entitlements.cli.facts import TIMES
 from payaid_entitlements.cli.opening import PAGE, Opened, opened
 from payaid_entitlements.cli.options import MOST, AsJson, Tenant, Url
 from payaid_entitlements.cli.overrides import overrides_of
-from payaid_entitlements.cli.printing import console, emit, grid, held, notes, worth_of
+from payaid_entitlements.cli.printing import console, emit, gives, grid, held, notes
 from payaid_entitlements.cli.times import shown, stamp
 from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.provider_ids import provider_ids
@@ -125,14 +125,14 @@ def show(tenant: Tenant, url: Url = None, as_json: AsJson = False) -> None:
                 if decision.allowed:
                     table.add_row(
                         f"  {escape(feature)}",
-                        escape(worth_of(decision.value, published.catalog.features[feature])),
+                        escape(gives(decision, published.catalog.features[feature])),
                     )
         for key, sold in published.catalog.features.items():
             if sold.module is None:
                 decision = view.check(key, access="read")
                 table.add_row(
                     escape(key),
-                    escape(worth_of(decision.value, sold)) if decision.allowed else held(decision, sold),
+                    escape(gives(decision, sold)) if decision.allowed else held(decision, sold),
                 )
         out.print(table)
 

@@ -192,6 +192,9 @@ def gains_and_losses(before: Standpoint, after: Standpoint) -> tuple[tuple[str, 
                 # Nothing to compare with: the key itself says it.
                 line = _named(key, now if access is Access.NONE else was, access, access_now)
             (gains if WIDTHS[access] < WIDTHS[access_now] else losses).append(line)
+        if key in features and features[key].kind.is_metered and Access.NONE not in (access, access_now):
+            # What is only granted, or paid for by credits, has no allowance of its own: to lose that is a loss.
+            was, now = was or Allowance(0), now or Allowance(0)
         if was is not None and now is not None and was != now:
             line = f"{key}: {told(was)} -> {told(now)}"
             less, more = is_less(features[key], was, now), is_more(features[key], was, now)

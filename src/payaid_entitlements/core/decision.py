@@ -314,10 +314,11 @@ class Decision:
         reason: What decided.
         feature: The key that was asked.
         source: What exactly decided, in words of the catalog: ``plan starter@2``, ``add-on whatsapp``,
-            ``override``, ``requires crm.contacts``; empty where the reason says it all.
+            ``override``, ``requires crm.contacts``, ``credit ai_credits``; empty where the
+            reason says it all.
         plan: Key of the plan that decided; None where none did.
         value: What the feature is worth: a config value, an `Allowance`, ``True`` for a switch or a module;
-            None where it is not held.
+            None where it is not held, or is only granted or paid for by credits: then only the ledger knows.
         advisories: Reasons that did not decide but are worth knowing.
         degraded: The answer comes from a fail policy or from a copy that is too old, and says so.
         usage: What the ledger said; None where it was not asked, as by every view.

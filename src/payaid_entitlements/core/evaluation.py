@@ -72,6 +72,7 @@ class Situation:
 
 
 _STATUS = {"suspended": Reason.SUBSCRIPTION_SUSPENDED, "revoked": Reason.SUBSCRIPTION_REVOKED}
+_ABSENT = frozenset({Reason.PLAN_FEATURE_ABSENT, Reason.PLAN_ZERO})
 _STUCK = frozenset({Reason.SUBSCRIPTION_PAST_DUE, Reason.SUBSCRIPTION_PAUSED})
 _SOFTENED = {Enforcement.OBSERVE: Reason.ENFORCEMENT_OBSERVED, Enforcement.OFF: Reason.ENFORCEMENT_OFF}
 
@@ -93,7 +94,7 @@ class Evaluation:
         self._trace = trace
         self._depth = 0
         self._sold: dict[str, Decision] = {}
-        self._paying: set[str] = set()
+        self._is_unpaid = False
         in_force = [held for held in situation.held if held.standing.access is not Access.NONE]
         self._paid = [held for held in in_force if held.standing.state is not State.TRIALING]
         self._trials = [held for held in in_force if held.standing.state is State.TRIALING]
@@ -130,6 +131,8 @@ class Evaluation:
         decision = self._by_vendor(key)
         if decision is None:
             decision = self._besides(key, self._by_levels(key))
+            if not decision.allowed:
+                self._say(key, "result", "deny", f"{decision.reason.value}: {decision.reason.meaning}")
         return decision if decision.reason in HARD else self._with_requirements(key, decision)
 
     # -- what the vendor did by hand ------------------------------------------------------------------------
@@ -212,9 +215,7 @@ class Evaluation:
         if refused is None:
             refused = Decision(False, Reason.SUBSCRIPTION_NONE, key)
         lapsed = self._lapsed(key)
-        decision = refused if lapsed is None else lapsed
-        self._say(key, "result", "deny", f"{decision.reason.value}: {decision.reason.meaning}")
-        return decision
+        return refused if lapsed is None else lapsed
 
     def _by_level(self, key: str, level: Sequence[Held], reason: Reason) -> Decision:
         selling = [held for held in level if _sells(held.source, key, self._world.catalog.features.get(key))]
@@ -279,18 +280,35 @@ class Evaluation:
         if is_granted:
             self._say(key, "grant", "allow", "units were granted")
             return Decision(True, Reason.GRANT_HELD, key, "grant", advisories=self._notes(feature, None))
-        for credit, _ in self._world.payers.get(key, ()):
-            if credit not in self._paying:
-                # What a credit requires may be paid by it: that does not make it held.
-                self._paying.add(credit)
-                paying = self._beneath(credit, is_told=True)
-                self._paying.discard(credit)
-                if paying.allowed:
-                    self._say(key, "credit", "allow", f"{credit} pays for it, which is held")
-                    notes = self._notes(feature, None)
-                    return Decision(True, Reason.CREDIT_PAYS, key, f"credit {credit}", paying.plan, advisories=notes)
-                self._say(key, "credit", "pass", f"{credit} would pay for it, which is not held")
+        if key in self._world.payers and not self._is_unpaid:
+            return self._by_credits(feature, decision)
         return decision
+
+    def _by_credits(self, feature: Feature, refused: Decision) -> Decision:
+        """
+        Decide a quota of which nothing is sold by the credits that pay for it: it is sold when one of them is.
+
+        What a credit requires must be held otherwise than by credits, so that none opens itself or another: else it
+        would count which of them is asked first.
+        """
+        key, module = feature.key, feature.module
+        is_open = module is None or self._beneath(module, is_told=False).allowed
+        unpaid = Evaluation(self._world, self._situation, self._intent)
+        unpaid._is_unpaid = True
+        for credit, _ in self._world.payers[key]:
+            found, source = unpaid.sold(credit), f"credit {credit}"
+            if found.allowed and not is_open:
+                self._say(key, "credit", "pass", f"{credit} would pay for it, but {module} is not open")
+            elif found.allowed:
+                self._say(key, "credit", "allow", f"{credit} pays for it, and is held: {found.reason.value}")
+                notes = tuple(dict.fromkeys((*found.advisories, *self._notes(feature, None))))
+                return Decision(True, Reason.CREDIT_PAYS, key, source, found.plan, advisories=notes)
+            else:
+                self._say(key, "credit", "pass", f"{credit} would pay for it, and is refused: {found.reason.value}")
+                if refused.reason in _ABSENT and found.reason.family == "subscription":
+                    # What is in the way of the credit is in the way of what it pays for.
+                    refused = Decision(False, found.reason, key, source, found.plan)
+        return refused
 
     # -- what it requires -----------------------------------------------------------------------------------
 

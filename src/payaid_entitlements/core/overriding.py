@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from payaid_entitlements.core.catalog.model import ConfigType, Feature, Kind
 from payaid_entitlements.core.catalog.plain import DIGITS, is_short
 from payaid_entitlements.core.catalog.problems import did_you_mean
-from payaid_entitlements.core.catalog.quantities import feature_value
+from payaid_entitlements.core.catalog.quantities import feature_value, misfit
 from payaid_entitlements.core.encoding import encode_value
 from payaid_entitlements.core.facts import NewFact, Subject
 from payaid_entitlements.core.instant import Instant, moment
@@ -148,6 +148,8 @@ def _metered(feature: Feature, to: object) -> Value:
         raise ConfigurationError(f"{feature.key!r} cannot be {limit}; without a limit is UNLIMITED")
     if limit is not UNLIMITED and (limit < 0 or (feature.kind is Kind.ALLOCATION and limit != int(limit))):
         raise ConfigurationError(f"{feature.key!r} cannot be {limit}; write a whole number of at least 0")
+    if limit is not UNLIMITED and (reason := misfit(limit, feature.decimals)) is not None:
+        raise ConfigurationError(f"{feature.key!r} cannot be {limit}: it {reason}")
     if feature.kind is Kind.ALLOCATION and allowance.per is not None:
         raise ConfigurationError(
             f"{feature.key!r} is held, it does not come anew each {allowance.per}; write only {limit}"

@@ -15,7 +15,8 @@ class Step:
     One rule that was asked.
 
     Attributes:
-        rule: ``status``, ``kill``, ``override``, ``plan``, ``trial``, ``default``, ``requires``, ``enforcement``.
+        rule: ``status``, ``kill``, ``override``, ``plan``, ``trial``, ``default``, ``grant``, ``credit``,
+            ``result``, ``requires``, ``enforcement``.
         text: What it found, in a sentence.
         depth: 0 for the key that was asked, 1 for what it requires, and so on.
     """

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
 from math import ceil
 from typing import TYPE_CHECKING
 
 from payaid_entitlements.core.catalog.keyspace import folded
 from payaid_entitlements.core.catalog.model import AddOn, Plan
 from payaid_entitlements.core.controls import EVERYWHERE, Controls, Enforcement
+from payaid_entitlements.core.metering.amounts import cost_in_units
 from payaid_entitlements.errors import UnknownPlan
 
 if TYPE_CHECKING:
@@ -137,9 +137,8 @@ def dependents_in(catalog: Catalog) -> Mapping[str, tuple[str, ...]]:
     needs: dict[str, tuple[str, ...]] = {key: module.requires for key, module in catalog.modules.items()}
     for key, feature in catalog.features.items():
         needs[key] = feature.requires if feature.module is None else (feature.module, *feature.requires)
-    for key, feature in catalog.features.items():
-        for paid in feature.pays_for:
-            needs[paid] = (*needs[paid], key)
+    for key, paying in payers_in(catalog).items():
+        needs[key] = (*needs[key], *(credit for credit, _ in paying))
     found: dict[str, list[str]] = {}
     for key in needs:
         reached: dict[str, None] = {}
@@ -159,7 +158,7 @@ def payers_in(catalog: Catalog) -> Mapping[str, tuple[tuple[str, int], ...]]:
     found: dict[str, list[tuple[str, int]]] = {}
     for key, credit in catalog.features.items():
         for paid, cost in credit.pays_for.items():
-            units = Fraction(cost) * 10**credit.decimals / 10 ** catalog.features[paid].decimals
+            units = cost_in_units(cost, credit, catalog.features[paid])
             # A catalog whose costs do not fit is refused; one of an older release never becomes cheaper.
             found.setdefault(paid, []).append((key, ceil(units)))
     return {key: tuple(each) for key, each in found.items()}

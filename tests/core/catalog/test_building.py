@@ -162,7 +162,7 @@ QUOTA: dict[str, object] = {"kind": "quota"}
         (config("list", "priority"), ["b", "a"], ("b", "a")),
         (config("list", "priority"), [], ()),
         (QUOTA, "100/month", Allowance(100, MONTH)),
-        (QUOTA, "0.5/2 weeks", Allowance(Decimal("0.5"), parse_interval("2 weeks"))),
+        ({**QUOTA, "decimals": 1}, "0.5/2 weeks", Allowance(Decimal("0.5"), parse_interval("2 weeks"))),
         (QUOTA, "10.0 / day", Allowance(10, parse_interval("day"))),
         (QUOTA, "100/lifetime", Allowance(100)),
         (QUOTA, "unlimited", Allowance(UNLIMITED)),
@@ -218,7 +218,7 @@ def test_a_price_without_a_currency_needs_only_one_in_the_catalog() -> None:
 
 def test_grants_can_stay_for_ever() -> None:
     """A grant without `expires` does not expire, and may be part of a unit."""
-    data = {"features": {"c": {"kind": "credit"}}, "add_ons": {"a": {"grant": {"c": Decimal("0.5")}}}}
+    data = {"features": {"c": {"kind": "credit", "decimals": 1}}, "add_ons": {"a": {"grant": {"c": Decimal("0.5")}}}}
     assert Catalog.load(data).add_ons["a"].grant == {"c": CreditGrant(Decimal("0.5"))}
 
 

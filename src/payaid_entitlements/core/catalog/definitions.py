@@ -16,7 +16,9 @@ from payaid_entitlements.core.catalog.model import (
     OnExceed,
     Rollover,
 )
-from payaid_entitlements.core.catalog.quantities import day, on_exceed, on_outage
+from payaid_entitlements.core.catalog.quantities import day, misfit, on_exceed, on_outage
+from payaid_entitlements.core.metering.amounts import cost_in_units, to_amount
+from payaid_entitlements.core.metering.posting import MOST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -160,6 +162,9 @@ def _rollover(read: written.Consumed, who: str, path: Path, reading: Reading) ->
         message = f"{who}: a rollover keeps at least `min` and at most `max` units, 0 <= min <= max"
         reading.findings.add("feature.rollover", message, (*path, "rollover"))
         return None
+    for name, units in (("min", least), ("max", most)):
+        if units is not None and (reason := misfit(units, read.decimals)) is not None:
+            reading.findings.add("feature.rollover", f"{who}: {units} {reason}", (*path, "rollover", name))
     return Rollover(least, most)
 
 
@@ -182,13 +187,26 @@ def _check_references(places: Mapping[str, Path], reading: Reading) -> None:
             at: Path = (*places[key], "requires", index)
             reading.names(required, items, "module or feature", who, at)
         if isinstance(item, Feature):
-            for paid in item.pays_for:
+            for paid, cost in item.pays_for.items():
                 at = (*places[key], "pays_for", paid)
                 known = reading.names(paid, reading.features, "feature", who, at)
                 kind = reading.features[paid].kind if known else Kind.QUOTA
                 if kind is not Kind.QUOTA:
                     message = f"{who} pays for {paid!r}, which is of kind {kind}; only a quota is paid"
                     reading.findings.add("feature.pays_for", message, at)
+                elif known:
+                    _check_cost(item, reading.features[paid], cost, at, reading)
+
+
+def _check_cost(credit: Feature, paid: Feature, cost: Amount, at: Path, reading: Reading) -> None:
+    """Refuse a cost of which the smallest unit of what is paid for would cost no whole number of smallest units."""
+    units = cost_in_units(cost, credit, paid)
+    if units.denominator != 1 or units > MOST:
+        message = (
+            f"{cost} of credit {credit.key!r} for one of {paid.key!r}: the smallest amount of it, "
+            f"{to_amount(1, paid)}, would cost what cannot be counted; write another cost, or other `decimals`"
+        )
+        reading.findings.add("feature.pays_for", message, at)
 
 
 def _check_cycles(places: Mapping[str, Path], reading: Reading) -> None:

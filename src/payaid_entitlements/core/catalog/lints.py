@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from payaid_entitlements.core.catalog.model import Feature, Kind
 from payaid_entitlements.core.merging import window_of
 from payaid_entitlements.core.values import UNLIMITED, Allowance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from payaid_entitlements.core.catalog.model import AddOn, Catalog, Feature, Plan
+    from payaid_entitlements.core.catalog.model import AddOn, Catalog, Plan
     from payaid_entitlements.core.catalog.problems import Path
     from payaid_entitlements.core.catalog.reading import Reading
     from payaid_entitlements.core.values import Value
@@ -54,10 +55,13 @@ def _check_requirements(plan: Plan, catalog: Catalog, reading: Reading) -> None:
     held = (*plan.modules, *(key for key, value in plan.features.items() if _is_something(value)))
     # What an add-on can bring is not missing: then the plan sells one half and the add-on the other.
     reachable = {*held, *(key for add_on in _for_plan(plan, catalog) for key in _opened(add_on))}
+    paid = {each for key in reachable if key in catalog.features for each in catalog.features[key].pays_for}
     for key in held:
         item = catalog.modules.get(key) or catalog.features[key]
+        is_credit = isinstance(item, Feature) and item.kind is Kind.CREDIT
         for required in item.requires:
-            if required not in reachable:
+            # What credits pay for is held with them; but none of them opens another one.
+            if required not in reachable and (is_credit or required not in paid):
                 message = (
                     f"plan {plan.key!r} lists {key!r}, which requires {required!r}; neither the plan nor an "
                     f"add-on for it has that, so {key!r} would always be refused"

@@ -18,7 +18,7 @@ from payaid_entitlements.core.catalog.model import (
     Price,
 )
 from payaid_entitlements.core.catalog.plain import described
-from payaid_entitlements.core.catalog.quantities import feature_value, rates
+from payaid_entitlements.core.catalog.quantities import countable, feature_value, rates
 from payaid_entitlements.core.period import parse_duration, parse_interval
 from payaid_entitlements.core.values import UNLIMITED, Allowance, Amount, Value
 
@@ -245,7 +245,7 @@ def _lot(feature: Feature, value: object) -> Amount:
         raise ValueError(f"this is a {feature.kind}; only a credit is granted, use `increment`")
     if not isinstance(value, int | Decimal) or isinstance(value, bool) or value <= 0:
         raise ValueError(f"write the units that are given once, such as 500, not {described(value)}")
-    return value
+    return countable(value, feature)
 
 
 def _expiry(value: object) -> int:

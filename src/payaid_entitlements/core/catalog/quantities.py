@@ -10,7 +10,7 @@ import re
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from payaid_entitlements.core.catalog.model import (
     WIDTHS,
@@ -25,11 +25,14 @@ from payaid_entitlements.core.catalog.model import (
 )
 from payaid_entitlements.core.catalog.plain import DIGITS, described
 from payaid_entitlements.core.catalog.problems import did_you_mean
+from payaid_entitlements.core.metering.amounts import MOST_DECIMALS, fits
 from payaid_entitlements.core.period import parse_duration, parse_interval
 from payaid_entitlements.core.values import UNLIMITED, Allowance, Amount, Value
 
 if TYPE_CHECKING:
     from payaid_entitlements.core.catalog.model import Microseconds
+
+_T = TypeVar("_T", int, int | Decimal)
 
 _BYTES: Final = {
     "B": 1,
@@ -56,7 +59,7 @@ def feature_value(feature: Feature, written: object) -> Value:
         return _bool(written, "a switch is")
     if feature.kind is Kind.CONFIG:
         return _config(feature, written)
-    return _allowance(feature.kind, written)
+    return _allowance(feature, written)
 
 
 def _bool(written: object, what: str) -> bool:
@@ -101,15 +104,15 @@ _EXAMPLES: Final[dict[ConfigType | None, str]] = {
 }
 
 
-def _allowance(kind: Kind, written: object) -> Allowance:
+def _allowance(feature: Feature, written: object) -> Allowance:
     if written == "unlimited":
         return Allowance(UNLIMITED)
-    holds = kind is Kind.ALLOCATION
+    holds = feature.kind is Kind.ALLOCATION
     if isinstance(written, int | Decimal) and not isinstance(written, bool):
         # Zero needs no window. Anything else without one would be used up for good by a forgotten word.
         if written < 0 or (written and not holds):
             raise ValueError(f"write {'at least 0' if holds else _window_hint(written)}, not {described(written)}")
-        return Allowance(whole(written) if holds else written)
+        return Allowance(countable(whole(written), feature) if holds else written)
     text = written if isinstance(written, str) else ""
     number, slash, window = (part.strip() for part in text.partition("/"))
     if not slash:
@@ -118,7 +121,7 @@ def _allowance(kind: Kind, written: object) -> Allowance:
         raise ValueError(f"write an amount such as {example}, or `unlimited`, not {described(written)}{near}")
     if holds:
         raise ValueError(f"what is held does not come anew with each {window}; write only {number}")
-    limit = amount(number)
+    limit = countable(amount(number), feature)
     return Allowance(limit, None if window == "lifetime" else parse_interval(window))
 
 
@@ -133,6 +136,24 @@ def amount(text: str) -> Amount:
         raise ValueError(f"{text!r} is no amount; write digits, such as 100 or 0.5")
     value = Decimal(text)
     return int(value) if value == int(value) else value
+
+
+def countable(value: _T, feature: Feature) -> _T:
+    """Pass for an amount of which *feature*, with its decimals, can be counted."""
+    reason = misfit(value, feature.decimals)
+    if reason is None:
+        return value
+    raise ValueError(f"{described(value)} {reason}")
+
+
+def misfit(value: Amount, decimals: int) -> str | None:
+    """Say why *value* cannot be counted with so many *decimals*; None where it can."""
+    if fits(value, decimals):
+        return None
+    if fits(value, MOST_DECIMALS):
+        places = "a whole number" if not decimals else f"at most {decimals} digits behind the point"
+        return f"is finer than what is counted; write {places}, or more `decimals` for the feature"
+    return "is finer or more than what can be counted"
 
 
 def whole(value: int | Decimal) -> int:

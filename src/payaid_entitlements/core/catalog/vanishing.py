@@ -79,4 +79,6 @@ def _described(key: str, catalog: Catalog) -> str:
     if feature is None:
         return "a module"
     article = "an" if feature.kind[0] in "aeiou" else "a"
-    return f"{article} {feature.kind}{f' of type {feature.type}' if feature.type else ''}"
+    # What was counted in hundredths would mean something else in tenths.
+    decimals = f" with {feature.decimals} decimals" if feature.decimals else ""
+    return f"{article} {feature.kind}{f' of type {feature.type}' if feature.type else ''}{decimals}"

@@ -7,6 +7,7 @@ A feature with ``decimals: 2`` is counted in hundredths. Nothing is rounded: wha
 from __future__ import annotations
 
 from decimal import ROUND_FLOOR, Context, Decimal
+from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 from payaid_entitlements.core.metering.posting import MOST
@@ -73,6 +74,11 @@ def floored(limit: Amount, feature: Feature) -> int:
 
 #: No amount has so many digits before the point.
 _DIGITS: Final = 20
+
+
+def cost_in_units(cost: Amount, credit: Feature, paid: Feature) -> Fraction:
+    """Smallest units of *credit* that one smallest unit of *paid* costs, where one whole unit costs *cost*."""
+    return Fraction(cost) * _scale(credit) / _scale(paid)
 
 
 def fits(amount: Amount, decimals: int) -> bool:
