@@ -13,11 +13,13 @@ from payaid_entitlements.core.controls import ENFORCE, OBSERVE, OFF, Enforcement
 from payaid_entitlements.core.decision import Decision, Reason
 from payaid_entitlements.core.explanation import Explanation
 from payaid_entitlements.core.identity import Operation
+from payaid_entitlements.core.metering.usage import Usage
 from payaid_entitlements.core.remedies import AddAddOn, ChangePlan, Contact, Remedy, WaitUntil
 from payaid_entitlements.core.subscription import State, Subscription
 from payaid_entitlements.core.values import DENY, UNLIMITED, Allowance
 from payaid_entitlements.entitlements import AsyncEntitlements, Entitlements
 from payaid_entitlements.guards import require_feature, require_module
+from payaid_entitlements.metering.hearing import Event
 from payaid_entitlements.view import TenantView
 
 __version__ = "0.1.0"
@@ -41,6 +43,7 @@ __all__ = [
     "Decision",
     "Enforcement",
     "Entitlements",
+    "Event",
     "Explanation",
     "Health",
     "Operation",
@@ -49,6 +52,7 @@ __all__ = [
     "State",
     "Subscription",
     "TenantView",
+    "Usage",
     "WaitUntil",
     "compare",
     "current_tenant",

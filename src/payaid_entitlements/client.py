@@ -13,9 +13,9 @@ from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING
 
-from payaid_entitlements.answering import view_of
+from payaid_entitlements.answering import near_view
 from payaid_entitlements.cache.listening import Listener
-from payaid_entitlements.cache.loading import Found, Setting
+from payaid_entitlements.cache.loading import Setting
 from payaid_entitlements.cache.local import LocalCache
 from payaid_entitlements.core.catalog.model import Catalog
 from payaid_entitlements.core.controls import ENFORCE
@@ -118,12 +118,7 @@ class Client:
         """
         if user is not None:
             identify("user", user)
-        near = self._near
-        held = near.held.get(tenant)
-        if held is not None and held.until > (now := near.clock()) < near.lease:
-            held.touched = 1
-            return view_of(self._setting, tenant, user, Found(held, now))
-        return None
+        return near_view(self._setting, tenant, user)
 
 
 def _sharing(

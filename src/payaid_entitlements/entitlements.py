@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from payaid_entitlements.admin import Admin, AsyncAdmin
-from payaid_entitlements.answering import Health, answer, confirm, explained, health, look
+from payaid_entitlements.answering import Health, confirm, explained, health, look
 from payaid_entitlements.binding import AsyncBinding, SyncBinding, bound
 from payaid_entitlements.cache.driving import AsyncDriver, AsyncHostSubscriptions, Driver, HostSubscriptions
 from payaid_entitlements.cache.loading import SURE_WITHIN, seen_at
@@ -31,7 +31,12 @@ from payaid_entitlements.core.explanation import Explanation
 from payaid_entitlements.core.identity import identify
 from payaid_entitlements.core.observing import Observer
 from payaid_entitlements.core.remedies import Remedy
+from payaid_entitlements.core.values import Amount
 from payaid_entitlements.errors import ConfigurationError
+from payaid_entitlements.metering.async_verbs import AsyncMeteringVerbs
+from payaid_entitlements.metering.hearing import Handlers
+from payaid_entitlements.metering.showing import could
+from payaid_entitlements.metering.verbs import MeteringVerbs
 from payaid_entitlements.settings import Modal
 from payaid_entitlements.stores.ledger import AsyncLedger, Ledger
 from payaid_entitlements.stores.opening import find_async_ledger, find_ledger, open_async_store, open_store
@@ -51,7 +56,7 @@ T = TypeVar("T")
 DEFAULT_URL = "sqlite:///payaid.db"
 
 
-class Entitlements(Client):
+class Entitlements(MeteringVerbs, Client):
     """
     Answers for synchronous code; safe to share between threads and across forks.
 
@@ -100,6 +105,7 @@ class Entitlements(Client):
         )
         self._store = store
         self._ledger, self._besides = find_ledger(store, ledger)
+        self._handlers = Handlers(awaits=False)
         self._driver = Driver(
             store,
             subscriptions,
@@ -173,6 +179,7 @@ class Entitlements(Client):
         tenant: str,
         feature: str,
         *,
+        amount: Amount | None = None,
         access: Intent = "write",
         user: str | None = None,
         legacy: bool | None = None,
@@ -183,6 +190,8 @@ class Entitlements(Client):
 
         Args:
             tenant: The id that your login has verified.
+            amount: Ask the ledger whether so much more of a metered feature could be used just now; the answer has
+                ``.usage``. Nothing is counted: another request may be faster, and only `consume` decides.
             access: ``"read"`` passes where only writing is refused (a paused subscription).
             user: Whose overrides count too.
             legacy: Your own old answer; decides until the module is enforced. Differences are counted.
@@ -201,8 +210,7 @@ class Entitlements(Client):
             held is not None
             and held.until > (now := near.clock()) < near.lease
             and access == "write"
-            and legacy is None
-            and after is None
+            and amount is legacy is after is None
             and (user is None or (held.users is None and identify("user", user)))
         ):
             decision = held.table[feature]
@@ -212,10 +220,11 @@ class Entitlements(Client):
             if not decision.noteworthy and now - seen_at(self._setting, held) < SURE_WITHIN:
                 return decision
         return self._driver.ask(
-            answer(
+            could(
                 self._setting,
                 tenant,
                 feature,
+                amount,
                 access=access,
                 user=user,
                 legacy=legacy,
@@ -228,6 +237,7 @@ class Entitlements(Client):
         tenant: str,
         feature: str,
         *,
+        amount: Amount | None = None,
         access: Intent = "write",
         user: str | None = None,
         legacy: bool | None = None,
@@ -240,7 +250,7 @@ class Entitlements(Client):
             Refused: It is not.
             StoreUnavailable: Nothing is known because the store gave no answer.
         """
-        decision = self.check(tenant, feature, access=access, user=user, legacy=legacy, after=after)
+        decision = self.check(tenant, feature, amount=amount, access=access, user=user, legacy=legacy, after=after)
         if decision.allowed or decision.reason is Reason.STORE_UNAVAILABLE:
             return decision.or_raise(tenant=tenant)
         return decision.or_raise(tenant=tenant, reference=self.tenant(tenant, user=user).reference(decision))
@@ -362,7 +372,7 @@ class Entitlements(Client):
         self.close()
 
 
-class AsyncEntitlements(Client):
+class AsyncEntitlements(AsyncMeteringVerbs, Client):
     """Same as `Entitlements`, awaited; safe to share between tasks."""
 
     def __init__(
@@ -398,6 +408,7 @@ class AsyncEntitlements(Client):
         )
         self._store = store
         self._ledger, self._besides = find_async_ledger(store, ledger)
+        self._handlers = Handlers(awaits=True)
         self._driver = AsyncDriver(
             store,
             subscriptions,
@@ -440,6 +451,7 @@ class AsyncEntitlements(Client):
         tenant: str,
         feature: str,
         *,
+        amount: Amount | None = None,
         access: Intent = "write",
         user: str | None = None,
         legacy: bool | None = None,
@@ -457,8 +469,7 @@ class AsyncEntitlements(Client):
             held is not None
             and held.until > (now := near.clock()) < near.lease
             and access == "write"
-            and legacy is None
-            and after is None
+            and amount is legacy is after is None
             and (user is None or (held.users is None and identify("user", user)))
         ):
             decision = held.table[feature]
@@ -467,18 +478,26 @@ class AsyncEntitlements(Client):
                 return decision  # type: ignore[return-value] # Decision.__await__ is hidden from type checkers
             if not decision.noteworthy and now - seen_at(self._setting, held) < SURE_WITHIN:
                 return decision  # type: ignore[return-value] # as above
-        return self._pending(tenant, feature, access, user, legacy, after)
+        return self._pending(tenant, feature, amount, access, user, legacy, after)
 
     def _pending(
-        self, tenant: str, feature: str, access: Intent, user: str | None, legacy: bool | None, after: int | None
+        self,
+        tenant: str,
+        feature: str,
+        amount: Amount | None,
+        access: Intent,
+        user: str | None,
+        legacy: bool | None,
+        after: int | None,
     ) -> Awaitable[Decision]:
         # Not in `check`: a closure there would turn its arguments into cells and tax every hit by a half.
         return Pending(
             lambda: self._driver.ask(
-                answer(
+                could(
                     self._setting,
                     tenant,
                     feature,
+                    amount,
                     access=access,
                     user=user,
                     legacy=legacy,
@@ -492,13 +511,16 @@ class AsyncEntitlements(Client):
         tenant: str,
         feature: str,
         *,
+        amount: Amount | None = None,
         access: Intent = "write",
         user: str | None = None,
         legacy: bool | None = None,
         after: int | None = None,
     ) -> Decision:
         """Same as `Entitlements.require`, awaited."""
-        decision = await self.check(tenant, feature, access=access, user=user, legacy=legacy, after=after)
+        decision = await self.check(
+            tenant, feature, amount=amount, access=access, user=user, legacy=legacy, after=after
+        )
         if decision.allowed or decision.reason is Reason.STORE_UNAVAILABLE:
             return decision.or_raise(tenant=tenant)
         view = await self.tenant(tenant, user=user)

@@ -19,6 +19,7 @@ from payaid_entitlements.core.identity import identify
 from payaid_entitlements.core.instant import MICROSECONDS, Instant, moment
 from payaid_entitlements.core.metering.lots import Metered, metered
 from payaid_entitlements.core.metering.meters import Meters
+from payaid_entitlements.core.metering.rollover import Rolling, rolling
 from payaid_entitlements.core.observing import Observer
 from payaid_entitlements.core.outage import in_outage, policy_of
 from payaid_entitlements.core.reference import make_reference
@@ -256,6 +257,29 @@ class TenantView:
                 raise UnknownFeature(f"the catalog has no feature {feature!r}")
             raise TypeError(f"{feature!r} is a {kind}, of which no units are counted; use check({feature!r})")
         return metered(defined, self._at, standpoint=self._standpoint, meters=self._meters, world=self._world)
+
+    def kind(self, key: str) -> str | None:
+        """What *key* is: ``module``, or the kind of a feature; None where no catalog that is known has such a key."""
+        return None if self._world is None else kind_of(self._world, key)
+
+    def rolling(self, feature: str) -> Rolling | None:
+        """What opening the window of a metered *feature* needs that runs now; None where nothing rolls over into it."""
+        counted = self.metering(feature).feature
+        standpoint, meters = cast("Standpoint", self._standpoint), cast("Meters", self._meters)
+        return rolling(counted, self._at, standpoint=standpoint, meters=meters)
+
+    def mode_of(self, key: str) -> Enforcement:
+        """How far refusals of *key* are carried out."""
+        return Enforcement.ENFORCE if self._world is None else self._world.mode_of(key)
+
+    def metered_features(self) -> tuple[str, ...]:
+        """Keys of the metered features that are sold to this tenant and counted in a ledger, in the catalog's order."""
+        features = () if self._world is None else self._world.catalog.features.values()
+        return tuple(
+            feature.key
+            for feature in features
+            if feature.kind.is_metered and feature.count == "ledger" and self.decide(feature.key, "read").allowed
+        )
 
     def explain(self, feature: str) -> Explanation:
         """Every rule that was asked about *feature*, in its order. `Entitlements.explain` also names who and when."""

@@ -112,10 +112,11 @@ def test_every_step_is_tested_here():
 
 @pytest.mark.parametrize(("step", "name", "args", "named"), CALLS, ids=[name for _, name, *_ in CALLS])
 def test_a_step_is_one_call_of_the_port(driven, step, name, args, named):
-    """With all that it says and nothing else, and the answer comes back."""
+    """With all that it says and nothing else, and the answer comes back. Before the first the ledger is made ready."""
     ledger, perform = driven
     assert perform(step) == f"answer to {name}"
-    assert ledger.calls == [(name, args, named)]
+    assert perform(step) == f"answer to {name}"
+    assert ledger.calls == [("prepare", (), {}), (name, args, named), (name, args, named)]
 
 
 @pytest.mark.parametrize("asks", [True, False])
@@ -125,12 +126,14 @@ def test_what_is_read_has_the_limits_of_a_question_and_what_is_written_those_of_
     perform(ReadBalances("acme", ()), asks=asks)
     perform(Post("acme", ()), asks=asks)
     perform(Post("acme", (), tx=TX), asks=asks)
-    assert ledger.waits == [asks, False, False]
+    assert ledger.waits == [asks, asks, False, False]
 
 
 def test_a_ledger_that_fails_three_times_is_left_alone_for_a_moment(driven):
     """Then one caller tries, and its answer lets the others in; the store is another thing."""
     ledger, perform = driven
+    perform(PrepareLedger())
+    ledger.calls.clear()
     ledger.error = OutcomeUnknown("no reply", operation="op")
     for _ in range(3):
         with pytest.raises(OutcomeUnknown):

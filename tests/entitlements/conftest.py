@@ -60,7 +60,7 @@ CATALOG = Catalog.load(
 )
 
 #: What is not awaited in either colour.
-PLAIN = {"peek", "peek_tenant"}
+PLAIN = {"peek", "peek_tenant", "on"}
 
 
 class Told:
@@ -99,7 +99,7 @@ class Told:
 class Stage:
     """Where clients of one colour are opened on one store."""
 
-    def __init__(self, colour: str, runner: asyncio.Runner) -> None:
+    def __init__(self, colour: str, runner: asyncio.Runner, catalog: Catalog = CATALOG) -> None:
         self.colour = colour
         self.memory = MemoryStore()
         self.clock = FakeClock(START)
@@ -109,7 +109,7 @@ class Stage:
         self._runner = runner
         self._opened: list[Told] = []
         #: Changes things as another process would: nobody here hears of it but by the change log.
-        other = Entitlements(self.memory, catalog=CATALOG, clock=self.clock)
+        other = Entitlements(self.memory, catalog=catalog, clock=self.clock)
         # Memory never waits: tests may change things where an event loop runs.
         other._driver = Driver(self.memory, never_waits=True)
         self.elsewhere = other.admin("other", because="there")

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, assert_never, assert_type
-from uuid import uuid4
+from typing import Annotated, Literal, assert_never, assert_type
+from uuid import UUID, uuid4
 
 import pytest
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.staticfiles import StaticFiles
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
+from sqlalchemy.orm import Session
 
 from payaid_entitlements import (
     DENY,
@@ -37,6 +39,7 @@ from payaid_entitlements import (
     Decision,
     Enforcement,
     Entitlements,
+    Event,
     Explanation,
     Health,
     Operation,
@@ -45,12 +48,14 @@ from payaid_entitlements import (
     State,
     Subscription,
     TenantView,
+    Usage,
     WaitUntil,
     compare,
     current_tenant,
     require_feature,
     require_module,
 )
+from payaid_entitlements.core.values import Unlimited
 from payaid_entitlements.errors import (
     BackupInvalid,
     CatalogInvalid,
@@ -61,8 +66,11 @@ from payaid_entitlements.errors import (
     NotEntitled,
     OperationConflict,
     OutcomeUnknown,
+    QuotaExceeded,
     Refused,
+    ReservationExpired,
     SchemaOutOfDate,
+    SlotTaken,
     StoreDamaged,
     StoreIncomplete,
     StoreNotEmpty,
@@ -71,6 +79,7 @@ from payaid_entitlements.errors import (
     TenantSuspended,
     TenantUnidentified,
     UnknownFeature,
+    UnknownOperation,
     UnknownPlan,
     UnknownTenant,
     ViewExpired,
@@ -124,6 +133,65 @@ def opening() -> None:
     Subscription("pro", datetime.now(UTC))  # type: ignore[call-arg, arg-type]
 
 
+# -- counting ---------------------------------------------------------------------------------------------------------
+
+
+def counting(ent: Entitlements, db: Session) -> None:
+    said = ent.consume("acme", "crm.calls", Decimal("0.5"), operation=("invoice", 7), tx=db, when_short="cap")
+    assert_type(said, Usage)
+    assert_type(said.used, int | Decimal)
+    assert_type(said.remaining, int | Decimal | Literal[Unlimited.UNLIMITED])
+    assert_type(said.resets_at, datetime | None)
+    assert_type(said.replayed, bool)
+    assert_type(ent.try_consume("acme", "crm.calls", operation=UUID(int=1), occurred_at=datetime.now(UTC)), Decision)
+    assert_type(ent.try_consume("acme", "crm.calls", operation="a", user="asha", legacy=True).usage, Usage | None)
+    assert_type(ent.consume_many("acme", {"crm.calls": 1, "crm.mails": 2}, operation="a"), dict[str, Usage])
+    assert_type(ent.usage("acme"), dict[str, Usage])
+    assert_type(ent.usage("acme", "crm.calls", "crm.mails", user="asha"), dict[str, Usage])
+    assert_type(ent.refund("acme", operation="a", amounts={"crm.calls": 1}), dict[str, Usage])
+    assert_type(ent.check("acme", "crm.calls", amount=5), Decision)
+    assert_type(ent.require("acme", "crm.calls", amount=5), Decision)
+
+    ent.consume("acme", "crm.calls")  # type: ignore[call-arg]
+    ent.consume("acme", "crm.calls", operation=None)  # type: ignore[arg-type]
+    ent.consume("acme", "crm.calls", operation=("invoice", None))  # type: ignore[arg-type]
+    ent.consume("acme", "crm.calls", 0.5, operation="a")  # type: ignore[arg-type]
+    ent.consume("acme", "crm.calls", operation="a", when_short="maybe")  # type: ignore[arg-type]
+    ent.consume_many("acme", ["crm.calls"], operation="a")  # type: ignore[arg-type]
+    ent.usage("acme", ["crm.calls"])  # type: ignore[arg-type]
+    if ent.try_consume("acme", "crm.calls", operation="a"):  # type: ignore[truthy-bool]
+        pass
+
+
+def hearing(ent: Entitlements, aent: AsyncEntitlements) -> None:
+    @ent.on("usage.threshold")
+    def hears(event: Event) -> None:
+        assert_type(event.threshold, int | None)
+        assert_type(event.used, int | Decimal)
+        assert_type(event.at, datetime)
+
+    hears(Event("usage.threshold", "1", "acme", "crm.calls", 80, 8, 8, "a", datetime.now(UTC)))
+
+    @aent.on("usage.threshold")
+    async def awaited(event: Event) -> None:
+        await aent.usage(event.tenant, event.feature)
+
+    @ent.on("usage.threshold")  # type: ignore[type-var]
+    def wrong(event: str) -> None: ...
+
+
+async def counting_awaited(aent: AsyncEntitlements) -> None:
+    assert_type(await aent.consume("acme", "crm.calls", operation="a"), Usage)
+    assert_type(await aent.try_consume("acme", "crm.calls", operation="a"), Decision)
+    assert_type(await aent.consume_many("acme", {"crm.calls": 1}, operation="a"), dict[str, Usage])
+    assert_type(await aent.usage("acme"), dict[str, Usage])
+    assert_type(await aent.refund("acme", operation="a"), dict[str, Usage])
+    assert_type(await aent.check("acme", "crm.calls", amount=5), Decision)
+    assert aent.consume("acme", "crm.calls", operation="a").used  # type: ignore[attr-defined]
+    if aent.try_consume("acme", "crm.calls", operation="a"):  # type: ignore[truthy-bool]
+        pass
+
+
 # -- asking -----------------------------------------------------------------------------------------------------------
 
 
@@ -157,7 +225,7 @@ def asking(ent: Entitlements) -> None:
     ent.check(None, "crm")  # type: ignore[arg-type]
     ent.check(4711, "crm")  # type: ignore[arg-type]
     ent.check("acme")  # type: ignore[call-arg]
-    ent.check("acme", "crm", "read")  # type: ignore[call-arg]
+    ent.check("acme", "crm", "read")  # type: ignore[call-arg, arg-type]
     ent.check("acme", "crm", access="rw")  # type: ignore[arg-type]
     ent.check("acme", "crm", legacy="yes")  # type: ignore[arg-type]
     ent.explain("acme", "crm", at="yesterday")  # type: ignore[arg-type]
@@ -398,7 +466,7 @@ def moving(source: Store, target: Store) -> str:
 def errors(act: Callable[[], None]) -> object:
     try:
         act()
-    except (NotEntitled, SubscriptionExpired, TenantSuspended) as refused:
+    except (NotEntitled, SubscriptionExpired, TenantSuspended, QuotaExceeded) as refused:
         return assert_type(refused.decision, Decision).reason, refused.tenant, refused.reference
     except Refused as refused:
         return refused.decision
@@ -414,9 +482,11 @@ def errors(act: Callable[[], None]) -> object:
         return [str(problem) for problem in invalid.problems]
     except (SchemaOutOfDate, BackupInvalid, StoreNotEmpty, ConfigurationError) as wrong:
         return isinstance(wrong, ValueError)
-    except (UnknownTenant, UnknownPlan, UnknownFeature, NoCurrentTenant) as missing:
+    except (UnknownTenant, UnknownPlan, UnknownFeature, UnknownOperation, NoCurrentTenant) as missing:
         return isinstance(missing, LookupError)
-    except (OperationConflict, ViewExpired, TenantUnidentified) as other:
+    except ReservationExpired as late:
+        return assert_type(late.operation, str)
+    except (OperationConflict, SlotTaken, ViewExpired, TenantUnidentified) as other:
         return other
     except EntitlementError as anything:
         return anything

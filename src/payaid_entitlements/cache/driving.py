@@ -101,6 +101,7 @@ class Driver:
         self.store = store
         self.host = host
         self.ledger = ledger
+        self._ready: Ledger | None = None
         self.shared = shared
         self.clock = clock
         self.observer = observer
@@ -195,7 +196,12 @@ class Driver:
                 time.sleep(seconds)
                 return None
             case LedgerStep():
-                return step.on(_there(self.ledger))
+                ledger = _there(self.ledger)
+                if ledger is not self._ready:
+                    # Of two that come first both make it ready: that is harmless.
+                    ledger.prepare()
+                    self._ready = ledger
+                return step.on(ledger)
             case _:
                 assert_never(step)
 
@@ -364,6 +370,7 @@ class AsyncDriver:
         self.store = store
         self.host = host
         self.ledger = ledger
+        self._ready: AsyncLedger | None = None
         self.shared = shared
         self.clock = clock
         self.observer = observer
@@ -454,7 +461,11 @@ class AsyncDriver:
                 await asyncio.sleep(seconds)
                 return None
             case LedgerStep():
-                return await step.on(_there(self.ledger))
+                ledger = _there(self.ledger)
+                if ledger is not self._ready:
+                    await ledger.prepare()
+                    self._ready = ledger
+                return await step.on(ledger)
             case _:
                 assert_never(step)
 

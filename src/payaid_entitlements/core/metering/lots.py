@@ -329,5 +329,14 @@ def _marks(lines: Sequence[Line]) -> Iterator[Mark]:
         if all(line.cap is not None for line in lines if line.meter == meter):
             limit = min(_held(lines, meter), MOST)
             # Of 1 unit 80 % are all: rounded up, and told of once.
-            for at in sorted({-(-limit * percent // 100) for percent in THRESHOLDS} if limit else ()):
+            for at in sorted({_part(limit, percent) for percent in THRESHOLDS} if limit else ()):
                 yield Mark(meter, at)
+
+
+def _part(limit: int, percent: int) -> int:
+    return -(-limit * percent // 100)
+
+
+def threshold_at(limit: int, at: int) -> int | None:
+    """Which of `THRESHOLDS` of *limit* a mark at *at* is, the higher of two; None where it was one of another limit."""
+    return next((percent for percent in reversed(THRESHOLDS) if _part(limit, percent) == at), None)

@@ -51,6 +51,7 @@ class Usage:
         resets_at: When it starts anew; None where it never does.
         replayed: This operation was carried out before; nothing was moved now.
         would_refuse: It was let pass though nothing was left, since the module is not enforced.
+        taken: Units that this act has counted, given back or corrected by; 0 where it only asked.
     """
 
     feature: str
@@ -65,6 +66,7 @@ class Usage:
     resets_at: datetime | None
     replayed: bool = False
     would_refuse: bool = False
+    taken: Amount = 0
 
     def to_json(self) -> dict[str, object]:
         """All of it as JSON data: no limit is ``{"unlimited": true}``, what has decimals ``{"decimal": "0.50"}``."""
@@ -81,20 +83,27 @@ class Usage:
             "resets_at": None if self.resets_at is None else self.resets_at.isoformat(),
             "replayed": self.replayed,
             "would_refuse": self.would_refuse,
+            "taken": encode_value(self.taken),
         }
 
 
 def usage(
-    metered: Metered, balances: Sequence[Balance], *, replayed: bool = False, would_refuse: bool = False
+    metered: Metered,
+    balances: Sequence[Balance],
+    *,
+    replayed: bool = False,
+    would_refuse: bool = False,
+    taken: int = 0,
 ) -> Usage:
     """
     Say how much is used.
 
     Args:
         balances: Of the lines, in their order; see `Metered.in_order`.
+        taken: Smallest units that were counted just now.
     """
     feature = metered.feature
-    caps = [_cap(line, balance) for line, balance in zip(metered.lines, balances, strict=True)]
+    caps = [cap_of(line, balance) for line, balance in zip(metered.lines, balances, strict=True)]
     every = list(zip(metered.lines, balances, caps, strict=True))
     own = [(balance, cap) for line, balance, cap in every if line.meter == feature.key]
     held_by_own = [cap for _, cap in own]
@@ -116,9 +125,10 @@ def usage(
         metered.resets_at,
         replayed,
         would_refuse,
+        to_amount(taken, feature),
     )
 
 
-def _cap(line: Line, balance: Balance) -> int | None:
+def cap_of(line: Line, balance: Balance) -> int | None:
     """What a line holds; what has rolled over into a window that nobody has used yet is not known yet."""
     return (balance.cap or 0) if line.cap == OPENED else line.cap

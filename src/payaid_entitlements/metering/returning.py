@@ -1,0 +1,70 @@
+"""
+Taking back what was counted: by the operation that counted it, or by hand.
+
+A refund goes to the lots that the units came from, also those that are over by now: what has expired stays expired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast
+
+from payaid_entitlements.answering import look, near_view
+from payaid_entitlements.cache.counting import Post
+from payaid_entitlements.core.identity import Operation, identify, operation_id
+from payaid_entitlements.core.metering.amounts import to_units
+from payaid_entitlements.core.metering.posting import Posted, Refund
+from payaid_entitlements.core.metering.usage import Usage, usage
+from payaid_entitlements.errors import ConfigurationError
+from payaid_entitlements.metering.reading import read
+from payaid_entitlements.view import require_key
+
+if TYPE_CHECKING:
+    from payaid_entitlements.cache.loading import Setting
+    from payaid_entitlements.cache.steps import Flow
+    from payaid_entitlements.core.values import Amount
+    from payaid_entitlements.stores.ports import Transaction
+
+
+def refund(
+    setting: Setting,
+    tenant: str,
+    operation: Operation,
+    amounts: Mapping[str, Amount] | None,
+    tx: Transaction | None,
+) -> Flow[dict[str, Usage]]:
+    """
+    Give back what *operation* has used up, once.
+
+    Args:
+        amounts: By feature, at most what was used up; None for all.
+
+    Returns:
+        By the feature whose units came back, which is the credit where a credit had paid.
+
+    Raises:
+        UnknownOperation: It used up nothing, or so long ago that nobody knows.
+        OperationConflict: It was given back before, in another amount.
+        StoreUnavailable: No answer, and nothing was given back.
+    """
+    identify("tenant", tenant)
+    written = operation_id(operation)
+    if amounts is not None and not amounts:
+        raise ConfigurationError(f"amounts={amounts!r}: give amounts by feature, or leave it out to give back all")
+    for feature in amounts or ():
+        require_key(feature)
+    view = near_view(setting, tenant, None) or (yield from look(setting, tenant))
+    asked = None
+    if amounts is not None:
+        asked = tuple((key, to_units(amount, view.metering(key).feature)) for key, amount in sorted(amounts.items()))
+    posted = cast("Posted", (yield Post(tenant, (Refund(written, asked),), now=setting.told_time(), tx=tx)))
+    back: dict[str, int] = {}
+    for filled in posted.filled:
+        for take in filled.takes:
+            back[take.meter] = back.get(take.meter, 0) - take.used
+    metered = [view.metering(meter) for meter in sorted(back)]
+    balances = yield from read(setting, view, metered, tx)
+    return {
+        each.feature.key: usage(each, own, replayed=posted.replayed, taken=-back[each.feature.key])
+        for each, own in zip(metered, balances, strict=True)
+    }

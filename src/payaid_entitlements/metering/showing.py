@@ -1,0 +1,121 @@
+"""
+How much is used and left, by one reading of the ledger: for pages, and for "could they use n more?".
+
+It is of the instant of the reading: whoever asks first and consumes then may be too late. Only `consume` decides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from payaid_entitlements.answering import answer, confirm, look, near_view
+from payaid_entitlements.cache.loading import SURE_WITHIN
+from payaid_entitlements.core.controls import Enforcement
+from payaid_entitlements.core.decision import SOFTENED
+from payaid_entitlements.core.identity import identify
+from payaid_entitlements.core.metering.amounts import to_units
+from payaid_entitlements.core.metering.usage import Usage, cap_of, usage
+from payaid_entitlements.core.values import UNLIMITED
+from payaid_entitlements.errors import StoreUnavailable
+from payaid_entitlements.metering.counted import let_pass, why_short
+from payaid_entitlements.metering.judging import unavailable
+from payaid_entitlements.metering.reading import read
+from payaid_entitlements.view import require_key
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from payaid_entitlements.cache.loading import Setting
+    from payaid_entitlements.cache.steps import Flow
+    from payaid_entitlements.core.decision import Decision, Intent
+    from payaid_entitlements.core.instant import Instant
+    from payaid_entitlements.core.metering.lots import Metered
+    from payaid_entitlements.core.metering.posting import Balance
+    from payaid_entitlements.view import TenantView
+
+
+def show(setting: Setting, tenant: str, features: Sequence[str], user: str | None) -> Flow[dict[str, Usage]]:
+    """
+    Read how much of *features* is used; of all metered ones that are sold where none is named.
+
+    Raises:
+        UnknownFeature: The catalog has no such key.
+        TypeError: A feature is of a kind that is not counted here.
+        StoreUnavailable: The store, or the ledger, gave no answer.
+    """
+    identify("tenant", tenant)
+    if user is not None:
+        identify("user", user)
+    for feature in features:
+        require_key(feature)
+    view = near_view(setting, tenant, user) or (yield from look(setting, tenant, user=user))
+    if view.stale:
+        raise StoreUnavailable(f"the store gave no answer about {tenant!r}; what is sold is not known for sure")
+    asked = [view.metering(key) for key in features or view.metered_features()]
+    balances = yield from read(setting, view, asked)
+    return {metered.feature.key: usage(metered, own) for metered, own in zip(asked, balances, strict=True)}
+
+
+def could(
+    setting: Setting,
+    tenant: str,
+    feature: str,
+    amount: object | None,
+    *,
+    access: Intent,
+    user: str | None,
+    legacy: bool | None,
+    after: int | None,
+) -> Flow[Decision]:
+    """
+    Decide as `answering.answer` does, and then whether *amount* more could be used just now, by what the ledger says.
+
+    Args:
+        amount: None where only the facts are asked.
+
+    Raises:
+        TypeError: The feature is of a kind that is not counted here, or the amount no number.
+        ConfigurationError: An amount that is not possible.
+    """
+    decision = yield from answer(setting, tenant, feature, access=access, user=user, legacy=legacy, after=after)
+    if amount is None or not decision.allowed:
+        return decision
+    view = near_view(setting, tenant, user) or (yield from look(setting, tenant, user=user, after=after))
+    try:
+        found = yield from _left(setting, view, decision, amount)
+        if not found.allowed and not view.is_sure(SURE_WITHIN):
+            view = yield from confirm(setting, view)
+            decision = view.decide(feature, access)
+            found = (yield from _left(setting, view, decision, amount)) if decision.allowed else decision
+    except StoreUnavailable:
+        return unavailable(feature)
+    return found
+
+
+def _left(setting: Setting, view: TenantView, decision: Decision, amount: object) -> Flow[Decision]:
+    metered = view.metering(decision.feature)
+    units = to_units(amount, metered.feature)
+    (balances,) = yield from read(setting, view, (metered,))
+    said = usage(metered, balances)
+    if is_enough(metered, units, balances, setting.now()) or decision.reason in SOFTENED:
+        return replace(decision, usage=said)
+    mode, reason = view.mode_of(decision.feature), why_short(metered, balances)
+    if mode is not Enforcement.ENFORCE:
+        return let_pass(mode, decision, reason, said)
+    return replace(decision, allowed=False, reason=reason, usage=said)
+
+
+def is_enough(metered: Metered, units: int, balances: Sequence[Balance], now: Instant) -> bool:
+    """Would *units* more be let pass just now? By the same rule as a posting of them."""
+    said = usage(metered, balances)
+    if said.remaining is UNLIMITED:
+        return True
+    sink, beyond = balances[metered.sink], metered.beyond
+    if beyond is None:
+        if metered.grace is None or sink.over_since is None or now < sink.over_since + metered.grace:
+            return True
+        beyond = 0
+    line = metered.lines[metered.sink]
+    over = -(-max(0, sink.used + sink.held - (cap_of(line, sink) or 0)) // line.cost)
+    return units <= to_units(said.remaining, metered.feature, least=0) + max(0, beyond - over)
