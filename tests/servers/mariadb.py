@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,9 +37,12 @@ class MariaDBServer:
         self.port = free_port()
         self.url = f"mysql://{USER}:{PASSWORD}@127.0.0.1:{self.port}/{DATABASE}"
         self.process: Process | None = None
-        self._socket = folder / "socket"
+        # Not in the folder: the path of a socket has at most 107 characters.
+        self._socket = Path(tempfile.gettempdir()) / f"payaid-mariadb-{self.port}"
         self._options = {
             "datadir": str(folder / "data"),
+            # A server that starts removes temporary tables from where it keeps its own, also those of others.
+            "tmpdir": str(folder),
             "socket": str(self._socket),
             "pid-file": str(folder / "pid"),
             "bind-address": "127.0.0.1",
@@ -80,6 +84,7 @@ class MariaDBServer:
                 "--no-defaults",
                 *_as_root(),
                 f"--datadir={self._options['datadir']}",
+                f"--tmpdir={self._options['tmpdir']}",
                 "--auth-root-authentication-method=normal",
                 "--skip-test-db",
                 "--innodb-flush-method=nosync",
@@ -154,6 +159,7 @@ class MariaDBServer:
         if self.process is not None:
             self.process.end(how)
             self.process = None
+            self._socket.unlink(missing_ok=True)
 
 
 def _program(name: str) -> str:

@@ -217,10 +217,12 @@ class _Link:
             self._client.shutdown(socket.SHUT_WR)
 
     def _wait(self) -> None:
-        """Until something is passed on again, or the connection was cut meanwhile."""
-        while not self._proxy._flows.wait(0.05):
-            if self._ended.is_set():
-                raise ConnectionError
+        """Until something is passed on again; not at all where the connection was cut meanwhile."""
+        while not (self._ended.is_set() or self._proxy._flows.wait(0.05)):
+            pass
+        if self._ended.is_set():
+            # What came after the cut can still be read from the socket.
+            raise ConnectionError
 
 
 def _address(url: str) -> tuple[str, int] | str:
