@@ -24,6 +24,7 @@ from payaid_entitlements.core.observing import Observer
 from payaid_entitlements.core.outage import in_outage, policy_of
 from payaid_entitlements.core.reference import make_reference
 from payaid_entitlements.core.remedies import Remedy, remedies
+from payaid_entitlements.core.replenishing import SHORT, replenishing
 from payaid_entitlements.core.resolution import Standpoint
 from payaid_entitlements.core.subscription import State
 from payaid_entitlements.core.values import Value
@@ -233,6 +234,8 @@ class TenantView:
         """What would turn *decision*, the cheapest first; only what this tenant may buy, never losing what it holds."""
         if decision.allowed or self._standpoint is None or self._world is None:
             return ()
+        if decision.reason in SHORT:
+            return replenishing(self._standpoint.situation, self._world, decision)
         return remedies(self._standpoint.situation, self._world, decision.feature)
 
     def metering(self, feature: str) -> Metered:

@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from payaid_entitlements.cli.times import shown
 from payaid_entitlements.core.catalog import Price
-from payaid_entitlements.core.remedies import AddAddOn, ChangePlan, Contact, Remedy, WaitUntil
+from payaid_entitlements.core.remedies import AddAddOn, ChangePlan, Contact, ReleaseSlots, Remedy, WaitUntil
 from payaid_entitlements.core.subscription import MAIN
 
 
@@ -23,6 +23,8 @@ def remedy_in_words(remedy: Remedy, zone: ZoneInfo) -> str:
             return f"add {count}[bold cyan]{escape(add_on)}[/]{_prices(prices)}{_of(name)}"
         case WaitUntil(at=at):
             return f"wait until {shown(at, zone)}"
+        case ReleaseSlots(feature=feature, amount=amount):
+            return f"free {amount} of [bold cyan]{escape(feature)}[/]"
         case Contact(title=title, subscription=name):
             return f"{escape(title)}{_of(name)}"
 

@@ -58,8 +58,7 @@ class Situation:
         held: Its subscriptions, the highest plan first.
         status: Of the tenant as a whole; None where nothing was done to it.
         overrides: In force now, a user's already joined with the tenant's.
-        granted: Features of which units were granted and have not expired; None where there are none. Whether any are
-            left only the ledger knows.
+        granted: Features of which units were granted and have not expired. Whether any are left only the ledger knows.
         coming: What is known to come of the subscriptions by itself, oldest first. No rule looks at it: it is what
             the remedy "wait" says.
     """
@@ -68,7 +67,7 @@ class Situation:
     status: Status | None = None
     overrides: Mapping[str, Value | Deny] | None = None
     coming: tuple[tuple[Instant, Situation], ...] = ()
-    granted: frozenset[str] | None = None
+    granted: frozenset[str] = frozenset()
 
 
 _STATUS = {"suspended": Reason.SUBSCRIPTION_SUSPENDED, "revoked": Reason.SUBSCRIPTION_REVOKED}
@@ -271,7 +270,7 @@ class Evaluation:
         feature = self._world.catalog.features.get(key)
         if feature is None or not feature.kind.is_metered:
             return decision
-        is_granted = key in (self._situation.granted or ())
+        is_granted = key in self._situation.granted
         if decision.allowed or decision.reason in _STUCK:
             # What is overdue or paused must be settled first: the units wait.
             if is_granted:

@@ -91,6 +91,18 @@ class WaitUntil:
 
 
 @dataclass(frozen=True, slots=True)
+class ReleaseSlots:
+    """Free *amount* slots of *feature*, or remove so many of what is counted."""
+
+    feature: str
+    amount: int
+
+    def to_public(self) -> dict[str, object]:
+        """As JSON data for the customer."""
+        return {"kind": "release_slots", "feature": self.feature, "amount": self.amount}
+
+
+@dataclass(frozen=True, slots=True)
 class Contact:
     """
     Talk to the vendor: about *plan* where it is sold without a price, else about what *title* says.
@@ -116,7 +128,7 @@ class Contact:
 
 
 #: What would turn a refusal, for `match`.
-Remedy = ChangePlan | AddAddOn | WaitUntil | Contact
+Remedy = ChangePlan | AddAddOn | WaitUntil | ReleaseSlots | Contact
 
 
 def remedies(situation: Situation, world: World, key: str) -> tuple[Remedy, ...]:
@@ -145,16 +157,16 @@ def remedies(situation: Situation, world: World, key: str) -> tuple[Remedy, ...]
     if decision.reason is Reason.ENFORCEMENT_KILLED:
         return ()
     if decision.reason in HARD or decision.source == "override":
-        return (Contact(_CONTACT.get(decision.reason, _BY_HAND)),)
+        return (Contact(_CONTACT.get(decision.reason, BY_HAND)),)
     found: list[Remedy] = list(_waiting(situation, world, key))
     if decision.reason in _CONTACT:
-        found += _settling(_troubled(situation, decision))
+        found += settling(_troubled(situation, decision))
     else:
         found += _buying(situation, world, key, decision)
     return tuple(found)
 
 
-_BY_HAND = "Talk to us: this was set for the account by hand"
+BY_HAND = "Talk to us: this was set for the account by hand"
 _CONTACT = {
     Reason.SUBSCRIPTION_SUSPENDED: "Talk to us: the account is suspended",
     Reason.SUBSCRIPTION_REVOKED: "Talk to us: the license was revoked",
@@ -198,7 +210,7 @@ def _troubled(situation: Situation, decision: Decision) -> Held:
     )
 
 
-def _settling(held: Held) -> Iterator[Contact]:
+def settling(held: Held) -> Iterator[Contact]:
     """What comes before all else: a change of plan does not pay what is due, and paying ends no pause."""
     if held.standing.access is not Access.FULL:
         for trouble in (held.standing.denial, held.besides):
@@ -207,23 +219,23 @@ def _settling(held: Held) -> Iterator[Contact]:
 
 
 def _buying(situation: Situation, world: World, key: str, decision: Decision) -> Iterator[Remedy]:
-    holds = _holdings(situation, world)
+    holds = holdings(situation, world)
     for add_on in (world.published.add_on(key) for key in world.catalog.add_ons):
-        for name, candidate in _with_add_on(situation, add_on):
-            if _turns(candidate, world, key, holds):
+        for name, candidate in with_add_on(situation, add_on):
+            if turns(candidate, world, key, holds):
                 # One more is enough where any is: what an add-on opens, it opens with its first unit.
                 yield AddAddOn(add_on.key, add_on.title, 1, add_on.prices, add_on.url, name)
                 break
     is_settled = False
-    for offer, candidate, changed in _candidates(situation, world, decision):
-        if _turns(candidate, world, key, holds):
+    for offer, candidate, changed in candidates(situation, world, decision):
+        if turns(candidate, world, key, holds):
             if changed is not None and not is_settled:
                 is_settled = True
-                yield from _settling(changed)
+                yield from settling(changed)
             yield offer
 
 
-def _candidates(
+def candidates(
     situation: Situation, world: World, decision: Decision
 ) -> Iterator[tuple[Remedy, Situation, Held | None]]:
     """
@@ -281,18 +293,19 @@ def _offer(plan: Plan, verb: Literal["change_plan", "subscribe"], subscription: 
     return ChangePlan(plan.key, plan.title, plan.prices, plan.url, verb, subscription)
 
 
-def _with_add_on(situation: Situation, add_on: AddOn) -> Iterator[tuple[str, Situation]]:
-    """The same tenant with one more of *add_on*, by the name of each subscription that may hold it."""
+def with_add_on(situation: Situation, add_on: AddOn, quantity: int = 1) -> Iterator[tuple[str, Situation]]:
+    """The same tenant with *quantity* more of *add_on*, by the name of each subscription that may hold it."""
     for index, held in enumerate(situation.held):
         # Whoever has some gets more of the version that is held.
         what, has = next((pair for pair in held.source.add_ons if pair[0].key == add_on.key), (add_on, 0))
         is_for = not add_on.for_plans or held.source.plan.key in add_on.for_plans
-        is_room = add_on.max_quantity is None or has < add_on.max_quantity
+        is_room = add_on.max_quantity is None or has + quantity <= add_on.max_quantity
         if held.standing.access is Access.FULL and is_for and is_room:
             others = tuple(pair for pair in held.source.add_ons if pair[0].key != add_on.key)
-            more = sorted((*others, (what, has + 1)), key=lambda pair: pair[0].rank)
+            more = sorted((*others, (what, has + quantity)), key=lambda pair: pair[0].rank)
             source = replace(held.source, add_ons=tuple(more))
-            yield held.name, _replaced(situation, index, replace(held, source=source))
+            then = _replaced(situation, index, replace(held, source=source))
+            yield held.name, replace(then, granted=then.granted.union(what.grant)) if what.grant else then
 
 
 def _replaced(situation: Situation, index: int, by: Held) -> Situation:
@@ -300,7 +313,7 @@ def _replaced(situation: Situation, index: int, by: Held) -> Situation:
     return replace(situation, held=tuple(sorted(held, key=lambda each: -each.source.plan.rank)))
 
 
-def _turns(candidate: Situation, world: World, key: str, holds: Mapping[str, Decision]) -> bool:
+def turns(candidate: Situation, world: World, key: str, holds: Mapping[str, Decision]) -> bool:
     """Does it open *key*, and is all that is held still held and worth as much?"""
     if not _opens(candidate, world, key):
         return False
@@ -320,7 +333,8 @@ def _opens(candidate: Situation, world: World, key: str) -> bool:
     return Evaluation(world, candidate).sold(key).allowed
 
 
-def _holdings(situation: Situation, world: World) -> dict[str, Decision]:
+def holdings(situation: Situation, world: World) -> dict[str, Decision]:
+    """All that is held, also where it is only out of reach."""
     evaluation = Evaluation(world, _untroubled(situation))
     keys = (*world.catalog.modules, *world.catalog.features)
     return {key: decision for key in keys if (decision := evaluation.sold(key)).allowed}

@@ -190,9 +190,7 @@ def _situation(
     held = [held_of(each, world, at) for each in terms]
     held.sort(key=lambda one: -one.source.plan.rank)
     granted = frozenset(each.feature for each in grants_at(document, at))
-    return Situation(
-        tuple(held), _status(document, at), overrides_at(document, at, user) or None, granted=granted or None
-    )
+    return Situation(tuple(held), _status(document, at), overrides_at(document, at, user) or None, granted=granted)
 
 
 def _openings(terms: Iterable[Terms], world: World, at: Instant) -> Iterator[Instant]:
@@ -321,7 +319,7 @@ def standpoint(at: Situation, world: World) -> Standpoint:
         # Without what is only this tenant's: others get it too.
         known = world.tables[shape] = _build(Situation(tuple(_common(held) for held in at.held), at.status), world)
     shared = cast("Standpoint", known)
-    if at.overrides is not None or at.granted is not None:
+    if at.overrides is not None or at.granted:
         return _overlaid(at, world, shared)
     return shared if at == shared.situation else replace(shared, situation=at)
 
@@ -366,7 +364,7 @@ def _overlaid(of: Situation, world: World, shared: Standpoint) -> Standpoint:
     if of.held == shared.situation.held:
         of = replace(of, held=shared.situation.held)
     # In an order of its own: a set has another one in each process.
-    said = (*(of.overrides or ()), *sorted(of.granted or ()))
+    said = (*(of.overrides or ()), *sorted(of.granted))
     keys = tuple(dict.fromkeys(key for changed in said for key in world.dependents.get(changed, ())))
     write, read = _decide(of, world, "write", keys), _decide(of, world, "read", keys)
     writes = _difference(write, shared.write)

@@ -61,7 +61,7 @@ def _left(feature: Feature, was: Own | None, now: Own | None, at: Instant, mode:
         return
     has_begun = was is not None and (was.window is None or was.window.start < at)
     if mode == "carry_usage":
-        if was is not None and has_begun and was.lot != now.lot:
+        if was is not None and was.lot != now.lot:
             yield _until_window_ends(feature, Carry(at, mode, feature.key, was.lot, _end(was)), now)
     elif now.window is None or now.window.start < at:
         cap = was.cap if was is not None and has_begun else None
