@@ -14,7 +14,7 @@ from payaid_entitlements.core.decision import Decision, Reason
 from payaid_entitlements.core.explanation import Explanation
 from payaid_entitlements.core.identity import Operation
 from payaid_entitlements.core.metering.usage import Usage
-from payaid_entitlements.core.remedies import AddAddOn, ChangePlan, Contact, Remedy, WaitUntil
+from payaid_entitlements.core.remedies import AddAddOn, ChangePlan, Contact, ReleaseSlots, Remedy, WaitUntil
 from payaid_entitlements.core.subscription import State, Subscription
 from payaid_entitlements.core.values import DENY, UNLIMITED, Allowance
 from payaid_entitlements.entitlements import AsyncEntitlements, Entitlements
@@ -48,6 +48,7 @@ __all__ = [
     "Health",
     "Operation",
     "Reason",
+    "ReleaseSlots",
     "Remedy",
     "State",
     "Subscription",

@@ -8,12 +8,16 @@ from decimal import Decimal
 
 import pytest
 
+from payaid_entitlements.core.adding import set_add_on
 from payaid_entitlements.core.catalog import Catalog
 from payaid_entitlements.core.decision import Reason
-from payaid_entitlements.core.metering.granting import Grant, grants_at
+from payaid_entitlements.core.ground import Ground
+from payaid_entitlements.core.metering.granting import Grant, given_subject, grants_at
+from payaid_entitlements.core.resolution import resolve
 from payaid_entitlements.core.values import DENY, Allowance
 from payaid_entitlements.errors import ConfigurationError, OperationConflict, StoreDamaged, UnknownFeature
 from tests.admin.conftest import Shop, at, facts
+from tests.core.conftest import NOW, world_of
 
 CATALOG = Catalog.load(
     {
@@ -380,3 +384,52 @@ def test_a_damaged_grant_is_not_taken_for_none(shop, admin, value):
     damaged = replace(document, timelines={("grant", change.id): replace(line, facts=facts)})
     with pytest.raises(StoreDamaged):
         grants_at(damaged, shop.ent._setting.now())
+
+
+def test_a_change_of_plan_says_what_becomes_of_what_was_used(shop, admin):
+    """It is a fact of the change: told, undone with it, and known by the operation."""
+    admin.subscribe("acme", "pro")
+    shop.clock.advance(days=1)
+    with pytest.raises(ConfigurationError, match="'carry_usage', 'carry_balance', 'fresh'"):
+        admin.change_plan("acme", "pro", usage="keep")
+    change = admin.change_plan("acme", "pro", usage="fresh", operation="a")
+    assert [str(each) for each in change.altered] == ["usage: none -> fresh of crm.calls, fresh of credits"]
+    assert facts(admin.change_plan("acme", "pro", usage="fresh", operation="a")) == (False, "change.repeated")
+    with pytest.raises(OperationConflict):
+        admin.change_plan("acme", "pro", operation="a")
+    undone = admin.undo(change.id)
+    assert [str(each) for each in undone.altered] == ["usage: fresh of crm.calls, fresh of credits -> none"]
+    admin.subscribe("acme", "pro", name="second")
+    shop.clock.advance(days=1)
+    change = shop.admin(dry_run=True).change_plan("acme", "pro", usage="carry_balance", name="second")
+    assert any(each.what == "usage of subscription second" for each in change.altered)
+
+
+def test_units_of_what_is_not_counted_any_more_wait(shop, admin):
+    """A catalog that makes something else of a feature, or has it no more, breaks no tenant that was granted some."""
+    admin.grant("acme", "crm.calls", 5, operation="a")
+    document = shop.document("acme")
+    (path,) = [path for path in document.timelines if path[0] == "grant"]
+    line = document.timelines[path]
+    for feature in ("gone", "crm.export"):
+        fact = replace(line.facts[0], value={**line.facts[0].value, "feature": feature})
+        other = replace(document, timelines={path: replace(line, facts=(fact,))})
+        segment = resolve(other, world_of(CATALOG), NOW, NOW + 1)[0]
+        assert segment.meters.lots == ()
+
+
+def test_a_damaged_count_of_units_is_not_taken_for_none(shop, admin):
+    """Else their lots would be given again."""
+    admin.subscribe("acme", "pro", add_ons={"pack": 1})
+    ground = Ground(shop.document("acme"), world_of(CATALOG), NOW + 1)
+    about = given_subject("main", "pack")
+    line = ground.document.timelines[about]
+    for value, given in ((None, 2), ({"units": "x"}, None)):
+        broken = {**ground.document.timelines, about: replace(line, facts=(replace(line.facts[0], value=value),))}
+        on = replace(ground, document=replace(ground.document, timelines=broken))
+        if given is None:
+            with pytest.raises(StoreDamaged):
+                set_add_on(on, "pack", 2)
+        else:
+            said = [fact.value for fact in set_add_on(on, "pack", 2) if fact.subject[0] == "grant" and fact.value]
+            assert [each["amount"] for each in said] == [500 * given]

@@ -44,6 +44,7 @@ from payaid_entitlements import (
     Health,
     Operation,
     Reason,
+    ReleaseSlots,
     Remedy,
     State,
     Subscription,
@@ -286,6 +287,9 @@ def values(decision: Decision, remedy: Remedy) -> str:
             return f"{plan} {[price.amount for price in prices]}"
         case AddAddOn(add_on=add_on, quantity=quantity):
             return f"{quantity} {add_on}"
+        case ReleaseSlots(feature=slots, amount=to_free):
+            assert_type(slots, str)
+            assert_type(to_free, int)
         case WaitUntil(at=at):
             return at.isoformat()
         case Contact(title=title):
@@ -313,6 +317,12 @@ def changing(ent: Entitlements) -> None:
     ent.admin()  # type: ignore[call-arg]
     admin.subscribe("acme", "pro", operation=("invoice", None))  # type: ignore[arg-type]
     admin.override("acme", "hr", None)  # type: ignore[arg-type]
+    admin.change_plan("acme", "pro", usage="carry_balance")
+    granted = admin.grant("acme", "ai_credits", Decimal("2.5"), expires="1 month", operation=("order", 7))
+    assert_type(granted, Change)
+    admin.void("acme", granted.id or "", operation="void-1")
+    admin.grant("acme", "ai_credits", 5)  # type: ignore[call-arg]
+    admin.change_plan("acme", "pro", usage="keep")  # type: ignore[arg-type]
     admin.change_plan("acme", "pro", when="later")  # type: ignore[arg-type]
     admin.pause("acme", until="friday")  # type: ignore[arg-type]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Final
 
 from payaid_entitlements.core.catalog.model import AddOn, Feature, Kind
@@ -139,6 +138,4 @@ def _limit(evaluation: Evaluation, feature: Feature) -> Amount | None:
     match evaluation.sold(feature.key).value:
         case Allowance(limit):
             return None if limit is UNLIMITED else limit
-        case value if value is UNLIMITED:
-            return None
-    return Decimal(0)
+    return 0
