@@ -288,8 +288,7 @@ def values(decision: Decision, remedy: Remedy) -> str:
         case AddAddOn(add_on=add_on, quantity=quantity):
             return f"{quantity} {add_on}"
         case ReleaseSlots(feature=slots, amount=to_free):
-            assert_type(slots, str)
-            assert_type(to_free, int)
+            return f"{to_free} of {slots}"
         case WaitUntil(at=at):
             return at.isoformat()
         case Contact(title=title):
