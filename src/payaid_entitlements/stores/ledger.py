@@ -8,87 +8,14 @@ A ledger counts; it decides by what each posting brings and by nothing else. Eve
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from payaid_entitlements.core.instant import Instant
-from payaid_entitlements.core.metering.posting import (
-    AccountId,
-    Balance,
-    Crossing,
-    Debit,
-    Posted,
-    Posting,
-    Slot,
-    Take,
-)
+from payaid_entitlements.core.metering.kept import Book, KeptAccount, KeptEntry, KeptHold, UsageEvent
+from payaid_entitlements.core.metering.posting import AccountId, Balance, Posted, Posting, Slot
 from payaid_entitlements.stores.ports import Concern, Transaction
 
-
-@dataclass(frozen=True, slots=True)
-class KeptHold:
-    """A hold that is open: what it holds, and until when at most."""
-
-    tenant: str
-    operation: str
-    debit: Debit
-    takes: tuple[Take, ...]
-    since: Instant
-    expires: Instant
-
-
-@dataclass(frozen=True, slots=True)
-class KeptEntry:
-    """
-    One act, as the ledger keeps it: what a repetition is known by, and what the balances are made of.
-
-    Attributes:
-        part: 0 the act, 1 what became of a hold (settled, released, expired), 2 what was given back.
-        kind: The posting's name in small letters: ``debit``, ``hold``, ``settle`` ...; ``expire`` for a hold
-            that nobody settled.
-        takes: All movements.
-        answer: The `Posted` of the act, as JSON data: what a repetition gets.
-    """
-
-    tenant: str
-    operation: str
-    part: int
-    kind: str
-    digest: str | None
-    at: Instant
-    takes: tuple[Take, ...]
-    answer: object = None
-
-
-@dataclass(frozen=True, slots=True)
-class KeptAccount:
-    """An account; *folded* is the part of ``balance.used`` whose entries were pruned."""
-
-    tenant: str
-    meter: str
-    lot: str
-    balance: Balance
-    folded: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class UsageEvent:
-    """A mark that was reached, to be told to others after the commit. *id* sorts by when it was recorded."""
-
-    id: str
-    tenant: str
-    operation: str
-    crossing: Crossing
-    at: Instant
-
-
-@dataclass(frozen=True, slots=True)
-class Book:
-    """All that a ledger knows of one tenant, but for its entries."""
-
-    accounts: tuple[KeptAccount, ...] = ()
-    holds: tuple[KeptHold, ...] = ()
-    slots: tuple[Slot, ...] = ()
+__all__ = ["AsyncLedger", "Book", "KeptAccount", "KeptEntry", "KeptHold", "Ledger", "UsageEvent"]
 
 
 class Ledger(Protocol):
@@ -217,9 +144,10 @@ class Ledger(Protocol):
 
     def prune(self, before: Instant, *, limit: int = 1000) -> int:
         """
-        Forget entries from before *before*, at most *limit*; their movements stay in the balances, as ``folded``.
+        Forget entries from before *before*, about *limit*; their movements stay in the balances, as ``folded``.
 
-        Never those of an open hold, nor those younger than `keeps_for`.
+        Never those of an open hold, nor those younger than `keeps_for`. An operation is forgotten as a whole, when
+        the last of its entries may be: what was given back of it is not to be given back again.
 
         Returns:
             How many were forgotten.
@@ -231,7 +159,11 @@ class Ledger(Protocol):
         ...
 
     def restore(self, tenant: str, book: Book, entries: Iterable[KeptEntry]) -> None:
-        """Write what another ledger kept of *tenant*, of whom nothing is kept here. Repeating it is harmless."""
+        """
+        Write what another ledger kept of *tenant*, of whom nothing is kept here.
+
+        What is there already stays as it is, so repeating it is harmless.
+        """
         ...
 
     def close(self) -> None:

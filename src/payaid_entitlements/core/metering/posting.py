@@ -121,14 +121,18 @@ class Settle:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Free all of the hold that *operation* made. Of one that is released or expired already, nothing."""
+    """
+    Free all of the hold that *operation* made. Of one that is released or expired already, nothing.
+
+    One that was settled is a conflict, unless nothing was charged.
+    """
 
     operation: str
 
 
 @dataclass(frozen=True, slots=True)
 class Extend:
-    """Let the hold that *operation* made live *by* longer."""
+    """Let the hold that *operation* made live *by* longer: so much later than it would have expired."""
 
     operation: str
     by: int
@@ -137,7 +141,7 @@ class Extend:
 @dataclass(frozen=True, slots=True)
 class Refund:
     """
-    Give back what *operation* used up, once, to the lots it came from, those that were burnt last first.
+    Give back what *operation* used up, once, to the lots it came from: overage first, then what was burnt last.
 
     Attributes:
         amounts: By feature, at most what was taken; None for all of all.
@@ -212,7 +216,7 @@ class Balance:
 
     Attributes:
         used, held: Units; *used* may be more than the cap, and less than 0.
-        cap: As it was when the account was posted to last, or as it was opened; None for no limit, or nothing known.
+        cap: As the line said that moved units on it last, or as it was opened; None for no limit, or nothing known.
         is_opened: *cap* was fixed by `Open`.
         over_since: Since when *used* is beyond the cap; None where it is not.
     """
@@ -226,12 +230,18 @@ class Balance:
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """Units of *meter* that were moved on an account: *used* and *held* by so much, up or down."""
+    """
+    Units of *meter* that were moved on an account: *used* and *held* by so much, up or down.
+
+    Attributes:
+        cost: Units of *meter* for one unit of the feature: *used* and *held* are multiples of it.
+    """
 
     meter: str
     lot: str
     used: int = 0
     held: int = 0
+    cost: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,11 +270,15 @@ class Filled:
     Attributes:
         amount: Units of the feature that were taken, set aside, charged, given back or adjusted by.
         overage: How many of them were beyond all caps.
-        takes: The movements, by account, in the order of the lines.
-        balances: Of the posting's lines, in their order, afterwards; empty where it has no lines.
+        takes: The movements, in the order of the lines; what is beyond all caps is the last one by itself, also where
+            the sink's account is among the others already.
+        balances: Of the posting's lines (of a hold's, for `Settle`), in their order, afterwards; of the account that
+            is opened, or in which slots are counted; empty for `Release`, `Extend` and `Refund`.
         slot: For `Assign` and `Reassign`.
-        was_there: For `Assign`: the holder had the slot already; for `Unassign`: there was one.
+        was_there: For `Assign`: the holder had the slot already; for `Unassign`: there was one; for `Open`: the cap
+            was fixed before.
         expires: For `Hold` and `Extend`.
+        feature: Of which the units are; the meter, for `Adjust` and `Open`.
     """
 
     amount: int = 0
@@ -274,6 +288,7 @@ class Filled:
     slot: Slot | None = None
     was_there: bool = False
     expires: Instant | None = None
+    feature: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,7 +317,8 @@ class Posted:
     Exactly one of *filled*, *short* and *unopened* says something.
 
     Attributes:
-        filled: One for each posting; of the first time, where it was replayed.
+        filled: One for each posting, and for `Refund` one for each of the act's; of the first time, where it was
+            replayed.
         at: When, by the ledger's clock; of the first time.
         replayed: This operation was posted before; nothing was moved now.
         short: Nothing was done, for this.
