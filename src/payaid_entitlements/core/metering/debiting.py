@@ -1,4 +1,4 @@
-"""Postings that use up units or set them aside: `Debit`, `Hold`, `Adjust`; and `Open`, which says how many there are."""
+"""Postings that use units up or set them aside, `Debit`, `Hold`, `Adjust`; `Open`, which says how many there are."""
 
 from __future__ import annotations
 
