@@ -11,7 +11,7 @@ from payaid_entitlements.core.values import DENY, UNLIMITED
 from payaid_entitlements.errors import EntitlementError
 from tests.admin.conftest import TODAY, Shop, at, edited, utc
 
-#: Verbs by what they are about. Those that move units, and flags, come with metering and with flags.
+#: Verbs by what they are about. Those about flags come with flags.
 VERBS = {
     "what is sold": {"publish", "migrate", "migrate_add_on", "kill", "restore", "set_enforcement"},
     "subscriptions": {
@@ -35,6 +35,7 @@ VERBS = {
         "invalidate",
         "forget",
     },
+    "units": {"grant", "void", "adjust"},
     "the past": {"undo", "audit"},
 }
 

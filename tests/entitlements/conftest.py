@@ -79,6 +79,9 @@ class Told:
     def admin(self, actor="test", *, because="a test says so"):
         return Told(self.inner.admin(actor, because=because), self.run)
 
+    def dry_admin(self):
+        return Told(self.inner.admin("test", because="a test says so", dry_run=True), self.run)
+
     def close(self):
         self.run(getattr(self.inner, "aclose", None) or self.inner.close)
 
@@ -111,7 +114,7 @@ class Stage:
         #: Changes things as another process would: nobody here hears of it but by the change log.
         other = Entitlements(self.memory, catalog=catalog, clock=self.clock)
         # Memory never waits: tests may change things where an event loop runs.
-        other._driver = Driver(self.memory, never_waits=True)
+        other._driver = Driver(self.memory, ledger=other._ledger, never_waits=True)
         self.elsewhere = other.admin("other", because="there")
 
     def open(self, **named) -> Told:

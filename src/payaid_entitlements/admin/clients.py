@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Coroutine, Iterator
 from datetime import datetime
 
 from payaid_entitlements.admin.change import Change
+from payaid_entitlements.admin.metering_verbs import MeteringVerbs
 from payaid_entitlements.admin.product_verbs import ProductVerbs
 from payaid_entitlements.admin.subscription_verbs import SubscriptionVerbs
 from payaid_entitlements.admin.tenant_verbs import TenantVerbs
@@ -17,7 +18,7 @@ from payaid_entitlements.core.identity import identify
 from payaid_entitlements.core.instant import instant
 
 
-class Admin(SubscriptionVerbs[Change], TenantVerbs[Change], ProductVerbs[Change]):
+class Admin(SubscriptionVerbs[Change], TenantVerbs[Change], MeteringVerbs[Change], ProductVerbs[Change]):
     """
     Changes what is sold and who holds it, as somebody: ``ent.admin("asha", because="INC-4711")``.
 
@@ -56,7 +57,7 @@ class Admin(SubscriptionVerbs[Change], TenantVerbs[Change], ProductVerbs[Change]
 _Awaited = Coroutine[object, object, Change]
 
 
-class AsyncAdmin(SubscriptionVerbs[_Awaited], TenantVerbs[_Awaited], ProductVerbs[_Awaited]):
+class AsyncAdmin(SubscriptionVerbs[_Awaited], TenantVerbs[_Awaited], MeteringVerbs[_Awaited], ProductVerbs[_Awaited]):
     """Same as `Admin`, awaited; `audit` is an asynchronous iterator."""
 
     def __init__(

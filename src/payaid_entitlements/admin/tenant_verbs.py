@@ -20,7 +20,10 @@ from datetime import datetime
 from functools import partial
 
 from payaid_entitlements.admin.asking import Asking, R, optional_instant
-from payaid_entitlements.admin.tenants import change_tenant
+from payaid_entitlements.admin.change import Change
+from payaid_entitlements.admin.tenants import Request, change_tenant
+from payaid_entitlements.cache.counting import ForgetUsage
+from payaid_entitlements.cache.loading import Setting
 from payaid_entitlements.cache.steps import Flow
 from payaid_entitlements.core import changing, overriding
 from payaid_entitlements.core.encoding import encode_value
@@ -254,13 +257,14 @@ class TenantVerbs(Asking[R]):
         tx: Transaction | None = None,
     ) -> R:
         """
-        Erase all that is known about a tenant, also from the audit trail. That it was erased, when and by whom stays.
+        Erase all that is known about a tenant: facts, what the audit trail says of them, and what was counted. That it
+        was erased, when and by whom stays.
 
         Raises:
-            UnknownTenant: Nothing was ever recorded about it.
+            UnknownTenant: Nothing was ever recorded about it. What was counted is erased nevertheless.
         """
         request = self._request("forget", tenant, _nothing, {}, because, operation, None, tx)
-        return self._change(change_tenant(self._setting, replace(request, erases=True, check=_require_known)))
+        return self._change(_forget(self._setting, replace(request, erases=True, check=_require_known)))
 
     def _status(
         self,
@@ -285,6 +289,13 @@ def _required(operation: Operation) -> Operation:
 
 def _nothing(on: Ground) -> tuple[()]:
     return ()
+
+
+def _forget(setting: Setting, request: Request) -> Flow[Change]:
+    if not request.author.is_dry:
+        # First: who is interrupted in between repeats it, and who has no facts may have used something all the same.
+        yield ForgetUsage(request.tenant, request.tx)
+    return (yield from change_tenant(setting, request))
 
 
 def _require_known(document: TenantDocument) -> Flow[None]:

@@ -151,7 +151,7 @@ class DropEvents(LedgerStep):
 
 @dataclass(frozen=True, slots=True)
 class ForgetUsage(LedgerStep):
-    """Forget all that was counted of a tenant. Answer: nothing."""
+    """Forget all that was counted of a tenant; where there is no ledger, nothing was. Answer: nothing."""
 
     tenant: str
     tx: Transaction | None = None

@@ -17,7 +17,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self, TypeVar, assert_never, cast
 
-from payaid_entitlements.cache.counting import LedgerStep, PrepareLedger
+from payaid_entitlements.cache.counting import ForgetUsage, LedgerStep, PrepareLedger
 from payaid_entitlements.cache.gathering import Gathering
 from payaid_entitlements.cache.guarding import Breakers
 from payaid_entitlements.cache.steps import (
@@ -194,6 +194,8 @@ class Driver:
                 return _after_commit(tx, lambda: self._let_go(begin()))
             case Pause(seconds):
                 time.sleep(seconds)
+                return None
+            case ForgetUsage() if self.ledger is None:
                 return None
             case LedgerStep():
                 ledger = _there(self.ledger)
@@ -459,6 +461,8 @@ class AsyncDriver:
                 return _after_commit(tx, lambda: self._let_go(begin()))
             case Pause(seconds):
                 await asyncio.sleep(seconds)
+                return None
+            case ForgetUsage() if self.ledger is None:
                 return None
             case LedgerStep():
                 ledger = _there(self.ledger)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from payaid_entitlements.core.catalog.model import Kind
 from payaid_entitlements.core.controls import Enforcement
 from payaid_entitlements.core.decision import Decision, Reason
 from payaid_entitlements.core.metering.usage import Usage, usage
@@ -137,6 +138,8 @@ def why_short(metered: Metered, balances: Sequence[Balance]) -> Reason:
 
 
 def exhausted(metered: Metered) -> Reason:
-    """Nothing is left, of a quota or of the credits that pay."""
-    is_credit = metered.feature.kind == "credit" or all(line.meter != metered.feature.key for line in metered.lines)
+    """Nothing is left: of slots, of a quota, or of the credits that pay."""
+    if metered.feature.kind is Kind.ALLOCATION:
+        return Reason.ALLOCATION_FULL
+    is_credit = metered.feature.kind is Kind.CREDIT or all(line.meter != metered.feature.key for line in metered.lines)
     return Reason.CREDIT_EXHAUSTED if is_credit else Reason.QUOTA_EXHAUSTED

@@ -52,9 +52,16 @@ def show(setting: Setting, tenant: str, features: Sequence[str], user: str | Non
     view = near_view(setting, tenant, user) or (yield from look(setting, tenant, user=user))
     if view.stale:
         raise StoreUnavailable(f"the store gave no answer about {tenant!r}; what is sold is not known for sure")
-    asked = [view.metering(key) for key in features or view.metered_features()]
+    asked = [_counted_here(view, key) for key in features or view.metered_features()]
     balances = yield from read(setting, view, asked)
     return {metered.feature.key: usage(metered, own) for metered, own in zip(asked, balances, strict=True)}
+
+
+def _counted_here(view: TenantView, key: str) -> Metered:
+    metered = view.metering(key)
+    if metered.feature.count == "host":
+        raise TypeError(f"{key!r} is counted by your own rows, not in the ledger; ask for room with require_room()")
+    return metered
 
 
 def could(
@@ -94,7 +101,7 @@ def could(
 
 
 def _left(setting: Setting, view: TenantView, decision: Decision, amount: object) -> Flow[Decision]:
-    metered = view.metering(decision.feature)
+    metered = _counted_here(view, decision.feature)
     units = to_units(amount, metered.feature)
     (balances,) = yield from read(setting, view, (metered,))
     said = usage(metered, balances)

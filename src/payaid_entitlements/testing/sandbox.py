@@ -12,13 +12,16 @@ from typing import cast
 from payaid_entitlements.admin import Admin, Change
 from payaid_entitlements.cache.driving import Driver
 from payaid_entitlements.cache.local import NEVER, LocalCache
+from payaid_entitlements.core.metering.usage import Usage
 from payaid_entitlements.core.observing import Tally
-from payaid_entitlements.core.values import Deny, Value
+from payaid_entitlements.core.values import Amount, Deny, Value
 from payaid_entitlements.entitlements import AsyncEntitlements, Entitlements
 from payaid_entitlements.errors import ConfigurationError
+from payaid_entitlements.metering.showing import show
 from payaid_entitlements.stores.memory import AsyncMemoryStore, MemoryStore
 from payaid_entitlements.stores.ports import AsyncStore, Store
 from payaid_entitlements.testing.clock import FakeClock
+from payaid_entitlements.testing.exhausting import exhaust
 from payaid_entitlements.testing.faults import Faults, FaultyStore
 
 
@@ -71,7 +74,8 @@ class Sandbox:
         self._near = LocalCache(bound=setting.near.bound, clock=clock, fresh_for=setting.near.fresh_for)
         memory = MemoryStore()
         faulty = cast("Store", FaultyStore(memory, self.faults))
-        self._driver = Driver(faulty, clock=clock, observer=self._tally, never_waits=True)
+        ledger = getattr(faulty, "ledger", None)
+        self._driver = Driver(faulty, ledger=ledger, clock=clock, observer=self._tally, never_waits=True)
         self._swap = _Swap()
         self._swap.put(client, _near=self._near, _observer=self._tally)
         self._swap.put(
@@ -87,9 +91,10 @@ class Sandbox:
         store: Store | AsyncStore = faulty
         if isinstance(client, AsyncEntitlements):
             store = cast("AsyncStore", FaultyStore(AsyncMemoryStore(memory), self.faults))
+            ledger = getattr(store, "ledger", None)
         # The driver stays the one of the client, which refuses to wait in an event loop: a test must not hide that.
-        self._swap.put(client, _store=store)
-        self._swap.put(client._driver, store=store, host=None, clock=clock, observer=self._tally)
+        self._swap.put(client, _store=store, _ledger=ledger)
+        self._swap.put(client._driver, store=store, ledger=ledger, host=None, clock=clock, observer=self._tally)
         client._driver.reset()
         clock.when_put_back(self._forget)
 
@@ -128,6 +133,19 @@ class Sandbox:
             UnknownFeature: The catalog has no such key.
         """
         return Overriding(self, self.admin().override(tenant, feature, to, user=user))
+
+    def usage(self, tenant: str, feature: str, *, user: str | None = None) -> Usage:
+        """How much of *feature* is used, as `Entitlements.usage` says it."""
+        return self._driver.run(show(self._setting, tenant, (feature,), user))[feature]
+
+    def exhaust(self, tenant: str, feature: str, *, leave: Amount = 0) -> Usage:
+        """
+        Let *tenant* have used up all of a quota or a credit but *leave* units, whatever it had used before.
+
+        Raises:
+            ConfigurationError: It has no limit, or *leave* is more than that.
+        """
+        return self._driver.run(exhaust(self._setting, tenant, feature, leave))
 
     @contextmanager
     def outage(self, *, is_warm: bool = False) -> Iterator[Faults]:
