@@ -13,13 +13,15 @@ from payaid_entitlements.core.controls import ENFORCE, OBSERVE, OFF, Enforcement
 from payaid_entitlements.core.decision import Decision, Reason
 from payaid_entitlements.core.explanation import Explanation
 from payaid_entitlements.core.identity import Operation
+from payaid_entitlements.core.metering.assignment import Assignment
 from payaid_entitlements.core.metering.usage import Usage
 from payaid_entitlements.core.remedies import AddAddOn, ChangePlan, Contact, ReleaseSlots, Remedy, WaitUntil
 from payaid_entitlements.core.subscription import State, Subscription
 from payaid_entitlements.core.values import DENY, UNLIMITED, Allowance
 from payaid_entitlements.entitlements import AsyncEntitlements, Entitlements
-from payaid_entitlements.guards import require_feature, require_module
+from payaid_entitlements.guards import assign_slot, consume_quota, require_feature, require_module
 from payaid_entitlements.metering.hearing import Event
+from payaid_entitlements.metering.reservations import AsyncReservation, Reservation
 from payaid_entitlements.view import TenantView
 
 __version__ = "0.1.0"
@@ -33,8 +35,10 @@ __all__ = [
     "AddAddOn",
     "Admin",
     "Allowance",
+    "Assignment",
     "AsyncAdmin",
     "AsyncEntitlements",
+    "AsyncReservation",
     "Catalog",
     "Change",
     "ChangePlan",
@@ -50,12 +54,15 @@ __all__ = [
     "Reason",
     "ReleaseSlots",
     "Remedy",
+    "Reservation",
     "State",
     "Subscription",
     "TenantView",
     "Usage",
     "WaitUntil",
+    "assign_slot",
     "compare",
+    "consume_quota",
     "current_tenant",
     "require_feature",
     "require_module",

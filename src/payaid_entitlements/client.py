@@ -8,7 +8,7 @@ import os
 import secrets
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ from payaid_entitlements.core.identity import change_id, identify
 from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.core.observing import Observer, Tally, log
 from payaid_entitlements.core.world import Modes
+from payaid_entitlements.metering.counting import Counters, Counts
 from payaid_entitlements.settings import Modal, modes_of
 from payaid_entitlements.stores.ports import Channel
 from payaid_entitlements.view import TenantView
@@ -55,6 +56,7 @@ class Client:
         shared: SharedRedis | AsyncSharedRedis | None,
         snapshot: str | PathLike[str] | None,
         store: str,
+        awaits: bool,
     ) -> None:
         self._observer = Tally() if observer is None else observer
         sold = catalog if isinstance(catalog, Catalog) or catalog is None else Catalog.load(catalog)
@@ -83,6 +85,7 @@ class Client:
             snapshot=kept,
             tells_time=clock is not time.time,
         )
+        self._counters = Counters(sold, awaits=awaits)
         _say_when_not_enforced(modes)
         OPENED.add(self)
 
@@ -92,9 +95,13 @@ class Client:
         return self._setting.catalog
 
     @property
-    def counts(self) -> Mapping[tuple[str, ...], int]:
-        """What was counted in this process: refusals, would-be refusals, differences from the host's old answer."""
-        return self._observer.counts() if isinstance(self._observer, Tally) else {}
+    def counts(self) -> Counts:
+        """
+        What was counted in this process: refusals, would-be refusals, differences from the host's old answer.
+
+        Also a decorator: ``@ent.counts("crm.contacts")`` says how your own rows are counted for `require_room`.
+        """
+        return Counts(self._observer.counts() if isinstance(self._observer, Tally) else {}, self._counters)
 
     def peek(self, tenant: str, feature: str) -> Decision | None:
         """

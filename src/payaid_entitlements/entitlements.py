@@ -33,8 +33,10 @@ from payaid_entitlements.core.observing import Observer
 from payaid_entitlements.core.remedies import Remedy
 from payaid_entitlements.core.values import Amount
 from payaid_entitlements.errors import ConfigurationError
+from payaid_entitlements.metering.async_holding_verbs import AsyncHoldingVerbs
 from payaid_entitlements.metering.async_verbs import AsyncMeteringVerbs
 from payaid_entitlements.metering.hearing import Handlers
+from payaid_entitlements.metering.holding_verbs import HoldingVerbs
 from payaid_entitlements.metering.showing import could
 from payaid_entitlements.metering.verbs import MeteringVerbs
 from payaid_entitlements.settings import Modal
@@ -56,7 +58,7 @@ T = TypeVar("T")
 DEFAULT_URL = "sqlite:///payaid.db"
 
 
-class Entitlements(MeteringVerbs, Client):
+class Entitlements(MeteringVerbs, HoldingVerbs, Client):
     """
     Answers for synchronous code; safe to share between threads and across forks.
 
@@ -102,6 +104,7 @@ class Entitlements(MeteringVerbs, Client):
             shared=self._shared,
             snapshot=snapshot,
             store=store.name,
+            awaits=False,
         )
         self._store = store
         self._ledger, self._besides = find_ledger(store, ledger)
@@ -288,7 +291,7 @@ class Entitlements(MeteringVerbs, Client):
     @contextmanager
     def bind(self, tenant: str, *, user: str | None = None) -> Iterator[TenantView]:
         """Make *tenant* the current one inside the block: for tasks, scripts and tests."""
-        with bound(SyncBinding(self.tenant(tenant, user=user), self.confirm)) as view:
+        with bound(SyncBinding(self.tenant(tenant, user=user), self)) as view:
             yield view
 
     def value(self, tenant: str, feature: str, type_: type[T], *, user: str | None = None) -> T:
@@ -372,7 +375,7 @@ class Entitlements(MeteringVerbs, Client):
         self.close()
 
 
-class AsyncEntitlements(AsyncMeteringVerbs, Client):
+class AsyncEntitlements(AsyncMeteringVerbs, AsyncHoldingVerbs, Client):
     """Same as `Entitlements`, awaited; safe to share between tasks."""
 
     def __init__(
@@ -405,6 +408,7 @@ class AsyncEntitlements(AsyncMeteringVerbs, Client):
             shared=self._shared,
             snapshot=snapshot,
             store=store.name,
+            awaits=True,
         )
         self._store = store
         self._ledger, self._besides = find_async_ledger(store, ledger)
@@ -553,7 +557,7 @@ class AsyncEntitlements(AsyncMeteringVerbs, Client):
     @asynccontextmanager
     async def bind(self, tenant: str, *, user: str | None = None) -> AsyncIterator[TenantView]:
         """Same as `Entitlements.bind`, with ``async with``."""
-        with bound(AsyncBinding(await self.tenant(tenant, user=user), self.confirm)) as view:
+        with bound(AsyncBinding(await self.tenant(tenant, user=user), self)) as view:
             yield view
 
     async def value(self, tenant: str, feature: str, type_: type[T], *, user: str | None = None) -> T:

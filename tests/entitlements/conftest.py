@@ -60,7 +60,7 @@ CATALOG = Catalog.load(
 )
 
 #: What is not awaited in either colour.
-PLAIN = {"peek", "peek_tenant", "on"}
+PLAIN = {"peek", "peek_tenant", "on", "counts"}
 
 
 class Told:
@@ -104,6 +104,7 @@ class Stage:
 
     def __init__(self, colour: str, runner: asyncio.Runner, catalog: Catalog = CATALOG) -> None:
         self.colour = colour
+        self.catalog = catalog
         self.memory = MemoryStore()
         self.clock = FakeClock(START)
         store = self.memory if colour == "sync" else AsyncMemoryStore(self.memory)
@@ -119,7 +120,7 @@ class Stage:
 
     def open(self, **named) -> Told:
         kind = Entitlements if self.colour == "sync" else AsyncEntitlements
-        opened = Told(kind(self.store, **{"catalog": CATALOG, "clock": self.clock, **named}), self._run)
+        opened = Told(kind(self.store, **{"catalog": self.catalog, "clock": self.clock, **named}), self._run)
         self._opened.append(opened)
         return opened
 

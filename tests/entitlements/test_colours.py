@@ -243,7 +243,7 @@ def test_tasks_and_threads_of_a_request_are_bound_and_others_are_not(aent):
 def test_a_binding_makes_sure_before_it_refuses(stage):
     """In its own colour, from a thread that works for the request, and never by waiting in an event loop."""
     with Entitlements(stage.memory, catalog=CATALOG, clock=stage.clock) as ent:
-        binding = SyncBinding(ent.tenant("acme"), ent.confirm)
+        binding = SyncBinding(ent.tenant("acme"), ent)
         old = binding.view
         stage.elsewhere.subscribe("acme", "pro")
         stage.clock.advance(seconds=1)
@@ -262,7 +262,7 @@ def test_a_thread_asks_in_the_event_loop_of_its_request(aent, astage):
     """A plain function of a framework's thread pool, bound by an asynchronous client."""
 
     async def main():
-        binding = AsyncBinding(await aent.tenant("acme"), aent.confirm)
+        binding = AsyncBinding(await aent.tenant("acme"), aent)
         old = binding.view
         astage.elsewhere.subscribe("acme", "pro")
         astage.clock.advance(seconds=1)
@@ -278,11 +278,12 @@ def test_a_thread_whose_event_loop_does_not_answer_knows_nothing(monkeypatch):
     assert PATIENCE == 2.0
     raised = []
 
-    async def confirm(view):
-        return view
+    class Client:
+        async def confirm(self, view):
+            return view
 
     async def main():
-        binding = AsyncBinding(object(), confirm)
+        binding = AsyncBinding(object(), Client())
 
         def ask():
             try:

@@ -8,7 +8,7 @@ import weakref
 import pytest
 
 from payaid_entitlements import Entitlements, client, entitlements
-from payaid_entitlements.guards import wrapping
+from payaid_entitlements.guards import whom
 from tests.entitlements.conftest import CATALOG, Stage
 
 
@@ -19,7 +19,7 @@ def stage(monkeypatch):
         found.elsewhere.subscribe("acme", "pro")
         # A guard asks the only client that is open: here that is one which the test itself opens.
         opened = weakref.WeakSet()
-        for module in (client, entitlements, wrapping):
+        for module in (client, entitlements, whom):
             monkeypatch.setattr(module, "OPENED", opened)
         yield found
         found.close()

@@ -29,8 +29,10 @@ from payaid_entitlements import (
     AddAddOn,
     Admin,
     Allowance,
+    Assignment,
     AsyncAdmin,
     AsyncEntitlements,
+    AsyncReservation,
     Catalog,
     Change,
     ChangePlan,
@@ -46,12 +48,15 @@ from payaid_entitlements import (
     Reason,
     ReleaseSlots,
     Remedy,
+    Reservation,
     State,
     Subscription,
     TenantView,
     Usage,
     WaitUntil,
+    assign_slot,
     compare,
+    consume_quota,
     current_tenant,
     require_feature,
     require_module,
@@ -344,6 +349,88 @@ def comparing(old: Catalog, new: Catalog) -> None:
     compare(old, new)  # type: ignore[call-arg]
 
 
+# -- holding and counting ----------------------------------------------------------------------------------------------
+
+
+def holding(ent: Entitlements, db: object) -> None:
+    with ent.reserve("acme", "crm.ai_summaries", 8, operation=("summary", 7), expires_in=timedelta(hours=1)) as hold:
+        assert_type(hold, Reservation)
+        assert_type(hold.settle(3, tx=db), Usage)
+    found = ent.reservation("acme", ("summary", 7))
+    found.extend(timedelta(minutes=5))
+    found.release()
+    assert_type(found.hand_over(), str)
+    assert_type(found.expires_at, datetime | None)
+
+    ent.reserve("acme", "crm.ai_summaries", 8)  # type: ignore[call-arg]
+    ent.reserve("acme", "crm.ai_summaries", 8, operation="op", tx=db)  # type: ignore[call-arg]
+    ent.reserve("acme", "crm.ai_summaries", 0.5, operation="op")  # type: ignore[arg-type]
+    ent.reserve("acme", "crm.ai_summaries", 8, operation="op", expires_in=5)  # type: ignore[arg-type]
+    hold.settle("3")  # type: ignore[arg-type]
+    hold.extend(60)  # type: ignore[arg-type]
+    hold.amount = 9  # type: ignore[misc]
+
+
+async def holding_awaited(ent: AsyncEntitlements, db: object) -> None:
+    async with ent.reserve("acme", "crm.ai_summaries", 8, operation=("summary", 7)) as hold:
+        assert_type(hold, AsyncReservation)
+        assert_type(await hold.settle(3), Usage)
+    assert_type(await ent.reserve("acme", "crm.ai_summaries", 8, operation="op"), AsyncReservation)
+    found = await ent.reservation("acme", "op")
+    await found.extend(timedelta(minutes=5))
+    await found.release()
+
+    ent.reserve("acme", "crm.ai_summaries", 8, operation="op").settle(3)  # type: ignore[attr-defined]
+    assert found.settle(3).used  # type: ignore[attr-defined]
+    with ent.reserve("acme", "crm.ai_summaries", 8, operation="op"):  # type: ignore[attr-defined]
+        pass
+
+
+def seats(ent: Entitlements, db: object) -> None:
+    seat = ent.assign("acme", "seats", "member:7", expires_in=timedelta(days=7), tx=db)
+    assert_type(seat, Assignment)
+    assert_type(seat.since, datetime)
+    assert_type(seat.expires_at, datetime | None)
+    assert_type(ent.try_assign("acme", "seats", "member:7"), Decision)
+    assert_type(ent.reassign("acme", "seats", "invite:9", "member:7", tx=db), Assignment)
+    ent.unassign("acme", "seats", "member:7", tx=db)
+    assert_type([each.holder for each in ent.assignments("acme", "seats")], list[str])
+    assert_type(ent.require_room("acme", "crm.contacts", 2, tx=db), Usage)
+    assert_type(ent.admin("asha").reconcile("acme", "seats", ["member:7"]).freed, tuple[str, ...])
+
+    @ent.counts("crm.contacts")
+    def contacts(tenant: str, tx: object) -> int:
+        return len(tenant)
+
+    assert_type(contacts("acme", db), int)
+    assert_type(ent.counts["usage.refused", "seats", "allocation.full"], int)
+
+    ent.assign("acme", "seats")  # type: ignore[call-arg]
+    ent.assign("acme", "seats", 7)  # type: ignore[arg-type]
+    ent.unassign("acme", "seats")  # type: ignore[call-arg]
+    ent.require_room("acme", "crm.contacts", 2)  # type: ignore[call-arg]
+    ent.counts("crm.contacts")(len)  # type: ignore[type-var]
+    seat.holder = "member:8"  # type: ignore[misc]
+    if ent.try_assign("acme", "seats", "member:7"):  # type: ignore[truthy-bool]
+        pass
+
+
+async def seats_awaited(ent: AsyncEntitlements, db: object) -> None:
+    assert_type(await ent.assign("acme", "seats", "member:7", tx=db), Assignment)
+    assert_type(await ent.try_assign("acme", "seats", "member:7"), Decision)
+    assert_type(await ent.reassign("acme", "seats", "invite:9", "member:7"), Assignment)
+    assert_type(await ent.assignments("acme", "seats"), list[Assignment])
+    assert_type(await ent.require_room("acme", "crm.contacts", tx=db), Usage)
+
+    @ent.counts("crm.contacts")
+    async def contacts(tenant: str, tx: object) -> int:
+        return len(tenant)
+
+    assert_type(await contacts("acme", db), int)
+
+    assert ent.assign("acme", "seats", "member:7").since  # type: ignore[attr-defined]
+
+
 # -- guards keep signatures -------------------------------------------------------------------------------------------
 
 
@@ -366,6 +453,12 @@ def job(org: str) -> Iterator[int]:
 @require_module("crm")
 async def rows(count: int) -> AsyncIterator[int]:
     yield count
+
+
+@consume_quota("crm.ai_summaries", "pages", operation="summary:{job_id}")
+@assign_slot("seats", holder="robot", tenant="org")
+def summarize(org: str, job_id: int, pages: int = 1) -> str:
+    return org * pages
 
 
 class Reports:
@@ -394,6 +487,12 @@ async def guarded() -> None:
     assert_type(Reports().title, str)
     assert_type(current_tenant(), TenantView)
 
+    assert_type(summarize("acme", 7), str)
+
+    summarize("acme")  # type: ignore[call-arg]
+    consume_quota("crm.ai_summaries")  # type: ignore[call-arg]
+    consume_quota("crm.ai_summaries", 0.5, operation="{a}")  # type: ignore[arg-type]
+    assign_slot("seats", "member")  # type: ignore[call-arg]
     export("7")  # type: ignore[arg-type]
     export(7, "x")  # type: ignore[call-arg]
     contacts(1).sort()  # type: ignore[attr-defined]

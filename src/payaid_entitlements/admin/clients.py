@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
 from datetime import datetime
 
+from payaid_entitlements.admin.asking import optional_instant
 from payaid_entitlements.admin.change import Change
 from payaid_entitlements.admin.metering_verbs import MeteringVerbs
 from payaid_entitlements.admin.product_verbs import ProductVerbs
+from payaid_entitlements.admin.reconciling import Reconciliation, reconcile
 from payaid_entitlements.admin.subscription_verbs import SubscriptionVerbs
 from payaid_entitlements.admin.tenant_verbs import TenantVerbs
 from payaid_entitlements.admin.trail import AuditEntry, Trail
@@ -33,6 +35,33 @@ class Admin(SubscriptionVerbs[Change], TenantVerbs[Change], MeteringVerbs[Change
 
     def _change(self, flow: Flow[Change]) -> Change:
         return self._driver.run(flow)
+
+    def reconcile(
+        self,
+        tenant: str,
+        feature: str,
+        holders: Iterable[str],
+        *,
+        as_of: datetime | None = None,
+        because: str | None = None,
+    ) -> Reconciliation:
+        """
+        Bring the slots of an allocation in line with your own rows: ``ent.admin("asha", dry_run=True)`` only reports.
+
+        Slots of others are freed, and *holders* without one get one, also beyond what is sold. That it was done is in
+        the audit trail.
+
+        Args:
+            holders: All there are, by the ids that `assign` was given.
+            as_of: When you read them: slots that were given later stay. None where nobody gets one meanwhile.
+
+        Raises:
+            TypeError: A holder is nobody, or the feature is no allocation.
+            ConfigurationError: It is counted on your own rows, or there is no ledger.
+            StoreUnavailable: No answer; some may be repaired. Repeating it repairs the rest.
+        """
+        author, at = self._by(because), optional_instant(as_of)
+        return self._driver.run(reconcile(self._setting, author, tenant, feature, holders, at))
 
     def audit(
         self, tenant: str | None = None, *, feature: str | None = None, since: datetime | None = None
@@ -68,6 +97,19 @@ class AsyncAdmin(SubscriptionVerbs[_Awaited], TenantVerbs[_Awaited], MeteringVer
 
     def _change(self, flow: Flow[Change]) -> _Awaited:
         return self._driver.run(flow)
+
+    async def reconcile(
+        self,
+        tenant: str,
+        feature: str,
+        holders: Iterable[str],
+        *,
+        as_of: datetime | None = None,
+        because: str | None = None,
+    ) -> Reconciliation:
+        """Same as `Admin.reconcile`, awaited."""
+        author, at = self._by(because), optional_instant(as_of)
+        return await self._driver.run(reconcile(self._setting, author, tenant, feature, holders, at))
 
     def audit(
         self, tenant: str | None = None, *, feature: str | None = None, since: datetime | None = None

@@ -159,3 +159,16 @@ class ForgetUsage(LedgerStep):
     def on(self, ledger: Ledger | AsyncLedger) -> Any:
         """Same as `LedgerStep.on`."""
         return ledger.forget(self.tenant, tx=self.tx)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadEntries(_Reading):
+    """Read what is kept of acts, by (operation, part), behind *after*. Answer: a sequence of `KeptEntry`."""
+
+    tenant: str
+    after: tuple[str, int]
+    limit: int
+
+    def on(self, ledger: Ledger | AsyncLedger) -> Any:
+        """Same as `LedgerStep.on`."""
+        return ledger.entries(self.tenant, after=self.after, limit=self.limit)

@@ -1,8 +1,8 @@
 """
 Decorators that let nobody pass who is not entitled, for functions of either colour, methods and generators.
 
-All guards on one function become one wrapper, which asks in one order however they are stacked: modules, then
-features. They ask the tenant that is bound (by a web gate, or ``with ent.bind(...)``), or the one that an argument
+All guards on one function become one wrapper, which asks in one order however they are stacked: modules, features,
+slots, quotas. They ask the tenant that is bound (by a web gate, or ``with ent.bind(...)``), or the one that an argument
 names. A guard in a place where it would never run is loud: inside ``Depends(...)`` it is a ``TypeError``, above a
 route decorator a web gate finds it at start-up.
 """
@@ -12,12 +12,17 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final, NoReturn, ParamSpec, TypeVar, cast
 
 from payaid_entitlements.core.decision import Intent
-from payaid_entitlements.core.identity import identify
+from payaid_entitlements.core.identity import identify, plain
+from payaid_entitlements.core.values import Amount
+from payaid_entitlements.guards.metered import Metered
 from payaid_entitlements.guards.requirement import Rank, Requirement
-from payaid_entitlements.guards.wrapping import Client, Rules, wrap
+from payaid_entitlements.guards.rules import Rules
+from payaid_entitlements.guards.whom import Client
+from payaid_entitlements.guards.wrapping import wrap
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -52,7 +57,7 @@ def require_module(
         NoCurrentTenant: When it is called, nothing is bound and no argument is named.
         ConfigurationError: Now: there is no such argument, or guards on one function contradict one another.
     """
-    return Guard(Rank.MODULE, module, access, tenant, legacy, client)
+    return _requiring(Rank.MODULE, module, access, tenant, legacy, client)
 
 
 def require_feature(
@@ -64,29 +69,93 @@ def require_feature(
     client: Client | None = None,
 ) -> Guard:
     """Guard a function: only tenants pass that hold *feature*. Everything else as in `require_module`."""
-    return Guard(Rank.FEATURE, feature, access, tenant, legacy, client)
+    return _requiring(Rank.FEATURE, feature, access, tenant, legacy, client)
+
+
+def consume_quota(
+    feature: str,
+    amount: Amount | str = 1,
+    *,
+    operation: str,
+    tenant: str | None = None,
+    client: Client | None = None,
+) -> Guard:
+    """
+    Guard a function: each call uses up units of *feature*, and gives them back when it raises or is cancelled.
+
+    A call that is repeated with the same operation uses up nothing more; one that was given back is made anew. A
+    generator uses up what it costs when it is called, an asynchronous one at its first item, and gives it back when it
+    raises, not when its reader stops in the middle.
+
+    Args:
+        feature: Key of a quota, or of one that credits pay for.
+        amount: Units, or the name of the argument that says how many: ``"pages"``, ``"job.pages"``.
+        operation: What is done, named by arguments in braces so that it is the same when it is repeated:
+            ``"import:{job_id}"``. They are str, int or UUID.
+        tenant, client: As in `require_module`.
+
+    Raises:
+        QuotaExceeded: When the guarded function is called, and less is left.
+        Refused: When it is called, and *feature* is not sold to its tenant.
+        TypeError: When it is called, and an argument that is named identifies nothing: None, or ``"undefined"``.
+        StoreUnavailable: When it is called, and the ledger gave no answer. `OutcomeUnknown`: call it again.
+        ConfigurationError: Now: an argument that is named does not exist, or *operation* names none.
+    """
+    if isinstance(amount, bool) or not isinstance(amount, int | Decimal | str):
+        raise TypeError(f"amount={amount!r}: give a number of units, or the name of the argument that says how many")
+    return _taking(Rank.QUOTA, feature, plain("operation", operation), amount, tenant, client)
+
+
+def assign_slot(feature: str, *, holder: str, tenant: str | None = None, client: Client | None = None) -> Guard:
+    """
+    Guard a function: each call gives a slot of *feature* to its holder, who may have it already.
+
+    The slot stays when the function raises: repeat the call, or free it with ``ent.unassign(...)``. It is not freed
+    here, since another call for the same holder may have done its work.
+
+    Args:
+        feature: Key of an allocation.
+        holder: Who gets it, named by arguments in braces: ``"member:{member_id}"``.
+        tenant, client: As in `require_module`.
+
+    Raises:
+        QuotaExceeded: When the guarded function is called, and no slot is free.
+        Refused, TypeError, StoreUnavailable, ConfigurationError: As in `consume_quota`.
+    """
+    return _taking(Rank.SLOT, feature, plain("holder", holder), 1, tenant, client)
+
+
+def _requiring(
+    rank: Rank,
+    key: str,
+    access: Intent | None,
+    tenant: str | None,
+    legacy: Callable[[], bool] | None,
+    client: Client | None,
+) -> Guard:
+    if access not in (None, "read", "write"):
+        raise ValueError(f"access is {access!r}; it is 'read' or 'write'")
+    if legacy is not None and not callable(legacy):
+        raise TypeError(f"legacy={legacy!r}: give a function without arguments that gives True or False")
+    requirement = Requirement(rank, identify(rank.name.lower(), key), access, legacy)
+    return Guard(f"require_{rank.name.lower()}", key, Rules((requirement,), (), tenant, client))
+
+
+def _taking(rank: Rank, key: str, name: str, amount: Amount | str, tenant: str | None, client: Client | None) -> Guard:
+    metered = Metered(rank, identify("feature", key), name, amount)
+    word = "consume_quota" if rank is Rank.QUOTA else "assign_slot"
+    return Guard(word, key, Rules((), (metered,), tenant, client))
 
 
 class Guard:
-    """What `require_module` and `require_feature` give: put it on a function."""
+    """What `require_module`, `require_feature`, `assign_slot` and `consume_quota` give: put it on a function."""
 
-    __slots__ = ("_rules",)
+    __slots__ = ("_key", "_name", "_rules")
 
-    def __init__(
-        self,
-        rank: Rank,
-        key: str,
-        access: Intent | None,
-        tenant: str | None,
-        legacy: Callable[[], bool] | None,
-        client: Client | None,
-    ) -> None:
-        if access not in (None, "read", "write"):
-            raise ValueError(f"access is {access!r}; it is 'read' or 'write'")
-        if legacy is not None and not callable(legacy):
-            raise TypeError(f"legacy={legacy!r}: give a function without arguments that gives True or False")
-        requirement = Requirement(rank, identify(rank.name.lower(), key), access, legacy)
-        self._rules = Rules((requirement,), tenant, client)
+    def __init__(self, name: str, key: str, rules: Rules) -> None:
+        self._name = name
+        self._key = key
+        self._rules = rules
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         """Put the guard around *function*; with a guard that is already there it becomes one."""
@@ -112,18 +181,12 @@ class Guard:
     def __signature__(self) -> NoReturn:
         # FastAPI takes the signature of whatever is in Depends(...). Given one, it would read `function` from the
         # query string, let everybody pass, and give them the guard instead of guarding.
-        raise TypeError(
-            f"{self!r} is a decorator and does nothing inside Depends(); use gate.{self._name}({self._key!r}) of a "
-            "payaid_entitlements.web.fastapi.Gate there"
+        way_out = (
+            f"use gate.{self._name}({self._key!r}) of a payaid_entitlements.web.fastapi.Gate there"
+            if self._rules.requirements
+            else "put it on the function, below the route decorator"
         )
-
-    @property
-    def _name(self) -> str:
-        return f"require_{self._rules.requirements[0].rank.name.lower()}"
-
-    @property
-    def _key(self) -> str:
-        return self._rules.requirements[0].key
+        raise TypeError(f"{self!r} is a decorator and does nothing inside Depends(); {way_out}")
 
     def __repr__(self) -> str:
         return f"{self._name}({self._key!r})"

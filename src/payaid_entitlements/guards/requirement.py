@@ -18,6 +18,8 @@ class Rank(IntEnum):
 
     MODULE = 1
     FEATURE = 2
+    SLOT = 3
+    QUOTA = 4
 
 
 @dataclass(frozen=True, slots=True)

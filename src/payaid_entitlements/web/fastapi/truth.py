@@ -67,8 +67,8 @@ async def _new(ent: Client, connection: HTTPConnection, tenant: str, user: str |
     access: Intent = "read" if connection.scope.get("method") in _READS else "write"
     view = await view_of(ent, tenant, user)
     if isinstance(ent, AsyncEntitlements):
-        return AsyncBinding(view, ent.confirm, access)
-    return SyncBinding(view, ent.confirm, access)
+        return AsyncBinding(view, ent, access)
+    return SyncBinding(view, ent, access)
 
 
 def _kept(connection: HTTPConnection) -> dict[tuple[Client, str, str | None], Binding]:
