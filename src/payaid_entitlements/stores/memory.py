@@ -19,6 +19,7 @@ from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.errors import ChangeConflict, ConfigurationError
 from payaid_entitlements.forking import after_fork
 from payaid_entitlements.stores.digest import digest
+from payaid_entitlements.stores.memory_ledger import AsyncMemoryLedger, MemoryLedger
 from payaid_entitlements.stores.ports import (
     LOST_WITH_THE_PROCESS,
     Applied,
@@ -58,13 +59,19 @@ class _Content:
 
 
 class MemoryStore:
-    """Keeps everything in this process, and loses it with the process."""
+    """
+    Keeps everything in this process, and loses it with the process.
+
+    Attributes:
+        ledger: Where usage is counted that belongs to what this store says.
+    """
 
     name = "memory"
     is_durable = False
     concerns = (LOST_WITH_THE_PROCESS,)
 
     def __init__(self) -> None:
+        self.ledger = MemoryLedger()
         self._content = _Content()
         self._renew_lock()
         after_fork(self._renew_lock)
@@ -273,6 +280,9 @@ class AsyncMemoryStore:
     """
     Same as `MemoryStore`, awaited.
 
+    Attributes:
+        ledger: Same as `MemoryStore.ledger`, awaited.
+
     Args:
         store: To share what another client keeps; None for an empty one.
     """
@@ -283,6 +293,7 @@ class AsyncMemoryStore:
 
     def __init__(self, store: MemoryStore | None = None) -> None:
         self._store = MemoryStore() if store is None else store
+        self.ledger = AsyncMemoryLedger(self._store.ledger)
 
     async def prepare(self) -> None:
         """Same as `Store.prepare`."""

@@ -75,14 +75,14 @@ def _own_accounts(postings: Sequence[Posting]) -> list[AccountId]:
     return [line.account for line in lines]
 
 
-def accounts(postings: Sequence[Posting], operation: str | None, rows: Rows) -> tuple[AccountId, ...]:
+def accounts(needed: Needs, rows: Rows) -> tuple[AccountId, ...]:
     """
-    Say which accounts `post` may change, given the entries, holds and slots that are in *rows*; in order.
+    Say which accounts must be in *rows*, given what is *needed* and the entries and holds that are there; in order.
 
     An entry never changes, nor do the accounts of a hold. So who has read these without a lock, has then locked the
     accounts, and has read the holds once more, sees what nobody changes before the commit.
     """
-    found = list(needs(postings, operation).accounts)
+    found = list(needed.accounts)
     for hold in rows.holds.values():
         found += [line.account for line in hold.debit.lines]
         found += [(take.meter, take.lot) for take in hold.takes]

@@ -4,9 +4,9 @@ Rows of a ledger: which of them a posting must see, what it sees, and which it c
 A ledger that keeps rows does this in one transaction::
 
     needed = needs(postings, operation)
-    rows   = ... load and lock what `Needs` and `accounts` say ...
-    result = post(rows, postings, operation, digest, now)
-    ...      write what `Outcome` says, commit, and return ``result.posted``
+    rows = ...  # load entries, holds and slots; then lock and load ``accounts(needed, rows)``
+    outcome = post(rows, postings, operation, digest, now)
+    ...  # write what the outcome says, commit, and return ``outcome.posted``
 
 Where `post` raises, nothing is to be written.
 """
@@ -14,11 +14,12 @@ Where `post` raises, nothing is to be written.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
+from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.core.metering.kept import KeptEntry, KeptHold, UsageEvent
-from payaid_entitlements.core.metering.posting import AccountId, Balance, Posted, Slot
+from payaid_entitlements.core.metering.posting import SLOTS, AccountId, Balance, Posted, Slot
 
 #: An entry: operation and part.
 EntryId: TypeAlias = tuple[str, int]
@@ -88,6 +89,32 @@ class Outcome:
     holds: Mapping[str, KeptHold | None] = field(default_factory=dict)
     slots: Mapping[SlotId, Slot | None] = field(default_factory=dict)
     events: tuple[UsageEvent, ...] = ()
+
+    @property
+    def is_change(self) -> bool:
+        """Is there anything to write?"""
+        return bool(self.accounts or self.entries or self.holds or self.slots)
+
+
+def as_of(
+    balances: Mapping[AccountId, Balance], holds: Iterable[KeptHold], slots: Iterable[Slot], now: Instant
+) -> dict[AccountId, Balance]:
+    """What accounts say at *now*: without those of *holds* and *slots* that have expired. Others do not matter."""
+    found = dict(balances)
+    for hold in holds:
+        if hold.expires <= now:
+            for take in hold.takes:
+                _less(found, (take.meter, take.lot), 0, take.held)
+    for slot in slots:
+        if slot.expires is not None and slot.expires <= now:
+            _less(found, (slot.feature, SLOTS), 1, 0)
+    return found
+
+
+def _less(found: dict[AccountId, Balance], account: AccountId, used: int, held: int) -> None:
+    if account in found:
+        was = found[account]
+        found[account] = replace(was, used=was.used - used, held=was.held - held)
 
 
 def in_order(accounts: Iterable[AccountId]) -> tuple[AccountId, ...]:
