@@ -32,7 +32,7 @@ class Change:
             switches or of many tenants, which is none of a tenant's.
         effective_at: From when on it holds; in the past where the source said it earlier.
         gains, losses: Modules and features that it opens and closes, now or at that instant.
-        exceeds: Where more is in use than it leaves.
+        exceeds: Where more is in use than it leaves: ``seats: 7 used, 5 allowed``. Nothing is taken from anybody.
         altered: What is otherwise than before, in words.
         tenants: How many tenants it changed, or would change.
     """

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Final, cast
 
 from payaid_entitlements.admin.change import Author, Change, ChangeReason
+from payaid_entitlements.admin.exceeding import exceeding
 from payaid_entitlements.cache.loading import Setting, announce, begin, hosted, poll
 from payaid_entitlements.cache.steps import Apply, Flow, Join, ReadAudit, ReadHost, ReadTenants
 from payaid_entitlements.core.altered import alterations, altered
@@ -157,6 +158,10 @@ def _worked_out(setting: Setting, request: Request, world: World) -> Flow[_Plan 
         if first is not None:
             return repeated(first.id, first.revision, setting)
     change = _described(request, world, document, outcome, now, host)
+    if outcome.recorded:
+        instants = sorted({now, max(effective_at(outcome, now), now)})
+        exceeds = yield from exceeding(setting, world, document, outcome.document, instants, host, request.tx)
+        change = replace(change, exceeds=exceeds)
     if reason is ChangeReason.SUPERSEDED or (reason is ChangeReason.UNCHANGED and request.operation is None):
         return replace(change, reason=reason)
     if request.author.is_dry:
