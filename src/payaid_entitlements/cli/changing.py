@@ -21,6 +21,7 @@ def as_data(change: Change) -> dict[str, object]:
         "effective_at": stamp(change.effective_at),
         "gains": list(change.gains),
         "losses": list(change.losses),
+        "exceeds": list(change.exceeds),
     }
 
 
@@ -42,7 +43,8 @@ def said(
     out = console()
     revision = "" if change.revision is None else f", revision {change.revision}"
     out.print(f"[green]done[/]{revision}, in force from {shown(change.effective_at, zone)}")
-    for word, keys, colour in (("gains", change.gains, "green"), ("loses", change.losses, "red")):
+    lines = (("gains", change.gains, "green"), ("loses", change.losses, "red"), ("exceeds", change.exceeds, "yellow"))
+    for word, keys, colour in lines:
         if keys:
             out.print(f"  {word} [{colour}]{escape(', '.join(keys))}[/]")
     out.print(f"  [dim]take it back: {way_back.format(id=change.id)}[/]")
