@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, TypeVar, cast
 
-from payaid_entitlements.core.catalog.model import Kind, Microseconds
+from payaid_entitlements.core.catalog.model import Feature, Kind, Microseconds
 from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.controls import Enforcement
 from payaid_entitlements.core.decision import HARD, SOFTENED, Decision, Intent, Reason
@@ -18,7 +18,7 @@ from payaid_entitlements.core.explanation import Explanation, explain_situation
 from payaid_entitlements.core.identity import identify
 from payaid_entitlements.core.instant import MICROSECONDS, Instant, moment
 from payaid_entitlements.core.metering.lots import Metered, metered
-from payaid_entitlements.core.metering.meters import Meters
+from payaid_entitlements.core.metering.meters import Meters, Packed, unpacked
 from payaid_entitlements.core.metering.rollover import Rolling, rolling
 from payaid_entitlements.core.observing import Observer
 from payaid_entitlements.core.outage import in_outage, policy_of
@@ -100,7 +100,7 @@ class TenantView:
         at: Instant,
         until: Instant | None,
         standpoint: Standpoint | None,
-        meters: Meters | None,
+        meters: Packed | None,
         revision: int,
         world: World | None,
         age: float | None,
@@ -250,6 +250,10 @@ class TenantView:
             UnknownFeature: The catalog has no such feature.
             StoreUnavailable: The store gave no answer: by an old copy nothing is counted.
         """
+        defined, standpoint, world, meters = self._counted(feature)
+        return metered(defined, self._at, standpoint=standpoint, meters=meters, world=world)
+
+    def _counted(self, feature: str) -> tuple[Feature, Standpoint, World, Meters]:
         require_key(feature)
         if self._standpoint is None or self._meters is None or self._world is None or self.stale:
             raise StoreUnavailable(f"the store gave no answer about {self._tenant!r}; {feature!r} cannot be counted")
@@ -257,9 +261,10 @@ class TenantView:
         if defined is None or not defined.kind.is_metered:
             kind = kind_of(self._world, feature)
             if kind is None:
-                raise UnknownFeature(f"the catalog has no feature {feature!r}")
+                hint = did_you_mean(feature, self._world.catalog.features)
+                raise UnknownFeature(f"the catalog has no feature {feature!r}{hint}")
             raise TypeError(f"{feature!r} is a {kind}, of which no units are counted; use check({feature!r})")
-        return metered(defined, self._at, standpoint=self._standpoint, meters=self._meters, world=self._world)
+        return defined, self._standpoint, self._world, unpacked(self._meters, self._world)
 
     def kind(self, key: str) -> str | None:
         """What *key* is: ``module``, or the kind of a feature; None where no catalog that is known has such a key."""
@@ -267,9 +272,8 @@ class TenantView:
 
     def rolling(self, feature: str) -> Rolling | None:
         """What opening the window of a metered *feature* needs that runs now; None where nothing rolls over into it."""
-        counted = self.metering(feature).feature
-        standpoint, meters = cast("Standpoint", self._standpoint), cast("Meters", self._meters)
-        return rolling(counted, self._at, standpoint=standpoint, meters=meters)
+        defined, standpoint, _, meters = self._counted(feature)
+        return rolling(defined, self._at, standpoint=standpoint, meters=meters)
 
     def mode_of(self, key: str) -> Enforcement:
         """How far refusals of *key* are carried out."""

@@ -32,6 +32,7 @@ from payaid_entitlements.core.catalog.publishing import Published, publish
 from payaid_entitlements.core.controls import Enforcement
 from payaid_entitlements.core.facts import TenantDocument
 from payaid_entitlements.core.instant import MICROSECONDS, Instant, from_clock
+from payaid_entitlements.core.metering.meters import packed
 from payaid_entitlements.core.outage import STALE_FOR
 from payaid_entitlements.core.resolution import Segment, resolve
 from payaid_entitlements.core.subscription import Subscription, Terms, terms_of
@@ -430,7 +431,7 @@ def entry_of(
                 FOREVER if each.until is None else each.until / MICROSECONDS + offset,
                 each.until,
                 each.standpoint,
-                each.meters,
+                packed(each.meters, world),
             )
             for each in segments
         )

@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from payaid_entitlements.core.instant import Instant
-from payaid_entitlements.core.metering.meters import Meters
+from payaid_entitlements.core.metering.meters import Packed
 from payaid_entitlements.core.resolution import Standpoint, Table
 from payaid_entitlements.core.world import World
 from payaid_entitlements.forking import after_fork
@@ -40,7 +40,7 @@ LEASE: Final = 5.0
 MOST_FLOORS: Final = 10_000
 
 #: The reading of the clock at which a standpoint ends, the instant that this is, the standpoint, and what meters need.
-Later = tuple[float, Instant | None, Standpoint, Meters]
+Later = tuple[float, Instant | None, Standpoint, Packed]
 
 
 class Entry:

@@ -1,8 +1,8 @@
 """
 What metering needs of a tenant's facts: when its windows begin, what it was granted, what a change of plan left it.
 
-It lives in each cached entry, so it is small: names of zones instead of zones, one anchor instead of a subscription.
-Nothing is worked out here that only metering asks for.
+It lives in each cached entry, so it is small: names of zones instead of zones, one anchor instead of a subscription,
+and for most tenants nothing else. Nothing is worked out here that only metering asks for.
 """
 
 from __future__ import annotations
@@ -102,6 +102,24 @@ class Meters:
     def carries(self) -> tuple[Carry, ...]:
         """What changes of plan left, the oldest first."""
         return tuple(fact for fact in self.facts if isinstance(fact, Carry))
+
+
+#: Meters as they are kept near: most tenants have one subscription, in the catalog's zone, whose plan never changed,
+#: and were granted nothing. Of those it is the anchor.
+Packed: TypeAlias = Meters | Instant
+
+
+def packed(meters: Meters, world: World) -> Packed:
+    """Write *meters* as small as they can be."""
+    anchor = meters.anchor
+    return meters if anchor is None or meters != unpacked(anchor, world) else anchor
+
+
+def unpacked(small: Packed, world: World) -> Meters:
+    """Read what `packed` wrote with the same *world*."""
+    if isinstance(small, Meters):
+        return small
+    return Meters(small, world.catalog.timezone, begun=small, unchanged=small)
 
 
 def meters_at(
