@@ -87,7 +87,7 @@ def fits(amount: Amount, decimals: int) -> bool:
     if number.adjusted() > _DIGITS:
         return False
     moved = number.scaleb(decimals, _EXACT)
-    return moved == moved.to_integral_value() and abs(moved) <= MOST
+    return moved == moved.to_integral_value() and moved.copy_abs() <= MOST
 
 
 def _whole(amount: Decimal, feature: Feature) -> int:

@@ -311,7 +311,7 @@ def _ceiling(on_exceed: OnExceed, limit: int) -> tuple[int | None, int | None]:
         case "hard":
             return 0, None
         case "soft_until":
-            return limit * ((on_exceed.percent or 100) - 100) // 100, None
+            return min(limit * ((on_exceed.percent or 100) - 100) // 100, MOST), None
     return None, on_exceed.grace
 
 
