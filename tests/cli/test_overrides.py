@@ -51,6 +51,7 @@ def test_as_json_the_question_is_on_stderr_and_the_answer_alone_on_stdout(termin
         "revision": 2,
         "effective_at": "2026-11-22T16:00:00+00:00",
         "losses": [],
+        "exceeds": [],
         "tenant": "kaveri",
         "feature": "hr",
         "until": "2026-11-23T04:10:00+00:00",

@@ -16,6 +16,9 @@ What cannot be exchanged, because it is worked out from what is known when it ar
   again may arrive after a catalog with a newer one.
 - A subscription that had replaced a trial, and arrives after a change of plan that was said later: that was taken for
   the purchase of the trial, and took back what was cancelled. It errs in the customer's favour.
+- Into which lots what an add-on grants is split, and so when each part of it expires. Their sum is the same.
+- What is left of a balance, where a change of plan arrives after one that was said later: the names of lots follow from
+  what was known when each arrived.
 - What is refused: an add-on for a plan that arrives after it. The provider sends it again.
 
 Of what was said before a subscription began nothing is left: it was about the one before.
