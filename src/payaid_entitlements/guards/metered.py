@@ -142,13 +142,14 @@ def _quotas(tenant: str, amounts: Mapping[str, object], name: str) -> Taking:
 
     A call that failed was given back: the next one of its name is no repetition of it, and pays.
     """
-    for operation in require_another(name):
+    names = require_another(name)
+    while True:
+        operation = next(names)
         usages = cast("Mapping[str, Usage]", (yield _consume(tenant, amounts, operation)))
         if not any(usage.replayed for usage in usages.values()):
             return (_refund(tenant, operation),)
         if not (yield _was_given_back(tenant, operation)):
-            break
-    return ()
+            return ()
 
 
 def _consume(tenant: str, amounts: Mapping[str, object], operation: str) -> Verb:

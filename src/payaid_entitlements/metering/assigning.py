@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
 from payaid_entitlements.answering import look, near_view
-from payaid_entitlements.cache.counting import Post, ReadBalances, ReadSlots
+from payaid_entitlements.cache.counting import Post, ReadSlots
 from payaid_entitlements.core.decision import Decision, Reason
 from payaid_entitlements.core.identity import identify
 from payaid_entitlements.core.metering.assignment import Assignment
@@ -22,11 +22,8 @@ from payaid_entitlements.metering.room import Room, allocation, room, surely
 from payaid_entitlements.view import require_key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from payaid_entitlements.cache.loading import Setting
     from payaid_entitlements.cache.steps import Flow
-    from payaid_entitlements.core.metering.posting import AccountId, Balance
     from payaid_entitlements.stores.ports import Transaction
 
 
@@ -94,7 +91,8 @@ def try_assign(setting: Setting, wanted: Seat) -> Flow[Decision]:
         given = yield from _give(setting, wanted)
         if given.refusal is not None:
             return given.refusal
-        said = given.room.said((yield from _balances(setting, wanted, given.room)), would_refuse=given.is_beyond)
+        balances = cast("Posted", given.posted).filled[0].balances
+        said = given.room.said(balances, would_refuse=given.is_beyond)
     except OutcomeUnknown:
         raise
     except StoreUnavailable:
@@ -177,11 +175,6 @@ def _give(setting: Setting, wanted: Seat) -> Flow[_Given]:
 def _post(setting: Setting, wanted: Seat, posting: Posting) -> Flow[Posted]:
     posted = yield Post(wanted.tenant, (posting,), now=setting.told_time(), tx=wanted.tx)
     return cast("Posted", posted)
-
-
-def _balances(setting: Setting, wanted: Seat, found: Room) -> Flow[Sequence[Balance]]:
-    read = yield ReadBalances(wanted.tenant, found.accounts, setting.told_time(), wanted.tx)
-    return found.in_order(cast("Mapping[AccountId, Balance]", read))
 
 
 def _slots(setting: Setting, tenant: str, feature: str) -> Flow[Sequence[Slot]]:

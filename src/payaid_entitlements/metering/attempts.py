@@ -12,8 +12,9 @@ from typing import Final, cast
 
 from payaid_entitlements.cache.counting import ReadEntries
 from payaid_entitlements.cache.steps import Flow
+from payaid_entitlements.core.metering.encoding import posted_from
+from payaid_entitlements.core.metering.kept import KeptEntry
 from payaid_entitlements.errors import OperationConflict
-from payaid_entitlements.stores.ledger import KeptEntry
 
 #: So often may an act be taken back and begun again under one operation.
 MOST_ATTEMPTS: Final = 100
@@ -46,5 +47,9 @@ def kept(tenant: str, operation: str) -> Flow[dict[int, KeptEntry]]:
 
 
 def was_given_back(tenant: str, operation: str) -> Flow[bool]:
-    """Was what *operation* used up given back since?"""
-    return 2 in (yield from kept(tenant, operation))
+    """Was all that *operation* used up given back since?"""
+    entries = yield from kept(tenant, operation)
+    if 2 not in entries:
+        return False
+    taken, back = (sum(each.amount for each in posted_from(entries[part].answer).filled) for part in (0, 2))
+    return taken == back

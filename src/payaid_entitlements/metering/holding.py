@@ -19,6 +19,8 @@ from payaid_entitlements.core.decision import Decision, Reason
 from payaid_entitlements.core.identity import Operation, identify, operation_id
 from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.core.metering.amounts import to_amount, to_units
+from payaid_entitlements.core.metering.encoding import posted_from
+from payaid_entitlements.core.metering.kept import KeptEntry, KeptHold
 from payaid_entitlements.core.metering.lots import UNSOLD, Metered
 from payaid_entitlements.core.metering.posting import Extend, Line, Posted, Release, Settle
 from payaid_entitlements.core.metering.usage import Usage, usage
@@ -28,11 +30,10 @@ from payaid_entitlements.metering.act import act
 from payaid_entitlements.metering.attempts import attempt_names, kept, require_another
 from payaid_entitlements.metering.consuming import count
 from payaid_entitlements.metering.telling import tell
-from payaid_entitlements.stores.ledger import KeptEntry, KeptHold
 from payaid_entitlements.stores.ports import Transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from payaid_entitlements.cache.loading import Setting
     from payaid_entitlements.core.metering.posting import AccountId, Balance
@@ -51,7 +52,6 @@ class Held:
         operation: As the caller named it, as text.
         name: Of the attempt under which the ledger has it.
         metered: How it is counted.
-        amount, expires: None where it was no longer open.
         replayed: The same operation had made it before.
     """
 
@@ -59,8 +59,8 @@ class Held:
     operation: str
     name: str
     metered: Metered
-    amount: Amount | None = None
-    expires: Instant | None = None
+    amount: Amount
+    expires: Instant
     replayed: bool = False
 
 
@@ -83,13 +83,17 @@ def reserve(
     """
     length = microseconds("expires_in", expires_in)
     text = operation_id(operation)
-    for name in require_another(text):
+    names = require_another(text)
+    while True:
+        name = next(names)
         asked = act(tenant, "reserve", {feature: amount}, name, expires_in=length)
         counted = yield from count(setting, handlers, asked)
         counted.or_raise()
         posted = cast("Posted", counted.posted)
         metered, filled = counted.view.metering(feature), posted.filled[0]
-        held = Held(tenant, text, name, metered, to_amount(filled.amount, metered.feature), filled.expires)
+        held = Held(
+            tenant, text, name, metered, to_amount(filled.amount, metered.feature), cast("Instant", filled.expires)
+        )
         if not posted.replayed:
             return held
         hold = cast("KeptHold | None", (yield ReadHold(tenant, name, setting.told_time())))
@@ -97,7 +101,6 @@ def reserve(
             return replace(held, expires=hold.expires, replayed=True)
         if _is_settled((yield from kept(tenant, name))):
             return replace(held, replayed=True)
-    raise AssertionError(text)  # pragma: no cover - the names have no end but an error
 
 
 def find(setting: Setting, tenant: str, operation: Operation) -> Flow[Held]:
@@ -144,10 +147,14 @@ def settle(
     step = Post(held.tenant, (Settle(held.name, units),), now=setting.told_time(), tx=tx)
     posted = cast("Posted", (yield step))
     yield from tell(setting, handlers, crossed=bool(posted.crossings), tx=tx)
-    read = ReadBalances(held.tenant, metered.accounts, setting.told_time(), tx)
-    balances = cast("Mapping[AccountId, Balance]", (yield read))
-    said = usage(metered, metered.in_order(balances), replayed=posted.replayed)
-    return replace(said, taken=to_amount(posted.filled[0].amount, metered.feature))
+    filled = posted.filled[0]
+    balances: Sequence[Balance] = filled.balances
+    if posted.replayed:
+        # What is used now: others have used more since.
+        read = ReadBalances(held.tenant, metered.accounts, setting.told_time(), tx)
+        balances = metered.in_order(cast("Mapping[AccountId, Balance]", (yield read)))
+    said = usage(metered, balances, replayed=posted.replayed)
+    return replace(said, taken=to_amount(filled.amount, metered.feature))
 
 
 def release(setting: Setting, held: Held) -> Flow[None]:
@@ -165,7 +172,7 @@ def extend(setting: Setting, held: Held, by: timedelta) -> Flow[Held]:
     """
     length = microseconds("by", by)
     posted = cast("Posted", (yield Post(held.tenant, (Extend(held.name, length),), now=setting.told_time())))
-    return replace(held, expires=posted.filled[0].expires)
+    return replace(held, expires=cast("Instant", posted.filled[0].expires))
 
 
 def microseconds(word: str, length: object) -> int:
@@ -198,9 +205,13 @@ def _as_kept(setting: Setting, operation: str, hold: KeptHold) -> Flow[Held]:
 
 
 def _as_entered(setting: Setting, operation: str, entry: KeptEntry) -> Flow[Held]:
-    """A hold that is not open any more. What it was of is what its units came from, which may be a credit."""
-    metered = yield from _metering(setting, entry.tenant, entry.takes[0].meter)
-    return Held(entry.tenant, operation, entry.operation, metered, replayed=True)
+    """A hold that is not open any more."""
+    filled = posted_from(entry.answer).filled[0]
+    metered = yield from _metering(setting, entry.tenant, filled.feature)
+    amount = to_amount(filled.amount, metered.feature)
+    return Held(
+        entry.tenant, operation, entry.operation, metered, amount, cast("Instant", filled.expires), replayed=True
+    )
 
 
 def _metering(setting: Setting, tenant: str, key: str) -> Flow[Metered]:

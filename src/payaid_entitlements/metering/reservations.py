@@ -62,18 +62,18 @@ class _Handle:
 
     @property
     def feature(self) -> str:
-        """What is set aside. Of a hold that was no longer open when it was looked up: what its units came from."""
+        """What is set aside."""
         return self._held.metered.feature.key
 
     @property
-    def amount(self) -> Amount | None:
-        """How many units are set aside; None where the hold was no longer open when it was looked up."""
+    def amount(self) -> Amount:
+        """How many units are set aside, or were before it was closed."""
         return self._held.amount
 
     @property
-    def expires_at(self) -> datetime | None:
-        """When it is given back by itself; None as for `amount`."""
-        return None if self._held.expires is None else moment(self._held.expires)
+    def expires_at(self) -> datetime:
+        """When it is given back by itself."""
+        return moment(self._held.expires)
 
     @property
     def replayed(self) -> bool:
@@ -147,9 +147,10 @@ class Reservation(_Handle):
 
     def release(self) -> None:
         """
-        Give back all that is held; of one that is settled, released or expired already, nothing.
+        Give back all that is held; of one that is released or has expired already, nothing.
 
         Raises:
+            OperationConflict: It was settled; `refund` gives that back.
             StoreUnavailable: No answer. It is given back when it expires.
         """
         self._state = "closing"
@@ -161,6 +162,7 @@ class Reservation(_Handle):
 
         Raises:
             ReservationExpired: Too late.
+            OperationConflict: It was settled.
             StoreUnavailable: No answer.
         """
         self._held = self._driver.ask(holding.extend(self._setting, self._held, by))

@@ -20,12 +20,12 @@ from payaid_entitlements.errors import ConfigurationError
 from payaid_entitlements.metering.judging import may_be_old, unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from payaid_entitlements.cache.loading import Setting
     from payaid_entitlements.cache.steps import Flow
     from payaid_entitlements.core.metering.lots import Metered
-    from payaid_entitlements.core.metering.posting import AccountId, Balance
+    from payaid_entitlements.core.metering.posting import Balance
     from payaid_entitlements.core.metering.usage import Usage
     from payaid_entitlements.view import TenantView
 
@@ -64,17 +64,8 @@ class Room:
         return cast("int | None", self._known.lines[0].cap)
 
     @property
-    def accounts(self) -> tuple[AccountId, ...]:
-        """Where they are counted."""
-        return self._known.accounts
-
-    @property
     def _known(self) -> Metered:
         return cast("Metered", self.metered)
-
-    def in_order(self, balances: Mapping[AccountId, Balance]) -> tuple[Balance, ...]:
-        """What a ledger read of `accounts`."""
-        return self._known.in_order(balances)
 
     def said(self, balances: Sequence[Balance], *, would_refuse: bool = False) -> Usage:
         """How many there are."""
