@@ -33,7 +33,7 @@ def test_tables_are_in_a_schema_of_their_own(open_sql, server_url, engine_on, sc
     with pytest.raises(SchemaOutOfDate, match="payaid_schema="):
         opened.store.prepare()
     upgrade = opened.own.upgrade()
-    assert (upgrade if opened.run is None else opened.run(upgrade)) == 1
+    assert (upgrade if opened.run is None else opened.run(upgrade)) == 2
     opened.store.prepare()
     first = tenant_write("acme", modules=["crm", "hr"])
     opened.store.apply(first, expect=0, actor="asha", because=None)
@@ -95,7 +95,7 @@ def test_a_driver_never_sees_what_is_ours(sqlite_url):
         ("mysql://db/app?payaid_schema=a.b", "schema='a.b': letters, digits"),
         ("mysql://db/app?payaid_schema=a%60b", "schema='a`b'"),
         (f"postgresql://db/app?payaid_schema={'a' * 64}", "at most 63"),
-        ("mariadb://db/app?payaid_shema=a", "'payaid_shema'; there are payaid_schema and payaid_prefix"),
+        ("mariadb://db/app?payaid_shema=a", "'payaid_shema'; there are payaid_schema, payaid_prefix and payaid_keep"),
     ],
 )
 def test_what_cannot_be_is_refused(open_, url, says):
@@ -115,7 +115,7 @@ def test_applications_and_commands_open_the_same_place(server_url, capsys, monke
     monkeypatch.chdir(tmp_path)
     url = _with(server_url, payaid_schema="payaid_app", payaid_prefix="lic_")
     monkeypatch.setenv("PAYAID_URL", url)
-    assert _run(monkeypatch, capsys, "db", "upgrade", "--because", "first", "--yes", "--json")["after"] == 1
+    assert _run(monkeypatch, capsys, "db", "upgrade", "--because", "first", "--yes", "--json")["after"] == 2
     with Entitlements.open(url, catalog=CATALOG) as ent:
         ent.admin("docs", because="a test").subscribe("acme", "pro")
         assert ent.check("acme", "crm").allowed

@@ -13,6 +13,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from payaid_entitlements.errors import ConfigurationError
+from payaid_entitlements.stores.keeping import KEEP, KEPT, kept_for
 from payaid_entitlements.stores.sql.columns import MYSQL
 from payaid_entitlements.stores.sql.tables import PREFIX, require_names
 
@@ -32,11 +33,13 @@ class Place:
         url: Without options of ours; its driver is still to be chosen.
         prefix: What our tables' names begin with.
         schema: The schema that they are in; None for the one in which the connection looks.
+        keeps_for: Microseconds for which the ledger remembers operations, at least.
     """
 
     url: URL
     prefix: str
     schema: str | None
+    keeps_for: int = KEPT
 
 
 def place_of(url: str) -> Place:
@@ -56,12 +59,12 @@ def place_of(url: str) -> Place:
     if backend not in _KNOWN:
         raise ConfigurationError(f"{backend!r} is not supported; use {_EXAMPLES}")
     ours = {name: value for name, value in parsed.query.items() if name.startswith("payaid_")}
-    place = Place(
-        parsed.difference_update_query(ours), _one(ours, "payaid_prefix") or PREFIX, _one(ours, "payaid_schema")
-    )
+    plain = parsed.difference_update_query(ours)
+    prefix, schema, keep = (_one(ours, name) for name in ("payaid_prefix", "payaid_schema", KEEP))
+    place = Place(plain, prefix or PREFIX, schema, KEPT if keep is None else kept_for(keep))
     if ours:
         raise ConfigurationError(
-            f"no option of a database is called {min(ours)!r}; there are payaid_schema and payaid_prefix"
+            f"no option of a database is called {min(ours)!r}; there are payaid_schema, payaid_prefix and {KEEP}"
         )
     if backend == "sqlite" and not is_file(place.url):
         raise ConfigurationError(

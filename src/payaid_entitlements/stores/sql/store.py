@@ -10,6 +10,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import cached_property
 from time import monotonic
 from typing import Any, cast
 
@@ -23,6 +24,7 @@ from payaid_entitlements.core.facts import TenantDocument
 from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.errors import ConfigurationError
 from payaid_entitlements.forking import after_fork, before_fork
+from payaid_entitlements.stores.keeping import KEPT
 from payaid_entitlements.stores.ports import (
     LOST_WITH_THE_PROCESS,
     Applied,
@@ -52,6 +54,7 @@ from payaid_entitlements.stores.sql.engines import (
 )
 from payaid_entitlements.stores.sql.failures import committing, mapped, racing, was_closed
 from payaid_entitlements.stores.sql.joining import joined, joined_async, may_notify
+from payaid_entitlements.stores.sql.ledger.ledger import AsyncSQLLedger, SQLLedger
 from payaid_entitlements.stores.sql.places import Place, is_file, place_of, require_place, shown
 from payaid_entitlements.stores.sql.reading import reading_log
 from payaid_entitlements.stores.sql.restoring import restoring
@@ -67,15 +70,21 @@ from payaid_entitlements.stores.sql.tables import PREFIX, SCHEMA_VERSION
 
 
 class _Common:
-    """What both colours are made of."""
+    """
+    What both colours are made of.
 
-    def __init__(self, engine: Engine, prefix: str, schema: str | None) -> None:
+    Attributes:
+        keeps_for: Same as `Ledger.keeps_for`, for the ledger in the same database.
+    """
+
+    def __init__(self, engine: Engine, prefix: str, schema: str | None, keeps_for: int) -> None:
         dialect = engine.dialect.name
         if dialect not in {"sqlite", "postgresql", *MYSQL}:
             raise ConfigurationError(
                 f"an engine for {dialect!r} is not supported; use SQLite, PostgreSQL, MariaDB or MySQL"
             )
         require_place(dialect, prefix, schema)
+        self.keeps_for = keeps_for
         self._engine = engine
         self._statements = Statements(prefix, dialect, schema)
         self._concerns: tuple[Concern, ...] = () if self.is_durable else (LOST_WITH_THE_PROCESS,)
@@ -181,7 +190,8 @@ class SQLStore(_Common):
     Args:
         engine: An engine of yours, or a URL as people write it: ``sqlite:///payaid.db``, ``postgresql://...``,
             ``mysql://...`` or ``mariadb://...``.
-            A URL may say the rest too: ``?payaid_schema=billing&payaid_prefix=app_``.
+            A URL may say the rest too: ``?payaid_schema=billing&payaid_prefix=app_``, and how long the ledger
+            remembers operations, ``payaid_keep_operations=90d``; 35 days where nothing is said.
         prefix: What our tables' names begin with; None for what the URL says, else ``payaid_``.
         schema: The schema that they are in, on MySQL the database; None for what the URL says, else for where your
             connections look.
@@ -191,10 +201,15 @@ class SQLStore(_Common):
         self._owns_engine = isinstance(engine, str)
         place = place_of(engine) if isinstance(engine, str) else None
         made = sync_engine(place.url) if place is not None else cast("Engine", engine)
-        super().__init__(made, *_names(place, prefix, schema))
+        super().__init__(made, *_names(place, prefix, schema), KEPT if place is None else place.keeps_for)
         self._reading = made.execution_options(**self._reads)
         self._writing = made.execution_options(**self._writes)
         self._begins_at_once(self._writing)
+
+    @cached_property
+    def ledger(self) -> SQLLedger:
+        """The ledger in this database, on the same engine."""
+        return SQLLedger(self)
 
     def prepare(self) -> None:
         """Same as `Store.prepare`."""
@@ -394,7 +409,8 @@ class AsyncSQLStore(_Common):
         self._owns_engine = isinstance(engine, str)
         place = place_of(engine) if isinstance(engine, str) else None
         self._awaited = async_engine(place.url) if place is not None else cast("AsyncEngine", engine)
-        super().__init__(self._awaited.sync_engine, *_names(place, prefix, schema))
+        keeps_for = KEPT if place is None else place.keeps_for
+        super().__init__(self._awaited.sync_engine, *_names(place, prefix, schema), keeps_for)
         self._reading = self._awaited.execution_options(**self._reads)
         self._writing = self._awaited.execution_options(**self._writes)
         self._begins_at_once(self._writing.sync_engine)
@@ -404,6 +420,11 @@ class AsyncSQLStore(_Common):
         thread = threading.Thread(target=asyncio.run, args=(self._awaited.dispose(),), name="payaid-before-fork")
         thread.start()
         thread.join()
+
+    @cached_property
+    def ledger(self) -> AsyncSQLLedger:
+        """The ledger in this database, on the same engine."""
+        return AsyncSQLLedger(self)
 
     async def prepare(self) -> None:
         """Same as `Store.prepare`."""

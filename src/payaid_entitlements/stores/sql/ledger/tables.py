@@ -10,7 +10,7 @@ from sqlalchemy.schema import SchemaItem
 
 from payaid_entitlements.stores.sql.columns import key, long
 
-#: The lot of an account that counts nothing: who counts rows of the host's waits for its row. No lot has this name.
+#: The lot of an account to which nothing is posted: who counts rows of the host's waits for it. No lot has this name.
 LOCK: Final = ""
 
 #: The longest name of a lot, in characters. MySQL takes 3,072 bytes for all columns of an index together.
@@ -23,10 +23,11 @@ class LedgerTables:
     The tables of the ledger.
 
     Attributes:
-        accounts: One row for each lot of which anything was ever used or held; *folded* is the part of *used* whose
-            entries were pruned. Its rows are what writers wait for, in the order of their keys.
+        accounts: One row for each lot; *folded* is the part of *used* whose entries were pruned. Its rows are what
+            writers wait for, in the order of their keys. Where *folded* is NULL nothing was ever posted: the row is
+            there to be waited for, and nobody is shown it.
         entries: One row for each act, and for what became of it; the primary key is what makes an act happen once.
-        holds: One row for each account on which an open hold holds anything; the first of them has its debit too.
+        holds: One row for each movement of an open hold; the first of them has its debit too.
         slots: Who holds a slot.
         events: Marks that were reached, until they are told; *claimed* is until when somebody else is telling.
     """
@@ -60,7 +61,7 @@ def ledger_tables(prefix: str, table: MakesTable) -> LedgerTables:
         Column("cap", BigInteger),
         Column("is_opened", Integer, nullable=False),
         Column("over_since", BigInteger),
-        Column("folded", BigInteger, nullable=False),
+        Column("folded", BigInteger),
         # Room for new versions of a row beside the old one: PostgreSQL then leaves the index alone.
         postgresql_with={"fillfactor": 70},
         **by_key,
@@ -86,6 +87,7 @@ def ledger_tables(prefix: str, table: MakesTable) -> LedgerTables:
         Column("meter", key(), nullable=False),
         Column("lot", key(LONGEST_LOT), nullable=False),
         Column("held", BigInteger, nullable=False),
+        Column("cost", BigInteger, nullable=False),
         Column("since", BigInteger, nullable=False),
         Column("expires", BigInteger, nullable=False),
         Column("debit", long()),

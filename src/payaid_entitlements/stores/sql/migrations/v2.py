@@ -72,7 +72,7 @@ def _tables(names: Names) -> list[Table]:
             number("cap", nullable=True),
             Column("is_opened", Integer, nullable=False),
             number("over_since", nullable=True),
-            number("folded"),
+            number("folded", nullable=True),
             postgresql_with={"fillfactor": 70},
         ),
         table(
@@ -95,6 +95,7 @@ def _tables(names: Names) -> list[Table]:
             Column("meter", _key(), nullable=False),
             Column("lot", _key(128), nullable=False),
             number("held"),
+            number("cost"),
             number("since"),
             number("expires"),
             Column("debit", _long()),
