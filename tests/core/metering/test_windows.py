@@ -184,8 +184,9 @@ def test_several_subscriptions_count_by_the_one_that_sells():
     assert (calls.lines[0].lot, calls.lines[0].cap) == (f"w{high}", 10)
     assert counted(document, "letters", world, NOW).lines[0].lot == f"w{low}"
     # Granted by hand and sold by nobody: by the highest.
-    granted = tenant(sub("high", "a", starts=high), sub("high", "b", starts=low), override("letters", Allowance(3)))
-    assert counted(granted, "letters", world, NOW).lines[0].lot == "lifetime"
+    both = (sub("high", "a", starts=high), sub("high", "b", starts=low))
+    granted = tenant(*both, override("letters", Allowance(3, MONTH)))
+    assert counted(granted, "letters", world, NOW).lines[0].lot == f"w{high}"
 
 
 def test_on_trial_comes_after_paid():
