@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from payaid_entitlements.core.catalog.model import Kind
 from payaid_entitlements.core.controls import Enforcement
 from payaid_entitlements.core.decision import Decision, Reason
+from payaid_entitlements.core.metering.lots import UNSOLD
 from payaid_entitlements.core.metering.usage import Usage, usage
 
 if TYPE_CHECKING:
@@ -141,5 +142,7 @@ def exhausted(metered: Metered) -> Reason:
     """Nothing is left: of slots, of a quota, or of the credits that pay."""
     if metered.feature.kind is Kind.ALLOCATION:
         return Reason.ALLOCATION_FULL
-    is_credit = metered.feature.kind is Kind.CREDIT or all(line.meter != metered.feature.key for line in metered.lines)
+    # Where only granted credits pay there is a lot of the quota's own too, of 0: what is beyond is counted there.
+    sold = {line.meter for line in metered.lines if line.lot != UNSOLD}
+    is_credit = metered.feature.kind is Kind.CREDIT or (sold and metered.feature.key not in sold)
     return Reason.CREDIT_EXHAUSTED if is_credit else Reason.QUOTA_EXHAUSTED
