@@ -59,9 +59,9 @@ def posting(
     if needed.holds:
         # What they are about says which accounts are moved, and never changes. Seen without a lock, it may be old.
         yield from loading.read(needed, is_latest=False)
-        yield from loading.lock(accounts(postings, operation, loading.rows))
+        yield from loading.lock(accounts(needed, loading.rows))
         yield from loading.read(needed, is_latest=is_joined)
-        yield from loading.lock(accounts(postings, operation, loading.rows))
+        yield from loading.lock(accounts(needed, loading.rows))
     else:
         yield from loading.lock(needed.accounts)
         yield from loading.read(needed, is_latest=is_joined)
@@ -70,7 +70,7 @@ def posting(
     while True:
         all_freed = yield from loading.expired(of, at, freed)
         if loading.holds:
-            yield from loading.lock(accounts(postings, operation, loading.rows))
+            yield from loading.lock(accounts(needed, loading.rows))
         outcome = post(loading.rows, postings, operation, digest, at)
         if outcome.posted.short is None or all_freed:
             break
