@@ -364,6 +364,14 @@ def test_one_that_is_not_sold_refuses_all(ent):
     assert ent.usage("acme", "crm.imports")["crm.imports"].used == 0
 
 
+def test_what_one_credit_pays_for_is_consumed_one_by_one(ent):
+    """What is left for the second follows from what the first takes, so no ledger takes them together."""
+    for features in (["crm.summaries", "crm.drawings"], ["crm.summaries", "tokens"]):
+        with pytest.raises(ConfigurationError, match="both paid by 'tokens'"):
+            ent.consume_many("acme", dict.fromkeys(features, 1), operation="one")
+    assert ent.usage("acme", "tokens")["tokens"].used == 0
+
+
 def test_of_nothing_there_is_no_act(ent):
     with pytest.raises(ConfigurationError, match="at least one"):
         ent.consume_many("acme", {}, operation="one")

@@ -222,8 +222,21 @@ def test_a_part_is_given_back_by_feature(ent):
 
 def test_where_credits_had_paid_credits_come_back(ent):
     ent.consume("acme", "crm.drawings", 2, operation="one")
-    said = ent.refund("acme", operation="one")
-    assert {key: (each.used, each.taken) for key, each in said.items()} == {"tokens": (0, -20)}
+    ent.consume("acme", "crm.summaries", 2, operation="two")
+    said = ent.refund("acme", operation="one")["crm.drawings"]
+    assert (said.remaining, said.taken) == (4, -2)
+    assert ent.usage("acme", "tokens")["tokens"].used == 10
+    assert ent.refund("acme", operation="two", amounts={"crm.summaries": 1})["crm.summaries"].taken == -1
+    assert ent.usage("acme", "tokens")["tokens"].used == 5
+
+
+def test_more_than_was_used_cannot_be_given_back(ent):
+    """Nor of another feature."""
+    ent.consume("acme", "crm.imports", 3, operation="one")
+    for amounts in ({"crm.imports": 4}, {"crm.calls": 1}):
+        with pytest.raises(ConfigurationError, match="cannot be given back"):
+            ent.refund("acme", operation="one", amounts=amounts)
+    assert ent.usage("acme", "crm.imports")["crm.imports"].used == 3
 
 
 def test_a_refund_in_a_later_window_gives_nothing_to_that(ent, stage):

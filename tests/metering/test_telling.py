@@ -176,7 +176,7 @@ def test_more_than_a_page_is_told_too(ent, stage):
     late = stage.open()
     told = hearing(late)
     late.consume("acme", "crm.calls", operation="one")
-    assert [event.tenant for event in told] == [f"t{number:03}" for number in range(101)]
+    assert sorted(event.tenant for event in told) == [f"t{number:03}" for number in range(101)]
 
 
 def test_what_the_mark_was_of_may_be_gone(ent, stage):

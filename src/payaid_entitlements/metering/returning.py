@@ -40,7 +40,7 @@ def refund(
         amounts: By feature, at most what was used up; None for all.
 
     Returns:
-        By the feature whose units came back, which is the credit where a credit had paid.
+        By feature of which units came back. Where credits had paid for it they came back.
 
     Raises:
         UnknownOperation: It used up nothing, or so long ago that nobody knows.
@@ -58,11 +58,8 @@ def refund(
     if amounts is not None:
         asked = tuple((key, to_units(amount, view.metering(key).feature)) for key, amount in sorted(amounts.items()))
     posted = cast("Posted", (yield Post(tenant, (Refund(written, asked),), now=setting.told_time(), tx=tx)))
-    back: dict[str, int] = {}
-    for filled in posted.filled:
-        for take in filled.takes:
-            back[take.meter] = back.get(take.meter, 0) - take.used
-    metered = [view.metering(meter) for meter in sorted(back)]
+    back = {filled.feature: filled.amount for filled in posted.filled if filled.amount}
+    metered = [view.metering(feature) for feature in back]
     balances = yield from read(setting, view, metered, tx)
     return {
         each.feature.key: usage(each, own, replayed=posted.replayed, taken=-back[each.feature.key])

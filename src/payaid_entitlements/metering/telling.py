@@ -67,7 +67,9 @@ def deliver(setting: Setting, handlers: Handlers) -> Flow[None]:
     """Claim what nobody has told and tell it to all handlers, the oldest first."""
     try:
         while True:
-            events = cast("Sequence[UsageEvent]", (yield ClaimEvents(PAGE, LEASE, setting.told_time())))
+            claimed = cast("Sequence[UsageEvent]", (yield ClaimEvents(PAGE, LEASE, setting.told_time())))
+            # Of those that one posting reached the lower mark first.
+            events = sorted(claimed, key=lambda event: (event.at, event.tenant, event.crossing.mark.at))
             done: list[str] = []
             for event in events:
                 is_told = yield from _told(setting, handlers.of(THRESHOLD), event)

@@ -165,11 +165,12 @@ class MeteringVerbs:
             amounts: By feature, at most what was used up of each; None for all of all.
 
         Returns:
-            By feature whose units came back, which is the credit where a credit had paid.
+            By feature of which units came back. Where credits had paid for it they came back.
 
         Raises:
             UnknownOperation: It used up nothing, or was too long ago.
-            OperationConflict: It was given back before, in another amount.
+            OperationConflict: It was given back before, in another amount; or is a reservation that is open.
+            ConfigurationError: More than was used up.
             StoreUnavailable: No answer, and nothing was given back.
         """
         return self._driver.ask(refund(self._setting, tenant, operation, amounts, tx))
