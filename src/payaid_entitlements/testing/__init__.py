@@ -15,20 +15,39 @@ from payaid_entitlements.testing.faults import FaultyStore
 from payaid_entitlements.testing.sandbox import Sandbox, sandbox
 
 if TYPE_CHECKING:
-    from payaid_entitlements.testing.contracts import AsyncStoreContract, JoiningContract, StoreContract
+    from payaid_entitlements.testing.contracts import (
+        AsyncLedgerContract,
+        AsyncStoreContract,
+        JoiningContract,
+        LedgerContract,
+        LedgerJoiningContract,
+        StoreContract,
+    )
 
 __all__ = [
+    "AsyncLedgerContract",
     "AsyncStoreContract",
     "FakeClock",
     "FaultyStore",
     "JoiningContract",
+    "LedgerContract",
+    "LedgerJoiningContract",
     "Sandbox",
     "StoreContract",
     "sandbox",
 ]
 
 _CONTRACTS = "payaid_entitlements.testing.contracts"
-_IN_CONTRACTS = frozenset({"AsyncStoreContract", "JoiningContract", "StoreContract"})
+_IN_CONTRACTS = frozenset(
+    {
+        "AsyncLedgerContract",
+        "AsyncStoreContract",
+        "JoiningContract",
+        "LedgerContract",
+        "LedgerJoiningContract",
+        "StoreContract",
+    }
+)
 
 
 def __getattr__(name: str) -> object:

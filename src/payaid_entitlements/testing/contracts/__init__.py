@@ -1,5 +1,5 @@
 """
-What a store must keep: subclass a contract, say how a client of your store is made, and let pytest run it.
+What a store or ledger must keep: subclass a contract, say how a client of yours is made, and let pytest run it.
 
 ::
 
@@ -12,6 +12,15 @@ Each test is written once, as plain calls; a store of the other colour is driven
 """
 
 from payaid_entitlements.testing.contracts.joining import JoiningContract
+from payaid_entitlements.testing.contracts.ledger import AsyncLedgerContract, LedgerContract
+from payaid_entitlements.testing.contracts.ledger_joining import LedgerJoiningContract
 from payaid_entitlements.testing.contracts.store import AsyncStoreContract, StoreContract
 
-__all__ = ["AsyncStoreContract", "JoiningContract", "StoreContract"]
+__all__ = [
+    "AsyncLedgerContract",
+    "AsyncStoreContract",
+    "JoiningContract",
+    "LedgerContract",
+    "LedgerJoiningContract",
+    "StoreContract",
+]

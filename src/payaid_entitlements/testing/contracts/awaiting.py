@@ -1,4 +1,4 @@
-"""An asynchronous store, called as if it were the other one: so each test is written once."""
+"""An asynchronous store or ledger, called as if it were the other one: so each test is written once."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, TypeVar
 
+from payaid_entitlements.stores.ledger import AsyncLedger
 from payaid_entitlements.stores.ports import AsyncStore
 
 T = TypeVar("T")
@@ -41,9 +42,9 @@ class LoopThread:
 
 
 class Awaited:
-    """A `Store` that passes each call on to an `AsyncStore` and waits for it."""
+    """A `Store` or `Ledger` that passes each call on to an `AsyncStore` or `AsyncLedger` and waits for it."""
 
-    def __init__(self, store: AsyncStore, loop: LoopThread) -> None:
+    def __init__(self, store: AsyncStore | AsyncLedger, loop: LoopThread) -> None:
         self._store = store
         self._loop = loop
 
