@@ -4,7 +4,7 @@ One truth for one request: what a tenant holds, bound to an instant, immutable a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -279,13 +279,20 @@ class TenantView:
         """How far refusals of *key* are carried out."""
         return Enforcement.ENFORCE if self._world is None else self._world.mode_of(key)
 
-    def metered_features(self) -> tuple[str, ...]:
-        """Keys of the metered features that are sold to this tenant and counted in a ledger, in the catalog's order."""
+    def metered_features(self, hosted: Collection[str] = ()) -> tuple[str, ...]:
+        """
+        Keys of the metered features that are sold to this tenant and can be counted, in the catalog's order.
+
+        Args:
+            hosted: Those of the host's own rows that can be; of the ledger's all can.
+        """
         features = () if self._world is None else self._world.catalog.features.values()
         return tuple(
             feature.key
             for feature in features
-            if feature.kind.is_metered and feature.count == "ledger" and self.decide(feature.key, "read").allowed
+            if feature.kind.is_metered
+            and (feature.count == "ledger" or feature.key in hosted)
+            and self.decide(feature.key, "read").allowed
         )
 
     def explain(self, feature: str) -> Explanation:

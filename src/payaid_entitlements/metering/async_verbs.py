@@ -12,6 +12,7 @@ from payaid_entitlements.core.metering.usage import Usage
 from payaid_entitlements.core.values import Amount
 from payaid_entitlements.metering.act import WhenShort, act
 from payaid_entitlements.metering.consuming import count, trying
+from payaid_entitlements.metering.counting import Counters
 from payaid_entitlements.metering.hearing import H, Handlers
 from payaid_entitlements.metering.returning import refund
 from payaid_entitlements.metering.showing import show
@@ -28,6 +29,7 @@ class AsyncMeteringVerbs:
     _driver: AsyncDriver
     _setting: Setting
     _handlers: Handlers
+    _counters: Counters
 
     async def consume(
         self,
@@ -122,9 +124,11 @@ class AsyncMeteringVerbs:
         """Same as `Entitlements.refund`, awaited."""
         return await self._driver.ask(refund(self._setting, tenant, operation, amounts, tx))
 
-    async def usage(self, tenant: str, *features: str, user: str | None = None) -> dict[str, Usage]:
+    async def usage(
+        self, tenant: str, *features: str, user: str | None = None, tx: Transaction | None = None
+    ) -> dict[str, Usage]:
         """Same as `Entitlements.usage`, awaited."""
-        return await self._driver.ask(show(self._setting, tenant, features, user))
+        return await self._driver.ask(show(self._setting, tenant, features, user, tx=tx, counters=self._counters))
 
     def on(self, event: str) -> Callable[[H], H]:
         """Same as `Entitlements.on`; the function may be a coroutine function, which is awaited."""

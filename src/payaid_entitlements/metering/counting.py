@@ -8,7 +8,7 @@ there are exactly as many rows as are sold.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
@@ -78,9 +78,10 @@ class Counters:
         self._by_feature[feature] = counter
         return counter
 
-    def has(self, feature: str) -> bool:
-        """Does the host count *feature*?"""
-        return feature in self._by_feature
+    @property
+    def features(self) -> Collection[str]:
+        """Keys of the features of which the host's rows can be counted."""
+        return self._by_feature.keys()
 
     def count(self, feature: str, tenant: str, tx: Transaction) -> Flow[int]:
         """

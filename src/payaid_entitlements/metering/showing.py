@@ -15,6 +15,7 @@ from payaid_entitlements.core.controls import Enforcement
 from payaid_entitlements.core.decision import SOFTENED
 from payaid_entitlements.core.identity import identify
 from payaid_entitlements.core.metering.amounts import to_units
+from payaid_entitlements.core.metering.posting import Balance
 from payaid_entitlements.core.metering.usage import Usage, cap_of, usage
 from payaid_entitlements.core.values import UNLIMITED
 from payaid_entitlements.errors import StoreUnavailable
@@ -31,17 +32,30 @@ if TYPE_CHECKING:
     from payaid_entitlements.core.decision import Decision, Intent
     from payaid_entitlements.core.instant import Instant
     from payaid_entitlements.core.metering.lots import Metered
-    from payaid_entitlements.core.metering.posting import Balance
+    from payaid_entitlements.metering.counting import Counters
+    from payaid_entitlements.stores.ports import Transaction
     from payaid_entitlements.view import TenantView
 
 
-def show(setting: Setting, tenant: str, features: Sequence[str], user: str | None) -> Flow[dict[str, Usage]]:
+def show(
+    setting: Setting,
+    tenant: str,
+    features: Sequence[str],
+    user: str | None,
+    *,
+    tx: Transaction | None = None,
+    counters: Counters | None = None,
+) -> Flow[dict[str, Usage]]:
     """
     Read how much of *features* is used; of all metered ones that are sold where none is named.
 
+    Args:
+        tx: The host's transaction, in which its own rows are counted too, by *counters*.
+
     Raises:
         UnknownFeature: The catalog has no such key.
-        TypeError: A feature is of a kind that is not counted here.
+        TypeError: A feature is of a kind that is not counted here, or its counter gave no number.
+        ConfigurationError: Nobody says how the host's rows are counted; or *tx* cannot be joined.
         StoreUnavailable: The store, or the ledger, gave no answer.
     """
     identify("tenant", tenant)
@@ -52,16 +66,30 @@ def show(setting: Setting, tenant: str, features: Sequence[str], user: str | Non
     view = near_view(setting, tenant, user) or (yield from look(setting, tenant, user=user))
     if view.stale:
         raise StoreUnavailable(f"the store gave no answer about {tenant!r}; what is sold is not known for sure")
-    asked = [_counted_here(view, key) for key in features or view.metered_features()]
-    balances = yield from read(setting, view, asked)
-    return {metered.feature.key: usage(metered, own) for metered, own in zip(asked, balances, strict=True)}
+    hosted = () if tx is None or counters is None else counters.features
+    asked = [view.metering(key) for key in features or view.metered_features(hosted)]
+    kept = [metered for metered in asked if metered.feature.count == "ledger"]
+    balances = iter((yield from read(setting, view, kept, tx)))
+    said = {}
+    for metered in asked:
+        is_kept = metered.feature.count == "ledger"
+        own = next(balances) if is_kept else (yield from _rows(counters, tenant, metered.feature.key, tx))
+        said[metered.feature.key] = usage(metered, own)
+    return said
 
 
-def _counted_here(view: TenantView, key: str) -> Metered:
-    metered = view.metering(key)
-    if metered.feature.count == "host":
-        raise TypeError(f"{key!r} is counted by your own rows, not in the ledger; ask for room with require_room()")
-    return metered
+def _rows(counters: Counters | None, tenant: str, key: str, tx: Transaction | None) -> Flow[tuple[Balance, ...]]:
+    """Count the host's own rows as they are at the moment: no lock is held."""
+    if tx is None or counters is None:
+        raise _not_counted_here(key)
+    return (Balance(used=(yield from counters.count(key, tenant, tx))),)
+
+
+def _not_counted_here(key: str) -> TypeError:
+    return TypeError(
+        f"{key!r} is counted by your own rows, not in the ledger; ask for room with require_room(), or for its usage "
+        "with tx=, the transaction in which your rows are counted"
+    )
 
 
 def could(
@@ -101,7 +129,9 @@ def could(
 
 
 def _left(setting: Setting, view: TenantView, decision: Decision, amount: object) -> Flow[Decision]:
-    metered = _counted_here(view, decision.feature)
+    metered = view.metering(decision.feature)
+    if metered.feature.count == "host":
+        raise _not_counted_here(decision.feature)
     units = to_units(amount, metered.feature)
     (balances,) = yield from read(setting, view, (metered,))
     said = usage(metered, balances)

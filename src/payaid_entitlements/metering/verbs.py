@@ -12,6 +12,7 @@ from payaid_entitlements.core.metering.usage import Usage
 from payaid_entitlements.core.values import Amount
 from payaid_entitlements.metering.act import WhenShort, act
 from payaid_entitlements.metering.consuming import count, trying
+from payaid_entitlements.metering.counting import Counters
 from payaid_entitlements.metering.hearing import H, Handlers
 from payaid_entitlements.metering.returning import refund
 from payaid_entitlements.metering.showing import show
@@ -28,6 +29,7 @@ class MeteringVerbs:
     _driver: Driver
     _setting: Setting
     _handlers: Handlers
+    _counters: Counters
 
     def consume(
         self,
@@ -175,16 +177,21 @@ class MeteringVerbs:
         """
         return self._driver.ask(refund(self._setting, tenant, operation, amounts, tx))
 
-    def usage(self, tenant: str, *features: str, user: str | None = None) -> dict[str, Usage]:
+    def usage(
+        self, tenant: str, *features: str, user: str | None = None, tx: Transaction | None = None
+    ) -> dict[str, Usage]:
         """
         Read how much is used and left, in one statement; of all metered features that are sold where none is named.
 
+        Args:
+            tx: Your open transaction: what it has used is in it, and your own rows (``count: host``) are counted in it.
+
         Raises:
             UnknownFeature: The catalog has no such feature.
-            TypeError: A feature is of a kind that is not counted.
+            TypeError: A feature is of a kind that is not counted, or is counted on your own rows and there is no *tx*.
             StoreUnavailable: No answer.
         """
-        return self._driver.ask(show(self._setting, tenant, features, user))
+        return self._driver.ask(show(self._setting, tenant, features, user, tx=tx, counters=self._counters))
 
     def on(self, event: str) -> Callable[[H], H]:
         """
