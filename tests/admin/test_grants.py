@@ -12,6 +12,7 @@ from payaid_entitlements.core.adding import set_add_on
 from payaid_entitlements.core.catalog import Catalog
 from payaid_entitlements.core.decision import Reason
 from payaid_entitlements.core.ground import Ground
+from payaid_entitlements.core.metering import granting
 from payaid_entitlements.core.metering.granting import Grant, given_subject, grants_at
 from payaid_entitlements.core.resolution import resolve
 from payaid_entitlements.core.values import DENY, Allowance
@@ -350,6 +351,31 @@ def test_bought_units_begin_with_the_subscription(shop, admin):
     assert amounts(shop) == [500, 500]
     shop.clock.travel_to(at(95))
     assert amounts(shop) == []
+
+
+def test_a_subscription_that_is_said_twice_before_it_begins_gives_once(shop, admin):
+    """Scheduled, it is one that goes on; so it is overdue."""
+    admin.subscribe("acme", "pro", add_ons={"pack": 1}, starts=at(5))
+    shop.clock.advance(hours=1)
+    admin.subscribe("acme", "pro", add_ons={"pack": 1}, starts=at(5))
+    shop.clock.travel_to(at(5))
+    assert amounts(shop) == [500]
+    admin.past_due("acme", at(-60))
+    admin.subscribe("acme", "pro", add_ons={"pack": 1})
+    assert amounts(shop) == [500]
+
+
+def test_at_most_so_many_grants_are_in_force(shop, admin, monkeypatch):
+    """Each is a lot of its own; those that have expired or were voided do not count."""
+    monkeypatch.setattr(granting, "MOST_GRANTS", 2)
+    first = admin.grant("acme", "credits", 1, operation="a")
+    admin.grant("acme", "credits", 1, expires=at(1), operation="b")
+    with pytest.raises(ConfigurationError, match="2 grants"):
+        admin.grant("acme", "credits", 1, operation="c")
+    admin.void("acme", first.id)
+    admin.grant("acme", "credits", 1, operation="c")
+    shop.clock.travel_to(at(1))
+    admin.grant("acme", "credits", 1, operation="d")
 
 
 def test_starting_a_subscription_takes_no_bought_units(shop, admin):

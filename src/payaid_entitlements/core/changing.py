@@ -42,7 +42,7 @@ from payaid_entitlements.core.metering.carrying import CarryMode, carried_subjec
 from payaid_entitlements.core.metering.upgrading import carried
 from payaid_entitlements.core.provider_ids import replaced
 from payaid_entitlements.core.resolution import STATUS, held_of
-from payaid_entitlements.core.subscription import MAIN, Terms, subject, terms_at
+from payaid_entitlements.core.subscription import MAIN, State, Terms, subject, terms_at
 from payaid_entitlements.core.world import World
 from payaid_entitlements.core.zones import TIMEZONE, billing_interval, history, moved, zones_subject
 from payaid_entitlements.errors import ConfigurationError, UnknownPlan
@@ -53,6 +53,9 @@ VendorStatus = Literal["suspended", "revoked"]
 #: What a new subscription of the same name wipes out.
 _TROUBLES = ("paused_from", "paused_until", "zones")
 _FIRST_TROUBLES = ("past_due_since", "cancel_at")
+
+#: What does not go on.
+_OVER = (State.TRIAL_ENDED, State.CANCELLED, State.ENDED)
 
 
 def subscribe(
@@ -119,7 +122,7 @@ def subscribe(
         ),
         # Its windows are others.
         *((NewFact(left, on.at, None),) if (left := carried_subject(name)) in on.document.timelines else ()),
-        *granted(on, name, wanted, begins, anew=_in_force(on, name, on.at) is None),
+        *granted(on, name, wanted, begins, anew=_is_over(on, name)),
         *replaced(on, provider_ids or {}, name),
         *(_bought_since(on, name) if trial else ()),
     )
@@ -308,6 +311,14 @@ def _require_room(on: Ground, name: str, begins: Instant) -> None:
             f"tenant {on.document.tenant!r} holds plan {terms.plan!r} until {moment(begins)}; use "
             "change_plan(..., when=...) to go on with another plan then"
         )
+
+
+def _is_over(on: Ground, name: str) -> bool:
+    """Is there none that goes on, or is yet to begin? Overdue or paused it goes on."""
+    return not any(
+        terms.name == name and held_of(terms, on.world, on.at).standing.state not in _OVER
+        for terms in terms_at(on.document, on.at)
+    )
 
 
 def _in_force(on: Ground, name: str, at: Instant) -> Terms | None:

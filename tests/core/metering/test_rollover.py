@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from payaid_entitlements.core import changing
+from payaid_entitlements.core import changing, overriding
+from payaid_entitlements.core.adding import set_add_on
 from payaid_entitlements.core.facts import TenantDocument, record
 from payaid_entitlements.core.ground import Ground
 from payaid_entitlements.core.instant import DAY, HOUR, Instant, instant
@@ -37,7 +38,10 @@ def sold(rule: Mapping[str, object] | None, per: str = "month", **feature: Any) 
         "endless": {"features": {"calls": "unlimited"}},
         "once": {"features": {"calls": "9/lifetime"}},
     }
-    return world_of({"catalog": 1, "default_plan": "free", "features": {"calls": calls}, "plans": plans})
+    add_ons = {"more": {"increment": {"calls": f"100/{per}"}, "for_plans": ["small", "bare"]}}
+    return world_of(
+        {"catalog": 1, "default_plan": "free", "features": {"calls": calls}, "plans": plans, "add_ons": add_ons}
+    )
 
 
 class Story:
@@ -181,6 +185,23 @@ def test_a_window_of_another_plan_counts_by_what_the_ledger_knows():
     late = Story(sold({"max": 500})).at(2026, 4, 2)
     late.do(changing.change_plan, "big")
     assert late.at(2026, 5, 1).left == 300 + 300
+
+
+def test_what_was_added_since_enlarges_no_window_that_is_over():
+    """Who buys an add-on, or is given more by hand, has not had it in the months in which nobody came."""
+    story = Story(sold({})).at(2026, 5, 2)
+    assert story.left == 100 + 300
+    story = Story(sold({})).at(2026, 5, 2)
+    story.do(set_add_on, "more", 2)
+    assert story.left == 300 + 300
+    # In a window in which it was held it counts.
+    assert story.at(2026, 6, 2).left == 300 + 300 + 300
+    story = Story(sold({})).at(2026, 5, 2)
+    story.do(overriding.override, "calls", 40, until=None, user=None, because="a test", actor="asha")
+    assert story.left == 40 + 120
+    story = Story(sold({}), "bare").at(2026, 3, 2)
+    story.do(set_add_on, "more", 1)
+    assert story.left == 100
 
 
 def test_after_a_change_that_began_anew_the_new_lot_counts():

@@ -42,6 +42,10 @@ PRIORITIES: Final = range(101)
 PRIORITY: Final = 50
 
 
+#: So many grants of one tenant may be in force: each is a lot that is looked at whenever something is used.
+MOST_GRANTS: Final = 500
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
     """
@@ -96,7 +100,8 @@ def grant(
     Raises:
         UnknownFeature: The catalog has no such feature.
         TypeError: It is no quota and no credit, or *amount* or *priority* no number of its kind.
-        ConfigurationError: *amount* is nothing or too much, *priority* is out of bounds, or *expires* is over.
+        ConfigurationError: *amount* is nothing or too much, *priority* is out of bounds, or *expires* is over; or the
+            tenant has `MOST_GRANTS`.
     """
     require_grantable(on.world.catalog, feature, amount)
     _require_priority(priority)
@@ -104,6 +109,11 @@ def grant(
     ends = period.add(since, expires, 1, _zone(on)) if isinstance(expires, Interval) else expires
     if ends is not None and ends <= max(since, on.now):
         raise ConfigurationError(f"expires={moment(ends)} is over already; a grant expires in the future, or never")
+    if len(grants_at(on.document, on.now)) >= MOST_GRANTS:
+        raise ConfigurationError(
+            f"tenant {on.document.tenant!r} has {MOST_GRANTS} grants, each a lot of its own; give fewer and larger "
+            "ones, with expires=, or void those that are used up"
+        )
     given = Grant(
         on.id,
         feature,

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from sys import intern
-from typing import TYPE_CHECKING, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, cast
 
 from payaid_entitlements.core.facts import TenantDocument, Timeline
-from payaid_entitlements.core.instant import Instant
+from payaid_entitlements.core.instant import EARLIEST, Instant
 from payaid_entitlements.core.metering.amounts import floored
 from payaid_entitlements.core.metering.carrying import Carry, carries_at
 from payaid_entitlements.core.metering.granting import PRIORITY, grants_at
@@ -66,6 +66,7 @@ class Billing:
         anchor: Start of some window; None where nothing says so, and windows are those of the calendar.
         zones: Where it is midnight.
         begun, unchanged: Since when it holds, and since when the plan that it sells now; None where nothing says so.
+        extended: Since when its add-ons are what they are, where that is later than *unchanged*.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Billing:
     zones: ZoneNames
     begun: Instant | None = None
     unchanged: Instant | None = None
+    extended: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,8 @@ class Meters:
     What metering needs of one tenant's facts.
 
     Attributes:
-        anchor, zones, begun, unchanged: As in `Billing`, of the subscription to the highest plan: in force, or any.
+        anchor, zones, begun, unchanged, extended: As in `Billing`, of the subscription to the highest plan: in force,
+            or any.
         others: Of the other subscriptions, where there are several.
         facts: Grants that may be used now, and what changes of plan left.
     """
@@ -92,6 +95,7 @@ class Meters:
     facts: tuple[Lot | Carry, ...] = ()
     begun: Instant | None = None
     unchanged: Instant | None = None
+    extended: Instant | None = None
 
     @property
     def lots(self) -> tuple[Lot, ...]:
@@ -150,6 +154,7 @@ def meters_at(
         facts,
         billing.begun,
         billing.unchanged,
+        billing.extended,
     )
 
 
@@ -190,8 +195,25 @@ def _billing(document: TenantDocument, world: World, at: Instant, terms: Terms) 
     anchor = starts if terms.anchor is None else terms.anchor
     plans = document.timelines.get(subject(terms.name, "plan"), Timeline())
     # A host that keeps subscriptions itself does not say when the plan was changed.
-    unchanged = max((fact.since for fact in plans.facts if fact.since <= at), default=starts)
-    return Billing(terms.name, anchor, _zone_names(document, world, at, terms), starts, unchanged)
+    unchanged = _last(plans, at, starts)
+    add_ons = (line for path, line in document.timelines.items() if path[:3] == ("subscription", terms.name, "add_on"))
+    extended = max((_last(line, at, EARLIEST) for line in add_ons), default=EARLIEST)
+    return Billing(
+        terms.name,
+        anchor,
+        _zone_names(document, world, at, terms),
+        starts,
+        unchanged,
+        extended if unchanged is None or extended > unchanged else None,
+    )
+
+
+_N = TypeVar("_N", Instant, Instant | None)
+
+
+def _last(line: Timeline, at: Instant, default: _N) -> Instant | _N:
+    """When what *line* says at *at* began."""
+    return max((fact.since for fact in line.facts if fact.since <= at), default=default)
 
 
 def _zone_names(document: TenantDocument, world: World, at: Instant, terms: Terms | None) -> ZoneNames:

@@ -21,11 +21,12 @@ from payaid_entitlements.core.metering.lots import carried, carries_of, name_in,
 from payaid_entitlements.core.metering.posting import MOST, AccountId, Balance, Open
 from payaid_entitlements.core.metering.windows import billing_of, usage_window
 from payaid_entitlements.core.period import HORIZON
+from payaid_entitlements.core.values import UNLIMITED, Allowance
 
 if TYPE_CHECKING:
     from payaid_entitlements.core.catalog.model import Feature
     from payaid_entitlements.core.interval import Interval
-    from payaid_entitlements.core.metering.meters import Meters
+    from payaid_entitlements.core.metering.meters import Billing, Meters
     from payaid_entitlements.core.resolution import Standpoint
 
 #: So many windows are looked back at most: what nobody used for longer than that does not grow any more.
@@ -120,11 +121,27 @@ def _past(
     billing = billing_of(feature, meters, standpoint.situation)
     if billing.begun is None:
         return
-    unchanged = billing.begun if billing.unchanged is None else billing.unchanged
     for _ in range(MOST_WINDOWS):
         if start <= max(billing.begun, HORIZON.start):
             return
         window = usage_window(feature, per, billing, start - 1)
         lot, _ = carried(name_in(window), window, carries_of(feature, meters, start - 1))
-        yield Past((feature.key, lot), (feature.key, f"r{window.start}"), cap if unchanged < window.end else None)
+        known = _known(feature, window.end, billing, standpoint, cap)
+        yield Past((feature.key, lot), (feature.key, f"r{window.start}"), known)
         start = window.start
+
+
+def _known(feature: Feature, end: Instant, billing: Billing, standpoint: Standpoint, cap: int) -> int | None:
+    """
+    Say what a window that nobody used held when it ended.
+
+    What was bought, or given by hand, since then did not enlarge it: of such a tenant only the plan itself counts.
+    """
+    if billing.unchanged is not None and billing.unchanged >= end:
+        return None
+    is_extended = billing.extended is not None and billing.extended >= end
+    if not is_extended and feature.key not in (standpoint.situation.overrides or ()):
+        return cap
+    plans = (held.source.plan.features.get(feature.key) for held in standpoint.situation.held)
+    bases = [each.limit for each in plans if isinstance(each, Allowance) and each.limit is not UNLIMITED]
+    return min(cap, *(floored(base, feature) for base in bases)) if bases else None

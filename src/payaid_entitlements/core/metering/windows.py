@@ -71,7 +71,7 @@ def billing_of(feature: Feature, meters: Meters, situation: Situation) -> Billin
         for other in meters.others:
             if other.name == first:
                 return other
-    return Billing("", meters.anchor, meters.zones, meters.begun, meters.unchanged)
+    return Billing("", meters.anchor, meters.zones, meters.begun, meters.unchanged, meters.extended)
 
 
 def _sellers(feature: Feature, situation: Situation) -> Iterator[str]:
