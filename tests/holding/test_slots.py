@@ -90,12 +90,14 @@ def test_freeing_what_nobody_holds_is_no_error(stage, ent, holders):
 
 
 def test_an_invitation_becomes_a_member(stage, ent, holders):
-    """At once, also where all slots are held: nobody takes it in between. The member holds it since now."""
-    for holder in ("invite:9", "member:1", "member:2"):
+    """At once, also where all slots are held: nobody takes it in between. The member holds it since now, for good."""
+    for holder in ("member:1", "member:2"):
         ent.assign(*SEATS, holder)
+    ent.assign(*SEATS, "invite:9", expires_in=timedelta(days=7))
     stage.clock.advance(hours=1)
     seat = ent.reassign(*SEATS, "invite:9", "member:42")
-    assert (seat.holder, seat.replayed) == ("member:42", False)
+    assert (seat.holder, seat.expires_at, seat.replayed) == ("member:42", None, False)
+    stage.clock.advance(days=7)
     assert sorted(holders()) == ["member:1", "member:2", "member:42"]
     again = ent.reassign(*SEATS, "invite:9", "member:42")
     assert (again.holder, again.since, again.replayed) == ("member:42", seat.since, True)

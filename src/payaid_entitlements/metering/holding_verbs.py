@@ -146,6 +146,8 @@ class HoldingVerbs:
         """
         Hand the slot of *holder* over to *to*, at once: an invitation becomes a member, and nobody takes it in between.
 
+        It does not expire any more, whatever `assign` has said of the invitation.
+
         Raises:
             SlotTaken: *holder* has none, or *to* has one besides.
             StoreUnavailable: No answer. `OutcomeUnknown`: repeat it.

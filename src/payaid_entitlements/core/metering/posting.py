@@ -196,7 +196,11 @@ class Unassign:
 
 @dataclass(frozen=True, slots=True)
 class Reassign:
-    """Hand the slot of *holder* over to *to*; refused where there is none, or where *to* has one."""
+    """
+    Hand the slot of *holder* over to *to*; refused where there is none, or where *to* has one.
+
+    It does not expire any more, whatever was said when it was given.
+    """
 
     feature: str
     holder: str

@@ -64,7 +64,8 @@ def reassign(draft: Draft, posting: Reassign) -> Posted:
         raise SlotTaken(f"{holder!r} has no slot of {feature!r} to hand over")
     if draft.slot(feature, to) is not None:
         raise SlotTaken(f"{to!r} has a slot of {feature!r} already")
-    slot = Slot(feature, to, draft.now, had.expires)
+    # An invitation expires; who has accepted it is there to stay.
+    slot = Slot(feature, to, draft.now, None)
     draft.put_slot(feature, holder, None)
     draft.put_slot(feature, to, slot)
     return _done(draft, feature, Filled(slot=slot))

@@ -86,13 +86,15 @@ class Seats:
         assert posted.filled == (Filled(balances=(Balance(),), feature="seats"),)
         assert everything(ledger)[0].slots == ()
 
-    def test_handed_over_it_is_somebody_elses(self, ledger: Ledger) -> None:
+    def test_handed_over_it_is_somebody_elses_and_expires_no_more(self, ledger: Ledger) -> None:
         give(ledger, "asha", cap=1, expires_in=SECOND)
         posted = ledger.post("acme", [Reassign("seats", "asha", "bina")], now=NOW + 1)
-        slot = Slot("seats", "bina", NOW + 1, NOW + SECOND)
+        slot = Slot("seats", "bina", NOW + 1)
         filled = Filled(balances=(Balance(1, 0, 1),), slot=slot, feature="seats")
         assert posted == Posted((filled,), NOW + 1)
-        assert ledger.slots("acme", "seats", now=NOW + 1) == [slot]
+        for at in (NOW + 1, NOW + SECOND):
+            assert ledger.slots("acme", "seats", now=at) == [slot]
+        assert give(ledger, "chetan", cap=1, now=NOW + SECOND).short is not None
 
     def test_it_is_handed_over_only_by_who_has_one_to_who_has_none(self, ledger: Ledger) -> None:
         for holder in ("asha", "bina"):
