@@ -17,6 +17,7 @@ from payaid_entitlements.core.metering.carrying import CARRY_MODES, carried_subj
 from payaid_entitlements.core.metering.lots import Metered, Own, metered, own_allowance
 from payaid_entitlements.core.resolution import resolve
 from payaid_entitlements.core.undoing import undone
+from payaid_entitlements.core.world import World
 from payaid_entitlements.errors import StoreDamaged
 from tests.admin.conftest import utc
 from tests.core.conftest import world_of
@@ -48,15 +49,18 @@ OCTOBER, NOVEMBER, YEAR = instant(utc(2026, 10, 1)), instant(utc(2026, 11, 1)), 
 class Story:
     """A tenant, what happens to it, and a ledger that does no more than adding up by account."""
 
-    def __init__(self, plan: str = "small", **named: Any) -> None:
+    def __init__(self, plan: str = "small", *, world: World = WORLD, **named: Any) -> None:
+        self.world = world
         self.document = TenantDocument("acme")
         self.now = BEGIN
         self.used: dict[tuple[str, str], int] = {}
         self.said: list[tuple[Recorded, ...]] = []
         self.do(changing.subscribe, plan, **named)
 
-    def do(self, verb: Any, *args: Any, as_of: Instant | None = None, **named: Any) -> tuple[NewFact, ...]:
-        facts = verb(Ground(self.document, WORLD, self.now, as_of), *args, **named)
+    def do(
+        self, verb: Any, *args: Any, as_of: Instant | None = None, change: str = "", **named: Any
+    ) -> tuple[NewFact, ...]:
+        facts = verb(Ground(self.document, self.world, self.now, as_of, change), *args, **named)
         outcome = record(self.document, facts, recorded=self.now, as_of=as_of)
         self.document = outcome.document
         self.said.append(outcome.recorded)
@@ -74,20 +78,20 @@ class Story:
 
     @property
     def counted(self) -> Metered:
-        segment = resolve(self.document, WORLD, self.now, self.now + 1)[0]
+        segment = resolve(self.document, self.world, self.now, self.now + 1)[0]
         return metered(
-            WORLD.catalog.features["calls"],
+            self.world.catalog.features["calls"],
             self.now,
             standpoint=segment.standpoint,
             meters=segment.meters,
-            world=WORLD,
+            world=self.world,
         )
 
     @property
     def own(self) -> Own | None:
-        segment = resolve(self.document, WORLD, self.now, self.now + 1)[0]
+        segment = resolve(self.document, self.world, self.now, self.now + 1)[0]
         return own_allowance(
-            WORLD.catalog.features["calls"], self.now, standpoint=segment.standpoint, meters=segment.meters
+            self.world.catalog.features["calls"], self.now, standpoint=segment.standpoint, meters=segment.meters
         )
 
     def free(self) -> list[tuple[tuple[str, str], int]]:
@@ -167,6 +171,18 @@ def test_a_change_for_later_carries_then(mode, then):
     assert story.day(20).left == then
     story.change("small", when="now")
     assert story.left == {"carry_usage": 60, "carry_balance": 60 + 100, "fresh": 100}[mode]
+
+
+@pytest.mark.parametrize("mode", CARRY_MODES)
+def test_a_window_that_has_just_begun_has_no_balance(mode):
+    """Else a change at the end of the period would give the old allowance once more; and a fresh start keeps none."""
+    story = Story().use(40).day(10)
+    story.change("yearly", mode, when="period_end")
+    assert story.at(OCTOBER).left == 1200
+    story = Story("yearly").day(10)
+    story.change("small", "carry_balance")
+    story.change("big", mode, when="period_end")
+    assert story.at(OCTOBER).left == (300 if mode == "fresh" else 1500)
 
 
 def test_a_scheduled_change_that_is_dropped_carries_nothing():
