@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -38,6 +38,7 @@ from payaid_entitlements.stores.redis.durability import CONFIG, INFO, UNKNOWN, d
 from payaid_entitlements.stores.redis.failing import answered, sent, was_closed
 from payaid_entitlements.stores.redis.histories import Histories
 from payaid_entitlements.stores.redis.layout import channel_of
+from payaid_entitlements.stores.redis.ledger import AsyncRedisLedger, RedisLedger
 from payaid_entitlements.stores.redis.listening import RedisChannel, log_end
 from payaid_entitlements.stores.redis.restoring import restoring
 
@@ -86,6 +87,11 @@ class RedisStore(_Common):
     def __init__(self, place: str | HostClient, *, prefix: str | None = None) -> None:
         self._client = Client(place, prefix=prefix)
         super().__init__(self._client)
+
+    @cached_property
+    def ledger(self) -> RedisLedger:
+        """The ledger in the same Redis, with the same client. Its keys are apart from the store's."""
+        return RedisLedger(self._client)
 
     def prepare(self) -> None:
         """Same as `Store.prepare`: an empty Redis is made ready; no other needs a migration."""
@@ -209,6 +215,11 @@ class AsyncRedisStore(_Common):
     def __init__(self, place: str | AsyncHostClient, *, prefix: str | None = None) -> None:
         self._client = AsyncClient(place, prefix=prefix)
         super().__init__(self._client)
+
+    @cached_property
+    def ledger(self) -> AsyncRedisLedger:
+        """Same as `RedisStore.ledger`, awaited."""
+        return AsyncRedisLedger(self._client)
 
     async def prepare(self) -> None:
         """Same as `RedisStore.prepare`."""

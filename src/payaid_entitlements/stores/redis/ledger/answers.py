@@ -160,9 +160,9 @@ def slot_of(name: str, text: bytes) -> Slot:
     return Slot(*parted(name), int(since), None if expires == "-" else int(expires))
 
 
-def in_order(slots: Iterable[Slot]) -> tuple[Slot, ...]:
+def in_order(slots: Iterable[Slot]) -> list[Slot]:
     """Slots by feature, then by since, then by holder."""
-    return tuple(sorted(slots, key=lambda slot: (slot.feature.encode(), slot.since, slot.holder.encode())))
+    return sorted(slots, key=lambda slot: (slot.feature.encode(), slot.since, slot.holder.encode()))
 
 
 def entry_of(tenant: str, field: str, text: bytes) -> KeptEntry:
@@ -193,7 +193,7 @@ def book_of(tenant: str, kept: Mapping[str, bytes]) -> Book:
         else:
             slots.append(slot_of(name, text))
     accounts.sort(key=lambda each: (each.meter.encode(), each.lot.encode()))
-    return Book(tuple(accounts), tuple(holds), in_order(slots))
+    return Book(tuple(accounts), tuple(holds), tuple(in_order(slots)))
 
 
 def book_parts(book: Book) -> Iterator[tuple[str, str, str]]:

@@ -25,7 +25,7 @@ local function spread(debit, amount, short)
         if cap then
             local its = account(named(line[1], line[2]))
             free = max(0, cap - its.used - its.held)
-            -- So much there is only where less than nothing was used, and it is not exact: enough, or too much to count.
+            -- So much is only where less than nothing was used, and it is not exact: enough, or too much to count.
             if free > MOST then
                 if left * line[4] > MOST then too_much = line end
                 free = left * line[4]

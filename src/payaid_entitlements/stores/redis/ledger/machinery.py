@@ -76,35 +76,37 @@ local function write()
     touched = {}
 end
 
--- Forget operations all of whose entries are from before an instant, of so many entries that are looked at. What they
--- had moved stays counted. Of an operation of which something is later, the last entry will come.
+-- Forget an operation, if all of its entries are from before an instant; what it had moved stays counted.
+local function forget(name, before)
+    local fields, found = {'0' .. name, '1' .. name, '2' .. name}, {}
+    if call('HEXISTS', book, 'h' .. name) == 1 then return 0 end
+    for _, text in ipairs(call('HMGET', entries, unpack(fields))) do
+        if text then
+            found[#found + 1] = decode(text)[3]
+            if found[#found][1] >= before then return 0 end
+        end
+    end
+    call('HDEL', entries, unpack(fields))
+    for _, answer in ipairs(found) do
+        for _, filled in ipairs(answer[2]) do
+            for _, take in ipairs(filled[3]) do
+                local its = account(named(take[1], take[2]))
+                its.folded = its.folded + take[3]
+                put(named(take[1], take[2]))
+            end
+        end
+    end
+    return #found
+end
+-- Look at the first entries of those that were made, so many of them. Of an operation of which something is later the
+-- last entry will come.
 local function prune(before, most)
     local pruned = 0
     for _ = 1, most do
         local at, name = match(call('LINDEX', order, 0) or '', '^(%-?%d+) %d(.*)$')
         if not at or tonumber(at) >= before then break end
         call('LPOP', order)
-        local fields = {'0' .. name, '1' .. name, '2' .. name}
-        local all, is_past = {}, call('HEXISTS', book, 'h' .. name) == 0
-        for _, text in ipairs(call('HMGET', entries, unpack(fields))) do
-            if text then
-                all[#all + 1] = decode(text)[3]
-                is_past = is_past and all[#all][1] < before
-            end
-        end
-        if all[1] and is_past then
-            call('HDEL', entries, unpack(fields))
-            pruned = pruned + #all
-            for _, answer in ipairs(all) do
-                for _, filled in ipairs(answer[2]) do
-                    for _, take in ipairs(filled[3]) do
-                        local its = account(named(take[1], take[2]))
-                        its.folded = its.folded + take[3]
-                        put(named(take[1], take[2]))
-                    end
-                end
-            end
-        end
+        pruned = pruned + forget(name, before)
     end
     return pruned
 end

@@ -158,7 +158,7 @@ ENTER: Final = Script(
 local book, entries, order, expiring, tenants = unpack(KEYS)
 redis.call('ZADD', tenants, 0, ARGV[1])
 for at = 2, #ARGV, 3 do
-    if redis.call('ZADD', entries, 0, ARGV[at] .. '\0' .. ARGV[at + 2]) == 1 then
+    if redis.call('HSETNX', entries, ARGV[at], ARGV[at + 2]) == 1 then
         redis.call('RPUSH', order, ARGV[at + 1] .. ' ' .. ARGV[at])
     end
 end

@@ -79,12 +79,16 @@ return hot
 
 POST: Final = Script(BEGIN + _HOT + ROWS + MOVING + SPREADING + EXPIRING + DEBITING + CLOSING + SEATING + _ACT)
 
-#: Forget old entries of a tenant: those from before an instant, of so many that are looked at, but none too early.
+#: Forget operations of a tenant that are from before an instant, but none too early.
 PRUNE: Final = Script(
     BEGIN
     + ROWS
     + """
-local pruned = prune(min(asked[4], now - keeps), asked[5])
+local before = min(asked[4], now - keeps)
+local pruned = prune(before, asked[6])
+for _, name in ipairs(asked[5]) do
+    if pruned < asked[6] then pruned = pruned + forget(name, before) end
+end
 write()
 return pruned
 """
