@@ -11,7 +11,7 @@ import pytest
 
 import payaid_entitlements
 from payaid_entitlements.core.decision import Decision, Reason
-from payaid_entitlements.core.remedies import AddAddOn, ChangePlan, Contact, WaitUntil
+from payaid_entitlements.core.remedies import AddAddOn, ChangePlan, Contact, ReleaseSlots, WaitUntil
 from payaid_entitlements.errors import Refused, StoreUnavailable
 from payaid_entitlements.settings import ALIASES
 from payaid_entitlements.web.refusing import refusal
@@ -109,6 +109,7 @@ def test_every_count_and_every_warning_is_documented():
     [
         ChangePlan("team", "Team"),
         AddAddOn("seats", "Seats", 1),
+        ReleaseSlots("seats", 1),
         WaitUntil(datetime(2026, 1, 1, tzinfo=UTC)),
         Contact("Talk to us"),
     ],
