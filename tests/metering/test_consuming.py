@@ -9,7 +9,8 @@ from uuid import UUID
 
 import pytest
 
-from payaid_entitlements import UNLIMITED, Decision, Reason, Usage
+from payaid_entitlements import UNLIMITED, Decision, Entitlements, Reason, Usage
+from payaid_entitlements.core.metering.posting import Open, Posted
 from payaid_entitlements.core.values import DENY
 from payaid_entitlements.errors import (
     ConfigurationError,
@@ -17,10 +18,12 @@ from payaid_entitlements.errors import (
     OperationConflict,
     OutcomeUnknown,
     QuotaExceeded,
+    StoreDamaged,
     StoreUnavailable,
     TenantSuspended,
     UnknownFeature,
 )
+from tests.metering.conftest import CATALOG
 
 JUNE = datetime(2030, 6, 1, 12, tzinfo=UTC)
 
@@ -339,6 +342,33 @@ def test_what_was_left_rolls_over_when_the_window_is_first_used(ent, stage):
     assert ent.consume("acme", "crm.texts", 120, operation="three").remaining == 0
     stage.clock.travel_to(datetime(2030, 7, 1, 12, tzinfo=UTC))
     assert ent.consume("acme", "crm.texts", operation="four").limit == 100
+
+
+class Forgetful:
+    """A ledger that never knows which windows were opened."""
+
+    def __init__(self, inner):
+        self._inner = inner
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+    def post(self, tenant, postings, **named):
+        posted = Posted(unopened=(("crm.texts", "r0"),))
+        if isinstance(postings[0], Open):
+            posted = self._inner.post(tenant, postings, **named)
+        return posted
+
+
+def test_a_ledger_that_forgets_what_was_opened_is_damaged_and_asked_three_times(stage):
+    """And not for ever."""
+    stage.elsewhere.subscribe("acme", "pro")
+    ledger = Forgetful(stage.memory.ledger)
+    with (
+        Entitlements(stage.memory, ledger=ledger, catalog=CATALOG, clock=stage.clock) as ent,
+        pytest.raises(StoreDamaged, match="does not know it"),
+    ):
+        ent.consume("acme", "crm.texts", operation="one")
 
 
 # -- several at once ---------------------------------------------------------------------------------------------------

@@ -7,9 +7,10 @@ from decimal import Decimal
 
 import pytest
 
-from payaid_entitlements import Event
+from payaid_entitlements import Entitlements, Event
 from payaid_entitlements.errors import ConfigurationError, StoreUnavailable
-from tests.metering.conftest import START
+from payaid_entitlements.testing import FaultyStore
+from tests.metering.conftest import CATALOG, START
 
 JUNE = datetime(2030, 6, 1, 12, tzinfo=UTC)
 
@@ -187,6 +188,25 @@ def test_what_the_mark_was_of_may_be_gone(ent, stage):
     told = hearing(late)
     late.consume("other", "crm.imports", operation="one")
     assert [(event.threshold, event.reached, event.used) for event in told] == [(None, 80, 85)]
+
+
+def test_what_is_known_is_told_also_in_an_outage_of_the_store(stage):
+    """Which part of the limit it was is not known then; that it was reached is."""
+    stage.elsewhere.subscribe("acme", "pro")
+    facts = FaultyStore(stage.memory)
+    with Entitlements(facts, ledger=stage.memory.ledger, catalog=CATALOG, clock=stage.clock) as ent:
+        ent.consume("other", "crm.imports", operation="one")
+        stage.open().consume("acme", "crm.imports", 85, operation="one")
+        told = []
+        ent.on("usage.threshold")(told.append)
+        facts.faults.before = _no_reading
+        ent.consume("other", "crm.imports", operation="two")
+    assert [(event.tenant, event.threshold, event.reached, event.used) for event in told] == [("acme", None, 80, 85)]
+
+
+def _no_reading(name):
+    if name == "read":
+        raise StoreUnavailable("a test says so")
 
 
 def test_what_nobody_knows_is_no_event_and_what_nobody_awaits_no_handler(ent, stage):

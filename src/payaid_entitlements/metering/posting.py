@@ -7,7 +7,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, cast
 
 from payaid_entitlements.cache.counting import Post, ReadBalances
-from payaid_entitlements.core.metering.posting import Open
 from payaid_entitlements.errors import StoreDamaged
 
 if TYPE_CHECKING:
@@ -15,7 +14,8 @@ if TYPE_CHECKING:
 
     from payaid_entitlements.cache.loading import Setting
     from payaid_entitlements.cache.steps import Flow
-    from payaid_entitlements.core.metering.posting import AccountId, Balance, Posted, Posting
+    from payaid_entitlements.core.metering.posting import AccountId, Balance, Open, Posted, Posting
+    from payaid_entitlements.core.metering.rollover import Rolling
     from payaid_entitlements.stores.ports import Transaction
     from payaid_entitlements.view import TenantView
 
@@ -44,8 +44,7 @@ def post(
 
 
 def _opened(setting: Setting, view: TenantView, account: AccountId, tx: Transaction | None) -> Flow[Open]:
-    rolling = view.rolling(account[0])
-    if rolling is None:
-        return Open(account, 0)
+    # Where a line is opened by its first use, something may roll over.
+    rolling = cast("Rolling", view.rolling(account[0]))
     read = yield ReadBalances(view.tenant, rolling.accounts, setting.told_time(), tx)
     return rolling.opened(cast("Mapping[AccountId, Balance]", read))

@@ -45,9 +45,6 @@ def read(
 
 def _rolling(view: TenantView, features: Sequence[Metered]) -> dict[AccountId, Rolling]:
     """What opening needs, of each line that is opened by its first use."""
-    found = {}
-    for account in dict.fromkeys(line.account for each in features for line in each.lines if line.cap == OPENED):
-        rolling = view.rolling(account[0])
-        if rolling is not None:
-            found[account] = rolling
-    return found
+    opened = dict.fromkeys(line.account for each in features for line in each.lines if line.cap == OPENED)
+    # Where a line is opened by its first use, something may roll over.
+    return {account: cast("Rolling", view.rolling(account[0])) for account in opened}

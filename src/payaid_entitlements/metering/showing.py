@@ -15,9 +15,10 @@ from payaid_entitlements.core.controls import Enforcement
 from payaid_entitlements.core.decision import SOFTENED
 from payaid_entitlements.core.identity import identify
 from payaid_entitlements.core.metering.amounts import to_units
+from payaid_entitlements.core.metering.lots import debit
 from payaid_entitlements.core.metering.posting import Balance
-from payaid_entitlements.core.metering.usage import Usage, cap_of, usage
-from payaid_entitlements.core.values import UNLIMITED
+from payaid_entitlements.core.metering.spreading import Spread, spread
+from payaid_entitlements.core.metering.usage import Usage, usage
 from payaid_entitlements.errors import StoreUnavailable
 from payaid_entitlements.metering.counted import let_pass, why_short
 from payaid_entitlements.metering.judging import unavailable
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from payaid_entitlements.cache.loading import Setting
     from payaid_entitlements.cache.steps import Flow
     from payaid_entitlements.core.decision import Decision, Intent
-    from payaid_entitlements.core.instant import Instant
-    from payaid_entitlements.core.metering.lots import Metered
     from payaid_entitlements.metering.counting import Counters
     from payaid_entitlements.stores.ports import Transaction
     from payaid_entitlements.view import TenantView
@@ -135,24 +134,10 @@ def _left(setting: Setting, view: TenantView, decision: Decision, amount: object
     units = to_units(amount, metered.feature)
     (balances,) = yield from read(setting, view, (metered,))
     said = usage(metered, balances)
-    if is_enough(metered, units, balances, setting.now()) or decision.reason in SOFTENED:
+    found = spread(debit(metered, units), dict(zip(metered.accounts, balances, strict=True)), setting.now())
+    if isinstance(found, Spread) or decision.reason in SOFTENED:
         return replace(decision, usage=said)
     mode, reason = view.mode_of(decision.feature), why_short(metered, balances)
     if mode is not Enforcement.ENFORCE:
         return let_pass(mode, decision, reason, said)
     return replace(decision, allowed=False, reason=reason, usage=said)
-
-
-def is_enough(metered: Metered, units: int, balances: Sequence[Balance], now: Instant) -> bool:
-    """Would *units* more be let pass just now? By the same rule as a posting of them."""
-    said = usage(metered, balances)
-    if said.remaining is UNLIMITED:
-        return True
-    sink, beyond = balances[metered.sink], metered.beyond
-    if beyond is None:
-        if metered.grace is None or sink.over_since is None or now < sink.over_since + metered.grace:
-            return True
-        beyond = 0
-    line = metered.lines[metered.sink]
-    over = -(-max(0, sink.used + sink.held - (cap_of(line, sink) or 0)) // line.cost)
-    return units <= to_units(said.remaining, metered.feature, least=0) + max(0, beyond - over)
