@@ -31,6 +31,6 @@ def test_a_contract_that_fails_shows_what_was_compared(monkeypatch):
 
 def test_what_is_not_there_is_said_as_python_says_it():
     with pytest.raises(
-        AttributeError, match=r"module 'payaid_entitlements\.testing' has no attribute 'LedgerContract'"
+        AttributeError, match=r"module 'payaid_entitlements\.testing' has no attribute 'QueueContract'"
     ):
-        given.LedgerContract  # noqa: B018
+        given.QueueContract  # noqa: B018

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from payaid_entitlements.core.metering.debiting import move
 from payaid_entitlements.core.metering.draft import Draft, crossings
 from payaid_entitlements.core.metering.encoding import posted_from
 from payaid_entitlements.core.metering.kept import KeptEntry, KeptHold
@@ -60,7 +59,11 @@ def settle(draft: Draft, posting: Settle) -> Posted:
         if used or was
     )
     before = draft.totals(debit.lines, debit.marks)
-    move(draft, debit, takes)
+    lines = {line.account: line for line in debit.lines}
+    for take in takes:
+        # What accounts say of their caps may be newer than the hold: it only speaks of those that are new.
+        account = take.meter, take.lot
+        draft.move(take, None if account in draft.balances else lines[account])
     marked = crossings(debit.marks, before, draft.totals(debit.lines, debit.marks))
     draft.put_hold(operation, None)
     filled = Filled(actual, charged[-1], takes, draft.balances_of(debit.lines), feature=debit.feature)
@@ -178,7 +181,8 @@ def _units_by_line(hold: KeptHold, held: Filled) -> list[int]:
 def _free(draft: Draft, hold: KeptHold, kind: str) -> Posted:
     costs = {line.account: line.cost for line in hold.debit.lines}
     takes = tuple(Take(take.meter, take.lot, held=-take.held, cost=costs[take.meter, take.lot]) for take in hold.takes)
-    move(draft, hold.debit, takes)
+    for take in takes:
+        draft.move(take)
     draft.put_hold(hold.operation, None)
     filled = Filled(hold.debit.amount, 0, takes, feature=hold.debit.feature)
     return draft.enter(hold.operation, 1, kind, None, [filled], [])

@@ -220,7 +220,8 @@ class Balance:
 
     Attributes:
         used, held: Units; *used* may be more than the cap, and less than 0.
-        cap: As the line said that moved units on it last, or as it was opened; None for no limit, or nothing known.
+        cap: As the line of the last `Debit`, `Hold` or `Adjust` said that moved units on it, or as it was opened; None
+            for no limit, or nothing known.
         is_opened: *cap* was fixed by `Open`.
         over_since: Since when *used* is beyond the cap; None where it is not.
     """

@@ -37,7 +37,7 @@ def holders(ledger: Ledger, *, now: int = NOW) -> list[str]:
 class Seats:
     """`Ledger.post` of `Assign`, `Unassign` and `Reassign`, and `Ledger.slots`."""
 
-    def test_it_says_all_that_it_did(self, ledger: Ledger) -> None:
+    def test_a_seat_is_somebodys(self, ledger: Ledger) -> None:
         slot = Slot("seats", "asha", NOW)
         filled = Filled(1, balances=(Balance(1, 0, 2),), slot=slot, feature="seats")
         assert give(ledger, "asha") == Posted((filled,), NOW)

@@ -1,0 +1,286 @@
+"""
+Acts in any order on a ledger, each compared with what the naive one says: for every ledger, on a tenant of its own.
+
+A test asks a fixture for a ledger and calls ``run(ledger, examples=20, steps=30)``.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from payaid_entitlements.core.metering.posting import (
+    OPENED,
+    SLOTS,
+    Adjust,
+    Assign,
+    Debit,
+    Extend,
+    Hold,
+    Line,
+    Open,
+    Posted,
+    Posting,
+    Reassign,
+    Refund,
+    Release,
+    Settle,
+    Short,
+    Unassign,
+)
+from payaid_entitlements.errors import EntitlementError
+from payaid_entitlements.stores.ledger import Ledger
+from tests.core.metering.naive import Naive, Refusal
+
+NOW = 1_790_000_000_000_000
+
+AMOUNTS = st.integers(1, 7)
+CAPS = st.integers(0, 6) | st.none()
+BEYOND = st.sampled_from([0, 0, 0, 2, 5, None])
+GRACE = st.sampled_from([None, None, 0, 3])
+SHORT = st.sampled_from([Short.REJECT, Short.REJECT, Short.CAP, Short.OVERFLOW])
+ACTS = st.sampled_from([f"op-{number}" for number in range(6)])
+HOLDS = st.sampled_from([f"hold-{number}" for number in range(4)])
+LIVES = st.integers(1, 5)
+HOLDERS = st.sampled_from(["asha", "bina", "chetan", "deepa"])
+#: The lots of a feature, but for the window's: which, and at which cost.
+LOTS = st.lists(
+    st.sampled_from(
+        [("calls", "g1", 1), ("calls", "g2", 1), ("credits", "g3", 3), ("credits", "g4", 2), ("calls", "r0", 1)]
+    ),
+    unique=True,
+    max_size=3,
+)
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """One tenant, whom nobody else knows."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__()
+        self.ledger = ledger
+        self.tenant = f"tenant-{uuid.uuid4().hex}"
+        self.naive = Naive()
+        self.now = NOW
+        self.window = 0
+        self.accounts = {("calls", "w0")}
+
+    # -- acts, on both -------------------------------------------------------------------------------------------------
+
+    def post(self, postings: list[Posting], operation: str | None = None, asked: Any = None) -> Posted | str:
+        """Post; the answer, or the name of the error."""
+        digest = None if asked is None else repr(asked)
+        try:
+            return self.ledger.post(self.tenant, postings, operation=operation, digest=digest, now=self.now)
+        except EntitlementError as error:
+            return type(error).__name__
+
+    def expected(self, act: Callable[..., Any], *args: Any) -> Any:
+        """What the naive one says, or the name of the error."""
+        try:
+            return act(*args)
+        except Refusal as refusal:
+            return str(refusal)
+
+    def lines(self, lots: list[tuple[str, str, int]], caps: list[int | None], first: int) -> tuple[Line, ...]:
+        """Lines with the window's among them, in the order that was drawn."""
+        found = [
+            Line(meter, lot, OPENED if lot == "r0" else cap, cost)
+            for (meter, lot, cost), cap in zip(lots, caps, strict=False)
+        ]
+        found.insert(first % (len(found) + 1), Line("calls", f"w{self.window}", caps[-1]))
+        self.accounts |= {line.account for line in found}
+        return tuple(found)
+
+    def compare(self, expected: Any, posted: Posted | str) -> None:
+        """Is it the same answer?"""
+        match expected, posted:
+            case str(), str():
+                assert posted == expected
+            case ("short", index, room), Posted(short=short) if short is not None:
+                assert (short.index, short.room) == (index, room)
+            case ("unopened", accounts), Posted(unopened=unopened):
+                assert list(unopened) == accounts
+            case list(), Posted(filled=filled) if filled:
+                assert [(each.feature, each.amount, each.overage) for each in filled] == expected
+            case _:
+                raise AssertionError(f"expected {expected}, got {posted}")
+
+    @rule(
+        operation=ACTS,
+        amount=AMOUNTS,
+        lots=LOTS,
+        caps=st.lists(CAPS, min_size=4, max_size=4),
+        first=st.integers(0, 3),
+        sink=st.integers(0, 3),
+        beyond=BEYOND,
+        grace=GRACE,
+        short=SHORT,
+    )
+    def consume(self, operation, amount, lots, caps, first, sink, beyond, grace, short):
+        lines = self.lines(lots, caps, first)
+        debit = Debit("calls", amount, lines, sink % len(lines), beyond, grace, short)
+        asked = [amount, short.value]
+        self.compare(
+            self.expected(self.naive.debit, operation, asked, [debit], self.now), self.post([debit], operation, asked)
+        )
+
+    @rule(operation=ACTS, amounts=st.tuples(AMOUNTS, AMOUNTS), caps=st.tuples(CAPS, CAPS), short=SHORT)
+    def consume_two(self, operation, amounts, caps, short):
+        debits: list[Posting] = [
+            Debit("calls", amounts[0], (Line("calls", f"w{self.window}", caps[0]),), short=short),
+            Debit("mails", amounts[1], (Line("credits", "g3", caps[1], 2),), short=short),
+        ]
+        self.accounts |= {("credits", "g3")}
+        asked = [amounts, short.value]
+        self.compare(
+            self.expected(self.naive.debit, operation, asked, debits, self.now), self.post(debits, operation, asked)
+        )
+
+    @rule(
+        operation=HOLDS | ACTS,
+        amount=AMOUNTS,
+        lots=LOTS,
+        caps=st.lists(CAPS, min_size=4, max_size=4),
+        first=st.integers(0, 3),
+        sink=st.integers(0, 3),
+        beyond=BEYOND,
+        short=SHORT,
+        life=LIVES,
+    )
+    def reserve(self, operation, amount, lots, caps, first, sink, beyond, short, life):
+        lines = self.lines(lots, caps, first)
+        debit = Debit("calls", amount, lines, sink % len(lines), beyond, short=short)
+        asked = ["hold", amount]
+        expected = self.expected(self.naive.debit, operation, asked, [debit], self.now, life)
+        self.compare(expected, self.post([Hold(debit, life)], operation, asked))
+
+    @rule(operation=HOLDS | ACTS, actual=st.integers(0, 9) | st.none())
+    def settle(self, operation, actual):
+        expected = self.expected(self.naive.settle, operation, actual, self.now)
+        posted = self.post([Settle(operation, actual)])
+        assert expected == (posted if isinstance(posted, str) else posted.filled[0].amount)
+
+    @rule(operation=HOLDS | ACTS)
+    def release(self, operation):
+        expected = self.expected(self.naive.release, operation, self.now)
+        posted = self.post([Release(operation)])
+        assert expected == (posted if isinstance(posted, str) else "free")
+
+    @rule(operation=HOLDS | ACTS, by=LIVES)
+    def extend(self, operation, by):
+        expected = self.expected(self.naive.extend, operation, by, self.now)
+        posted = self.post([Extend(operation, by)])
+        assert expected == (posted if isinstance(posted, str) else posted.filled[0].expires)
+
+    @rule(
+        operation=HOLDS | ACTS,
+        amounts=st.none() | st.dictionaries(st.sampled_from(["calls", "mails"]), AMOUNTS, min_size=1),
+    )
+    def refund(self, operation, amounts):
+        expected = self.expected(self.naive.refund, operation, amounts, self.now)
+        posted = self.post([Refund(operation, None if amounts is None else tuple(amounts.items()))])
+        if not isinstance(posted, str):
+            posted = {each.feature: each.amount for each in posted.filled if each.amount}
+        assert expected == posted
+
+    @rule(operation=ACTS, amount=st.integers(-5, 5).filter(bool), lots=LOTS, cap=CAPS)
+    def adjust(self, operation, amount, lots, cap):
+        line = self.lines(lots, [cap] * 4, 0)[-1]
+        expected = self.expected(self.naive.adjust, operation, amount, line, amount, self.now)
+        posted = self.post([Adjust(line, amount)], operation, amount)
+        if isinstance(posted, Posted) and posted.filled:
+            assert expected == posted.filled[0].amount
+        else:
+            self.compare(expected, posted)
+
+    @rule(cap=st.integers(0, 6))
+    def open(self, cap):
+        self.accounts |= {("calls", "r0")}
+        posted = self.post([Open(("calls", "r0"), cap)])
+        assert isinstance(posted, Posted)
+        (filled,) = posted.filled
+        assert self.naive.open(("calls", "r0"), cap, self.now) == (filled.was_there, filled.balances[0].cap)
+
+    @rule(holder=HOLDERS, cap=st.integers(0, 3) | st.none(), beyond=BEYOND, life=LIVES | st.none())
+    def assign(self, holder, cap, beyond, life):
+        posted = self.post([Assign("seats", holder, cap, beyond, life)])
+        assert isinstance(posted, Posted)
+        found = ("full", posted.short.frees_at) if posted.short is not None else ("given", posted.filled[0].was_there)
+        assert found == self.naive.assign("seats", holder, cap, beyond, life, self.now)
+
+    @rule(holder=HOLDERS)
+    def unassign(self, holder):
+        posted = self.post([Unassign("seats", holder)])
+        assert isinstance(posted, Posted)
+        assert posted.filled[0].was_there == self.naive.unassign("seats", holder, self.now)
+
+    @rule(holder=HOLDERS, to=HOLDERS)
+    def reassign(self, holder, to):
+        expected = self.expected(self.naive.reassign, "seats", holder, to, self.now)
+        posted = self.post([Reassign("seats", holder, to)])
+        assert expected == (posted if isinstance(posted, str) else "handed")
+
+    @rule(by=st.integers(1, 4))
+    def wait(self, by):
+        self.now += by
+
+    @rule()
+    def reset(self):
+        """A new window begins: a lot that nobody has used."""
+        self.window += 1
+        self.accounts.add(("calls", f"w{self.window}"))
+
+    # -- what must be so at any time -----------------------------------------------------------------------------------
+
+    @invariant()
+    def counts_the_same(self):
+        accounts = sorted(self.accounts)
+        balances = self.ledger.balances(self.tenant, accounts, now=self.now)
+        found = {
+            account: (balances[account].used, balances[account].held) if account in balances else (0, 0)
+            for account in accounts
+        }
+        assert found == self.naive.balances(accounts, self.now)
+        over = {account: each.over_since for account, each in balances.items() if each.over_since is not None}
+        assert over == self.naive.over
+
+    @invariant()
+    def seats_the_same(self):
+        slots = {slot.holder: (slot.since, slot.expires) for slot in self.ledger.slots(self.tenant, now=self.now)}
+        assert slots == self.naive.seated("seats", self.now)
+        account = ("seats", SLOTS)
+        balance = self.ledger.balances(self.tenant, [account], now=self.now).get(account)
+        assert (0 if balance is None else balance.used) == len(slots)
+
+    def teardown(self):
+        """Balances are the sum of all acts, and holds those of the entries."""
+        entries = self.ledger.entries(self.tenant, limit=10_000)
+        book = self.ledger.book(self.tenant)
+        sums: dict[tuple[str, str], list[int]] = {}
+        for entry in entries:
+            for take in entry.takes:
+                total = sums.setdefault((take.meter, take.lot), [0, 0])
+                total[0] += take.used
+                total[1] += take.held
+        found = {(each.meter, each.lot): [each.balance.used, each.balance.held] for each in book.accounts}
+        for account, balance in found.items():
+            if account[1] != SLOTS:
+                assert balance == sums.get(account, [0, 0])
+        closed = {entry.operation for entry in entries if entry.part == 1}
+        held = {entry.operation for entry in entries if entry.kind == "hold"}
+        assert {hold.operation for hold in book.holds} == held - closed
+        self.ledger.forget(self.tenant)
+
+
+def run(ledger: Ledger, examples: int, steps: int) -> None:
+    """Run the machine on *ledger*, which a fixture gave."""
+    asked = settings(
+        max_examples=examples, stateful_step_count=steps, deadline=None, suppress_health_check=list(HealthCheck)
+    )
+    run_state_machine_as_test(lambda: LedgerMachine(ledger), settings=asked)
