@@ -30,7 +30,5 @@ def test_a_contract_that_fails_shows_what_was_compared(monkeypatch):
 
 
 def test_what_is_not_there_is_said_as_python_says_it():
-    with pytest.raises(
-        AttributeError, match=r"module 'payaid_entitlements\.testing' has no attribute 'QueueContract'"
-    ):
+    with pytest.raises(AttributeError, match=r"module 'payaid_entitlements\.testing' has no attribute 'QueueContract'"):
         given.QueueContract  # noqa: B018

@@ -180,7 +180,9 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(
         operation=HOLDS | ACTS,
-        amounts=st.none() | st.dictionaries(st.sampled_from(["calls", "mails"]), AMOUNTS, min_size=1),
+        amounts=st.none()
+        | st.just({"calls": 1})
+        | st.dictionaries(st.sampled_from(["calls", "mails"]), AMOUNTS, min_size=1),
     )
     def refund(self, operation, amounts):
         expected = self.expected(self.naive.refund, operation, amounts, self.now)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from payaid_entitlements.core.metering.draft import Draft, crossings
 from payaid_entitlements.core.metering.encoding import posted_from
-from payaid_entitlements.core.metering.kept import KeptEntry, KeptHold
+from payaid_entitlements.core.metering.kept import KeptHold
 from payaid_entitlements.core.metering.posting import (
     MOST,
     Extend,
@@ -101,8 +101,7 @@ def extend(draft: Draft, posting: Extend) -> Posted:
 def refund(draft: Draft, posting: Refund) -> Posted:
     """Give back what was used."""
     operation = posting.operation
-    source = _used_up(draft, operation)
-    taken = [] if source is None else list(posted_from(source.answer).filled)
+    taken = _used_up(draft, operation)
     amounts = {filled.feature: _used_units(filled) for filled in taken}
     wanted = amounts if posting.amounts is None else dict(posting.amounts)
     wanted = {feature: amount for feature, amount in wanted.items() if amount}
@@ -139,19 +138,22 @@ def _used_units(filled: Filled) -> int:
     return sum(take.used // take.cost for take in filled.takes)
 
 
-def _used_up(draft: Draft, operation: str) -> KeptEntry | None:
-    """The entry that used units up; None for a hold that came to nothing."""
+def _used_up(draft: Draft, operation: str) -> tuple[Filled, ...]:
+    """What an operation used up: without movements where it is a hold that came to nothing."""
     act = draft.entry(operation, 0)
     if act is None:
         raise UnknownOperation(f"nothing is known of operation {operation!r}: it was never done, or long ago")
     if act.kind == "adjust":
         raise OperationConflict(f"operation {operation!r} is a correction; correct it by another one")
+    filled = posted_from(act.answer).filled
     if act.kind == "debit":
-        return act
+        return filled
     if draft.hold(operation) is not None:
         raise OperationConflict(f"reservation {operation!r} is open; release it, or settle it before it is refunded")
     closed = draft.entry(operation, 1)
-    return closed if closed is not None and closed.kind == "settle" else None
+    if closed is not None and closed.kind == "settle":
+        return posted_from(closed.answer).filled
+    return tuple(Filled(feature=each.feature) for each in filled)
 
 
 def _held(draft: Draft, operation: str) -> Filled:
