@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 from collections.abc import Callable
 from threading import Barrier
 from time import sleep
@@ -12,6 +13,7 @@ from typing import Any, cast
 from sqlalchemy import create_engine, event
 
 from payaid_entitlements.core.facts import TenantDocument
+from payaid_entitlements.core.metering.posting import Debit, Line
 from payaid_entitlements.errors import ChangeConflict
 from payaid_entitlements.stores.opening import open_async_store, open_store
 from payaid_entitlements.stores.sql import SQLStore, begin_immediate
@@ -196,3 +198,24 @@ class _Using:
 
     def close(self) -> None:
         self._do(self._store.close() if self._loop is None else self._store.aclose())
+
+
+def use_up(number: int, url: str, tenants: int, units: int) -> int:
+    """
+    Use units of *tenants* in an order of one's own until none has any left; how many one got.
+
+    Each has *units*, in two lots whose order is by chance too, and each act is done by two at once.
+    """
+    chance, store, got = random.Random(number), open_store(url), 0
+    turns = [(tenant, time) for tenant in range(tenants) for time in range(2 * units)]
+    chance.shuffle(turns)
+    for tenant, time in turns:
+        lines = [Line("emails", "w0", units // 2), Line("emails", "g1", units - units // 2)]
+        chance.shuffle(lines)
+        operation = f"{number // 2}/{time}"
+        posted = store.ledger.post(
+            f"tenant-{tenant}", [Debit("emails", 1, tuple(lines))], operation=operation, digest="-"
+        )
+        got += sum(filled.amount for filled in posted.filled) if not posted.replayed else 0
+    store.close()
+    return got

@@ -23,7 +23,7 @@ def mapped() -> Iterator[None]:
     try:
         yield
     except (SQLAlchemyError, OSError) as error:
-        raise StoreUnavailable(f"the database gave no answer: {_first_line(error)}") from error
+        raise StoreUnavailable(f"the database gave no answer: {first_line(error)}") from error
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def racing(expect: int) -> Iterator[None]:
         if not is_lost_race(error):
             raise
         raise ChangeConflict(
-            f"others changed the same rows at once, and the database let them go first: {_first_line(error)}; "
+            f"others changed the same rows at once, and the database let them go first: {first_line(error)}; "
             "nothing was written: read again and repeat, in a new transaction",
             expected=expect,
             found=expect,
@@ -55,8 +55,7 @@ def committing(operation: str | None) -> Iterator[None]:
         if isinstance(error, DBAPIError) and is_lost_race(error):
             raise
         raise OutcomeUnknown(
-            f"the database gave no answer to a commit: {_first_line(error)}; "
-            "repeat with the same operation to find out",
+            f"the database gave no answer to a commit: {first_line(error)}; repeat with the same operation to find out",
             operation=operation,
         ) from error
 
@@ -79,6 +78,7 @@ def was_closed(error: DBAPIError, seconds: float) -> bool:
     return error.connection_invalidated and seconds < QUICKLY
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """What went wrong, as the driver says it, in a line."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     return (str(cause).strip() or type(cause).__name__).splitlines()[0]

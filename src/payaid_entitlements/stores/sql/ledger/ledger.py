@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.util import greenlet_spawn
 
 from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.core.metering.kept import Book, KeptEntry, KeptHold, UsageEvent
@@ -25,9 +26,11 @@ from payaid_entitlements.stores.sql.applying import answer_of
 from payaid_entitlements.stores.sql.failures import mapped, was_closed
 from payaid_entitlements.stores.sql.joining import joined, joined_async
 from payaid_entitlements.stores.sql.ledger.again import Overtaken, overtaken, pauses, require_another
+from payaid_entitlements.stores.sql.ledger.debiting import Debiting, posted_of, trying
 from payaid_entitlements.stores.sql.ledger.keeping import forgetting, pruning, restoring
 from payaid_entitlements.stores.sql.ledger.locking import locking
 from payaid_entitlements.stores.sql.ledger.posting import posting
+from payaid_entitlements.stores.sql.ledger.prepared import Asked
 from payaid_entitlements.stores.sql.ledger.reading import (
     Flow,
     claiming_events,
@@ -39,6 +42,7 @@ from payaid_entitlements.stores.sql.ledger.reading import (
     reading_slots,
     reading_tenants,
 )
+from payaid_entitlements.stores.sql.ledger.round_trip import answered, can
 from payaid_entitlements.stores.sql.ledger.statements import Statements
 
 if TYPE_CHECKING:
@@ -55,6 +59,7 @@ class _Ledger:
         self._engine = engine
         self._statements = Statements(store._statements.tables.ledger, engine.dialect)
         self._about = store
+        self._debiting = Debiting(store._statements.tables.ledger, engine.dialect) if can(engine) else None
 
     @property
     def name(self) -> str:
@@ -75,6 +80,19 @@ class _Ledger:
     def keeps_for(self) -> int:
         """Same as `Ledger.keeps_for`."""
         return self._about.keeps_for
+
+    def _at_once(
+        self, tenant: str, postings: Sequence[Posting], operation: str | None, digest: str | None, now: Instant | None
+    ) -> Asked | None:
+        """The one statement that may do all of it; None where there is none."""
+        debiting = self._debiting
+        return None if debiting is None else debiting.asked(tenant, postings, operation, digest, now)
+
+    def _alone(self, asked: Asked, operation: str | None) -> Posted | None:
+        """What it did, committed by itself; None where it did nothing."""
+        with mapped():
+            row = answered(self._engine, asked, operation)
+        return None if row is None else posted_of(row[0])
 
     def _at(self, now: Instant | None) -> Instant | None:
         """The time to tell the database, which on SQLite has no clock of its own."""
@@ -103,11 +121,15 @@ class SQLLedger(_Ledger):
         tx: Transaction | None = None,
     ) -> Posted:
         """Same as `Ledger.post`."""
+        asked = self._at_once(tenant, postings, operation, digest, now)
+        if asked is not None and tx is None and (posted := self._alone(asked, operation)) is not None:
+            return posted
 
         def begin() -> Flow[Posted]:
-            return posting(
+            flow = posting(
                 self._statements, tenant, postings, operation, digest, self._at(now), is_joined=tx is not None
             )
+            return flow if asked is None or tx is None else trying(asked, flow)
 
         return self._write(begin, operation, tx)
 
@@ -217,11 +239,19 @@ class AsyncSQLLedger(_Ledger):
         tx: Transaction | None = None,
     ) -> Posted:
         """Same as `Ledger.post`."""
+        asked = self._at_once(tenant, postings, operation, digest, now)
+        if (
+            asked is not None
+            and tx is None
+            and (posted := await greenlet_spawn(self._alone, asked, operation)) is not None
+        ):
+            return posted
 
         def begin() -> Flow[Posted]:
-            return posting(
+            flow = posting(
                 self._statements, tenant, postings, operation, digest, self._at(now), is_joined=tx is not None
             )
+            return flow if asked is None or tx is None else trying(asked, flow)
 
         return await self._write(begin, operation, tx)
 

@@ -50,6 +50,18 @@ class Prepared:
         return values if self._order is None else tuple([values[name] for name in self._order])
 
 
+class Written(Prepared):
+    """A statement that is written as its driver takes it, with its values by their names."""
+
+    __slots__ = ()
+
+    def __init__(self, sql: str) -> None:
+        self.sql = sql
+        self._defaults = {}
+        self._encoders = []
+        self._order = None
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """
