@@ -219,3 +219,27 @@ def test_a_dry_run_inside_a_transaction_writes_nothing(host):
     )
     assert tried.gains == ("seats: 7 -> 12",)
     assert host.shop.worth("acme", "seats").limit == 7
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_downgrade_in_a_transaction_sees_who_was_seated_in_it(host, fails):
+    """What exceeds is read where the change is made; undone together with it, nobody sits there."""
+    host.admin.subscribe("acme", "pro")
+    ent = host.shop.ent
+    seats = [lambda tx, holder=holder: ent.assign("acme", "seats", holder, tx=tx) for holder in ("a", "b", "c")]
+    *_, change = host.session(*seats, host.verb("change_plan", "acme", "free"), fails=fails)
+    assert change.exceeds == ("seats: 3 used, 1 allowed",)
+    held = host.shop.run(ent.assignments("acme", "seats"))
+    assert [each.holder for each in held] == ([] if fails else ["a", "b", "c"])
+
+
+def test_a_grant_is_given_with_the_hosts_row_or_not_at_all(host):
+    """Paid for in the same transaction."""
+    assert not host.shop.check("acme", "crm.calls").allowed
+    grant = host.verb("grant", "acme", "crm.calls", 5, operation="order-1")
+    host.session(host.invoice, grant, fails=True)
+    assert not host.shop.check("acme", "crm.calls").allowed
+    (_, change) = host.session(host.invoice, host.verb("grant", "acme", "crm.calls", 5, operation="order-1"))
+    assert facts(change) == (True, "change.applied")
+    assert host.shop.check("acme", "crm.calls", after=change.revision).allowed
+    assert host.invoices() == 1
