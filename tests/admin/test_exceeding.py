@@ -16,13 +16,14 @@ from payaid_entitlements.core.values import DENY
 from payaid_entitlements.errors import ConfigurationError, StoreUnavailable
 from tests.admin.conftest import TODAY, Shop, at, facts
 
+ROWS = {"kind": "allocation", "count": "host"}
 CATALOG = Catalog.load(
     {
         "catalog": 1,
         "features": {
             "calls": {"kind": "quota", "decimals": 1},
             "seats": {"kind": "allocation"},
-            "rows": {"kind": "allocation", "count": "host"},
+            "rows": ROWS,
         },
         "plans": {
             "small": {"features": {"seats": 5, "calls": "100/month", "rows": 5}},
@@ -129,6 +130,16 @@ def test_other_changes_that_lower_a_limit_tell_too(shop, admin, ledger):
     assert admin.override("acme", "seats", 3, until=at(5)).exceeds == ("seats: 7 used, 3 allowed",)
     assert admin.override("acme", "seats", DENY).exceeds == ("seats: 7 used, 0 allowed",)
     assert facts(admin.suspend("beta"))[0]
+
+
+def test_moving_everybody_asks_no_ledger(shop, admin, ledger):
+    """What exceeds is told of one tenant; of many nobody could read it."""
+    admin.subscribe("acme", "big")
+    plans = {"big": {"features": {"seats": 3}}, "small": {"features": {"seats": 1}}, "huge": {"features": {}}}
+    features = {"calls": {"kind": "quota", "decimals": 1}, "seats": {"kind": "allocation"}, "rows": ROWS}
+    admin.publish(Catalog.load({"catalog": 1, "features": features, "plans": plans}))
+    assert admin.migrate("big").tenants == 1
+    assert ledger.asked == []
 
 
 def test_without_an_answer_the_change_is_made_and_says_so(shop, admin, ledger):

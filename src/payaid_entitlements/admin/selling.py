@@ -191,7 +191,7 @@ def _moved(
             if author.is_dry:
                 moved += 1
             else:
-                request = Request(tenant, move.verb, move.work, move.arguments, author)
+                request = Request(tenant, move.verb, move.work, move.arguments, author, is_one_of_many=True)
                 change = yield from change_tenant(setting, request)
                 moved += change.applied
         seen, after = seen + len(rows), rows[-1].tenant

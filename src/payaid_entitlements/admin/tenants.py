@@ -51,6 +51,7 @@ class Request:
         is_forced: Written although it records nothing.
         erases: All that is known is forgotten.
         check: Runs on what was read, before working out; raises to refuse.
+        is_one_of_many: Nobody looks at what exceeds, so the ledger is not asked.
     """
 
     tenant: str
@@ -67,6 +68,7 @@ class Request:
     is_forced: bool = False
     erases: bool = False
     check: Callable[[TenantDocument], Flow[None]] | None = None
+    is_one_of_many: bool = False
 
     @property
     def detail(self) -> dict[str, object]:
@@ -158,7 +160,7 @@ def _worked_out(setting: Setting, request: Request, world: World) -> Flow[_Plan 
         if first is not None:
             return repeated(first.id, first.revision, setting)
     change = _described(request, world, document, outcome, now, host)
-    if outcome.recorded:
+    if outcome.recorded and not request.is_one_of_many:
         instants = sorted({now, max(effective_at(outcome, now), now)})
         exceeds = yield from exceeding(setting, world, document, outcome.document, instants, host, request.tx)
         change = replace(change, exceeds=exceeds)
