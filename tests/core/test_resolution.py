@@ -26,7 +26,7 @@ from payaid_entitlements.core.subscription import State, Terms, Times, subject
 from payaid_entitlements.core.values import DENY, Allowance
 from payaid_entitlements.core.world import World
 from payaid_entitlements.errors import StoreDamaged
-from tests.core.conftest import NOW, override, status, sub, tenant, world_of
+from tests.core.conftest import NOW, granted, override, status, sub, tenant, world_of
 from tests.core.generated import KEYS, PUBLISHED, controls, days, documents
 
 WORLD = world_of()
@@ -347,3 +347,17 @@ def test_an_override_does_not_hide_the_state():
     assert (stand.state, stand.plan, stand.write["books"].value) == (State.TRIALING, "pro", True)
     ended = resolve(document, WORLD, NOW + DAY, NOW + DAY + 1)[0].standpoint
     assert (ended.state, ended.plan) == (State.TRIAL_ENDED, "free")
+
+
+def test_what_was_granted_of_what_is_sold_anyway_costs_no_table():
+    """Its decisions are those of everybody on the plan: only what differs is a tenant's own."""
+    world = world_of()
+    plain, more, other = (
+        standpoint(situation(tenant(sub("pro"), *facts), world, NOW), world)
+        for facts in ([], granted("crm.calls", 5), [override("seats", Allowance(7))])
+    )
+    assert more.write is plain.write and more.read is plain.read
+    assert more.situation.granted == {"crm.calls"}
+    assert other.write is not plain.write
+    gone = standpoint(situation(tenant(sub("free"), granted("crm.calls", 5)), world, NOW), world)
+    assert gone.write["crm.calls"].reason is Reason.GRANT_HELD

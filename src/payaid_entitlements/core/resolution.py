@@ -369,6 +369,9 @@ def _overlaid(of: Situation, world: World, shared: Standpoint) -> Standpoint:
     write, read = _decide(of, world, "write", keys), _decide(of, world, "read", keys)
     writes = _difference(write, shared.write)
     reads = writes if shared.read is shared.write and write == read else _difference(read, shared.read)
+    if not writes and not reads:
+        # Granted more of what is sold anyway: the tables say the same, only the lots do not.
+        return replace(shared, situation=of)
     over = Table(writes, world, shared.write)
     return Standpoint(
         over,
