@@ -58,12 +58,13 @@ function act.unassign(feature, holder)
     return said_text(feature, since and 1 or 0, 0, balance_text(named(feature, 'slots')), since ~= nil)
 end
 function act.reassign(feature, holder, to)
-    local member, since, expires = slot_of(feature, holder)
+    local member, since = slot_of(feature, holder)
     if not since then return refusal('no slot', feature, holder) end
     local other, has = slot_of(feature, to)
     if has then return refusal('has a slot', feature, to) end
     drop(member)
-    keep_slot(other, now, expires)
-    return said_text(feature, 0, 0, balance_text(named(feature, 'slots')), false, nil, slot_text(now, expires))
+    -- An invitation expires; who has accepted it is there to stay.
+    keep_slot(other, now, nil)
+    return said_text(feature, 0, 0, balance_text(named(feature, 'slots')), false, nil, slot_text(now, nil))
 end
 """
