@@ -13,7 +13,7 @@ from typing import Final
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks import footprint, growth, hits, invalidation, load, misses, scale, sharing, stampede
+from benchmarks import footprint, growth, hits, invalidation, load, metering, misses, scale, sharing, stampede
 from benchmarks.measuring import FULL, QUICK, Effort
 from benchmarks.reporting import Row, exit_code, saved_ratios, show, to_json
 from benchmarks.stage import Absent, Benchmark, Stage
@@ -23,6 +23,7 @@ TRIES: Final = 3
 
 SUBJECTS: Final[Mapping[str, Sequence[Benchmark]]] = {
     "hits": hits.BENCHMARKS,
+    "metering": metering.BENCHMARKS,
     "misses": misses.BENCHMARKS,
     "sharing": sharing.BENCHMARKS,
     "load": load.BENCHMARKS,

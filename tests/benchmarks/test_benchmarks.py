@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks import footprint, invalidation, load, misses, sharing
+from benchmarks import footprint, invalidation, load, metering, misses, sharing
 from benchmarks.__main__ import SUBJECTS, choose
 from benchmarks.hits import check_allowed, check_awaited, check_denied, guard, view_check
 from benchmarks.measuring import Effort, alternate, alternate_awaited, frozen, looped, measure
@@ -32,7 +32,9 @@ def small(monkeypatch):
     monkeypatch.setattr(Stage.database, "__defaults__", (200,))
 
 
-@pytest.mark.parametrize("benchmark", [view_check, check_allowed, check_denied, check_awaited, guard])
+@pytest.mark.parametrize(
+    "benchmark", [view_check, check_allowed, check_denied, check_awaited, guard, metering.consume, metering.post]
+)
 def test_what_is_answered_from_memory_has_a_ratio_a_budget_and_percentiles(stage, benchmark):
     """Each row of these is promised."""
     for row in benchmark(stage):
