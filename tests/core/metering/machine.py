@@ -12,7 +12,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from payaid_entitlements.core.metering.posting import (
     OPENED,
@@ -44,8 +44,10 @@ CAPS = st.integers(0, 6) | st.none()
 BEYOND = st.sampled_from([0, 0, 0, 2, 5, None])
 GRACE = st.sampled_from([None, None, 0, 3])
 SHORT = st.sampled_from([Short.REJECT, Short.REJECT, Short.CAP, Short.OVERFLOW])
-ACTS = st.sampled_from([f"op-{number}" for number in range(6)])
-HOLDS = st.sampled_from([f"hold-{number}" for number in range(4)])
+#: One act in eight has the name of one that was done.
+AGAIN = st.sampled_from([None] * 7 + [0])
+#: Which of the acts that were done: counted from the last.
+PICKS = st.integers(0, 9)
 LIVES = st.integers(1, 5)
 HOLDERS = st.sampled_from(["asha", "bina", "chetan", "deepa"])
 #: The lots of a feature, but for the window's: which, and at which cost.
@@ -68,6 +70,8 @@ class LedgerMachine(RuleBasedStateMachine):
         self.naive = Naive()
         self.now = NOW
         self.window = 0
+        self.openings = 0
+        self.last: tuple[list[Posting], str, Any] | None = None
         self.accounts = {("calls", "w0")}
 
     # -- acts, on both -------------------------------------------------------------------------------------------------
@@ -76,9 +80,12 @@ class LedgerMachine(RuleBasedStateMachine):
         """Post; the answer, or the name of the error."""
         digest = None if asked is None else repr(asked)
         try:
-            return self.ledger.post(self.tenant, postings, operation=operation, digest=digest, now=self.now)
+            posted = self.ledger.post(self.tenant, postings, operation=operation, digest=digest, now=self.now)
         except EntitlementError as error:
             return type(error).__name__
+        if operation is not None and posted.filled:
+            self.last = list(postings), operation, asked
+        return posted
 
     def expected(self, act: Callable[..., Any], *args: Any) -> Any:
         """What the naive one says, or the name of the error."""
@@ -86,6 +93,19 @@ class LedgerMachine(RuleBasedStateMachine):
             return act(*args)
         except Refusal as refusal:
             return str(refusal)
+
+    def named(self, again: int | None) -> str:
+        """What an act is called: nothing that was there, or like the one before it."""
+        return f"op-{len(self.naive.acts)}" if again is None else self.done(again)
+
+    def done(self, pick: int, kind: str | None = None) -> str:
+        """The name of an act that was done, mostly one of the last; now and then one that nobody knows."""
+        found = [name for name, act in self.naive.acts.items() if kind in (None, act.kind)]
+        return "nothing" if pick == 9 or not found else found[-1 - pick % min(len(found), 4)]
+
+    def hold(self, pick: int) -> str:
+        """The name of a hold; now and then of an act that is none."""
+        return self.done(pick, None if pick == 8 else "hold")
 
     def lines(self, lots: list[tuple[str, str, int]], caps: list[int | None], first: int) -> tuple[Line, ...]:
         """Lines with the window's among them, in the order that was drawn."""
@@ -112,7 +132,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 raise AssertionError(f"expected {expected}, got {posted}")
 
     @rule(
-        operation=ACTS,
+        operation=AGAIN,
         amount=AMOUNTS,
         lots=LOTS,
         caps=st.lists(CAPS, min_size=4, max_size=4),
@@ -123,6 +143,7 @@ class LedgerMachine(RuleBasedStateMachine):
         short=SHORT,
     )
     def consume(self, operation, amount, lots, caps, first, sink, beyond, grace, short):
+        operation = self.named(operation)
         lines = self.lines(lots, caps, first)
         debit = Debit("calls", amount, lines, sink % len(lines), beyond, grace, short)
         asked = [amount, short.value]
@@ -130,8 +151,9 @@ class LedgerMachine(RuleBasedStateMachine):
             self.expected(self.naive.debit, operation, asked, [debit], self.now), self.post([debit], operation, asked)
         )
 
-    @rule(operation=ACTS, amounts=st.tuples(AMOUNTS, AMOUNTS), caps=st.tuples(CAPS, CAPS), short=SHORT)
+    @rule(operation=AGAIN, amounts=st.tuples(AMOUNTS, AMOUNTS), caps=st.tuples(CAPS, CAPS), short=SHORT)
     def consume_two(self, operation, amounts, caps, short):
+        operation = self.named(operation)
         debits: list[Posting] = [
             Debit("calls", amounts[0], (Line("calls", f"w{self.window}", caps[0]),), short=short),
             Debit("mails", amounts[1], (Line("credits", "g3", caps[1], 2),), short=short),
@@ -143,7 +165,7 @@ class LedgerMachine(RuleBasedStateMachine):
         )
 
     @rule(
-        operation=HOLDS | ACTS,
+        operation=AGAIN,
         amount=AMOUNTS,
         lots=LOTS,
         caps=st.lists(CAPS, min_size=4, max_size=4),
@@ -154,45 +176,55 @@ class LedgerMachine(RuleBasedStateMachine):
         life=LIVES,
     )
     def reserve(self, operation, amount, lots, caps, first, sink, beyond, short, life):
+        operation = self.named(operation)
         lines = self.lines(lots, caps, first)
         debit = Debit("calls", amount, lines, sink % len(lines), beyond, short=short)
         asked = ["hold", amount]
         expected = self.expected(self.naive.debit, operation, asked, [debit], self.now, life)
         self.compare(expected, self.post([Hold(debit, life)], operation, asked))
 
-    @rule(operation=HOLDS | ACTS, actual=st.integers(0, 9) | st.none())
+    @precondition(lambda self: self.naive.acts)
+    @rule(operation=PICKS, actual=st.integers(0, 9) | st.none())
     def settle(self, operation, actual):
+        operation = self.hold(operation)
         expected = self.expected(self.naive.settle, operation, actual, self.now)
         posted = self.post([Settle(operation, actual)])
         assert expected == (posted if isinstance(posted, str) else posted.filled[0].amount)
 
-    @rule(operation=HOLDS | ACTS)
+    @precondition(lambda self: self.naive.acts)
+    @rule(operation=PICKS)
     def release(self, operation):
+        operation = self.hold(operation)
         expected = self.expected(self.naive.release, operation, self.now)
         posted = self.post([Release(operation)])
         assert expected == (posted if isinstance(posted, str) else "free")
 
-    @rule(operation=HOLDS | ACTS, by=LIVES)
+    @precondition(lambda self: self.naive.acts)
+    @rule(operation=PICKS, by=LIVES)
     def extend(self, operation, by):
+        operation = self.hold(operation)
         expected = self.expected(self.naive.extend, operation, by, self.now)
         posted = self.post([Extend(operation, by)])
         assert expected == (posted if isinstance(posted, str) else posted.filled[0].expires)
 
+    @precondition(lambda self: self.naive.acts)
     @rule(
-        operation=HOLDS | ACTS,
+        operation=PICKS,
         amounts=st.none()
         | st.just({"calls": 1})
         | st.dictionaries(st.sampled_from(["calls", "mails"]), AMOUNTS, min_size=1),
     )
     def refund(self, operation, amounts):
+        operation = self.done(operation)
         expected = self.expected(self.naive.refund, operation, amounts, self.now)
         posted = self.post([Refund(operation, None if amounts is None else tuple(amounts.items()))])
         if not isinstance(posted, str):
             posted = {each.feature: each.amount for each in posted.filled if each.amount}
         assert expected == posted
 
-    @rule(operation=ACTS, amount=st.integers(-5, 5).filter(bool), lots=LOTS, cap=CAPS)
+    @rule(operation=AGAIN, amount=st.integers(-5, 5).filter(bool), lots=LOTS, cap=CAPS)
     def adjust(self, operation, amount, lots, cap):
+        operation = self.named(operation)
         line = self.lines(lots, [cap] * 4, 0)[-1]
         expected = self.expected(self.naive.adjust, operation, amount, line, amount, self.now)
         posted = self.post([Adjust(line, amount)], operation, amount)
@@ -201,8 +233,25 @@ class LedgerMachine(RuleBasedStateMachine):
         else:
             self.compare(expected, posted)
 
+    @precondition(lambda self: self.last is not None and self.last[1] in self.naive.acts)
+    @rule(as_another=st.sampled_from([False, False, True]))
+    def repeat(self, as_another):
+        postings, operation, asked = self.last
+        act = self.naive.acts[operation]
+        posted = self.post(postings, operation, [asked] if as_another else asked)
+        if as_another:
+            assert posted == "OperationConflict"
+        else:
+            assert posted.replayed
+            assert act.said in (
+                posted.filled[0].amount,
+                [(each.feature, each.amount, each.overage) for each in posted.filled],
+            )
+
+    @precondition(lambda self: len(self.naive.acts) > 2 * self.openings)
     @rule(cap=st.integers(0, 6))
     def open(self, cap):
+        self.openings += 1
         self.accounts |= {("calls", "r0")}
         posted = self.post([Open(("calls", "r0"), cap)])
         assert isinstance(posted, Posted)
@@ -216,12 +265,14 @@ class LedgerMachine(RuleBasedStateMachine):
         found = ("full", posted.short.frees_at) if posted.short is not None else ("given", posted.filled[0].was_there)
         assert found == self.naive.assign("seats", holder, cap, beyond, life, self.now)
 
+    @precondition(lambda self: self.naive.seats)
     @rule(holder=HOLDERS)
     def unassign(self, holder):
         posted = self.post([Unassign("seats", holder)])
         assert isinstance(posted, Posted)
         assert posted.filled[0].was_there == self.naive.unassign("seats", holder, self.now)
 
+    @precondition(lambda self: self.naive.seats)
     @rule(holder=HOLDERS, to=HOLDERS)
     def reassign(self, holder, to):
         expected = self.expected(self.naive.reassign, "seats", holder, to, self.now)

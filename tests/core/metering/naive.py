@@ -228,7 +228,7 @@ class Naive:
         if holder not in seated or to in seated:
             raise Refusal("SlotTaken")
         del self.seats[feature, holder]
-        self.seats[feature, to] = now, seated[holder][1]
+        self.seats[feature, to] = now, None
         return "handed"
 
     # -- unit by unit --------------------------------------------------------------------------------------------------

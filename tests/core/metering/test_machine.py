@@ -9,7 +9,7 @@ from tests.core.metering.machine import run
 
 
 def test_it_counts_as_the_naive_one_does():
-    run(MemoryLedger(), examples=40, steps=40)
+    run(MemoryLedger(), examples=100, steps=40)
 
 
 @pytest.mark.soak
