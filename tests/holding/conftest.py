@@ -71,13 +71,22 @@ class Holding(Stage):
         return Told(ent.reservation(*args, **named), ent.run)
 
     def block(self, ent: Told, body: Callable[[object], object], *args, **named) -> object:
-        """What *body* gives within the block of a reservation; what can be awaited is."""
+        """What *body* gives within the block of a new reservation; what can be awaited is."""
+        return self._within(ent, body, lambda: ent.inner.reserve(*args, **named))
+
+    def found(self, ent: Told, body: Callable[[object], object], *args) -> object:
+        """Same as `block`, of one that is looked up."""
+        return self._within(ent, body, lambda: self.reservation(ent, *args).inner)
+
+    def _within(self, ent: Told, body: Callable[[object], object], begin: Callable[[], object]) -> object:
         if self.colour == "sync":
-            with ent.inner.reserve(*args, **named) as hold:
+            with begin() as hold:
                 return body(hold)
+        # Looked up outside of the loop; a promise of one is awaited by the block.
+        begun = begin()
 
         async def main() -> object:
-            async with ent.inner.reserve(*args, **named) as hold:
+            async with begun as hold:
                 given = body(hold)
                 return await given if hasattr(given, "__await__") else given
 

@@ -267,6 +267,19 @@ def test_reserved_again_it_is_the_same_hold(stage, ent, left):
     assert first.settle(3).replayed is True
 
 
+def test_an_attempt_that_fails_gives_nothing_back_that_another_one_holds(stage, ent, left):
+    """A message came twice: the first worker settles, whatever becomes of the second. What was looked up is its own."""
+    first = stage.reserve(ent, *PAGES, operation=OP)
+    with pytest.raises(ZeroDivisionError):
+        stage.block(ent, lambda hold: 1 / 0, *PAGES, operation=OP)
+    assert left() == (0, 8)
+    assert first.settle(3).used == 3
+    stage.reserve(ent, "acme", "crm.pages", 5, operation="other").hand_over()
+    with pytest.raises(ZeroDivisionError):
+        stage.found(ent, lambda hold: 1 / 0, "acme", "other")
+    assert left() == (3, 0)
+
+
 def test_what_was_settled_is_not_set_aside_again(stage, ent, left):
     """Done again, it is charged once; with another amount it conflicts."""
     stage.block(ent, lambda hold: hold.settle(3), *PAGES, operation=OP)

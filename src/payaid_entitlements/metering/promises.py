@@ -4,6 +4,7 @@ Acts that are still to be awaited. A forgotten ``await`` is loud, and reads neit
 
 from __future__ import annotations
 
+import asyncio
 import warnings
 from collections.abc import Callable, Coroutine, Generator
 from types import TracebackType
@@ -66,8 +67,4 @@ class Reserving(Promise["AsyncReservation"]):
 
 
 async def _give_back(reservation: AsyncReservation) -> None:
-    # What was there already may be somebody else's work.
-    if reservation.replayed:
-        reservation.hand_over()
-    else:
-        await reservation.release()
+    await reservation.__aexit__(asyncio.CancelledError, asyncio.CancelledError(), None)

@@ -3,6 +3,9 @@ Holds in the hands of a host: units set aside around slow work, charged by what 
 
 `settle` is the point of no return: what fails afterwards keeps the charge. Whatever ends the block before it gives all
 back, a cancellation too. A process that is killed gives back by the hold's expiry.
+
+Who reserves what is reserved already shares the hold of somebody who may be at work: an attempt that fails gives
+nothing back then, and the hold ends by its expiry or by who settles it.
 """
 
 from __future__ import annotations
@@ -79,6 +82,11 @@ class _Handle:
     def replayed(self) -> bool:
         """It was there already: the same operation had reserved before."""
         return self._held.replayed
+
+    @property
+    def _is_shared(self) -> bool:
+        """Somebody else has set it aside, and may be at work. One that was looked up was handed over."""
+        return self._is_watched and self._held.replayed
 
     def hand_over(self) -> str:
         """
@@ -177,11 +185,13 @@ class Reservation(_Handle):
             return
         if error is None:
             self.settle()
-            return
-        try:
-            self.release()
-        except EntitlementError as failure:
-            _say_left(self, error, failure)
+        elif self._is_shared:
+            self.hand_over()
+        else:
+            try:
+                self.release()
+            except EntitlementError as failure:
+                _say_left(self, error, failure)
 
 
 class AsyncReservation(_Handle):
@@ -235,8 +245,14 @@ class AsyncReservation(_Handle):
         try:
             if self._closing is not None and self._closing.is_pending:
                 await self._closing
-            elif self._state == "open":
-                await (self.settle() if error is None else self.release())
+            elif self._state != "open":
+                return
+            elif error is None:
+                await self.settle()
+            elif self._is_shared:
+                self.hand_over()
+            else:
+                await self.release()
         except EntitlementError as failure:
             if error is None:
                 raise
