@@ -46,8 +46,8 @@ class HoldingVerbs:
                 hold.settle(answer.pages)
 
         A block that ends without `Reservation.settle` charges all, one that raises before it releases all. It takes no
-        ``tx``: a row would be locked for minutes. Repeated with the same operation it finds the same hold, which a block
-        that raises then leaves to whoever made it; what an earlier attempt has given back is set aside anew.
+        ``tx``: a row would be locked for minutes. Repeated with the same operation it finds the same hold, and a block
+        that raises then leaves it to who made it; what an earlier attempt has given back is set aside anew.
 
         Args:
             amount: As much as may be used.
