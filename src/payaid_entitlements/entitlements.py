@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from os import PathLike
@@ -39,6 +39,7 @@ from payaid_entitlements.metering.hearing import Handlers
 from payaid_entitlements.metering.holding_verbs import HoldingVerbs
 from payaid_entitlements.metering.showing import could
 from payaid_entitlements.metering.verbs import MeteringVerbs
+from payaid_entitlements.pending import Pending
 from payaid_entitlements.settings import Modal
 from payaid_entitlements.stores.ledger import AsyncLedger, Ledger
 from payaid_entitlements.stores.opening import find_async_ledger, find_ledger, open_async_store, open_store
@@ -613,27 +614,6 @@ class AsyncEntitlements(AsyncMeteringVerbs, AsyncHoldingVerbs, Client):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
-
-
-class Pending:
-    """
-    A decision that has still to be awaited. It has no truth value and none of a decision's attributes.
-
-    Unlike a coroutine it does not run, nor warn, when nobody awaits it: asking is not acting.
-    """
-
-    __slots__ = ("_begin",)
-
-    def __init__(self, begin: Callable[[], Awaitable[Decision]]) -> None:
-        self._begin = begin
-
-    def __await__(self) -> Generator[object, None, Decision]:
-        return self._begin().__await__()
-
-    if not TYPE_CHECKING:
-
-        def __bool__(self) -> bool:
-            raise TypeError("this is not a Decision yet: await it, then use .allowed")
 
 
 def _url(url: T | str | None) -> T | str:

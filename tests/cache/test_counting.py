@@ -50,6 +50,8 @@ CALLS = [
 class Recorder:
     """Any ledger: notes what it is called with, and whether a question waits; fails on demand."""
 
+    concerns = ()
+
     def __init__(self) -> None:
         self.calls: list[tuple[object, ...]] = []
         self.waits: list[bool] = []

@@ -10,6 +10,7 @@ import pytest
 from payaid_entitlements import AsyncEntitlements, Entitlements
 from payaid_entitlements.errors import ConfigurationError, StoreUnavailable
 from payaid_entitlements.stores.memory import AsyncMemoryStore, MemoryStore
+from payaid_entitlements.stores.ports import LOST_WITH_THE_PROCESS, Concern
 from payaid_entitlements.testing import FaultyStore
 from tests.metering.conftest import CATALOG
 
@@ -105,3 +106,40 @@ def test_health_says_whether_the_ledger_answers(kind):
     with pytest.raises(StoreUnavailable):
         done(ent, "consume", "acme", "crm.imports", operation="one")
     assert done(ent, "check", "acme", "crm.imports").allowed
+
+
+class Lax:
+    """A ledger with a concern of its own."""
+
+    concerns = (LOST_WITH_THE_PROCESS, Concern("what was counted stays", "nothing is written to a disk", "buy one"))
+
+    def __init__(self, inner):
+        self._inner = inner
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+
+class Heard:
+    """An observer that keeps warnings."""
+
+    def __init__(self):
+        self.warned = []
+
+    def count(self, name, *labels):
+        pass
+
+    def once(self, event, **fields):
+        self.warned.append((event, fields["found"]))
+
+
+@COLOURS
+def test_what_breaks_a_promise_about_the_ledger_is_said_when_it_is_first_asked(kind):
+    """Not that it is in memory: that was chosen."""
+    store, heard = (MemoryStore() if kind is Entitlements else AsyncMemoryStore()), Heard()
+    ent = kind(store, ledger=Lax(store.ledger), catalog=CATALOG, observer=heard)
+    done(ent, "check", "acme", "crm.imports")
+    assert heard.warned == []
+    for number in range(2):
+        done(ent, "consume", "acme", "crm.imports", operation=("one", number))
+    assert heard.warned == [("store.concern", "nothing is written to a disk")]

@@ -11,13 +11,12 @@ import asyncio
 import inspect
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
-from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self, TypeVar, assert_never, cast
+from typing import TYPE_CHECKING, Final, TypeVar, assert_never, cast
 
-from payaid_entitlements.cache.counting import ForgetUsage, LedgerStep, PrepareLedger
+from payaid_entitlements.cache.counting import ForgetUsage, LedgerStep
 from payaid_entitlements.cache.gathering import Gathering
 from payaid_entitlements.cache.guarding import Breakers
 from payaid_entitlements.cache.steps import (
@@ -40,13 +39,14 @@ from payaid_entitlements.cache.steps import (
     Step,
 )
 from payaid_entitlements.cache.taking_turns import TakingTurns
+from payaid_entitlements.cache.waiting import Ticking, in_time
 from payaid_entitlements.core.observing import Observer
 from payaid_entitlements.core.subscription import Subscription
 from payaid_entitlements.errors import ConfigurationError, StoreUnavailable
 from payaid_entitlements.forking import after_fork
 from payaid_entitlements.stores.hurry import BEGINNING, GRACE, QUESTION, is_question, within
 from payaid_entitlements.stores.ledger import AsyncLedger, Ledger
-from payaid_entitlements.stores.ports import AsyncStore, Store
+from payaid_entitlements.stores.ports import LOST_WITH_THE_PROCESS, AsyncStore, Store
 
 if TYPE_CHECKING:
     from payaid_entitlements.cache.shared.asking import AsyncSharedRedis, SharedRedis
@@ -202,6 +202,7 @@ class Driver:
                 if ledger is not self._ready:
                     # Of two that come first both make it ready: that is harmless.
                     ledger.prepare()
+                    _say_concerns(ledger, self.observer)
                     self._ready = ledger
                 return step.on(ledger)
             case _:
@@ -247,62 +248,6 @@ class Driver:
             flight.done.set()
 
 
-@asynccontextmanager
-async def _in_time(step: Step) -> AsyncIterator[None]:
-    """Give up a step that a question has waited for long enough: for stores whose drivers do not look at the time."""
-    if not is_question() or isinstance(step, Join | Pause | AskShared | CallHost):
-        yield
-        return
-    seconds = BEGINNING if isinstance(step, Prepare | PrepareLedger) else QUESTION + GRACE
-    limit = _Ticking(seconds)
-    try:
-        async with limit:
-            yield
-    except TimeoutError as error:
-        if not limit.expired():
-            raise
-        silent = HostUnavailable if isinstance(step, ReadHost) else StoreUnavailable
-        raise silent(f"no answer within {seconds} s") from error
-
-
-class _Ticking:
-    """
-    Same as ``asyncio.timeout``, but ends when the loop has had *seconds* to take in an answer, in ten parts.
-
-    A loop that was busy with something else for a second has not waited for a second, and the answer may be there.
-    """
-
-    __slots__ = ("_each", "_handle", "_left", "_limit", "_loop")
-
-    def __init__(self, seconds: float) -> None:
-        self._limit = asyncio.timeout(None)
-        self._loop = asyncio.get_running_loop()
-        self._each = seconds / 10
-        self._left = 10
-
-    async def __aenter__(self) -> Self:
-        await self._limit.__aenter__()
-        self._handle = self._loop.call_later(self._each, self._tick)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._handle.cancel()
-        await self._limit.__aexit__(kind, error, trace)
-
-    def _tick(self) -> None:
-        self._left -= 1
-        if self._left:
-            self._handle = self._loop.call_later(self._each, self._tick)
-        else:
-            self._limit.reschedule(self._loop.time())
-
-    def expired(self) -> bool:
-        """Was it this that ended the block?"""
-        return self._limit.expired()
-
-
 def _patience(begins: bool, asks_shared: bool) -> float:
     """Seconds to wait for what somebody else has begun."""
     if not is_question():
@@ -334,6 +279,13 @@ def _after_commit(tx: object, then: Callable[[], object]) -> bool:
     from payaid_entitlements.stores.sql.committing import after_commit
 
     return after_commit(tx, then)
+
+
+def _say_concerns(ledger: Ledger | AsyncLedger, observer: Observer | None) -> None:
+    """Warn of what breaks a promise about *ledger*; what is so of the store too is said once."""
+    for concern in ledger.concerns:
+        if observer is not None and concern != LOST_WITH_THE_PROCESS:
+            observer.once("store.concern", promise=concern.promise, found=concern.found, way_out=concern.way_out)
 
 
 def _there(ledger: L | None) -> L:
@@ -399,7 +351,7 @@ class AsyncDriver:
             while True:
                 try:
                     with self.breakers.guarding(step):
-                        async with _in_time(step):
+                        async with in_time(step):
                             answer = await self._perform(step)
                 except Exception as error:  # every failure belongs to the flow; it catches those it can handle
                     step = flow.throw(error)
@@ -468,6 +420,7 @@ class AsyncDriver:
                 ledger = _there(self.ledger)
                 if ledger is not self._ready:
                     await ledger.prepare()
+                    _say_concerns(ledger, self.observer)
                     self._ready = ledger
                 return await step.on(ledger)
             case _:
@@ -510,7 +463,7 @@ class AsyncDriver:
             raise _asked_inside(key)
         # Not wait_for: whoever is cancelled or impatient leaves, and the reading goes on for the others.
         with suppress(TimeoutError):
-            async with _Ticking(patience):
+            async with Ticking(patience):
                 await asyncio.wait({flight})
         if not flight.done():
             raise StoreUnavailable(f"waited {patience:.2f} s for the store to answer")
