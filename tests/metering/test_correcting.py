@@ -72,6 +72,14 @@ def test_who_corrected_it_and_why_is_in_the_trail(stage):
     assert used(ent) == -3
 
 
+def test_a_correction_is_not_undone_but_corrected(ent):
+    """An undoing that did nothing would look like one."""
+    change = ent.admin().adjust("acme", "crm.imports", 5, operation="a")
+    with pytest.raises(ConfigurationError, match="by the opposite"):
+        ent.admin().undo(change.id)
+    assert used(ent) == 5
+
+
 def test_a_dry_run_says_what_it_would_be(ent):
     ent.consume("acme", "crm.imports", 30, operation="one")
     change = ent.dry_admin().adjust("acme", "crm.imports", -10, operation="a")

@@ -325,6 +325,8 @@ def changing(ent: Entitlements) -> None:
     granted = admin.grant("acme", "ai_credits", Decimal("2.5"), expires="1 month", operation=("order", 7))
     assert_type(granted, Change)
     admin.void("acme", granted.id or "", operation="void-1")
+    assert_type(admin.adjust("acme", "crm.calls", -3, operation=("ticket", 7), because="counted twice"), Change)
+    admin.adjust("acme", "crm.calls", -3)  # type: ignore[call-arg]
     admin.grant("acme", "ai_credits", 5)  # type: ignore[call-arg]
     admin.change_plan("acme", "pro", usage="keep")  # type: ignore[arg-type]
     admin.change_plan("acme", "pro", when="later")  # type: ignore[arg-type]
@@ -360,7 +362,7 @@ def holding(ent: Entitlements, db: object) -> None:
     found.extend(timedelta(minutes=5))
     found.release()
     assert_type(found.hand_over(), str)
-    assert_type(found.expires_at, datetime | None)
+    assert_type(found.expires_at, datetime)
 
     ent.reserve("acme", "crm.ai_summaries", 8)  # type: ignore[call-arg]
     ent.reserve("acme", "crm.ai_summaries", 8, operation="op", tx=db)  # type: ignore[call-arg]
@@ -631,6 +633,8 @@ def test_sold(entitlements: Sandbox, clock: FakeClock) -> None:
 def without_pytest(client: AsyncEntitlements) -> None:
     with sandbox(client, clock=FakeClock(datetime.now(UTC))) as inside:
         assert_type(inside, Sandbox)
+        assert_type(inside.exhaust("acme", "crm.calls", leave=1), Usage)
+        assert_type(inside.usage("acme", "crm.calls").used, int | Decimal)
 
     sandbox(client, clock=lambda: 0.0)  # type: ignore[arg-type]
     sandbox("app.main:ent")  # type: ignore[arg-type]

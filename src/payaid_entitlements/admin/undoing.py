@@ -71,6 +71,8 @@ def _undone(on: Ground, *, entry: AuditEntry) -> tuple[NewFact, ...]:
 def _require_undoable(entry: AuditEntry, document: TenantDocument) -> Flow[None]:
     if entry.verb == "forget" or entry.generation != document.generation:
         raise ConfigurationError(f"tenant {entry.tenant!r} was forgotten; what was known then cannot come back")
+    if entry.verb == "adjust":
+        raise ConfigurationError(f"change {entry.id!r} corrected what is counted; adjust it by the opposite")
     yield from _require_untouched(entry)
 
 
