@@ -22,7 +22,8 @@ from payaid_entitlements.core.subscription import terms_at
 from payaid_entitlements.core.zones import TIMEZONE
 from payaid_entitlements.entitlements import Entitlements
 from payaid_entitlements.errors import ConfigurationError, OutcomeUnknown, StoreUnavailable
-from payaid_entitlements.stores.opening import open_store
+from payaid_entitlements.stores.ledger import Ledger
+from payaid_entitlements.stores.opening import find_ledger, open_store
 from payaid_entitlements.stores.ports import Store, TenantRow
 
 #: Tenants that are read in one round trip.
@@ -37,11 +38,25 @@ class Opened:
 
     Attributes:
         now: The instant that the command is about.
+        counts: Where usage is counted; None where it is not.
     """
 
     store: Store
     ent: Entitlements
     now: Instant
+    counts: Ledger | None = None
+
+    def ledger(self) -> Ledger:
+        """
+        Where usage is counted, ready for use.
+
+        Raises:
+            ConfigurationError: Nowhere.
+        """
+        if self.counts is None:
+            raise ConfigurationError(f"{self.store.name} counts no usage; name a ledger by PAYAID_LEDGER")
+        self.counts.prepare()
+        return self.counts
 
     def published(self) -> Published:
         """
@@ -122,13 +137,17 @@ def opened(
         must_exist(url)
     store = open_store(url)
     # What an operator changes is announced as what an application changes is.
-    ent = Entitlements(store, shared=os.environ.get("PAYAID_SHARED") or None, strict=True, catalog=catalog, clock=clock)
+    ledger, besides = find_ledger(store, os.environ.get("PAYAID_LEDGER") or None)
+    shared = os.environ.get("PAYAID_SHARED") or None
+    ent = Entitlements(store, ledger=ledger, shared=shared, strict=True, catalog=catalog, clock=clock)
     try:
         with named(store):
             store.prepare()
-            yield Opened(store, ent, from_clock(clock()))
+            yield Opened(store, ent, from_clock(clock()), ledger)
     finally:
         ent.close()
+        if besides is not None:
+            besides.close()
 
 
 @contextmanager

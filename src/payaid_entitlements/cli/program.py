@@ -11,6 +11,7 @@ import typer
 
 from payaid_entitlements.cli import (
     asking,
+    assignments,
     audit,
     backup,
     catalogs,
@@ -21,6 +22,7 @@ from payaid_entitlements.cli import (
     seeding,
     setup,
     tenants,
+    usage,
 )
 from payaid_entitlements.cli.demo import command as demo
 from payaid_entitlements.cli.endings import Program
@@ -71,6 +73,8 @@ app.command("check", rich_help_panel=_ASK)(asking.check)
 app.command("explain", rich_help_panel=_ASK)(asking.explain)
 app.command("audit", rich_help_panel=_ASK)(audit.audit)
 app.add_typer(tenants.app, name="tenant", rich_help_panel=_ASK)
+app.add_typer(usage.app, name="usage", rich_help_panel=_ASK)
+app.add_typer(assignments.app, name="assignments", rich_help_panel=_ASK)
 app.add_typer(overrides.app, name="override", rich_help_panel=_CHANGE)
 app.command("undo", rich_help_panel=_CHANGE)(audit.undo)
 catalogs.app.command("publish")(publishing.publish)
