@@ -189,7 +189,7 @@ def view_of(setting: Setting, tenant: str, user: str | None, found: Found) -> Te
         at=setting.now(),
         until=until,
         standpoint=standpoint,
-        meters=entry.meters,
+        entry=entry,
         revision=entry.revision,
         # Not that of the cache, which may have turned to another one meanwhile.
         world=entry.table.world,
@@ -212,7 +212,7 @@ def blind_view(setting: Setting, tenant: str, user: str | None) -> TenantView:
         at=setting.now(),
         until=None,
         standpoint=None,
-        meters=None,
+        entry=None,
         revision=0,
         world=world_known(setting),
         age=0.0,

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, TypeVar, cast
 
+from payaid_entitlements.cache.local import Entry
 from payaid_entitlements.core.catalog.model import Feature, Kind, Microseconds
 from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.controls import Enforcement
@@ -18,7 +19,7 @@ from payaid_entitlements.core.explanation import Explanation, explain_situation
 from payaid_entitlements.core.identity import identify
 from payaid_entitlements.core.instant import MICROSECONDS, Instant, moment
 from payaid_entitlements.core.metering.lots import Metered, metered
-from payaid_entitlements.core.metering.meters import Meters, Packed, unpacked
+from payaid_entitlements.core.metering.meters import unpacked
 from payaid_entitlements.core.metering.rollover import Rolling, rolling
 from payaid_entitlements.core.observing import Observer
 from payaid_entitlements.core.outage import in_outage, policy_of
@@ -76,10 +77,10 @@ class TenantView:
         "_age",
         "_at",
         "_clock",
+        "_entry",
         "_expires",
         "_for_user",
         "_is_strict",
-        "_meters",
         "_observer",
         "_reads",
         "_revision",
@@ -100,7 +101,7 @@ class TenantView:
         at: Instant,
         until: Instant | None,
         standpoint: Standpoint | None,
-        meters: Packed | None,
+        entry: Entry | None,
         revision: int,
         world: World | None,
         age: float | None,
@@ -117,7 +118,7 @@ class TenantView:
         self._at = at
         self._until = until
         self._standpoint = standpoint
-        self._meters = meters
+        self._entry = entry
         self._revision = revision
         self._world = world
         self._clock = clock
@@ -250,12 +251,22 @@ class TenantView:
             UnknownFeature: The catalog has no such feature.
             StoreUnavailable: The store gave no answer: by an old copy nothing is counted.
         """
-        defined, standpoint, world, meters = self._counted(feature)
-        return metered(defined, self._at, standpoint=standpoint, meters=meters, world=world)
+        entry = self._entry
+        if entry is not None and entry.counted is not None and self._standpoint is entry.standpoint and not self.stale:
+            known = entry.counted.get(feature)
+            if known is not None and self._at in known.holds:
+                return known
+        defined, standpoint, world, entry = self._counted(feature)
+        meters = unpacked(entry.meters, world)
+        found = metered(defined, self._at, standpoint=standpoint, meters=meters, world=world)
+        if standpoint is entry.standpoint:
+            # Not what a user's own overrides make of it.
+            entry.keep_counted(feature, found)
+        return found
 
-    def _counted(self, feature: str) -> tuple[Feature, Standpoint, World, Meters]:
+    def _counted(self, feature: str) -> tuple[Feature, Standpoint, World, Entry]:
         require_key(feature)
-        if self._standpoint is None or self._meters is None or self._world is None or self.stale:
+        if self._standpoint is None or self._entry is None or self._world is None or self.stale:
             raise StoreUnavailable(f"the store gave no answer about {self._tenant!r}; {feature!r} cannot be counted")
         defined = self._world.catalog.features.get(feature)
         if defined is None or not defined.kind.is_metered:
@@ -264,7 +275,7 @@ class TenantView:
                 hint = did_you_mean(feature, self._world.catalog.features)
                 raise UnknownFeature(f"the catalog has no feature {feature!r}{hint}")
             raise TypeError(f"{feature!r} is a {kind}, of which no units are counted; use check({feature!r})")
-        return defined, self._standpoint, self._world, unpacked(self._meters, self._world)
+        return defined, self._standpoint, self._world, self._entry
 
     def kind(self, key: str) -> str | None:
         """What *key* is: ``module``, or the kind of a feature; None where no catalog that is known has such a key."""
@@ -272,8 +283,8 @@ class TenantView:
 
     def rolling(self, feature: str) -> Rolling | None:
         """What opening the window of a metered *feature* needs that runs now; None where nothing rolls over into it."""
-        defined, standpoint, _, meters = self._counted(feature)
-        return rolling(defined, self._at, standpoint=standpoint, meters=meters)
+        defined, standpoint, world, entry = self._counted(feature)
+        return rolling(defined, self._at, standpoint=standpoint, meters=unpacked(entry.meters, world))
 
     def mode_of(self, key: str) -> Enforcement:
         """How far refusals of *key* are carried out."""
@@ -315,7 +326,7 @@ class TenantView:
             at=self._at,
             until=until,
             standpoint=standpoint,
-            meters=self._meters,
+            entry=self._entry,
             revision=self._revision,
             world=self._world,
             age=self._age,

@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from payaid_entitlements.core.instant import Instant
+from payaid_entitlements.core.metering.lots import Metered
 from payaid_entitlements.core.metering.meters import Packed
 from payaid_entitlements.core.resolution import Standpoint, Table
 from payaid_entitlements.core.world import World
@@ -60,9 +61,11 @@ class Entry:
         read_at: When it was asked for.
         fresh: From then on it should be read again.
         users: The same for users with overrides of their own; None where there are none.
+        counted: How features are counted now, by key, as far as somebody has asked; None where nobody has.
     """
 
     __slots__ = (
+        "counted",
         "ends",
         "fresh",
         "later",
@@ -95,6 +98,7 @@ class Entry:
         self.table: Table = self.standpoint.write
         self.touched = 0
         self.users = users
+        self.counted: dict[str, Metered] | None = None
 
     def at(self, now: float) -> Entry | None:
         """The entry with the standpoint that holds at *now*; None when what follows is not known."""
@@ -106,6 +110,12 @@ class Entry:
         if not rest:
             return None
         return Entry(rest, revision=self.revision, read_at=self.read_at, fresh=self.fresh, users=self.users)
+
+    def keep_counted(self, feature: str, counted: Metered) -> None:
+        """Remember how *feature* is counted, for those who ask next. It is worked out from what is here alone."""
+        if self.counted is None:
+            self.counted = {}
+        self.counted[feature] = counted
 
     def for_user(self, user: str | None, now: float) -> tuple[Instant | None, Standpoint]:
         """The standpoint of *user* at *now*, and its transition; the tenant's where the user has no overrides."""

@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 #: The subject of the fact about what was done to a tenant as a whole.
 STATUS = ("status",)
 
+#: What was granted to most tenants.
+NOTHING_GRANTED: frozenset[str] = frozenset()
+
 #: The name of the subscription that a host describes.
 HOST = "host"
 
@@ -189,7 +192,8 @@ def _situation(
 ) -> Situation:
     held = [held_of(each, world, at) for each in terms]
     held.sort(key=lambda one: -one.source.plan.rank)
-    granted = frozenset(each.feature for each in grants_at(document, at))
+    # One and the same for all who were granted nothing: an empty set of its own takes 216 bytes.
+    granted = frozenset(each.feature for each in grants_at(document, at)) or NOTHING_GRANTED
     return Situation(tuple(held), _status(document, at), overrides_at(document, at, user) or None, granted=granted)
 
 

@@ -368,3 +368,18 @@ def test_balances_are_put_in_the_order_of_the_lines():
 
     assert found.accounts == (("crm.grace", f"r{ANCHOR}"), ("crm.grace", OWN))
     assert found.in_order({("crm.grace", OWN): used, ("crm.calls", OWN): Balance(9)}) == (Balance(), used)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    lots, st.sampled_from(["free", "pro", "max"]), st.sampled_from(["crm.summaries", "crm.calls", "credits", "coins"])
+)
+def test_it_holds_as_long_as_it_says(facts, plan, feature):
+    """Worked out again at the end of that it may be another; before that it is the same."""
+    document = tenant(sub(plan, starts=ANCHOR))
+    carries = [carry("carry_balance", NOW - 5, until=NOW + 2, feature=feature)]
+    found = counted(document, feature, WORLD, NOW, *facts, *carries)
+
+    assert found.holds.start == NOW
+    for at in {NOW, min(NOW + 1, found.holds.end - 1), min(found.holds.end, MONTH_END * 2) - 1}:
+        assert counted(document, feature, WORLD, at, *facts, *carries) == found

@@ -14,7 +14,7 @@ for it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from payaid_entitlements.core.catalog.model import Feature, Kind, OnExceed
@@ -77,6 +77,7 @@ class Metered:
         limit: What the feature's own lines hold, but for what rolled over; None without a limit.
         window: In which usage is counted now: the feature's own, else that of the credit that pays for it; None for
             what is held, never comes anew or is not sold.
+        holds: In which instants all this is so, while the standpoint holds and no fact changes.
     """
 
     feature: Feature
@@ -88,6 +89,7 @@ class Metered:
     marks: tuple[Mark, ...]
     limit: int | None
     window: Window | None
+    holds: Window = field(compare=False, default=Window(0, 0))
 
     @property
     def is_sold(self) -> bool:
@@ -142,7 +144,8 @@ def metered(feature: Feature, at: Instant, *, standpoint: Standpoint, meters: Me
     decision = standpoint.write[feature.key]
     if own.allowance is not None and own.allowance.cap is None:
         # Nothing else is burnt while it costs nothing.
-        return Metered(feature, decision, (own.allowance,), 0, None, None, (), None, own.window)
+        holds = _holds(at, meters, own)
+        return Metered(feature, decision, (own.allowance,), 0, None, None, (), None, own.window, holds)
     paying = [
         _stock(world.catalog.features[credit], cost, at, standpoint, meters)
         for credit, cost in world.payers.get(feature.key, ())
@@ -166,7 +169,16 @@ def metered(feature: Feature, at: Instant, *, standpoint: Standpoint, meters: Me
         tuple(_marks(lines)),
         limit,
         owing.window,
+        _holds(at, meters, own, *paying),
     )
+
+
+def _holds(at: Instant, meters: Meters, *stocks: _Stock) -> Window:
+    """From *at* until a window ends, or what was granted or carried begins or ends."""
+    ends: list[Instant | None] = [None if stock.window is None else stock.window.end for stock in stocks]
+    for fact in meters.facts:
+        ends += (fact.since if isinstance(fact, Lot) else fact.at, fact.until)
+    return Window(at, min((end for end in ends if end is not None and end > at), default=_NEVER))
 
 
 @dataclass(frozen=True, slots=True)
