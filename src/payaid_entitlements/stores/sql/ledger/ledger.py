@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import count
 from time import monotonic
 from typing import TYPE_CHECKING, TypeVar
 
@@ -94,6 +95,34 @@ class _Ledger:
             row = answered(self._engine, asked, operation)
         return None if row is None else posted_of(row[0])
 
+    def _beginning(
+        self,
+        tenant: str,
+        postings: Sequence[Posting],
+        operation: str | None,
+        digest: str | None,
+        now: Instant | None,
+        tx: Transaction | None,
+        asked: Asked | None,
+    ) -> Callable[[], Flow[Posted]]:
+        """What begins to post, each time that it is tried; in the host's transaction with the one statement *asked*."""
+        tries = count()
+
+        def begin() -> Flow[Posted]:
+            flow = posting(
+                self._statements,
+                tenant,
+                postings,
+                operation,
+                digest,
+                self._at(now),
+                is_joined=tx is not None,
+                is_again=next(tries) > 0,
+            )
+            return flow if asked is None or tx is None else trying(asked, flow)
+
+        return begin
+
     def _at(self, now: Instant | None) -> Instant | None:
         """The time to tell the database, which on SQLite has no clock of its own."""
         return time.time_ns() // 1000 if now is None and self._statements.is_sqlite else now
@@ -124,13 +153,7 @@ class SQLLedger(_Ledger):
         asked = self._at_once(tenant, postings, operation, digest, now)
         if asked is not None and tx is None and (posted := self._alone(asked, operation)) is not None:
             return posted
-
-        def begin() -> Flow[Posted]:
-            flow = posting(
-                self._statements, tenant, postings, operation, digest, self._at(now), is_joined=tx is not None
-            )
-            return flow if asked is None or tx is None else trying(asked, flow)
-
+        begin = self._beginning(tenant, postings, operation, digest, now, tx, asked)
         return self._write(begin, operation, tx)
 
     def balances(
@@ -246,13 +269,7 @@ class AsyncSQLLedger(_Ledger):
             and (posted := await greenlet_spawn(self._alone, asked, operation)) is not None
         ):
             return posted
-
-        def begin() -> Flow[Posted]:
-            flow = posting(
-                self._statements, tenant, postings, operation, digest, self._at(now), is_joined=tx is not None
-            )
-            return flow if asked is None or tx is None else trying(asked, flow)
-
+        begin = self._beginning(tenant, postings, operation, digest, now, tx, asked)
         return await self._write(begin, operation, tx)
 
     async def balances(

@@ -44,27 +44,32 @@ def posting(
     now: Instant | None,
     *,
     is_joined: bool,
+    is_again: bool,
 ) -> Flow[Posted]:
     """
     Post *postings*.
 
     Args:
         is_joined: The transaction is the host's, and may see what is old.
+        is_again: It was tried before, and somebody else did the same at once.
 
     Raises:
         As `Ledger.post`, and what a driver raises where an entry is there already: somebody does the same at once.
     """
     needed = needs(postings, operation)
-    loading = _Loading(statements, tenant, now, is_latest=is_joined)
+    sees_old = is_joined and statements.is_mysql
+    loading = _Loading(statements, tenant, now, is_latest=sees_old)
     if needed.holds:
         # What they are about says which accounts are moved, and never changes. Seen without a lock, it may be old.
         yield from loading.read(needed, is_latest=False)
         yield from loading.lock(accounts(needed, loading.rows))
-        yield from loading.read(needed, is_latest=is_joined)
+        yield from loading.read(needed, is_latest=sees_old)
         yield from loading.lock(accounts(needed, loading.rows))
     else:
         yield from loading.lock(needed.accounts)
-        yield from loading.read(needed, is_latest=is_joined)
+        # To look for a row that is not there and see what is new would lock all that is near it, also for tenants who
+        # have nothing to do with this. The key of the entry says too whether it is there.
+        yield from loading.read(needed, is_latest=is_again)
     at = yield from loading.time()
     freed, of = FREED, list(loading.accounts)
     while True:
@@ -72,9 +77,16 @@ def posting(
         if loading.holds:
             yield from loading.lock(accounts(needed, loading.rows))
         outcome = post(loading.rows, postings, operation, digest, at)
-        if outcome.posted.short is None or all_freed:
+        if outcome.posted.filled:
             break
-        freed *= 10
+        if not all_freed:
+            freed *= 10
+        elif sees_old and not is_again:
+            # Nobody is refused what was granted before.
+            is_again = True
+            yield from loading.read(needed, is_latest=True)
+        else:
+            break
     yield from _writing(statements, loading, outcome)
     return outcome.posted
 
