@@ -24,6 +24,7 @@ from sqlalchemy import cast as sql_cast
 from payaid_entitlements.core.metering.posting import SLOTS
 from payaid_entitlements.stores.sql.ledger.making import Making, is_among, is_row, limit
 from payaid_entitlements.stores.sql.ledger.prepared import Prepared
+from payaid_entitlements.stores.sql.ledger.tables import LOCK
 
 _ACCOUNT = ("tenant", "meter", "lot")
 
@@ -35,12 +36,12 @@ class Counting(Making):
         """
         Lock *count* accounts in the order of their keys, and read them as they are now, with the time.
 
-        (meter, lot, used, held, cap, is_opened, over_since, now)
+        (meter, lot, used, held, cap, is_opened, over_since, folded, now)
         """
 
         def make() -> Select[Any]:
             c = self.tables.accounts.c
-            found = select(c.meter, c.lot, c.used, c.held, c.cap, c.is_opened, c.over_since, self.now)
+            found = select(c.meter, c.lot, c.used, c.held, c.cap, c.is_opened, c.over_since, c.folded, self.now)
             found = found.where(is_among(self.tables.accounts, ("meter", "lot"), count))
             # Who needs several waits for them in one order.
             return self.locked(found.order_by(c.meter, c.lot) if count > 1 else found)
@@ -106,6 +107,13 @@ class Counting(Making):
         a = self.tables.accounts
         folded = a.c.folded + bindparam("amount", type_=BigInteger)
         return Prepared(update(a).where(is_row(a, *_ACCOUNT)).values(folded=folded), self.dialect)
+
+    @cached_property
+    def drop_blank(self) -> Prepared:
+        """Take away the accounts of a tenant to which nothing was ever posted; the one for which others wait stays."""
+        a = self.tables.accounts
+        is_blank = and_(is_row(a, "tenant"), a.c.folded.is_(None), a.c.lot != LOCK)
+        return Prepared(delete(a).where(is_blank), self.dialect)
 
     # -- the row for which those wait who count rows of the host's -----------------------------------------------------
 

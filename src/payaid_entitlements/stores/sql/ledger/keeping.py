@@ -61,6 +61,7 @@ def forgetting(statements: Statements, tenant: str) -> Flow[None]:
 
 def restoring(statements: Statements, tenant: str, book: Book, entries: Iterable[KeptEntry]) -> Flow[None]:
     """Write all that another ledger kept; what is there already stays as it is."""
+    yield Asked(statements.drop_blank, {"key_tenant": tenant})
     yield from _written(statements.keep_account, [account_row(each) for each in book.accounts])
     yield from _written(statements.keep_hold, [row for each in book.holds for row in hold_rows(each)])
     yield from _written(statements.keep_slot, [slot_row(tenant, each) for each in book.slots])

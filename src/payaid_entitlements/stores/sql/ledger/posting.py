@@ -96,8 +96,9 @@ class _Loading:
     Loads rows, and has those that were.
 
     Attributes:
-        accounts: All that are locked; those that nobody posted to say nothing.
+        locked: Accounts that are locked.
         there: Those of them that have a row.
+        accounts: Those of them to which anything was posted.
     """
 
     def __init__(self, statements: Statements, tenant: str, now: Instant | None, *, is_latest: bool) -> None:
@@ -105,6 +106,7 @@ class _Loading:
         self._tenant = tenant
         self._now = now
         self._is_latest = is_latest
+        self.locked: set[AccountId] = set()
         self.accounts: dict[AccountId, Balance] = {}
         self.there: set[AccountId] = set()
         self.entries: dict[EntryId, KeptEntry] = {}
@@ -120,7 +122,7 @@ class _Loading:
 
     def lock(self, wanted: Iterable[AccountId]) -> Flow[None]:
         """Lock accounts, which come in the order of their keys; also those that are not there yet."""
-        some = [account for account in wanted if account not in self.accounts]
+        some = [account for account in wanted if account not in self.locked]
         for begin in range(0, len(some), MOST_KEYS):
             yield from self._lock(some[begin : begin + MOST_KEYS])
 
@@ -135,11 +137,14 @@ class _Loading:
             found = {account_and_balance(row)[0] for row in rows}
             yield Asked(s.add_account, self._keys([account for account in wanted if account not in found]))
             rows = (yield asked).rows
-        found_now = dict(map(account_and_balance, rows))
-        self.there.update(found_now)
-        self.accounts.update({account: found_now.get(account, Balance()) for account in wanted})
+        self.locked.update(wanted)
+        for row in rows:
+            account, balance = account_and_balance(row)
+            self.there.add(account)
+            if row[7] is not None:
+                self.accounts[account] = balance
         if rows:
-            self._now = int(rows[0][7])
+            self._now = int(rows[0][8])
 
     def _keys(self, accounts: Iterable[AccountId]) -> list[Values]:
         return [{"key_tenant": self._tenant, "key_meter": meter, "key_lot": lot} for meter, lot in accounts]

@@ -39,13 +39,13 @@ def named(tenant: str, accounts: Sequence[AccountId]) -> Values:
 def reading_balances(
     statements: Statements, tenant: str, accounts: Sequence[AccountId], now: Instant | None
 ) -> Flow[Mapping[AccountId, Balance]]:
-    """Read *accounts*: one statement, for up to `MOST_KEYS` of them."""
+    """Read *accounts*, in their order: one statement, for up to `MOST_KEYS` of them."""
     found: dict[AccountId, Balance] = {}
     for begin in range(0, len(accounts), MOST_KEYS):
         some = accounts[begin : begin + MOST_KEYS]
         answer = yield Asked(statements.balances(len(some)), {**named(tenant, some), "now": now})
         found.update(map(account_and_balance, answer.rows))
-    return found
+    return {account: found[account] for account in accounts if account in found}
 
 
 def reading_hold(statements: Statements, tenant: str, operation: str, now: Instant | None) -> Flow[KeptHold | None]:
