@@ -9,6 +9,9 @@ import pytest
 
 from payaid_entitlements import Catalog
 from tests.entitlements.conftest import Stage, Told
+from tests.stores.conftest import racers
+
+__all__ = ["racers"]
 
 CATALOG = Catalog.load(
     {

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
 
 import pytest
 from sqlalchemy import text
 
 from payaid_entitlements import UNLIMITED, Entitlements, Reason
 from payaid_entitlements.errors import (
-    ChangeConflict,
     ConfigurationError,
     NotEntitled,
     QuotaExceeded,
     StoreUnavailable,
     TenantSuspended,
 )
+from tests.holding import racing
 from tests.holding.conftest import CATALOG
 from tests.holding.hosts import Host, rows, rows_later
+from tests.stores.conftest import RACERS
 
 CONTACTS = ("acme", "crm.contacts")
 
@@ -225,33 +225,16 @@ def test_who_counts_what_is_said_once_and_when_the_process_starts():
 
 
 @pytest.mark.parametrize("server", ["sqlite_url", "postgres_url", "mariadb_url"])
-def test_of_hosts_who_race_exactly_as_many_add_as_are_sold(request, server):
-    """Two processes' worth of clients, eight threads, each of which tries four times; no one deadlocks."""
+def test_of_processes_who_race_exactly_as_many_add_as_are_sold(request, server, racers):
+    """Each tries four times; nobody waits for ever."""
     url = request.getfixturevalue(server)
-    hosts = [Host("sync", url) for _ in range(2)]
-    together = threading.Barrier(8)
-
-    def race(number):
-        host, outcomes = hosts[number % 2], []
-        together.wait()
-        for _ in range(4):
-            try:
-                host.add()
-                outcomes.append("added")
-            except QuotaExceeded:
-                outcomes.append("refused")
-            except ChangeConflict:
-                outcomes.append("again")
-        return outcomes
-
+    host = Host("sync", url)
     try:
-        with ThreadPoolExecutor(8) as pool:
-            outcomes = [each for found in pool.map(race, range(8)) for each in found]
-        assert (hosts[0].there(), outcomes.count("added")) == (3, 3)
-        assert outcomes.count("refused") + outcomes.count("again") == 29
+        found = sum(racers.race(racing.add_rows, url, 4), Counter())
+        assert (host.there(), found["added"]) == (3, 3)
+        assert found.total() == 4 * RACERS
     finally:
-        for host in hosts:
-            host.close()
+        host.close()
 
 
 def test_tasks_who_race_add_exactly_as_many(postgres_url):
