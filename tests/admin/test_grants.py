@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -12,6 +13,7 @@ from payaid_entitlements.core.adding import set_add_on
 from payaid_entitlements.core.catalog import Catalog
 from payaid_entitlements.core.decision import Reason
 from payaid_entitlements.core.ground import Ground
+from payaid_entitlements.core.instant import moment
 from payaid_entitlements.core.metering import granting
 from payaid_entitlements.core.metering.granting import Grant, given_subject, grants_at
 from payaid_entitlements.core.resolution import resolve
@@ -93,6 +95,9 @@ def test_an_interval_counts_in_the_zone_of_the_tenant_as_windows_do(shop, admin)
     shop.clock.travel_to(at(16))  # 7 October; a month later Berlin is an hour behind
     admin.grant("berlin", "credits", 1, expires="1 month", operation="a")
     (plain,), (moved,) = grants(shop), grants(shop, "berlin")
+    shop.clock.travel_to(datetime(2027, 1, 31, 9, tzinfo=UTC))
+    admin.grant("clamped", "credits", 1, expires="1 month", operation="a")
+    assert moment(grants(shop, "clamped")[0].expires) == datetime(2027, 2, 28, 9, tzinfo=UTC)
     day = 86_400_000_000
     assert plain.expires - plain.since == 30 * day
     assert moved.expires - moved.since == 31 * day + day // 24

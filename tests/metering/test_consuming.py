@@ -363,6 +363,7 @@ class Forgetful:
 def test_a_ledger_that_forgets_what_was_opened_is_damaged_and_asked_three_times(stage):
     """And not for ever."""
     stage.elsewhere.subscribe("acme", "pro")
+    stage.clock.advance(days=40)
     ledger = Forgetful(stage.memory.ledger)
     with (
         Entitlements(stage.memory, ledger=ledger, catalog=CATALOG, clock=stage.clock) as ent,

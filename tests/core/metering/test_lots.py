@@ -23,6 +23,8 @@ WORLD = world_of(COUNTED)
 ANCHOR = instant(datetime(2026, 9, 5, 9, 30, tzinfo=UTC))
 MONTH_END = instant(datetime(2026, 10, 5, 9, 30, tzinfo=UTC))
 PRO = tenant(sub("pro", starts=ANCHOR))
+#: The same, in its second window.
+SECOND = tenant(sub("pro", starts=instant(datetime(2026, 8, 5, 9, 30, tzinfo=UTC))))
 
 
 def test_an_allowance_of_a_month_is_counted_in_the_month_that_runs():
@@ -265,11 +267,13 @@ def test_granted_units_alone_are_overdrawn_nowhere():
 
 def test_what_rolled_over_is_burnt_first_and_known_to_the_ledger():
     """It ends with the window that it rolled into, and was there before."""
-    found = counted(PRO, "crm.grace", WORLD, NOW)
+    found = counted(SECOND, "crm.grace", WORLD, NOW)
 
     assert found.lines == (Line("crm.grace", f"r{ANCHOR}", OPENED), Line("crm.grace", OWN, 1000))
     assert (found.sink, found.limit) == (1, 1000)
     assert found.marks == (Mark("crm.grace", 800), Mark("crm.grace", 1000))
+    # Into the first window of a subscription nothing can have rolled over.
+    assert counted(PRO, "crm.grace", WORLD, NOW).lines == (Line("crm.grace", OWN, 1000),)
 
 
 def test_nothing_rolls_over_without_a_limit():
@@ -363,7 +367,7 @@ def test_a_ceiling_is_never_beyond_what_can_be_counted():
 
 def test_balances_are_put_in_the_order_of_the_lines():
     """Of accounts that nobody has used nothing is known, which is nothing."""
-    found = counted(PRO, "crm.grace", WORLD, NOW)
+    found = counted(SECOND, "crm.grace", WORLD, NOW)
     used = Balance(used=3)
 
     assert found.accounts == (("crm.grace", f"r{ANCHOR}"), ("crm.grace", OWN))

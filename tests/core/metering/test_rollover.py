@@ -216,11 +216,21 @@ def test_after_a_change_that_began_anew_the_new_lot_counts():
 def test_nothing_rolls_over_where_there_is_no_window_or_no_limit(plan):
     """Or no subscription: since when the default plan is held, nobody knows."""
     story = Story(sold({"max": 500}), plan)
-    if plan is None:
-        assert story.rolling == Rolling(("calls", f"r{instant(utc(2026, 1, 1))}"), 0, 500, ())
-        assert story.left == 3
-    else:
+    for _ in range(2):
         assert story.rolling is None
+        assert not any(lot[0] == "r" for (_, lot), _ in story.caps())
+        story.at(2026, 3, 5)
+    if plan is None:
+        assert story.left == 3
+
+
+def test_nothing_rolls_over_into_the_first_window():
+    """So nothing has to be opened there: one round trip is enough."""
+    story = Story(sold({"min": 5, "max": 500}))
+    assert story.rolling is None
+    assert story.left == 100
+    assert story.at(2026, 2, 27).rolling is None
+    assert story.at(2026, 2, 28).rolling is not None
 
 
 def test_without_a_rule_nothing_rolls_over():
@@ -261,11 +271,11 @@ def test_a_host_that_keeps_subscriptions_says_when_they_began():
     """What it does not say began at no time, so nothing rolls over."""
     world = sold({"max": 500})
     now = BEGIN + 70 * DAY
-    for starts, past in ((utc(2026, 1, 31), 2), (None, 0)):
+    for starts, past in ((utc(2026, 1, 31), 2), (utc(2026, 3, 31), None), (None, None)):
         host = (terms_of(Subscription("small", starts=starts)),)
         segment = resolve(TenantDocument("acme"), world, now, now + 1, host=host)[0]
         needed = rolling(world.catalog.features["calls"], now, standpoint=segment.standpoint, meters=segment.meters)
-        assert needed is not None and len(needed.past) == past
+        assert (None if needed is None else len(needed.past)) == past
 
 
 @settings(max_examples=150, deadline=None)

@@ -23,6 +23,8 @@ from tests.core.metering.conftest import COUNTED, counted
 WORLD = world_of(COUNTED)
 ANCHOR = instant(datetime(2026, 9, 5, 9, 30, tzinfo=UTC))
 PRO = tenant(sub("pro", starts=ANCHOR))
+#: The same, in its second window.
+SECOND = tenant(sub("pro", starts=instant(datetime(2026, 8, 5, 9, 30, tzinfo=UTC))))
 MAX = tenant(sub("max", starts=ANCHOR))
 CALLS = counted(PRO, "crm.calls", WORLD, NOW)
 
@@ -65,7 +67,7 @@ def test_what_is_left_is_never_less_than_nothing(used, held, remaining, overage,
 def test_a_fraction_is_rounded_down():
     """99.999 % is not all of it."""
     found = counted(tenant(sub("pro", starts=ANCHOR), override("credits", UNLIMITED)), "crm.grace", WORLD, NOW)
-    assert usage(found, [Balance(), Balance(used=999)]).fraction == Decimal("0.9990")
+    assert usage(found, [Balance(used=999)]).fraction == Decimal("0.9990")
     third = counted(PRO, "crm.warned", WORLD, NOW)
     with localcontext() as narrow:
         narrow.prec = 2
@@ -114,7 +116,7 @@ def test_credits_without_a_limit_leave_no_limit():
 
 def test_what_rolled_over_is_part_of_the_limit_once_it_is_known():
     """Before the window is used for the first time nobody knows."""
-    grace = counted(PRO, "crm.grace", WORLD, NOW)
+    grace = counted(SECOND, "crm.grace", WORLD, NOW)
 
     assert usage(grace, [Balance(), Balance()]).limit == 1000
     opened = usage(grace, [Balance(used=10, cap=250, is_opened=True), Balance(used=1)])

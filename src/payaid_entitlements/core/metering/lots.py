@@ -217,7 +217,7 @@ def _stock(feature: Feature, cost: int, at: Instant, standpoint: Standpoint, met
         if carry.lot != name and (carry.until is None or at < carry.until):
             old = Line(key, carry.lot, carry.cap, cost)
             lots.append(_placed(PLAN_PRIORITY, carry.until, False, per, EARLIEST, EARLIEST, old))
-    if window is not None and feature.rollover is not None and cap is not None:
+    if own.rolls and window is not None:
         # It was there before what the window gives.
         rolled = Line(key, f"r{window.start}", OPENED, cost)
         lots.append(_placed(PLAN_PRIORITY, window.end, False, per, window.start, EARLIEST, rolled))
@@ -243,12 +243,15 @@ class Own:
         cap: What it holds, in smallest units; None without a limit.
         window: None where it never comes anew.
         per: How long a window is.
+        rolls: Something may have rolled over into *window*: not into the first of a subscription, and without one
+            nobody knows since when it is held.
     """
 
     lot: str
     cap: int | None
     window: Window | None
     per: Interval | None
+    rolls: bool = False
 
 
 def own_allowance(feature: Feature, at: Instant, *, standpoint: Standpoint, meters: Meters) -> Own | None:
@@ -263,10 +266,13 @@ def own_allowance(feature: Feature, at: Instant, *, standpoint: Standpoint, mete
 def _own(feature: Feature, allowance: Allowance, at: Instant, standpoint: Standpoint, meters: Meters) -> Own:
     cap = None if allowance.limit is UNLIMITED else floored(allowance.limit, feature)
     per = MONTH if cap is None else allowance.per
-    window = None
-    if per is not None:
-        window = usage_window(feature, per, billing_of(feature, meters, standpoint.situation), at)
-    return Own(carried(name_in(window), window, carries_of(feature, meters, at))[0], cap, window, per)
+    if per is None:
+        return Own(carried(LIFETIME, None, carries_of(feature, meters, at))[0], cap, None, None)
+    billing = billing_of(feature, meters, standpoint.situation)
+    window = usage_window(feature, per, billing, at)
+    is_first = billing.begun is None or window.start <= billing.begun
+    rolls = feature.rollover is not None and cap is not None and not is_first
+    return Own(carried(name_in(window), window, carries_of(feature, meters, at))[0], cap, window, per, rolls)
 
 
 def name_in(window: Window | None) -> str:

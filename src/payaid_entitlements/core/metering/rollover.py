@@ -99,12 +99,10 @@ class Rolling:
 def rolling(feature: Feature, at: Instant, *, standpoint: Standpoint, meters: Meters) -> Rolling | None:
     """
     Say what opening the window of *feature* that contains *at* needs; None where nothing rolls over into it.
-
-    Without a subscription nothing does: nobody knows since when the default plan is held.
     """
     own = own_allowance(feature, at, standpoint=standpoint, meters=meters)
     rule = feature.rollover
-    if own is None or own.window is None or own.per is None or own.cap is None or rule is None:
+    if own is None or not own.rolls or own.window is None or own.per is None or own.cap is None or rule is None:
         return None
     return Rolling(
         (feature.key, f"r{own.window.start}"),
@@ -119,10 +117,9 @@ def _past(
 ) -> Iterator[Past]:
     """The windows before the one that begins at *start*, the newest first, as long as the subscription has been."""
     billing = billing_of(feature, meters, standpoint.situation)
-    if billing.begun is None:
-        return
+    begun = max(billing.begun or HORIZON.start, HORIZON.start)
     for _ in range(MOST_WINDOWS):
-        if start <= max(billing.begun, HORIZON.start):
+        if start <= begun:
             return
         window = usage_window(feature, per, billing, start - 1)
         lot, _ = carried(name_in(window), window, carries_of(feature, meters, start - 1))
