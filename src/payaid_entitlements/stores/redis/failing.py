@@ -20,12 +20,13 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from payaid_entitlements.errors import OutcomeUnknown, StoreDamaged, StoreUnavailable
+from payaid_entitlements.stores.redis.clients import NotConnectedError
 
 #: What a client of Redis raises when something is wrong with the way to it, or with Redis.
 FAILURES = (RedisError, RedisClusterException, OSError)
 
-# What a server says instead of doing what it was told. A connection that breaks says nothing.
-_NOT_DONE = (ResponseError, BusyLoadingError, AuthenticationError, MaxConnectionsError)
+# What a server says instead of doing what it was told, or it was told nothing. A connection that breaks says nothing.
+_NOT_DONE = (ResponseError, BusyLoadingError, AuthenticationError, MaxConnectionsError, NotConnectedError)
 
 #: The driver's class, the server's word (in a script older servers wrap it in their own), and what it means.
 _MEANS: tuple[tuple[type[Exception], str, str], ...] = (
@@ -60,12 +61,17 @@ def sent(operation: str | None, *, repeats: bool) -> Iterator[None]:
     try:
         yield
     except FAILURES as error:
-        if isinstance(error, _NOT_DONE) and not repeats:
-            raise _unavailable(error) from error
-        raise OutcomeUnknown(
-            f"Redis gave no answer to a change: {_first_line(error)}; repeat with the same operation to find out",
-            operation=operation,
-        ) from error
+        raise failed(error, operation, repeats=repeats) from error
+
+
+def failed(error: Exception, operation: str | None, *, repeats: bool) -> StoreUnavailable:
+    """What one of `FAILURES` means for a change: see `sent`."""
+    if isinstance(error, _NOT_DONE) and not repeats:
+        return _unavailable(error)
+    return OutcomeUnknown(
+        f"Redis gave no answer to a change: {_first_line(error)}; repeat with the same operation to find out",
+        operation=operation,
+    )
 
 
 def was_closed(error: RedisConnectionError) -> bool:

@@ -50,6 +50,8 @@ class Awaited:
 
     def __getattr__(self, name: str) -> object:
         found = getattr(self._store, name)
+        if name == "ledger":
+            return Awaited(found, self._loop)
         return self._calling(found) if callable(found) else found
 
     def close(self) -> None:

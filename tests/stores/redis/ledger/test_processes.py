@@ -31,7 +31,7 @@ def _exact(url: str, taken: list[list[str]], accounts: int, cap: int) -> None:
     ledger.close()
 
 
-@pytest.mark.parametrize("accounts", [40, pytest.param(200, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("accounts", [30, pytest.param(200, marks=pytest.mark.soak)])
 def test_no_account_is_oversold_while_scripts_are_forgotten_and_connections_killed(
     racers: Racers, redis_cluster, emptied_redis, url: str, accounts: int
 ) -> None:

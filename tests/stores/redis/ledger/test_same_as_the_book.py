@@ -162,7 +162,7 @@ def _told(ledger: Any) -> list[Any]:
 
 
 @pytest.mark.parametrize("fixture", ["redis_url", "redis_cluster_url"])
-@pytest.mark.parametrize("seeds", [20, pytest.param(1000, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("seeds", [8, pytest.param(1000, marks=pytest.mark.soak)])
 def test_postings_of_chance_have_the_same_answers(request: pytest.FixtureRequest, fixture: str, seeds: int) -> None:
     redis = RedisLedger(request.getfixturevalue(fixture) + PATIENT)
     for seed in range(seeds):

@@ -39,10 +39,10 @@ def posted_of(answer: bytes, postings: Sequence[Posting]) -> Posted:
     Raises:
         OperationConflict, ReservationExpired, UnknownOperation, SlotTaken, ConfigurationError: As `Ledger.post`.
     """
-    word, _, text = answer.decode().partition("\n")
-    if word == "hot":
-        at, used = text.split(",")
+    if answer.startswith(b"hot"):
+        at, used = answer[4:].split(b",")
         return _hot(postings[0], int(at), int(used))
+    word, _, text = answer.decode().partition("\n")
     data = json.loads(text)
     match word:
         case "done" | "again":
@@ -64,8 +64,8 @@ def _hot(posting: Any, at: int, used: int) -> Posted:
     """A debit of one line that was free: all but the time and the balance is known here."""
     (line,) = posting.lines
     amount, cost = posting.amount, line.cost
-    take = Take(line.meter, line.lot, amount * cost, 0, cost)
-    return Posted((Filled(amount, 0, (take,), (Balance(used, 0, line.cap),), feature=posting.feature),), at)
+    takes, balances = (Take(line.meter, line.lot, amount * cost, 0, cost),), (Balance(used, 0, line.cap),)
+    return Posted((Filled(amount, 0, takes, balances, None, False, None, posting.feature),), at)
 
 
 def _said(
@@ -85,6 +85,11 @@ def _said(
         given = Slot(feature, getattr(posting, "to", posting.holder), *slot)
     balances = () if balance is None else (Balance(*balance),)
     return Posted((Filled(amount, overage, (), balances, given, was_there, expires, feature),), at)
+
+
+def about(postings: Sequence[Posting], operation: str | None) -> str | None:
+    """The operation by which *postings* are repeated to find out whether they were carried out."""
+    return operation or getattr(postings[0], "operation", None)
 
 
 def _feature(posting: Any) -> str:

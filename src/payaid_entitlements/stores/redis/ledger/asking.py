@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar
 from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.core.metering.checking import check
 from payaid_entitlements.core.metering.kept import Book, KeptEntry, KeptHold, UsageEvent
-from payaid_entitlements.core.metering.posting import AccountId, Balance, Posted, Posting, Slot
+from payaid_entitlements.core.metering.posting import AccountId, Balance, Posting, Slot
 from payaid_entitlements.stores.redis.clients import Part, Script
 from payaid_entitlements.stores.redis.ledger import reading, script
 from payaid_entitlements.stores.redis.ledger.answers import (
@@ -29,7 +29,6 @@ from payaid_entitlements.stores.redis.ledger.answers import (
     event_of,
     hold_of,
     in_order,
-    posted_of,
     slot_of,
 )
 from payaid_entitlements.stores.redis.ledger.keys import SHARDS, Keys, joined
@@ -94,13 +93,13 @@ class Questions:
         operation: str | None,
         digest: str | None,
         now: Instant | None,
-    ) -> Asking[Posted]:
-        """Carry out all of *postings*, or none."""
+    ) -> Ask:
+        """What is asked to carry out *postings*; see `posted_of`. It is no flow, since this is what is done most."""
         check(postings, operation)
         # By this a client that repeats, and may have got through twice, knows its own act again.
         token = secrets.token_hex(4) if self.repeats else None
         text = packed(tenant, postings, operation, digest, now, self.keeps_for, token)
-        return posted_of((yield Ask(script.POST, self._keys.of(tenant), (text,), changes=True)), postings)
+        return Ask(script.POST, self._keys.of(tenant), (text,), changes=True)
 
     def balances(
         self, tenant: str, accounts: Sequence[AccountId], now: Instant | None

@@ -20,7 +20,8 @@ from payaid_entitlements.errors import ConfigurationError
 from payaid_entitlements.stores.ports import Concern, Transaction
 from payaid_entitlements.stores.redis.clients import AsyncClient, Client
 from payaid_entitlements.stores.redis.durability import CONFIG, INFO, UNKNOWN, durability_of
-from payaid_entitlements.stores.redis.failing import answered, sent, was_closed
+from payaid_entitlements.stores.redis.failing import FAILURES, answered, failed, sent, was_closed
+from payaid_entitlements.stores.redis.ledger.answers import about, posted_of
 from payaid_entitlements.stores.redis.ledger.asking import Ask, Asking, Questions
 
 if TYPE_CHECKING:
@@ -97,7 +98,12 @@ class RedisLedger(_Common):
     ) -> Posted:
         """Same as `Ledger.post`."""
         _refuse(tx)
-        return self._ask(self._questions.post(tenant, postings, operation, digest, now), operation)
+        ask = self._questions.post(tenant, postings, operation, digest, now)
+        try:
+            answer = self._perform(ask)
+        except FAILURES as error:
+            raise failed(error, about(postings, operation), repeats=self._client.repeats) from error
+        return posted_of(answer, postings)
 
     def balances(
         self,
@@ -161,17 +167,17 @@ class RedisLedger(_Common):
         if not self._is_lent:
             self._client.close()
 
-    def _ask(self, flow: Asking[T], operation: str | None = None) -> T:
+    def _ask(self, flow: Asking[T]) -> T:
         try:
             ask = next(flow)
             while True:
-                ask = flow.send(self._answer(ask, operation))
+                ask = flow.send(self._answer(ask))
         except StopIteration as done:
             return cast("T", done.value)
 
-    def _answer(self, ask: Ask, operation: str | None) -> Any:
+    def _answer(self, ask: Ask) -> Any:
         if ask.changes:
-            with sent(operation, repeats=self._client.repeats):
+            with sent(None, repeats=self._client.repeats):
                 return self._perform(ask)
         with answered():
             try:
@@ -219,7 +225,12 @@ class AsyncRedisLedger(_Common):
     ) -> Posted:
         """Same as `Ledger.post`."""
         _refuse(tx)
-        return await self._ask(self._questions.post(tenant, postings, operation, digest, now), operation)
+        ask = self._questions.post(tenant, postings, operation, digest, now)
+        try:
+            answer = await self._perform(ask)
+        except FAILURES as error:
+            raise failed(error, about(postings, operation), repeats=self._client.repeats) from error
+        return posted_of(answer, postings)
 
     async def balances(
         self,
@@ -285,17 +296,17 @@ class AsyncRedisLedger(_Common):
         if not self._is_lent:
             await self._client.aclose()
 
-    async def _ask(self, flow: Asking[T], operation: str | None = None) -> T:
+    async def _ask(self, flow: Asking[T]) -> T:
         try:
             ask = next(flow)
             while True:
-                ask = flow.send(await self._answer(ask, operation))
+                ask = flow.send(await self._answer(ask))
         except StopIteration as done:
             return cast("T", done.value)
 
-    async def _answer(self, ask: Ask, operation: str | None) -> Any:
+    async def _answer(self, ask: Ask) -> Any:
         if ask.changes:
-            with sent(operation, repeats=self._client.repeats):
+            with sent(None, repeats=self._client.repeats):
                 return await self._perform(ask)
         with answered():
             try:

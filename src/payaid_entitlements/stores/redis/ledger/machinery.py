@@ -20,6 +20,7 @@ if now == null then
     local time = call('TIME')
     now = time[1] * 1000000 + time[2]
 end
+local stamp = format('%.0f', now)
 """
 
 #: Accounts, entries and events.
@@ -27,7 +28,6 @@ ROWS: Final = """
 local max, min, fmod, MOST = math.max, math.min, math.fmod, 9007199254740991
 local function plain(number) return format('%.0f', number) end
 local function or_null(number) return number and plain(number) or 'null' end
-local stamp = plain(now)
 
 -- An account is known by one name: the length of the meter's, the meter, the lot.
 local function named(meter, lot) return #meter .. ':' .. meter .. lot end

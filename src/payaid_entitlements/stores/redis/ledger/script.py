@@ -27,7 +27,7 @@ local first = asked[7]
 local debit = first[2]
 if first[1] == 'debit' and not asked[8] and not debit[3][2] then
     local meter, lot, cap, cost = unpack(debit[3][1])
-    local name = concat({'a', #meter, ':', meter, lot})
+    local name = 'a' .. #meter .. ':' .. meter .. lot
     local before, folded = match(call('HGET', book, name) or '', '^(%-?%d+) 0 [%d-]+ %- (%-?%d+)$')
     if before and cap ~= 'opened' then
         local moved = debit[2] * cost
@@ -36,15 +36,15 @@ if first[1] == 'debit' and not asked[8] and not debit[3][2] then
         for _, mark in ipairs(debit[8]) do
             fits = fits and (mark[1] ~= meter or used < mark[2] or mark[2] <= tonumber(before))
         end
-        local shown = cap == null and '-' or format('%.0f', cap)
+        local shown, all = cap == null and '-' or format('%.0f', cap), format('%.0f', used)
         if fits and call('HSETNX', entries, '0' .. asked[5], format(
-            '["debit",%s,[%.0f,[[%.0f,0,[[%s,%s,%.0f,0,%.0f]],[[%.0f,0,%s,false,null]],null,%s]],[]],%s]',
-            quoted(asked[6]), now, debit[2], quoted(meter), quoted(lot), moved, cost, used,
+            '["debit",%s,[%s,[[%.0f,0,[[%s,%s,%.0f,0,%.0f]],[[%s,0,%s,false,null]],null,%s]],[]],%s]',
+            quoted(asked[6]), stamp, debit[2], quoted(meter), quoted(lot), moved, cost, all,
             cap == null and 'null' or shown, quoted(debit[1]), quoted(asked[4])
         )) == 1 then
-            call('HSET', book, name, format('%.0f 0 %s - %s', used, shown, folded))
-            hot = format('hot\\n%.0f,%.0f', now, used)
-            if call('RPUSH', order, format('%.0f 0%s', now, asked[5])) % 8 > 0 then return hot end
+            call('HSET', book, name, all .. ' 0 ' .. shown .. ' - ' .. folded)
+            hot = 'hot\\n' .. stamp .. ',' .. all
+            if call('RPUSH', order, stamp .. ' 0' .. asked[5]) % 8 > 0 then return hot end
         end
     end
 end
@@ -77,7 +77,10 @@ write()
 return hot
 """
 
-POST: Final = Script(BEGIN + _HOT + ROWS + MOVING + SPREADING + EXPIRING + DEBITING + CLOSING + SEATING + _ACT)
+# In a function of its own, which is not made ready where it is not called.
+_REST: Final = ROWS + MOVING + SPREADING + EXPIRING + DEBITING + CLOSING + SEATING + _ACT
+
+POST: Final = Script(f"{BEGIN}{_HOT}local function rest(){_REST}end\nreturn rest()")
 
 #: Forget operations of a tenant that are from before an instant, but none too early.
 PRUNE: Final = Script(
