@@ -60,7 +60,10 @@ function act.settle(name, actual)
             takes[#takes + 1] = {line[1], line[2], charged[number] * line[4], -freed[number] * line[4], line[4]}
         end
     end
-    move_all(debit, takes)
+    for _, take in ipairs(takes) do
+        -- What accounts say of their caps may be newer than the hold: it only speaks of those that are new.
+        move(take, account(named(take[1], take[2])).is_new and line_of(debit, take))
+    end
     if too_much then return end
     cross(lines, debit[8], before)
     drop('h' .. name)
@@ -102,9 +105,11 @@ function act.refund(name, amounts)
     if source[1] == 'adjust' then return refusal('correction', name) end
     if source[1] == 'hold' then
         if open_hold(name) then return refusal('open', name) end
+        local feature = source[3][2][1][6]
         text = entry(1, name)
         source = text and decode(text)
-        if not source or source[1] ~= 'settle' then source = {null, null, {0, {}}} end
+        -- A hold that came to nothing has used nothing up.
+        if not source or source[1] ~= 'settle' then source = {null, null, {0, {{0, 0, {}, {}, null, feature}}}} end
     end
     local taken, had, wanted = source[3][2], {}, {}
     for _, filled in ipairs(taken) do

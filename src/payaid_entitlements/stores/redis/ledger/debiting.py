@@ -101,7 +101,7 @@ EXPIRING: Final = """
 local function free(name, hold, kind)
     local takes = {}
     for number, take in ipairs(hold[5]) do takes[number] = {take[1], take[2], 0, -take[4], take[5]} end
-    move_all(hold[4], takes)
+    for _, take in ipairs(takes) do move(take) end
     drop('h' .. name)
     return enter(name, 1, kind, null, {filled_text(hold[4][1], hold[3], 0, takes)})
 end
