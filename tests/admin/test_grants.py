@@ -419,18 +419,21 @@ def test_a_damaged_grant_is_not_taken_for_none(shop, admin, value):
 
 def test_a_change_of_plan_says_what_becomes_of_what_was_used(shop, admin):
     """It is a fact of the change: told, undone with it, and known by the operation."""
-    admin.subscribe("acme", "pro")
+    admin.subscribe("acme", "free")
     shop.clock.advance(days=1)
     with pytest.raises(ConfigurationError, match="'carry_usage', 'carry_balance', 'fresh'"):
         admin.change_plan("acme", "pro", usage="keep")
     change = admin.change_plan("acme", "pro", usage="fresh", operation="a")
-    assert [str(each) for each in change.altered] == ["usage: none -> fresh of crm.calls, fresh of credits"]
+    assert [str(each) for each in change.altered] == [
+        "plan: free@1 -> pro@1",
+        "usage: none -> fresh of crm.calls, fresh of credits",
+    ]
     assert facts(admin.change_plan("acme", "pro", usage="fresh", operation="a")) == (False, "change.repeated")
     with pytest.raises(OperationConflict):
         admin.change_plan("acme", "pro", operation="a")
     undone = admin.undo(change.id)
-    assert [str(each) for each in undone.altered] == ["usage: fresh of crm.calls, fresh of credits -> none"]
-    admin.subscribe("acme", "pro", name="second")
+    assert str(undone.altered[-1]) == "usage: fresh of crm.calls, fresh of credits -> none"
+    admin.subscribe("acme", "free", name="second")
     shop.clock.advance(days=1)
     change = shop.admin(dry_run=True).change_plan("acme", "pro", usage="carry_balance", name="second")
     assert any(each.what == "usage of subscription second" for each in change.altered)

@@ -127,7 +127,7 @@ class SubscriptionVerbs(Asking[R]):
         Args:
             usage: What was used in the windows that run counts against the new limits (``carry_usage``); or what
                 is left of the old limits can be used besides, until their windows end (``carry_balance``); or neither
-                (``fresh``).
+                (``fresh``). Of a plan that is held already nothing begins anew, however often it is said.
 
         Raises:
             UnknownPlan, UnknownTenant: There is no such plan, or no subscription.

@@ -179,7 +179,10 @@ def change_plan(
     if on.as_of is not None and any(on.as_of < each.said and each.since <= max(since, on.now) for each in plans):
         return facts  # over before it arrived
     facts = (*facts, *endings(on, facts, name, since))
-    return (*facts, *carried(on, facts, name, since, usage))
+    # A source that says twice what is held must not give its allowance twice.
+    known = (on.document.value(subject(name, key), since) for key in ("plan", "trial_end"))
+    is_held = tuple(known) == (_version(sold), None)
+    return (*facts, *carried(on, facts, name, since, None if is_held else usage))
 
 
 def cancel(on: Ground, *, when: When = "period_end", name: str = MAIN) -> tuple[NewFact, ...]:

@@ -63,6 +63,8 @@ class Model:
         self.grants = {key: pile for key, pile in self.grants.items() if pile.until is None or self.now < pile.until}
 
     def change(self, plan: str, mode: str) -> None:
+        if plan == self.plan:
+            return
         has_begun = self.until != self.end() or self.now.day > 1 or self.now.hour > 0
         old = Pile(self.limit - self.used, self.until)
         self.plan = plan

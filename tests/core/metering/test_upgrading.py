@@ -33,7 +33,7 @@ SOLD: Mapping[str, object] = {
     "plans": {
         "free": {"features": {}},
         "small": {"features": {"calls": "100/month", "seats": 1}, "price": {"monthly": 1, "currency": "INR"}},
-        "big": {"features": {"calls": "300/month", "seats": 3}},
+        "big": {"features": {"calls": "300/month", "seats": 3}, "trial": "9 days"},
         "yearly": {"features": {"calls": "1200/year"}},
         "once": {"features": {"calls": "50/lifetime"}},
         "endless": {"features": {"calls": "unlimited"}},
@@ -86,6 +86,10 @@ class Story:
             meters=segment.meters,
             world=self.world,
         )
+
+    @property
+    def plan(self) -> str:
+        return resolve(self.document, self.world, self.now, self.now + 1)[0].standpoint.plan or ""
 
     @property
     def own(self) -> Own | None:
@@ -200,6 +204,24 @@ def test_changing_there_and_back_gives_nothing_for_nothing():
         story.change(plan)
         story.day((story.now - BEGIN) // DAY + 1)
     assert story.left == 10
+
+
+@pytest.mark.parametrize("mode", CARRY_MODES)
+def test_the_plan_that_is_held_gives_nothing_again(mode):
+    """However often a source says it; but whoever buys what was on trial has begun something else."""
+    story = Story().use(40).day(3)
+    story.change("small", mode)
+    assert story.left == 60
+    story.change("yearly", "fresh", when=BEGIN + 5 * DAY)
+    story.change("small", mode)
+    assert story.day(6).left == 60
+    story.change("big", mode)
+    left = story.left
+    story.day(7).change("big", mode)
+    assert story.left == left
+    trial = Story("big", trial=True).use(40).day(3)
+    trial.change("big", mode)
+    assert trial.left == {"carry_usage": 260, "carry_balance": 560, "fresh": 300}[mode]
 
 
 def test_two_changes_in_one_window():
@@ -323,6 +345,8 @@ def test_no_unit_comes_back(steps):
         before, own = story.left, story.own
         used = 0 if own is None else story.used.get(("calls", own.lot), 0)
         besides = before - (0 if own is None else max(0, (own.cap or 0) - used))
+        if plan == story.plan:
+            continue
         story.change(plan, mode)
         limit = {"small": 100, "big": 300, "yearly": 1200, "once": 50}[plan]
         assert story.left <= (besides + max(0, limit - used) if mode == "carry_usage" else before + limit)

@@ -7,7 +7,8 @@ What a change of plan does with what was used in the windows that are running.
 
 Each is worked out from facts at the change, nothing is read from the ledger: a lot of another name is a new account,
 and an old one whose name is not said any more is out of use. At the very start of a window nothing was used yet, so a
-plan that changes then (``when="period_end"``) leaves nothing behind.
+plan that changes then (``when="period_end"``) leaves nothing behind. A source may say more than once which plan is
+held: of that nothing begins anew, or each repetition would give an allowance.
 """
 
 from __future__ import annotations
@@ -27,33 +28,41 @@ if TYPE_CHECKING:
     from payaid_entitlements.core.ground import Ground
 
 
-def carried(on: Ground, facts: Sequence[NewFact], name: str, since: Instant, mode: CarryMode) -> tuple[NewFact, ...]:
+def carried(
+    on: Ground, facts: Sequence[NewFact], name: str, since: Instant, mode: CarryMode | None
+) -> tuple[NewFact, ...]:
     """
     Give the facts about what a change of the plan of *name* at *since* leaves.
 
     Args:
         facts: Those of the change.
+        mode: None where the plan is held already: then only what was to be left later is dropped.
     """
     about = carried_subject(name)
     line = on.document.timelines.get(about, Timeline())
-    after = joined(on.document, facts, recorded=on.now, as_of=on.as_of).document
     before = kept_at(on.document, name, since)
-    kept = list(before)
+    kept = before if mode is None else tuple(_kept(on, facts, name, since, mode, before))
+    # What was to be left by a change that was scheduled for later is dropped with it.
+    if kept == before and not any(fact.since > since for fact in line.facts):
+        return ()
+    ends = [each.ends for each in kept]
+    last = [max(end for end in ends if end is not None)] if kept and None not in ends else []
+    return (NewFact(about, since, written(kept)), *(NewFact(about, end, None) for end in last))
+
+
+def _kept(
+    on: Ground, facts: Sequence[NewFact], name: str, since: Instant, mode: CarryMode, before: Sequence[Kept]
+) -> list[Kept]:
+    after = joined(on.document, facts, recorded=on.now, as_of=on.as_of).document
     old, new = (resolve(document, on.world, since, since)[0] for document in (on.document, after))
+    kept = list(before)
     for feature in _sold_by(on, (old, new), name):
         was, now = (
             own_allowance(feature, since, standpoint=each.standpoint, meters=each.meters) for each in (old, new)
         )
         kept = [each for each in kept if each.carry.feature != feature.key or mode != "fresh"]
         kept += _left(feature, was, now, since, mode)
-    if not line.facts and not kept:
-        return ()
-    if tuple(kept) == before and not any(fact.since > since for fact in line.facts):
-        return ()
-    # What was to be left by a change that was scheduled for later is dropped with it.
-    ends = [each.ends for each in kept]
-    last = [max(end for end in ends if end is not None)] if kept and None not in ends else []
-    return (NewFact(about, since, written(kept)), *(NewFact(about, end, None) for end in last))
+    return kept
 
 
 def _left(feature: Feature, was: Own | None, now: Own | None, at: Instant, mode: CarryMode) -> Iterator[Kept]:
