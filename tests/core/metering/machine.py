@@ -1,5 +1,7 @@
 """
-Acts in any order on a ledger, each compared with what the naive one says: for every ledger, on a tenant of its own.
+Acts in any order on a ledger, each compared with what the naive one says, and with the book's own answer.
+
+It runs on every ledger, on a tenant of its own.
 
 A test asks a fixture for a ledger and calls ``run(ledger, examples=20, steps=30)``.
 """
@@ -35,6 +37,7 @@ from payaid_entitlements.core.metering.posting import (
 )
 from payaid_entitlements.errors import EntitlementError
 from payaid_entitlements.stores.ledger import Ledger
+from payaid_entitlements.stores.memory_ledger import MemoryLedger
 from tests.core.metering.naive import Naive, Refusal
 
 NOW = 1_790_000_000_000_000
@@ -66,6 +69,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def __init__(self, ledger: Ledger) -> None:
         super().__init__()
         self.ledger = ledger
+        self.memory = MemoryLedger()
         self.tenant = f"tenant-{uuid.uuid4().hex}"
         self.naive = Naive()
         self.now = NOW
@@ -77,15 +81,22 @@ class LedgerMachine(RuleBasedStateMachine):
     # -- acts, on both -------------------------------------------------------------------------------------------------
 
     def post(self, postings: list[Posting], operation: str | None = None, asked: Any = None) -> Posted | str:
-        """Post; the answer, or the name of the error."""
+        """Post; the answer, which is that of the book to the last field, or the name of the error."""
         digest = None if asked is None else repr(asked)
-        try:
-            posted = self.ledger.post(self.tenant, postings, operation=operation, digest=digest, now=self.now)
-        except EntitlementError as error:
-            return type(error).__name__
-        if operation is not None and posted.filled:
+        posted, by_the_book = (
+            self.outcome(ledger, postings, operation, digest) for ledger in (self.ledger, self.memory)
+        )
+        assert posted == by_the_book
+        if operation is not None and isinstance(posted, Posted) and posted.filled:
             self.last = list(postings), operation, asked
         return posted
+
+    def outcome(self, ledger: Ledger, postings: list[Posting], operation: str | None, digest: str | None) -> Any:
+        """The answer of a ledger."""
+        try:
+            return ledger.post(self.tenant, postings, operation=operation, digest=digest, now=self.now)
+        except EntitlementError as error:
+            return type(error).__name__
 
     def expected(self, act: Callable[..., Any], *args: Any) -> Any:
         """What the naive one says, or the name of the error."""

@@ -34,7 +34,7 @@ from payaid_entitlements.core.metering.posting import (
 )
 from payaid_entitlements.core.metering.rows import Needs, Outcome, Rows, as_of, in_order
 from payaid_entitlements.core.metering.spreading import Spread, TooFew, spread
-from payaid_entitlements.errors import ConfigurationError, ReservationExpired
+from payaid_entitlements.errors import ConfigurationError, OperationConflict, ReservationExpired
 
 NOW = 1_790_000_000_000_000
 W, G, R = Line("calls", "w0", 3), Line("credits", "g1", 7, 3), Line("calls", "r0", OPENED)
@@ -390,3 +390,24 @@ def test_the_largest_and_the_smallest_can_be_posted():
         Assign("seats", "a", 0, None, 2**52),
     ):
         assert needs([posting], "op") is not None
+
+
+def test_settled_otherwise_or_extended_for_ever_it_is_refused():
+    rows = Rows("acme")
+    rows = after(rows, post(rows, [Hold(ONE, 5)], "h", None, NOW))
+    with pytest.raises(ConfigurationError, match="never expire"):
+        longer = after(rows, post(rows, [Extend("h", 2**52)], None, None, NOW))
+        post(longer, [Extend("h", 2**52)], None, None, NOW)
+    rows = after(rows, post(rows, [Settle("h")], None, None, NOW))
+    with pytest.raises(OperationConflict, match="settled before, with 1 and not 0"):
+        post(rows, [Settle("h", 0)], None, None, NOW)
+
+
+def test_more_than_can_be_counted_is_refused():
+    for balance, posting in (
+        (Balance(2**53 - 1), replace(ONE, short=Short.OVERFLOW)),
+        (Balance(0, 2**53 - 1), replace(ONE, short=Short.OVERFLOW)),
+        (Balance(1 - 2**53), Adjust(W, -1)),
+    ):
+        with pytest.raises(ConfigurationError, match="counts to 9007199254740991"):
+            post(Rows("acme", {W.account: balance}), [posting], "op", None, NOW)
