@@ -15,8 +15,8 @@ from payaid_entitlements.cache.counting import (
     LockRows,
     Post,
     PrepareLedger,
+    ReadAct,
     ReadBalances,
-    ReadEntries,
     ReadHold,
     ReadSlots,
 )
@@ -42,7 +42,7 @@ CALLS = [
     (LockRows("acme", "f", TX), "lock", ("acme", "f"), {"tx": TX}),
     (ClaimEvents(5, 60, 7), "claim_events", (5, 60), {"now": 7}),
     (DropEvents(("e1",)), "drop_events", (("e1",),), {}),
-    (ReadEntries("acme", ("op", -1), 3), "entries", ("acme",), {"after": ("op", -1), "limit": 3}),
+    (ReadAct("acme", "op"), "entries_of", ("acme", "op"), {}),
     (ForgetUsage("acme", TX), "forget", ("acme",), {"tx": TX}),
 ]
 

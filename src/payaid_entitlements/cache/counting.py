@@ -162,13 +162,12 @@ class ForgetUsage(LedgerStep):
 
 
 @dataclass(frozen=True, slots=True)
-class ReadEntries(_Reading):
-    """Read what is kept of acts, by (operation, part), behind *after*. Answer: a sequence of `KeptEntry`."""
+class ReadAct(_Reading):
+    """Read what is kept of an act and of what became of it. Answer: a sequence of `KeptEntry`."""
 
     tenant: str
-    after: tuple[str, int]
-    limit: int
+    operation: str
 
     def on(self, ledger: Ledger | AsyncLedger) -> Any:
         """Same as `LedgerStep.on`."""
-        return ledger.entries(self.tenant, after=self.after, limit=self.limit)
+        return ledger.entries_of(self.tenant, self.operation)

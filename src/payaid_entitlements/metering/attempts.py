@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, cast
 
-from payaid_entitlements.cache.counting import ReadEntries
+from payaid_entitlements.cache.counting import ReadAct
 from payaid_entitlements.cache.steps import Flow
 from payaid_entitlements.core.metering.encoding import posted_from
 from payaid_entitlements.core.metering.kept import KeptEntry
@@ -42,8 +42,8 @@ def require_another(operation: str) -> Iterator[str]:
 
 def kept(tenant: str, operation: str) -> Flow[dict[int, KeptEntry]]:
     """Read what is kept of *operation*, by part: 0 the act, 1 what became of a hold, 2 what was given back."""
-    found = cast("Sequence[KeptEntry]", (yield ReadEntries(tenant, (operation, -1), 3)))
-    return {entry.part: entry for entry in found if entry.operation == operation}
+    found = cast("Sequence[KeptEntry]", (yield ReadAct(tenant, operation)))
+    return {entry.part: entry for entry in found}
 
 
 def was_given_back(tenant: str, operation: str) -> Flow[bool]:

@@ -134,6 +134,10 @@ class Ledger(Protocol):
         """Read what is kept of a tenant's acts, by (operation, part), behind *after*."""
         ...
 
+    def entries_of(self, tenant: str, operation: str) -> Sequence[KeptEntry]:
+        """Read what is kept of one act and of what became of it, by part, whatever else is kept of the tenant."""
+        ...
+
     def tenants(self, *, after: str | None = None, limit: int = 500) -> Sequence[str]:
         """List tenants of whom anything is kept, by their id, byte by byte, behind *after*."""
         ...
@@ -246,6 +250,10 @@ class AsyncLedger(Protocol):
         self, tenant: str, *, after: tuple[str, int] | None = None, limit: int = 500
     ) -> Sequence[KeptEntry]:
         """Same as `Ledger.entries`."""
+        ...
+
+    async def entries_of(self, tenant: str, operation: str) -> Sequence[KeptEntry]:
+        """Same as `Ledger.entries_of`."""
         ...
 
     async def tenants(self, *, after: str | None = None, limit: int = 500) -> Sequence[str]:

@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 
 from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.core.metering.book import accounts, needs, post
+from payaid_entitlements.core.metering.kept import PARTS
 from payaid_entitlements.core.metering.posting import AccountId, Balance, Posted, Posting, Slot
 from payaid_entitlements.core.metering.rows import EntryId, Needs, Outcome, Rows, SlotId, as_of, in_order
 from payaid_entitlements.errors import ConfigurationError
@@ -170,6 +171,12 @@ class MemoryLedger:
             behind = [key for key in kept.entries if after is None or _bytes(key) > _bytes(after)]
             return [kept.entries[key] for key in sorted(behind, key=_bytes)[:limit]]
 
+    def entries_of(self, tenant: str, operation: str) -> Sequence[KeptEntry]:
+        """Same as `Ledger.entries_of`."""
+        with self._lock:
+            kept = self._tenants.get(tenant) or _Kept()
+            return [kept.entries[operation, part] for part in PARTS if (operation, part) in kept.entries]
+
     def tenants(self, *, after: str | None = None, limit: int = 500) -> Sequence[str]:
         """Same as `Ledger.tenants`."""
         with self._lock:
@@ -300,6 +307,10 @@ class AsyncMemoryLedger:
     ) -> Sequence[KeptEntry]:
         """Same as `Ledger.entries`."""
         return self._ledger.entries(tenant, after=after, limit=limit)
+
+    async def entries_of(self, tenant: str, operation: str) -> Sequence[KeptEntry]:
+        """Same as `Ledger.entries_of`."""
+        return self._ledger.entries_of(tenant, operation)
 
     async def tenants(self, *, after: str | None = None, limit: int = 500) -> Sequence[str]:
         """Same as `Ledger.tenants`."""

@@ -17,6 +17,7 @@ _READS = frozenset({"prepare", "read", "catalog", "controls", "changes_since", "
     "hold",
     "slots",
     "entries",
+    "entries_of",
     "tenants",
     "book",
 }

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.core.metering.posting import Balance, Crossing, Debit, Slot, Take
+
+#: What there can be of one operation: the act, what became of a hold, what was given back.
+PARTS: Final = (0, 1, 2)
 
 
 @dataclass(frozen=True, slots=True)

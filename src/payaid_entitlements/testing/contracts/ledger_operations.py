@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from payaid_entitlements.core.metering.posting import Adjust, Hold, Line, Posting
+from payaid_entitlements.core.metering.posting import Adjust, Hold, Line, Posting, Refund, Settle
 from payaid_entitlements.errors import OperationConflict
 from payaid_entitlements.stores.ledger import Ledger
-from payaid_entitlements.testing.contracts.ledger_postings import NOW, SECOND, debit, everything, use, used
+from payaid_entitlements.testing.contracts.ledger_postings import NOW, SECOND, all_entries, debit, everything, use, used
 
 #: Postings that are known by their operation.
 ACTS: dict[str, Posting] = {
@@ -78,3 +78,19 @@ class LedgerOperations:
             assert not use(ledger, 1, operation).replayed, operation
             assert used(ledger) == (number, 0)
         assert use(ledger, 1, "op").replayed
+
+    def test_what_is_kept_of_one_is_read_whatever_else_is_kept(self, ledger: Ledger) -> None:
+        use(ledger, 1, "op-1")
+        use(ledger, 1, "op-1", tenant="beta")
+        for operation in ("op", "op-10", "op-1~2"):
+            use(ledger, 1, operation)
+        ledger.post("acme", [Hold(debit(1), 60 * SECOND)], operation="op-2", now=NOW)
+        ledger.post("acme", [Settle("op-2")], now=NOW)
+        for refunded in ("op-1", "op-2"):
+            ledger.post("acme", [Refund(refunded)], now=NOW)
+        kept = all_entries(ledger)
+        for operation, parts in (("op-1", [0, 2]), ("op-2", [0, 1, 2]), ("op-3", [])):
+            found = list(ledger.entries_of("acme", operation))
+            assert found == [entry for entry in kept if entry.operation == operation]
+            assert [entry.part for entry in found] == parts
+        assert ledger.entries_of("nobody", "op-1") == []

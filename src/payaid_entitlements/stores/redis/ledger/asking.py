@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 
 from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.core.metering.checking import check
-from payaid_entitlements.core.metering.kept import Book, KeptEntry, KeptHold, UsageEvent
+from payaid_entitlements.core.metering.kept import PARTS, Book, KeptEntry, KeptHold, UsageEvent
 from payaid_entitlements.core.metering.posting import AccountId, Balance, Posting, Slot
 from payaid_entitlements.stores.redis.clients import Part, Script
 from payaid_entitlements.stores.redis.ledger import reading, script
@@ -163,6 +163,13 @@ class Questions:
             found += (entry_of(tenant, field, text) for field, text in zip(fields, texts, strict=True) if text)
         self._listed = (tenant, after, names)
         return found
+
+    def entries_of(self, tenant: str, operation: str) -> Asking[Sequence[KeptEntry]]:
+        """Read what is kept of one act."""
+        _, entries, *_ = self._keys.of(tenant)
+        fields = [f"{part}{operation}" for part in PARTS]
+        texts = yield Ask("HMGET", (entries,), fields)
+        return [entry_of(tenant, field, text) for field, text in zip(fields, texts, strict=True) if text]
 
     def _names(self, entries: bytes, after: tuple[str, int] | None) -> Asking[list[tuple[str, int]]]:
         """The operations and parts of all entries behind *after*, the first of them last."""

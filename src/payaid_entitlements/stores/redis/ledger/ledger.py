@@ -141,6 +141,10 @@ class RedisLedger(_Common):
         """Same as `Ledger.entries`."""
         return self._ask(self._questions.entries(tenant, after, limit))
 
+    def entries_of(self, tenant: str, operation: str) -> Sequence[KeptEntry]:
+        """Same as `Ledger.entries_of`."""
+        return self._ask(self._questions.entries_of(tenant, operation))
+
     def tenants(self, *, after: str | None = None, limit: int = 500) -> Sequence[str]:
         """Same as `Ledger.tenants`."""
         return self._ask(self._questions.tenants(after, limit))
@@ -269,6 +273,10 @@ class AsyncRedisLedger(_Common):
     ) -> Sequence[KeptEntry]:
         """Same as `Ledger.entries`."""
         return await self._ask(self._questions.entries(tenant, after, limit))
+
+    async def entries_of(self, tenant: str, operation: str) -> Sequence[KeptEntry]:
+        """Same as `Ledger.entries_of`."""
+        return await self._ask(self._questions.entries_of(tenant, operation))
 
     async def tenants(self, *, after: str | None = None, limit: int = 500) -> Sequence[str]:
         """Same as `Ledger.tenants`."""

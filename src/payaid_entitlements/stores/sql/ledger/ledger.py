@@ -39,6 +39,7 @@ from payaid_entitlements.stores.sql.ledger.reading import (
     reading_balances,
     reading_book,
     reading_entries,
+    reading_entries_of,
     reading_hold,
     reading_slots,
     reading_tenants,
@@ -191,6 +192,10 @@ class SQLLedger(_Ledger):
         """Same as `Ledger.entries`."""
         return self._read(lambda: reading_entries(self._statements, tenant, after, limit))
 
+    def entries_of(self, tenant: str, operation: str) -> Sequence[KeptEntry]:
+        """Same as `Ledger.entries_of`."""
+        return self._read(lambda: reading_entries_of(self._statements, tenant, operation))
+
     def tenants(self, *, after: str | None = None, limit: int = 500) -> Sequence[str]:
         """Same as `Ledger.tenants`."""
         return self._read(lambda: reading_tenants(self._statements, after, limit))
@@ -308,6 +313,10 @@ class AsyncSQLLedger(_Ledger):
     ) -> Sequence[KeptEntry]:
         """Same as `Ledger.entries`."""
         return await self._read(lambda: reading_entries(self._statements, tenant, after, limit))
+
+    async def entries_of(self, tenant: str, operation: str) -> Sequence[KeptEntry]:
+        """Same as `Ledger.entries_of`."""
+        return await self._read(lambda: reading_entries_of(self._statements, tenant, operation))
 
     async def tenants(self, *, after: str | None = None, limit: int = 500) -> Sequence[str]:
         """Same as `Ledger.tenants`."""

@@ -6,7 +6,7 @@ from collections.abc import Generator, Mapping, Sequence
 from typing import TypeAlias, TypeVar
 
 from payaid_entitlements.core.instant import Instant
-from payaid_entitlements.core.metering.kept import Book, KeptEntry, KeptHold, UsageEvent
+from payaid_entitlements.core.metering.kept import PARTS, Book, KeptEntry, KeptHold, UsageEvent
 from payaid_entitlements.core.metering.posting import AccountId, Balance, Slot
 from payaid_entitlements.stores.sql.applying import Answer
 from payaid_entitlements.stores.sql.ledger.making import MOST_KEYS
@@ -72,6 +72,12 @@ def reading_entries(
     values = {"key_tenant": tenant, "key_operation": operation, "key_part": part, "limit": limit}
     answer = yield Asked(statements.entries, values)
     return [entry_of(tenant, row) for row in answer.rows]
+
+
+def reading_entries_of(statements: Statements, tenant: str, operation: str) -> Flow[Sequence[KeptEntry]]:
+    """Read what is kept of one act."""
+    found = yield from reading_entries(statements, tenant, (operation, -1), len(PARTS))
+    return [entry for entry in found if entry.operation == operation]
 
 
 def reading_tenants(statements: Statements, after: str | None, limit: int) -> Flow[Sequence[str]]:
