@@ -43,7 +43,7 @@ def given_in(document: TenantDocument, feature: str = "credits") -> int:
 messages = st.lists(st.tuples(st.integers(1, 20), st.integers(0, 4)), max_size=6, unique_by=lambda each: each[0])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(messages, st.randoms(use_true_random=False))
 def test_what_an_add_on_gives_is_the_same_in_any_order_and_however_often(said, chance):
     """So much for each unit of the most that were ever held."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -126,10 +127,14 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(steps)
 def test_what_is_left_is_what_people_would_say(told):
     """Whatever is granted, used up, changed and waited for."""
+    play(told)
+
+
+def play(told):
     both = Both()
     model, real = both.model, both.real
     for number, (days, step) in enumerate(told):
@@ -168,3 +173,11 @@ def test_what_is_left_is_what_people_would_say(told):
                 model.change(plan, mode)
                 real.do(changing.change_plan, plan, usage=mode)
         assert real.left == model.left, (number, step)
+
+
+@pytest.mark.soak
+@settings(max_examples=5_000, deadline=None)
+@given(steps)
+def test_for_long(told):
+    """The same, thousands of times."""
+    play(told)

@@ -278,7 +278,7 @@ def test_a_host_that_keeps_subscriptions_says_when_they_began():
         assert (None if needed is None else len(needed.past)) == past
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(st.none() | st.integers(0, 130), min_size=1, max_size=9),
     st.integers(0, 60),

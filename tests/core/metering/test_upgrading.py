@@ -331,7 +331,7 @@ changes = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(changes)
 def test_no_unit_comes_back(steps):
     """
