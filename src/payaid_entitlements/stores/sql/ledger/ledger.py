@@ -108,6 +108,7 @@ class _Ledger:
     ) -> Callable[[], Flow[Posted]]:
         """What begins to post, each time that it is tried; in the host's transaction with the one statement *asked*."""
         tries = count()
+        further: set[AccountId] = set()
 
         def begin() -> Flow[Posted]:
             flow = posting(
@@ -119,6 +120,7 @@ class _Ledger:
                 self._at(now),
                 is_joined=tx is not None,
                 is_again=next(tries) > 0,
+                further=further,
             )
             return flow if asked is None or tx is None else trying(asked, flow)
 

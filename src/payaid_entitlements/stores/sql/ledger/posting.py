@@ -14,7 +14,8 @@ from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.core.metering.book import accounts, needs, post
 from payaid_entitlements.core.metering.kept import KeptAccount, KeptEntry, KeptHold
 from payaid_entitlements.core.metering.posting import AccountId, Balance, Posted, Posting, Slot
-from payaid_entitlements.core.metering.rows import EntryId, Needs, Outcome, Rows, SlotId
+from payaid_entitlements.core.metering.rows import EntryId, Needs, Outcome, Rows, SlotId, in_order
+from payaid_entitlements.stores.sql.ledger.again import Overtaken
 from payaid_entitlements.stores.sql.ledger.making import MOST_KEYS
 from payaid_entitlements.stores.sql.ledger.prepared import Asked, Prepared, Values
 from payaid_entitlements.stores.sql.ledger.reading import Flow, named
@@ -45,6 +46,7 @@ def posting(
     *,
     is_joined: bool,
     is_again: bool,
+    further: set[AccountId],
 ) -> Flow[Posted]:
     """
     Post *postings*.
@@ -52,13 +54,15 @@ def posting(
     Args:
         is_joined: The transaction is the host's, and may see what is old.
         is_again: It was tried before, and somebody else did the same at once.
+        further: Accounts to lock too. When it turns out that there are others, they are added to it.
 
     Raises:
+        Overtaken: There are *further* accounts, which come before one that is locked: begin again.
         As `Ledger.post`, and what a driver raises where an entry is there already: somebody does the same at once.
     """
     needed = needs(postings, operation)
     sees_old = is_joined and statements.is_mysql
-    loading = _Loading(statements, tenant, now, is_latest=sees_old)
+    loading = _Loading(statements, tenant, now, is_latest=sees_old, further=further)
     if needed.holds:
         # What they are about says which accounts are moved, and never changes. Seen without a lock, it may be old.
         yield from loading.read(needed, is_latest=False)
@@ -101,8 +105,11 @@ class _Loading:
         accounts: Those of them to which anything was posted.
     """
 
-    def __init__(self, statements: Statements, tenant: str, now: Instant | None, *, is_latest: bool) -> None:
+    def __init__(
+        self, statements: Statements, tenant: str, now: Instant | None, *, is_latest: bool, further: set[AccountId]
+    ) -> None:
         self._statements = statements
+        self._further = further
         self._tenant = tenant
         self._now = now
         self._is_latest = is_latest
@@ -121,8 +128,13 @@ class _Loading:
         return self._now
 
     def lock(self, wanted: Iterable[AccountId]) -> Flow[None]:
-        """Lock accounts, which come in the order of their keys; also those that are not there yet."""
-        some = [account for account in wanted if account not in self.locked]
+        """Lock accounts, in the order of their keys; also those that are not there yet."""
+        some = in_order([*wanted, *self._further] if self._further else wanted)
+        some = tuple([account for account in some if account not in self.locked])
+        if some and self.locked and some[0] < max(self.locked) and not self._statements.is_sqlite:
+            # To lock it now might be to wait for who waits for us. PostgreSQL takes a second to find that out.
+            self._further.update(some)
+            raise Overtaken
         for begin in range(0, len(some), MOST_KEYS):
             yield from self._lock(some[begin : begin + MOST_KEYS])
 
