@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from payaid_entitlements import Entitlements, Event
+from payaid_entitlements.core.metering.posting import Debit, Line, Mark
 from payaid_entitlements.errors import ConfigurationError, StoreUnavailable
 from payaid_entitlements.testing import FaultyStore
 from tests.metering.conftest import CATALOG, START
@@ -202,6 +203,14 @@ def test_what_is_known_is_told_also_in_an_outage_of_the_store(stage):
         facts.faults.before = _no_reading
         ent.consume("other", "crm.imports", operation="two")
     assert [(event.tenant, event.threshold, event.reached, event.used) for event in told] == [("acme", None, 80, 85)]
+
+
+def test_what_is_in_no_catalog_any_more_is_told_as_it_was_counted(ent, stage, told):
+    """In its smallest units: how many digits it had, nobody knows."""
+    posting = Debit("crm.gone", 5, (Line("crm.gone", "w0", 10),), marks=(Mark("crm.gone", 4),))
+    stage.memory.ledger.post("acme", (posting,), operation="one", digest="d")
+    ent.consume("acme", "crm.imports", operation="two")
+    assert [(event.feature, event.threshold, event.reached, event.used) for event in told] == [("crm.gone", None, 4, 5)]
 
 
 def _no_reading(name):

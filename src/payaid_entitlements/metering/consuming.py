@@ -18,7 +18,7 @@ from payaid_entitlements.core.metering.lots import UNSOLD, debit
 from payaid_entitlements.core.metering.posting import Debit, Hold, Line, Posted, Posting, Short
 from payaid_entitlements.errors import ConfigurationError, OutcomeUnknown, StoreUnavailable
 from payaid_entitlements.metering.act import require_recent
-from payaid_entitlements.metering.counted import Counted, counted, used_up
+from payaid_entitlements.metering.counted import Counted, counted, is_short
 from payaid_entitlements.metering.judging import Want, judge, may_be_old, unavailable
 from payaid_entitlements.metering.posting import post
 from payaid_entitlements.metering.telling import tell
@@ -68,7 +68,7 @@ def count(setting: Setting, handlers: Handlers, act: Act) -> Flow[Counted]:
         if not short.is_enforced and short.key not in overflowing:
             overflowing.add(short.key)
         elif is_confirmed or view.is_sure(SURE_WITHIN):
-            return used_up(setting, view, short, posted.short)
+            return is_short(setting, view, short, posted.short)
         else:
             view, is_confirmed = (yield from confirm(setting, view)), True
             wants, refusal = judge(view, act)

@@ -10,8 +10,8 @@ from payaid_entitlements.cache.counting import Post
 from payaid_entitlements.core.metering.amounts import to_amount, to_units
 from payaid_entitlements.core.metering.lots import UNSOLD
 from payaid_entitlements.core.metering.posting import MOST, Adjust, Posted
-from payaid_entitlements.errors import ConfigurationError, StoreUnavailable, UnknownFeature
-from payaid_entitlements.metering.judging import countable
+from payaid_entitlements.errors import ConfigurationError
+from payaid_entitlements.metering.judging import require_countable
 from payaid_entitlements.metering.reading import read
 
 if TYPE_CHECKING:
@@ -62,11 +62,7 @@ def correction(setting: Setting, tenant: str, feature: str, amount: object, tx: 
         StoreUnavailable: No answer.
     """
     view = yield from look(setting, tenant, sure=True)
-    if view.stale:
-        raise StoreUnavailable(f"the store gave no answer about {tenant!r}; its windows are not known for sure")
-    metered = countable(view, feature)
-    if metered is None:
-        raise UnknownFeature(f"the catalog has no feature {feature!r}")
+    metered = require_countable(view, feature)
     units = to_units(amount, metered.feature, least=-MOST)
     if not units:
         raise ConfigurationError(f"0 of {feature!r}: that corrects nothing")

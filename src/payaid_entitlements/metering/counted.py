@@ -123,7 +123,7 @@ def _decided(want: Want, is_beyond: bool, said: Usage) -> Decision:
     return replace(decision, reason=Reason.QUOTA_GRANTED, advisories=notes, usage=said)
 
 
-def used_up(setting: Setting, view: TenantView, want: Want, short: Shortage) -> Counted:
+def is_short(setting: Setting, view: TenantView, want: Want, short: Shortage) -> Counted:
     """Say that there is less of it than is wanted, and that nothing was counted."""
     reason = why_short(want.metered, short.balances)
     setting.observer.count("usage.refused", want.key, reason.value)

@@ -86,8 +86,27 @@ def countable(view: TenantView, key: str) -> Metered | None:
     if kind is None:
         return None
     if kind in _NOT_USED_UP:
-        raise TypeError(f"{key!r} is a {kind}, which is not used up; {_NOT_USED_UP[kind]}")
+        raise _not_used_up(key, kind)
     return view.metering(key)
+
+
+def require_countable(view: TenantView, key: str) -> Metered:
+    """
+    Same as `countable`, for those who must know.
+
+    Raises:
+        TypeError: It is of another kind.
+        UnknownFeature: The catalog has no such key.
+        StoreUnavailable: The store gave no answer.
+    """
+    metered = view.metering(key)
+    if metered.feature.kind is Kind.ALLOCATION:
+        raise _not_used_up(key, Kind.ALLOCATION.value)
+    return metered
+
+
+def _not_used_up(key: str, kind: str) -> TypeError:
+    return TypeError(f"{key!r} is a {kind}, which is not used up; {_NOT_USED_UP[kind]}")
 
 
 _NOT_USED_UP: Final = {

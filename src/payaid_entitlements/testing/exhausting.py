@@ -11,8 +11,8 @@ from payaid_entitlements.core.metering.lots import debit
 from payaid_entitlements.core.metering.posting import Adjust, Posting
 from payaid_entitlements.core.metering.usage import Usage, cap_of, usage
 from payaid_entitlements.core.values import UNLIMITED
-from payaid_entitlements.errors import ConfigurationError, UnknownFeature
-from payaid_entitlements.metering.judging import countable
+from payaid_entitlements.errors import ConfigurationError
+from payaid_entitlements.metering.judging import require_countable
 from payaid_entitlements.metering.posting import post
 from payaid_entitlements.metering.reading import read
 
@@ -32,9 +32,7 @@ def exhaust(setting: Setting, tenant: str, feature: str, leave: Amount) -> Flow[
         ConfigurationError: It has no limit, or *leave* is more than that.
     """
     view = yield from look(setting, tenant)
-    metered = countable(view, feature)
-    if metered is None:
-        raise UnknownFeature(f"the catalog has no feature {feature!r}")
+    metered = require_countable(view, feature)
     wanted = to_units(leave, metered.feature, least=0)
     (balances,) = yield from read(setting, view, (metered,))
     said = usage(metered, balances)
