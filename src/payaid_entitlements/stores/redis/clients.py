@@ -156,7 +156,10 @@ class Client:
         try:
             connection = pool.get_connection()
         except (RedisConnectionError, RedisTimeoutError) as error:
-            raise NotConnectedError(str(error)) from error
+            # Some say more than that, as where the password is wrong.
+            if type(error) in (RedisConnectionError, RedisTimeoutError):
+                raise NotConnectedError(str(error)) from error
+            raise
         try:
             # A connection on which something fails closes itself.
             connection.send_packed_command(_packed(command), check_health=False)

@@ -13,6 +13,14 @@ from typing import Final
 #: How far a debit goes.
 SPREADING: Final = """
 local function parts(number, size) return (number - fmod(number, size)) / size end
+-- How many times a size is in what a number is more than another, which may be below zero. The difference may be too
+-- much to be exact, so each is divided by itself.
+local function whole(number, less, size)
+    if number <= less then return 0 end
+    local rest = fmod(-less, size)
+    if rest < 0 then rest = rest + size end
+    return parts(number, size) + (-less - rest) / size + (fmod(number, size) >= size - rest and 1 or 0)
+end
 local function cap_of(line)
     if line[3] == 'opened' then return account(named(line[1], line[2])).cap end
     return line[3] ~= null and line[3] or nil
@@ -24,13 +32,7 @@ local function spread(debit, amount, short)
         local cap, free = cap_of(line), left
         if cap then
             local its = account(named(line[1], line[2]))
-            free = max(0, cap - its.used - its.held)
-            -- So much is only where less than nothing was used, and it is not exact: enough, or too much to count.
-            if free > MOST then
-                if left * line[4] > MOST then too_much = line end
-                free = left * line[4]
-            end
-            free = parts(free, line[4])
+            free = whole(cap, its.used + its.held, line[4])
         end
         units[number] = min(left, free)
         left = left - units[number]
