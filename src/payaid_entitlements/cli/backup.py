@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -16,7 +17,8 @@ from payaid_entitlements.cli.options import AsJson, Url
 from payaid_entitlements.cli.printing import console, emit, notes
 from payaid_entitlements.cli.progress import following
 from payaid_entitlements.stores.backup import Content, export_to, import_from, verify
-from payaid_entitlements.stores.opening import open_store
+from payaid_entitlements.stores.opening import find_ledger, open_store
+from payaid_entitlements.stores.ports import Store
 
 _File = typer.Argument(metavar="FILE", help="The file; compressed where it ends in .gz. - is the pipe.")
 
@@ -30,13 +32,15 @@ def export(file: Annotated[str, _File], url: Url = None, as_json: AsJson = False
         raise Ending("a backup is not for the screen: name a file, or put a pipe behind `payaid export -`")
     must_exist(url)
     store = open_store(url)
+    ledger, besides = find_ledger(store, os.environ.get("PAYAID_LEDGER") or None)
     try:
         with named(store), following("writing the backup") as told:
             begun = time.perf_counter()
-            content = export_to(store, sys.stdout.buffer if file == "-" else Path(file), told=told)
+            place = sys.stdout.buffer if file == "-" else Path(file)
+            content = export_to(store, place, ledger=ledger, told=told)
             took = time.perf_counter() - begun
     finally:
-        store.close()
+        _close(store, besides)
     if file == "-":
         notes().print(f"[green]exported[/] {_counted(content)} from {escape(store.name)} in {took:.1f} s")
     elif as_json:
@@ -78,21 +82,30 @@ def import_(
 
 def _import(source: Path | IO[bytes], url: str) -> tuple[Content, str]:
     store = open_store(url)
+    ledger, besides = find_ledger(store, os.environ.get("PAYAID_LEDGER") or None)
     try:
         with named(store), following("reading the backup") as told:
-            return import_from(store, source, told=told), store.name
+            return import_from(store, source, ledger=ledger, told=told), store.name
     finally:
-        store.close()
+        _close(store, besides)
+
+
+def _close(*stores: Store | None) -> None:
+    for store in stores:
+        if store is not None:
+            store.close()
 
 
 def _counted(content: Content) -> str:
-    return f"{content.tenants:,} tenants and {content.changes:,} changes"
+    usage = f", usage of {content.metered:,}" if content.metered else ""
+    return f"{content.tenants:,} tenants and {content.changes:,} changes{usage}"
 
 
 def _data(content: Content) -> dict[str, object]:
     return {
         "tenants": content.tenants,
         "changes": content.changes,
+        "metered": content.metered,
         "sha256": content.sha256,
         "made": content.made,
         "source": content.source,

@@ -264,7 +264,7 @@ def test_what_is_no_backup_is_refused(sqlite, content):
     refused(content, sqlite, "no backup|cannot be read")
 
 
-@pytest.mark.parametrize("change", [{"payaid_backup": 2}, {"kinds": ["change", "usage"]}, {"kinds": [1]}], ids=str)
+@pytest.mark.parametrize("change", [{"payaid_backup": 2}, {"kinds": ["change", "tokens"]}, {"kinds": [1]}], ids=str)
 def test_a_file_of_a_later_release_names_it(full, sqlite, change):
     sqlite.prepare()
     data = json.loads(Header("now", "somewhere").line()) | change | {"needs": "0.9.0"}

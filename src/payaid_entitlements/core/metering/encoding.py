@@ -31,6 +31,11 @@ def take_from(data: Any) -> Take:
     return Take(*data)
 
 
+def balance_data(balance: Balance) -> list[Any]:
+    """``used, held, cap, is_opened, over_since``."""
+    return [balance.used, balance.held, balance.cap, balance.is_opened, balance.over_since]
+
+
 def debit_data(debit: Debit) -> list[Any]:
     """``feature, amount, lines, sink, beyond, grace, short, marks``; a line as ``meter, lot, cap, cost``."""
     return [
@@ -86,7 +91,7 @@ def _filled_data(filled: Filled) -> list[Any]:
         filled.amount,
         filled.overage,
         [take_data(take) for take in filled.takes],
-        [[each.used, each.held, each.cap, each.is_opened, each.over_since] for each in filled.balances],
+        [*map(balance_data, filled.balances)],
         filled.expires,
         filled.feature,
     ]

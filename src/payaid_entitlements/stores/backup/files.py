@@ -21,8 +21,10 @@ from pathlib import Path
 from typing import IO, Final, cast
 
 from payaid_entitlements.errors import BackupInvalid, StoreIncomplete
+from payaid_entitlements.stores.backup.counting import Counted, counted, restored
 from payaid_entitlements.stores.backup.lines import Content, Header, Tally, is_last, kind_of, read, read_header, write
 from payaid_entitlements.stores.backup.walking import PAGE, ForgottenMeanwhile, walked
+from payaid_entitlements.stores.ledger import Ledger
 from payaid_entitlements.stores.ports import KeptChange, Part, Store
 from payaid_entitlements.stores.writing import LEAP
 
@@ -42,11 +44,14 @@ def _nobody(done: int, total: int | None) -> None:
     """Is told, and says nothing."""
 
 
-def export_to(store: Store, target: Path | IO[bytes], *, told: Told = _nobody) -> Content:
+def export_to(store: Store, target: Path | IO[bytes], *, ledger: Ledger | None = None, told: Told = _nobody) -> Content:
     """
     Write all that *store* has, as it is at one moment; it may be written to meanwhile.
 
+    What is used goes in first, tenant by tenant; that is of one moment only where nobody uses anything meanwhile.
+
     Args:
+        ledger: Where usage is counted; None for that of *store*, if it has one.
         target: A file that does not exist yet, or a stream, which gets plain lines and stays open.
         told: Called after each page with the number of changes so far.
 
@@ -56,17 +61,18 @@ def export_to(store: Store, target: Path | IO[bytes], *, told: Told = _nobody) -
             file several times in a row. What a stream has got then lacks its last line, and no reader takes it.
     """
     store.prepare()
+    ledger = getattr(store, "ledger", None) if ledger is None else ledger
     if not isinstance(target, Path):
-        return _write(store, target, told)
+        return _write(store, ledger, target, told)
     if target.exists():
         raise FileExistsError(errno.EEXIST, "it is there already, and a backup replaces no file", str(target))
     for _ in range(MOST_TRIES - 1):
         with suppress(ForgottenMeanwhile):
-            return _write_file(store, target, told)
-    return _write_file(store, target, told)
+            return _write_file(store, ledger, target, told)
+    return _write_file(store, ledger, target, told)
 
 
-def _write_file(store: Store, target: Path, told: Told) -> Content:
+def _write_file(store: Store, ledger: Ledger | None, target: Path, told: Told) -> Content:
     # Readable by its owner only, from the first byte on: names of customers and reasons are in it.
     number, name = tempfile.mkstemp(prefix=f"{target.name}.", suffix=".part", dir=target.parent)
     try:
@@ -74,9 +80,9 @@ def _write_file(store: Store, target: Path, told: Told) -> Content:
             if target.suffix == ".gz":
                 # Without name and time: what is equal stays equal.
                 with gzip.GzipFile(filename="", fileobj=file, mode="wb", compresslevel=_LEVEL, mtime=0) as packed:
-                    content = _write(store, cast("IO[bytes]", packed), told)
+                    content = _write(store, ledger, cast("IO[bytes]", packed), told)
             else:
-                content = _write(store, file, told)
+                content = _write(store, ledger, file, told)
             file.flush()
             os.fsync(file.fileno())
         os.replace(name, target)
@@ -86,19 +92,25 @@ def _write_file(store: Store, target: Path, told: Told) -> Content:
     return content
 
 
-def _write(store: Store, target: IO[bytes], told: Told) -> Content:
+def _write(store: Store, ledger: Ledger | None, target: IO[bytes], told: Told) -> Content:
     header = Header(datetime.now(UTC).isoformat(timespec="seconds"), store.name)
     first = header.line()
     target.write(first)
     tally = Tally(first)
+
+    def put(part: Part | Counted) -> None:
+        kind, line = write(part)
+        tally.add(kind, line)
+        target.write(line)
+
+    for usage in () if ledger is None else counted(ledger):
+        put(usage)
     # As many changes as positions, where the store was never restored.
     end = store.changes_since(None).position
     done = 0
     for parts in walked(store):
         for part in parts:
-            kind, line = write(part)
-            tally.add(kind, line)
-            target.write(line)
+            put(part)
         done += sum(isinstance(part, KeptChange) for part in parts)
         told(done, max(end, done) if end < LEAP else None)
     target.write(tally.last())
@@ -120,17 +132,23 @@ def verify(source: Path | IO[bytes], *, told: Told = _nobody) -> Content:
         return backup.content
 
 
-def import_from(store: Store, source: Path | IO[bytes], *, told: Told = _nobody) -> Content:
+def import_from(
+    store: Store, source: Path | IO[bytes], *, ledger: Ledger | None = None, told: Told = _nobody
+) -> Content:
     """
     Fill *store*, in which nothing is, from a backup: all of it, or nothing.
 
+    What is used is written first. Where it is broken off then, the store is empty still; repeating it begins anew.
+
     Args:
+        ledger: Where usage is counted; None for that of *store*, if it has one.
         source: A file, or a stream, which stays open.
         told: Called after each page with the number of lines so far; a file is read once more before, for its checksum.
 
     Raises:
         BackupInvalid: It is damaged, cut short, no backup, or of a later release; nothing was changed.
         StoreNotEmpty: Something was written to the store before; nothing was changed.
+        ConfigurationError: The backup has usage, and there is no ledger; nothing was changed.
         OutcomeUnknown: No answer. Repeat it: where it has happened, the store is not empty.
     """
     total = None
@@ -144,7 +162,8 @@ def import_from(store: Store, source: Path | IO[bytes], *, told: Told = _nobody)
         backup = _Reading(file, told, total)
         with suppress(StoreIncomplete):  # that is what is mended here
             store.prepare()
-        store.restore(backup.pages())
+        counts = getattr(store, "ledger", None) if ledger is None else ledger
+        store.restore(restored(store, counts, backup.pages()))
         return backup.content
 
 
@@ -207,14 +226,14 @@ class _Reading:
         self._told(self.number, self._total)
         self.content = tally.content(header)
 
-    def pages(self) -> Iterator[Sequence[Part]]:
+    def pages(self) -> Iterator[Sequence[Part | Counted]]:
         """
-        Give the parts, in pages; same as `lines` else.
+        Give the parts, in pages, usage in pages of its own; same as `lines` else.
 
         Raises:
             BackupInvalid: Also where a line is nothing that we write.
         """
-        page: list[Part] = []
+        page: list[Part | Counted] = []
         position = 0
         for line in self.lines():
             part = read(line, self.number)
@@ -222,6 +241,9 @@ class _Reading:
                 if part.entry.position <= position:
                     raise BackupInvalid(f"line {self.number:,} of the backup is not in its place")
                 position = part.entry.position
+            if page and isinstance(page[0], Counted) != isinstance(part, Counted):
+                yield page
+                page = []
             page.append(part)
             if len(page) == PAGE:
                 yield page

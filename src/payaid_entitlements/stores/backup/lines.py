@@ -2,8 +2,9 @@
 A backup file, line by line: what is written for each part of a store, and how it is read back. No I/O.
 
 JSON lines in UTF-8. The first says what the file is, the last counts the others and has their SHA-256; between them is
-one line for each part, ``{"change": ...}``, ``{"tenant": ...}``, ``{"catalog": ...}`` or ``{"controls": ...}``, in the
-order of the change log. Two stores that hold the same, and are not changed meanwhile, give the same lines between.
+one line for each part: first what is used, ``{"usage": ...}`` for each tenant with ``{"entries": ...}`` behind it; then
+``{"change": ...}``, ``{"tenant": ...}``, ``{"catalog": ...}`` or ``{"controls": ...}``, in the order of the change log.
+Two stores that hold the same, and are not changed meanwhile, give the same lines between.
 """
 
 from __future__ import annotations
@@ -19,14 +20,18 @@ from typing import Any, Final
 from payaid_entitlements.core.catalog.publishing import Published
 from payaid_entitlements.core.controls import Controls
 from payaid_entitlements.core.facts import TenantDocument, recorded_from_json, recorded_to_json
+from payaid_entitlements.core.metering.encoding import balance_data, debit_data, debit_from, take_data, take_from
+from payaid_entitlements.core.metering.kept import Book, KeptAccount, KeptEntry, KeptHold
+from payaid_entitlements.core.metering.posting import Balance, Slot
 from payaid_entitlements.errors import BackupInvalid, EntitlementError
+from payaid_entitlements.stores.backup.counting import Counted, KeptEntries, KeptUsage
 from payaid_entitlements.stores.ports import AuditEntry, KeptChange, KeptTenant, OutboxEvent, Part, Scope, TenantRow
 
 #: Grows when a release that knows this one could not read the file.
 FORMAT: Final = 1
 #: The first release that reads `FORMAT`.
 NEEDS: Final = "0.1.0"
-KINDS: Final = ("change", "tenant", "catalog", "controls")
+KINDS: Final = ("usage", "entries", "change", "tenant", "catalog", "controls")
 
 _COMPACT: Final = (",", ":")
 _END: Final = b'{"end":'
@@ -40,6 +45,7 @@ class Content:
     Attributes:
         changes: Lines of the audit trail.
         tenants: Documents; of a store that was written to meanwhile, one that changed may be there twice.
+        metered: Tenants of whom something is used.
         sha256: Of all lines but the first and the last: equal for two files where all they hold is equal.
         made: When it was written, as ISO 8601 in UTC.
         source: Where from, without a password.
@@ -47,6 +53,7 @@ class Content:
 
     changes: int
     tenants: int
+    metered: int
     sha256: str
     made: str
     source: str
@@ -79,8 +86,9 @@ class Tally:
 
     def content(self, header: Header) -> Content:
         """What has passed."""
+        counts = self._counts
         return Content(
-            self._counts["change"], self._counts["tenant"], self._hash.hexdigest(), header.made, header.source
+            counts["change"], counts["tenant"], counts["usage"], self._hash.hexdigest(), header.made, header.source
         )
 
 
@@ -146,9 +154,13 @@ def kind_of(line: bytes, number: int) -> str:
     raise BackupInvalid(f"line {number:,} of the backup is damaged: it does not begin as one does")
 
 
-def write(part: Part) -> tuple[str, bytes]:
+def write(part: Part | Counted) -> tuple[str, bytes]:
     """Write a part: its kind, and its line."""
     match part:
+        case KeptUsage(tenant, book):
+            kind, text = "usage", json.dumps(_usage(tenant, book), separators=_COMPACT)
+        case KeptEntries(tenant, entries):
+            kind, text = "entries", json.dumps([tenant, *map(_entry, entries)], separators=_COMPACT)
         case KeptChange(entry, event):
             kind, text = "change", _change(entry, event)
         case KeptTenant(document, row):
@@ -159,6 +171,23 @@ def write(part: Part) -> tuple[str, bytes]:
         case Controls():  # pragma: no branch - the types leave nothing else
             kind, text = "controls", part.to_json()
     return kind, f'{{"{kind}":{text}}}\n'.encode()
+
+
+def _usage(tenant: str, book: Book) -> dict[str, object]:
+    return {
+        "tenant": tenant,
+        "accounts": [[each.meter, each.lot, balance_data(each.balance), each.folded] for each in book.accounts],
+        "holds": [
+            [hold.operation, debit_data(hold.debit), [*map(take_data, hold.takes)], hold.since, hold.expires]
+            for hold in book.holds
+        ],
+        "slots": [[slot.feature, slot.holder, slot.since, slot.expires] for slot in book.slots],
+    }
+
+
+def _entry(entry: KeptEntry) -> list[object]:
+    takes = [*map(take_data, entry.takes)]
+    return [entry.operation, entry.part, entry.kind, entry.digest, entry.at, takes, entry.answer]
 
 
 def _change(entry: AuditEntry, event: OutboxEvent | None) -> str:
@@ -182,7 +211,7 @@ def _change(entry: AuditEntry, event: OutboxEvent | None) -> str:
     return f'{json.dumps(data, separators=_COMPACT)[:-1]},"facts":{recorded_to_json(entry.facts)}}}'
 
 
-def read(line: bytes, number: int) -> Part:
+def read(line: bytes, number: int) -> Part | Counted:
     """
     Read the line *number* of a file, one between the first and the last.
 
@@ -191,6 +220,10 @@ def read(line: bytes, number: int) -> Part:
     """
     try:
         match json.loads(line):
+            case {"usage": dict(data)}:
+                return _read_usage(data)
+            case {"entries": [str(tenant), *entries]}:
+                return KeptEntries(tenant, tuple(_read_entry(tenant, *each) for each in entries))
             case {"change": dict(data)}:
                 return _read_change(data)
             case {"tenant": dict(data)}:
@@ -203,6 +236,28 @@ def read(line: bytes, number: int) -> Part:
                 raise ValueError("it is no part of a store")
     except (EntitlementError, LookupError, TypeError, ValueError, RecursionError) as error:
         raise BackupInvalid(f"line {number:,} of the backup is damaged: {error!s:.300}") from error
+
+
+def _read_usage(data: Mapping[str, Any]) -> KeptUsage:
+    tenant = data["tenant"]
+    book = Book(
+        tuple(
+            KeptAccount(tenant, meter, lot, Balance(*balance), folded)
+            for meter, lot, balance, folded in data["accounts"]
+        ),
+        tuple(
+            KeptHold(tenant, operation, debit_from(debit), tuple(map(take_from, takes)), since, expires)
+            for operation, debit, takes, since, expires in data["holds"]
+        ),
+        tuple(Slot(*slot) for slot in data["slots"]),
+    )
+    return KeptUsage(tenant, book)
+
+
+def _read_entry(
+    tenant: str, operation: str, part: int, kind: str, digest: str | None, at: int, takes: Any, answer: Any
+) -> KeptEntry:
+    return KeptEntry(tenant, operation, part, kind, digest, at, tuple(map(take_from, takes)), answer)
 
 
 def _read_change(data: Mapping[str, Any]) -> KeptChange:
