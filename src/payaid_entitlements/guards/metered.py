@@ -161,4 +161,4 @@ def _refund(tenant: str, operation: str) -> Verb:
 
 
 def _was_given_back(tenant: str, operation: str) -> Verb:
-    return lambda client: client._driver.run(was_given_back(tenant, operation))
+    return lambda client: client._driver.ask(was_given_back(tenant, operation))
