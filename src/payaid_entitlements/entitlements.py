@@ -214,7 +214,9 @@ class Entitlements(MeteringVerbs, HoldingVerbs, Client):
             held is not None
             and held.until > (now := near.clock()) < near.lease
             and access == "write"
-            and amount is legacy is after is None
+            and amount is None
+            and legacy is None
+            and after is None
             and (user is None or (held.users is None and identify("user", user)))
         ):
             decision = held.table[feature]
@@ -474,7 +476,9 @@ class AsyncEntitlements(AsyncMeteringVerbs, AsyncHoldingVerbs, Client):
             held is not None
             and held.until > (now := near.clock()) < near.lease
             and access == "write"
-            and amount is legacy is after is None
+            and amount is None
+            and legacy is None
+            and after is None
             and (user is None or (held.users is None and identify("user", user)))
         ):
             decision = held.table[feature]
