@@ -157,12 +157,12 @@ def test_from_a_year_to_months(mode, then, november):
 
 @pytest.mark.parametrize("mode", CARRY_MODES)
 def test_at_the_end_of_the_period_everything_is_new(mode):
-    """A change that waits for it leaves nothing behind: no window was running."""
+    """A change that waits for it leaves no balance: no window was running."""
     story = Story().use(40).day(10)
     story.change("big", mode, when="period_end")
     assert story.left == 60
     assert story.at(OCTOBER).left == 300
-    assert carried_subject("main") not in story.document.timelines
+    assert story.at(NOVEMBER).left == 300
 
 
 @pytest.mark.parametrize(("mode", "then"), [("carry_usage", 1160), ("carry_balance", 1260), ("fresh", 1200)])
@@ -222,6 +222,16 @@ def test_the_plan_that_is_held_gives_nothing_again(mode):
     trial = Story("big", trial=True).use(40).day(3)
     trial.change("big", mode)
     assert trial.left == {"carry_usage": 260, "carry_balance": 560, "fresh": 300}[mode]
+
+
+def test_what_was_used_since_the_period_began_is_gone_where_a_late_message_begins_it_anew():
+    """Providers date a change to the very start of the period, and say so minutes later."""
+    story = Story().at(OCTOBER + 1).use(30)
+    story.change("big", "fresh", as_of=OCTOBER)
+    assert story.left == 300
+    story = Story().at(OCTOBER + 1).use(30)
+    story.change("big", as_of=OCTOBER)
+    assert story.left == 270
 
 
 def test_two_changes_in_one_window():

@@ -6,9 +6,9 @@ What a change of plan does with what was used in the windows that are running.
 - ``fresh``: what was used, and what was left, is gone; the new allowance is whole.
 
 Each is worked out from facts at the change, nothing is read from the ledger: a lot of another name is a new account,
-and an old one whose name is not said any more is out of use. At the very start of a window nothing was used yet, so a
-plan that changes then (``when="period_end"``) leaves nothing behind. A source may say more than once which plan is
-held: of that nothing begins anew, or each repetition would give an allowance.
+and an old one whose name is not said any more is out of use. A window that begins when the plan changes
+(``when="period_end"``) leaves no balance: else its allowance would be given twice. A source may say more than once
+which plan is held: of that nothing begins anew, or each repetition would give an allowance.
 """
 
 from __future__ import annotations
@@ -68,16 +68,18 @@ def _kept(
 def _left(feature: Feature, was: Own | None, now: Own | None, at: Instant, mode: CarryMode) -> Iterator[Kept]:
     if now is None:
         return
-    has_begun = was is not None and (was.window is None or was.window.start < at)
     if mode == "carry_usage":
-        if was is not None and was.lot != now.lot:
-            yield _until_window_ends(feature, Carry(at, mode, feature.key, was.lot, _end(was)), now)
-    elif now.window is None or now.window.start < at:
-        cap = was.cap if was is not None and has_begun else None
-        if mode == "carry_balance" and was is not None and isinstance(cap, int):
-            yield _until_window_ends(feature, Carry(at, mode, feature.key, was.lot, _end(was), cap), now)
-        else:
-            yield _until_window_ends(feature, Carry(at, "fresh", feature.key, now.lot, _end(now)), now)
+        if was is None or was.lot == now.lot:
+            return
+        carry = Carry(at, mode, feature.key, was.lot, _end(was))
+    elif mode == "fresh":
+        carry = Carry(at, mode, feature.key, now.lot, _end(now))
+    elif was is not None and was.cap is not None and (was.window is None or was.window.start < at):
+        carry = Carry(at, mode, feature.key, was.lot, _end(was), was.cap)
+    else:
+        # There is no balance: nothing was held, or everything, or from now on. Those of earlier changes stay.
+        carry = Carry(at, mode, feature.key, now.lot, at)
+    yield _until_window_ends(feature, carry, now)
 
 
 def _end(own: Own) -> Instant | None:
