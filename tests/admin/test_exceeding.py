@@ -14,8 +14,9 @@ from payaid_entitlements.core.instant import instant
 from payaid_entitlements.core.metering.posting import SLOTS, AccountId, Balance
 from payaid_entitlements.core.values import DENY
 from payaid_entitlements.errors import ConfigurationError, StoreUnavailable
-from tests.admin.conftest import TODAY, Shop, at, facts
+from tests.admin.conftest import TODAY, Shop, at, facts, utc
 
+ROLLING = {"kind": "quota", "rollover": {"max": 50}}
 ROWS = {"kind": "allocation", "count": "host"}
 CATALOG = Catalog.load(
     {
@@ -24,10 +25,11 @@ CATALOG = Catalog.load(
             "calls": {"kind": "quota", "decimals": 1},
             "seats": {"kind": "allocation"},
             "rows": ROWS,
+            "rolling": ROLLING,
         },
         "plans": {
-            "small": {"features": {"seats": 5, "calls": "100/month", "rows": 5}},
-            "big": {"features": {"seats": 25, "calls": "1000/month", "rows": 50}},
+            "small": {"features": {"seats": 5, "calls": "100/month", "rows": 5, "rolling": "10/month"}},
+            "big": {"features": {"seats": 25, "calls": "1000/month", "rows": 50, "rolling": "20/month"}},
             "huge": {"features": {"seats": "unlimited", "calls": "unlimited", "rows": "unlimited"}},
         },
         "add_ons": {"more_seats": {"increment": {"seats": 5}}},
@@ -92,7 +94,7 @@ def test_a_downgrade_tells_what_is_in_use_above_the_new_limits(shop, admin, ledg
     ledger.balances_of = {("seats", SLOTS): Balance(used=7), ("calls", WINDOW): Balance(used=1500, held=5)}
     told = ("calls: 150.5 used, 100.0 allowed", "seats: 7 used, 5 allowed")
     assert shop.admin(dry_run=True).change_plan("acme", "small").exceeds == told
-    assert ledger.asked == [(("calls", WINDOW), ("seats", SLOTS))]
+    assert ledger.asked == [(("calls", WINDOW), ("seats", SLOTS), ("rolling", WINDOW))]
     assert admin.change_plan("acme", "small").exceeds == told
     assert admin.change_plan("acme", "big").exceeds == ()
     assert len(ledger.asked) == 2
@@ -132,11 +134,27 @@ def test_other_changes_that_lower_a_limit_tell_too(shop, admin, ledger):
     assert facts(admin.suspend("beta"))[0]
 
 
+def test_what_rolled_over_is_allowed_too(shop, admin, ledger):
+    """The ledger alone knows how much that is."""
+    admin.subscribe("acme", "big")
+    shop.clock.travel_to(utc(2026, 11, 1))
+    window = instant(utc(2026, 10, 21, 14, 13, 20))
+    ledger.balances_of = {
+        ("rolling", f"w{window}"): Balance(used=12),
+        ("rolling", f"r{window}"): Balance(used=4, cap=4, is_opened=True),
+    }
+    assert admin.change_plan("acme", "small").exceeds == ("rolling: 16 used, 14 allowed",)
+    admin.change_plan("acme", "big")
+    ledger.balances_of["rolling", f"w{window}"] = Balance(used=10)
+    assert admin.change_plan("acme", "small").exceeds == ()
+
+
 def test_moving_everybody_asks_no_ledger(shop, admin, ledger):
     """What exceeds is told of one tenant; of many nobody could read it."""
     admin.subscribe("acme", "big")
     plans = {"big": {"features": {"seats": 3}}, "small": {"features": {"seats": 1}}, "huge": {"features": {}}}
     features = {"calls": {"kind": "quota", "decimals": 1}, "seats": {"kind": "allocation"}, "rows": ROWS}
+    features["rolling"] = ROLLING
     admin.publish(Catalog.load({"catalog": 1, "features": features, "plans": plans}))
     assert admin.migrate("big").tenants == 1
     assert ledger.asked == []

@@ -9,7 +9,7 @@ from payaid_entitlements.cache.counting import ReadBalances
 from payaid_entitlements.core.catalog.model import Kind
 from payaid_entitlements.core.metering.amounts import to_amount
 from payaid_entitlements.core.metering.lots import Metered, metered
-from payaid_entitlements.core.metering.posting import SLOTS
+from payaid_entitlements.core.metering.posting import OPENED, SLOTS
 from payaid_entitlements.core.resolution import resolve
 from payaid_entitlements.errors import ConfigurationError, StoreUnavailable
 
@@ -93,8 +93,11 @@ def _balances(
 
 def _told(each: Metered, balances: Mapping[AccountId, Balance]) -> str | None:
     feature = each.feature
-    known = [balances[account] for account in _own(each) if account in balances]
-    used, limit = sum(balance.used + balance.held for balance in known), each.limit or 0
+    known = {account: balances[account] for account in _own(each) if account in balances}
+    used = sum(balance.used + balance.held for balance in known.values())
+    # What rolled over is known to the ledger alone.
+    rolled = (known[line.account].cap or 0 for line in each.lines if line.cap == OPENED and line.account in known)
+    limit = (each.limit or 0) + sum(rolled)
     if used <= limit:
         return None
     return f"{feature.key}: {to_amount(used, feature)} used, {to_amount(limit, feature)} allowed"
