@@ -91,13 +91,17 @@ from payaid_entitlements.errors import (
     ViewExpired,
 )
 from payaid_entitlements.stores.backup import Content, export_to, import_from, verify
+from payaid_entitlements.stores.ledger import AsyncLedger, Ledger
 from payaid_entitlements.stores.memory import AsyncMemoryStore, MemoryStore
 from payaid_entitlements.stores.ports import AsyncStore, Store
 from payaid_entitlements.testing import (
+    AsyncLedgerContract,
     AsyncStoreContract,
     FakeClock,
     FaultyStore,
     JoiningContract,
+    LedgerContract,
+    LedgerJoiningContract,
     Sandbox,
     StoreContract,
     sandbox,
@@ -650,6 +654,18 @@ class TestMineToo(AsyncStoreContract):
     @pytest.fixture
     def new_store(self) -> Callable[[], AsyncStore]:
         return AsyncMemoryStore
+
+
+class TestMyLedger(LedgerContract, LedgerJoiningContract):
+    @pytest.fixture
+    def new_ledger(self) -> Callable[[], Ledger]:
+        return lambda: MemoryStore().ledger
+
+
+class TestMyLedgerToo(AsyncLedgerContract):
+    @pytest.fixture
+    def new_ledger(self) -> Callable[[], AsyncLedger]:
+        return lambda: AsyncMemoryStore().ledger
 
 
 FaultyStore(MemoryStore())
