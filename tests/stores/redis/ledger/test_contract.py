@@ -29,7 +29,10 @@ class TestRedisCluster(LedgerContract):
         return lambda: RedisLedger(redis_cluster_url + PATIENT)
 
 
+@pytest.mark.soak
 class TestAsyncRedisCluster(AsyncLedgerContract):
+    """Both colours run the same flows, and a cluster the same scripts: so this is for the long run."""
+
     @pytest.fixture
     def new_ledger(self, redis_cluster_url: str) -> Callable[[], AsyncRedisLedger]:
         return lambda: AsyncRedisLedger(redis_cluster_url + PATIENT)

@@ -216,3 +216,8 @@ def test_the_permissions_that_the_guide_names_are_enough(open_ledger, redis_serv
     assert (ledger.tenants(), _used(ledger)) == (["acme"], 1)
     assert len(ledger.entries("acme")) == 1
     ledger.forget("acme")
+    wrong = open_ledger(server.url.replace("//", "//app:wrong@") + PATIENT)
+    for act in (wrong.tenants, lambda: _use(wrong, "op-1"), lambda: wrong.book("acme")):
+        with pytest.raises(StoreUnavailable, match="does not accept our login") as caught:
+            act()
+        assert not isinstance(caught.value, OutcomeUnknown)

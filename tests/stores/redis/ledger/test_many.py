@@ -41,7 +41,7 @@ def test_all_tenants_are_listed_in_order_page_by_page(request, fixture):
     assert ledger.tenants() == []
     for name in names:
         ledger.post(name, [Assign("seats", "asha", 1)])
-    for limit in (1, 90, 500, 10_000):
+    for limit in (1, 90, 500, 10_000) if fixture == "redis_url" else (500, 10_000):
         found, after = [], None
         while page := ledger.tenants(after=after, limit=limit):
             assert len(page) <= limit
@@ -51,6 +51,8 @@ def test_all_tenants_are_listed_in_order_page_by_page(request, fixture):
                 break
         assert found == names[: len(found)]
         assert limit == 1 or found == names
+    if fixture == "redis_url":
+        assert ledger.prune(NOW + DAY) == 0
     ledger.close()
 
 

@@ -12,7 +12,7 @@ from tests.stores.redis.conftest import PATIENT
 from tests.stores.redis.ledger.debiting import debit_all
 
 
-@pytest.fixture(params=["redis_url", "redis_cluster_url"])
+@pytest.fixture(params=["redis_url", pytest.param("redis_cluster_url", marks=pytest.mark.soak)])
 def url(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue(request.param)) + PATIENT
 

@@ -211,15 +211,14 @@ class Questions:
     def prune(self, before: Instant, limit: int) -> Asking[int]:
         """Forget old operations, of one tenant after the other."""
         pruned, after = 0, None
-        while pruned < limit:
+        while True:
             page = yield from self.tenants(after, PART)
             for tenant in page:
                 if pruned < limit:
                     pruned += yield from self._prune(tenant, before, limit - pruned)
-            if len(page) < PART:
-                break
+            if len(page) < PART or pruned >= limit:
+                return pruned
             after = page[-1]
-        return pruned
 
     def _prune(self, tenant: str, before: Instant, limit: int) -> Asking[int]:
         """Entries are nearly in the order of their time: who finds none that is old looks no further."""
