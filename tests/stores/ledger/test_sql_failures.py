@@ -15,6 +15,7 @@ from payaid_entitlements.stores.sql.applying import Answer
 from payaid_entitlements.stores.sql.ledger import keeping, posting
 from payaid_entitlements.stores.sql.ledger.again import PAUSE, TRIES, Overtaken, overtaken, pauses, require_another
 from payaid_entitlements.stores.sql.ledger.keeping import pruning
+from tests.stores.ledger.conftest import plain
 
 A = ("api", "w1")
 
@@ -50,8 +51,6 @@ def test_what_was_ended_for_others_is_done_again_outside_of_a_hosts_transaction_
 
 
 def test_a_read_on_a_connection_that_the_server_closed_is_sent_once_more(open_sql, migrated_url):
-    from tests.stores.ledger.conftest import plain
-
     ledger = plain(open_sql(migrated_url))
     ledger.post("acme", [debit()], operation="op", digest="d")
     assert ledger.balances("acme", [A]) == {A: Balance(1, 0, 10)}
@@ -63,10 +62,9 @@ def test_a_read_on_a_connection_that_the_server_closed_is_sent_once_more(open_sq
     assert ledger.balances("acme", [A]) == {A: Balance(1, 0, 10)}
 
 
-def test_tables_that_are_not_there_are_an_outage_with_its_cause(open_sql, postgres_url):
-    from tests.stores.ledger.conftest import plain
-
-    ledger = plain(open_sql(postgres_url))
+@pytest.mark.parametrize("url", ["postgres_url", "sqlite_url"])
+def test_tables_that_are_not_there_are_an_outage_with_its_cause(open_sql, url, request):
+    ledger = plain(open_sql(request.getfixturevalue(url)))
     for act in (
         lambda: ledger.balances("acme", [A]),
         lambda: ledger.post("acme", [debit()], operation="op", digest="d"),

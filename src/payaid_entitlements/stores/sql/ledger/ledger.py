@@ -13,9 +13,7 @@ from itertools import count
 from time import monotonic
 from typing import TYPE_CHECKING, TypeVar
 
-from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.util import greenlet_spawn
 
 from payaid_entitlements.core.instant import Instant
@@ -23,7 +21,6 @@ from payaid_entitlements.core.metering.kept import Book, KeptEntry, KeptHold, Us
 from payaid_entitlements.core.metering.posting import AccountId, Balance, Posted, Posting, Slot
 from payaid_entitlements.errors import ChangeConflict
 from payaid_entitlements.stores.ports import Concern, Transaction
-from payaid_entitlements.stores.sql.applying import answer_of
 from payaid_entitlements.stores.sql.failures import mapped, was_closed
 from payaid_entitlements.stores.sql.joining import joined, joined_async
 from payaid_entitlements.stores.sql.ledger.again import Overtaken, overtaken, pauses, require_another
@@ -45,6 +42,7 @@ from payaid_entitlements.stores.sql.ledger.reading import (
     reading_tenants,
 )
 from payaid_entitlements.stores.sql.ledger.round_trip import answered, can
+from payaid_entitlements.stores.sql.ledger.running import run_async, run_bare, run_on
 from payaid_entitlements.stores.sql.ledger.statements import Statements
 
 if TYPE_CHECKING:
@@ -225,16 +223,16 @@ class SQLLedger(_Ledger):
     def _read(self, begin: Callable[[], Flow[T]], tx: Transaction | None = None) -> T:
         with mapped():
             if tx is not None:
-                return _run(joined(tx, self._engine), begin())
+                return run_on(joined(tx, self._engine), begin())
             began = monotonic()
             try:
                 with self._store._reading.connect() as connection:
-                    return _run(connection, begin())
+                    return run_on(connection, begin())
             except DBAPIError as error:
                 if not was_closed(error, monotonic() - began):
                     raise
             with self._store._reading.connect() as connection:
-                return _run(connection, begin())
+                return run_on(connection, begin())
 
     def _write(self, begin: Callable[[], Flow[T]], operation: str | None = None, tx: Transaction | None = None) -> T:
         tries = pauses()
@@ -242,7 +240,8 @@ class SQLLedger(_Ledger):
             pause = next(tries)
             try:
                 with self._store._transaction(tx, operation, 0) as connection, overtaken():
-                    return _run(connection, begin())
+                    run = run_bare if tx is None and self._statements.is_sqlite else run_on
+                    return run(connection, begin())
             except (Overtaken, ChangeConflict) as error:
                 time.sleep(require_another(error, pause, tx))
 
@@ -347,16 +346,16 @@ class AsyncSQLLedger(_Ledger):
     async def _read(self, begin: Callable[[], Flow[T]], tx: Transaction | None = None) -> T:
         with mapped():
             if tx is not None:
-                return await _run_async(await joined_async(tx, self._store._awaited), begin())
+                return await run_async(await joined_async(tx, self._store._awaited), begin())
             began = monotonic()
             try:
                 async with self._store._reading.connect() as connection:
-                    return await _run_async(connection, begin())
+                    return await run_async(connection, begin())
             except DBAPIError as error:
                 if not was_closed(error, monotonic() - began):
                     raise
             async with self._store._reading.connect() as connection:
-                return await _run_async(connection, begin())
+                return await run_async(connection, begin())
 
     async def _write(
         self, begin: Callable[[], Flow[T]], operation: str | None = None, tx: Transaction | None = None
@@ -367,26 +366,6 @@ class AsyncSQLLedger(_Ledger):
             try:
                 async with self._store._transaction(tx, operation, 0) as connection:
                     with overtaken():
-                        return await _run_async(connection, begin())
+                        return await run_async(connection, begin())
             except (Overtaken, ChangeConflict) as error:
                 await asyncio.sleep(require_another(error, pause, tx))
-
-
-def _run(connection: Connection, flow: Flow[T]) -> T:
-    try:
-        asked = next(flow)
-        while True:
-            result = connection.exec_driver_sql(asked.prepared.sql, asked.parameters)
-            asked = flow.send(answer_of(result))
-    except StopIteration as done:
-        return done.value  # type: ignore[no-any-return] # what the flow returns is a T
-
-
-async def _run_async(connection: AsyncConnection, flow: Flow[T]) -> T:
-    try:
-        asked = next(flow)
-        while True:
-            result = await connection.exec_driver_sql(asked.prepared.sql, asked.parameters)
-            asked = flow.send(answer_of(result))
-    except StopIteration as done:
-        return done.value  # type: ignore[no-any-return] # what the flow returns is a T
