@@ -13,7 +13,19 @@ from typing import Final
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks import footprint, growth, hits, invalidation, load, metering, misses, scale, sharing, stampede
+from benchmarks import (
+    consuming,
+    footprint,
+    growth,
+    hits,
+    invalidation,
+    load,
+    metering,
+    misses,
+    scale,
+    sharing,
+    stampede,
+)
 from benchmarks.measuring import FULL, QUICK, Effort
 from benchmarks.reporting import Row, exit_code, saved_ratios, show, to_json
 from benchmarks.stage import Absent, Benchmark, Stage
@@ -26,6 +38,7 @@ SUBJECTS: Final[Mapping[str, Sequence[Benchmark]]] = {
     "metering": metering.BENCHMARKS,
     "misses": misses.BENCHMARKS,
     "sharing": sharing.BENCHMARKS,
+    "consuming": consuming.BENCHMARKS,
     "load": load.BENCHMARKS,
     "invalidation": invalidation.BENCHMARKS,
     "growth": growth.BENCHMARKS,

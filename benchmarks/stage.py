@@ -17,6 +17,7 @@ from typing import Final, Self
 from benchmarks.measuring import Effort, Tick
 from benchmarks.reporting import Row
 from benchmarks.seeding import seed
+from payaid_entitlements.stores.sql import SQLStore
 
 #: Tenants of the database that most subjects share.
 TENANTS: Final = 10_000
@@ -39,6 +40,7 @@ class Stage:
     tick: Tick
     _open: ExitStack = field(default_factory=ExitStack)
     _redis: str | None = None
+    _mariadb: str | None = None
     _seeded: dict[tuple[str, int], str] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
@@ -91,6 +93,26 @@ class Stage:
             self._redis = f"unix://{place / 'socket'}"
         _emptied(self._redis)
         return self._redis
+
+    def mariadb(self) -> str:
+        """
+        Give the URL of a database on a real MariaDB server of its own, which waits for the disk.
+
+        Raises:
+            Absent: There is no server to start.
+        """
+        if self._mariadb is None:
+            if shutil.which("mariadbd") is None:
+                raise Absent("mariadbd is not installed")
+            from tests.servers.mariadb import MariaDBServer
+
+            place = self._directory / "mariadb"
+            place.mkdir()
+            server = MariaDBServer(place, innodb_flush_method="fsync").start()
+            self._open.callback(server.kill)
+            self._mariadb = server.url
+            SQLStore(self._mariadb).upgrade()
+        return self._mariadb
 
     def _sqlite(self, tenants: int) -> str:
         return f"sqlite:///{self._directory / f'{tenants}.db'}"

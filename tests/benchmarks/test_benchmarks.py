@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks import footprint, invalidation, load, metering, misses, sharing
+from benchmarks import consuming, footprint, invalidation, load, metering, misses, sharing
 from benchmarks.__main__ import SUBJECTS, choose
 from benchmarks.hits import check_allowed, check_awaited, check_denied, guard, view_check
 from benchmarks.measuring import Effort, alternate, alternate_awaited, frozen, looped, measure
@@ -175,3 +175,23 @@ def test_a_change_that_is_never_seen_is_no_figure(monkeypatch):
     monkeypatch.setattr(invalidation, "PATIENCE", 0.01)
     with pytest.raises(RuntimeError, match="not seen"):
         invalidation._wait(lambda: False)
+
+
+def test_a_consume_is_compared_with_a_counter_by_hand(stage, monkeypatch):
+    """On a ledger beside what other subjects sell, through the ledger and through all of the library."""
+    monkeypatch.setattr(Stage.database, "__defaults__", (20,))
+    monkeypatch.setattr(consuming, "TENANTS", 3)
+    post, whole = consuming.consume("sqlite", stage)
+    assert (post.budget, whole.budget) == (2.0, 2.0)
+    assert 0 < post.p50_ms <= post.p99_ms
+    assert 0 < whole.p50_ms <= whole.p99_ms
+
+
+@pytest.mark.parametrize("dialect", ["postgresql", "redis"])
+def test_a_consume_is_compared_with_what_it_sends(stage, monkeypatch, dialect):
+    """The driver sends it by itself, as often, and it counts."""
+    monkeypatch.setattr(Stage.database, "__defaults__", (20,))
+    monkeypatch.setattr(consuming, "TENANTS", 3)
+    same = consuming.consume(dialect, stage)
+    assert [row.operation.split(",")[0] for row in same] == ["post of a debit", "consume", "consume"]
+    assert all(row.ratio > 0 for row in same)

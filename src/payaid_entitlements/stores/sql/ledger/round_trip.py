@@ -40,12 +40,15 @@ def answered(engine: Engine, asked: Asked, operation: str | None) -> Any:
     except driver.Error as error:
         raise _wrapped(engine, error, is_gone=True) from error
     try:
-        engine.dialect.set_isolation_level(connection.dbapi_connection, "AUTOCOMMIT")
+        own = connection.dbapi_connection
+        # Without a transaction the server takes its own level, not that of the engine: at a higher one than READ
+        # COMMITTED it refuses some of what is done at once, and the general path does it.
+        was_alone, own.autocommit = own.autocommit, True
         cursor = connection.cursor()
         cursor.execute(asked.prepared.sql, asked.parameters)
         row = cursor.fetchone()
         cursor.close()
-        engine.dialect.reset_isolation_level(connection.dbapi_connection)
+        own.autocommit = was_alone
     except driver.Error as error:
         # A server that ends a statement says so and goes on. One that ends the session may have committed before.
         is_gone = engine.dialect.is_disconnect(error, connection.dbapi_connection, None)
