@@ -18,7 +18,7 @@ nox.options.reuse_venv = "yes"
 
 #: Everything in which a gap of the tests would be a gap of the product: every branch of it is run.
 COVERED = (
-    *("core", "cache", "stores", "admin", "guards"),
+    *("core", "cache", "stores", "metering", "admin", "guards"),
     *("answering.py", "binding.py", "client.py", "entitlements.py", "settings.py", "view.py"),
 )
 PACKAGE = "payaid_entitlements"
@@ -49,7 +49,8 @@ def lint(session: nox.Session) -> None:
 def typing(session: nox.Session) -> None:
     """Types of the library, and of code that uses it as its users would."""
     install_wheel(session, "all,test")
-    session.run("mypy", "src", "examples/payaid", "examples/folder_store", "benchmarks", "tests/typing/api.py")
+    examples = ("examples/payaid", "examples/folder_store", "examples/one_transaction")
+    session.run("mypy", "src", *examples, "benchmarks", "tests/typing/api.py")
 
 
 @nox.session

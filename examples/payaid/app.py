@@ -104,6 +104,17 @@ async def payroll_runs() -> list[str]:
     return ["2026-10"]
 
 
+@hr.post("/payroll-runs", status_code=201)
+async def run_payroll(tenant: Tenant, idempotency_key: Annotated[str, Header()]) -> dict[str, object]:
+    """
+    A quota, counted when it is used: one that is used up is refused, however many ask at once.
+
+    The browser names the run by a key of its own, the same when it asks again; so a run is counted once.
+    """
+    usage = await ent.consume(tenant.tenant, "hr.payroll_runs", operation=("payroll", idempotency_key))
+    return {"run": idempotency_key, "left": usage.remaining, "seen_before": usage.replayed}
+
+
 @whatsapp.get("/messages")
 async def messages() -> list[str]:
     """Sold with enterprise, or as an add-on."""
@@ -127,6 +138,13 @@ for module in (crm, invoicing, accounting, hr, whatsapp, analytics):
 async def billing(tenant: Tenant) -> dict[str, object]:
     """All that the browser needs to draw menus: no actor, no internal reason."""
     return tenant.to_public()
+
+
+@app.get("/billing/usage", tags=["Billing"])
+@exempt
+async def usage_page(tenant: Tenant) -> list[dict[str, object]]:
+    """What is used of everything that is metered, by one statement."""
+    return [usage.to_json() for usage in (await ent.usage(tenant.tenant)).values()]
 
 
 @app.get("/billing/upgrade", tags=["Billing"])

@@ -207,7 +207,7 @@ def test_the_demo_is_told_to_people(empty: Terminal) -> None:
     output = Output(result.exit_code, result.stdout, result.stderr)
     for chapter in ("twelve tenants, six modules", "one request", "money", "time passes", "operators", "speed"):
         assert f"\n{chapter} ─" in output.out
-    assert "steps as expected   35 of 35" in output.out
+    assert "steps as expected   39 of 39" in output.out
     assert '"reason": "plan.module_absent"' in output.out
     assert "payaid explain --reference " in output.out
     assert output.err == ""

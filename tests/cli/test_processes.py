@@ -92,7 +92,7 @@ def test_the_demo_tells_its_story_to_programs(tmp_path: Path) -> None:
     steps = json.loads(done.stdout)
     assert [step for step in steps if not step["ok"]] == []
     assert done.returncode == 0
-    assert len(steps) == 35
+    assert len(steps) == 39
     assert {tuple(step) for step in steps} == {("step", "expected", "got", "ok", "ms")}
     assert all(step["expected"] == step["got"] and step["ms"] > 0 for step in steps)
     assert list(tmp_path.iterdir()) == []

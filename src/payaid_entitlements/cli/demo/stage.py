@@ -104,7 +104,13 @@ class Worker:
             tail = "\n".join(self._log.read_text(errors="replace").splitlines()[-5:])
             raise Ending(f"the example app did not start:\n{tail}", code=1)
         self.url = f"http://127.0.0.1:{port}"
-        self.call = Caller("127.0.0.1", int(port), timings)
+        self._place = int(port), timings
+        self.call = self.caller()
+
+    def caller(self) -> Caller:
+        """Another browser, with a connection of its own; to be closed by whoever asks for it."""
+        port, timings = self._place
+        return Caller("127.0.0.1", port, timings)
 
     def ask_to_leave(self) -> None:
         """End it politely: by closing its stdin, and by SIGTERM."""

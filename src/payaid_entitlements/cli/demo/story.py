@@ -10,6 +10,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -25,6 +26,8 @@ from payaid_entitlements.core.reference import read_reference
 SEEN_WITHIN = 5.0
 #: Seconds between two looks while a change is waited for.
 _LOOK_EVERY = 0.02
+#: Requests that want the same thing at once.
+CROWD = 20
 #: Requests of the closing measurement.
 REQUESTS = 400
 
@@ -122,6 +125,7 @@ class Story:
         for chapter, steps in (
             ("twelve tenants, six modules", self._who_holds_what()),
             ("one request", self._one_request()),
+            ("what is used up", self._usage()),
             ("money", self._money()),
             ("time passes", self._time()),
             ("operators", self._operators()),
@@ -157,6 +161,16 @@ class Story:
             lambda: self._refused("crm-only", "/crm/export"),
         )
         yield "old-friend keeps 3 seats; kaveri, who bought later, has 5", "3 and 5 seats", self._old_version
+
+    def _usage(self) -> Iterator[Plan]:
+        yield "everything runs payroll: 2 runs a month are sold", "201, 1 left", lambda: self._payroll("run-1")
+        yield "the browser sends it again: counted once", "201, 1 left, seen before", lambda: self._payroll("run-1")
+        yield f"{CROWD} more at once, in both processes: the last one is had once", f"1 of {CROWD}", self._crowd
+        yield (
+            "and after that it is refused, with what would help",
+            "402 quota.exhausted, wait_until",
+            lambda: self._payroll("run-2"),
+        )
 
     def _money(self) -> Iterator[Plan]:
         paid = datetime.fromtimestamp(self.stage.clock(), UTC)
@@ -258,6 +272,26 @@ class Story:
         got = f"{reply.said}, try {plans[0]}" if plans else reply.said
         return Seen(got, reply.ms, exhibit=_exhibit(path, reply) if is_shown else "")
 
+    def _payroll(self, key: str) -> Seen:
+        return _run(self.stage.first.call, self.token("everything"), key)
+
+    def _crowd(self) -> Seen:
+        token, begun = self.token("everything"), time.perf_counter()
+        processes = (self.stage.first, self.stage.second)
+
+        def run(number: int) -> str:
+            call = processes[number % 2].caller()
+            try:
+                return _run(call, token, f"crowd-{number}").got
+            finally:
+                call.close()
+
+        with ThreadPoolExecutor(CROWD) as crowd:
+            said = list(crowd.map(run, range(CROWD)))
+        odd = [each for each in said if not each.startswith(("201, ", "402 quota.exhausted"))]
+        passed = sum(each.startswith("201, ") for each in said)
+        return Seen(", ".join(odd) or f"{passed} of {CROWD}", (time.perf_counter() - begun) * 1000)
+
     def _days_later(self, days: int, act: Callable[[], Seen]) -> Seen:
         self.stage.clock.advance(days=days)
         return act()
@@ -342,6 +376,16 @@ def _exhibit(path: str, reply: Reply) -> str:
     members = ("title", "detail", "reason", "remedies", "reference")
     lines = (f"  {json.dumps(key)}: {json.dumps(body[key], ensure_ascii=False)}" for key in members if key in body)
     return "\n".join((f"GET {path} -> {reply.status}", "{", ",\n".join(lines), "}"))
+
+
+def _run(call: Caller, token: str, key: str) -> Seen:
+    """Run payroll, under the name *key*."""
+    reply = call.post("/hr/payroll-runs", token=token, headers={"Idempotency-Key": key})
+    if reply.status != 201:
+        kinds = [str(remedy.get("kind")) for remedy in _remedies(reply)]
+        return Seen(f"{reply.said}, {kinds[0]}" if kinds else reply.said, reply.ms)
+    seen = ", seen before" if reply.body.get("seen_before") else ""
+    return Seen(f"201, {reply.body.get('left')} left{seen}", reply.ms)
 
 
 def _said(reply: Reply) -> Seen:
