@@ -24,6 +24,7 @@ from payaid_entitlements.core.facts import TenantDocument
 from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.errors import ConfigurationError, OutcomeUnknown, StoreUnavailable
 from payaid_entitlements.stores.backup import lines
+from payaid_entitlements.stores.backup.counting import Counted
 from payaid_entitlements.stores.digest import digest
 from payaid_entitlements.stores.ports import (
     Applied,
@@ -108,7 +109,9 @@ class Content:
         first, *rest = data.splitlines(keepends=True)
         content = cls(int(first))
         for number, line in enumerate(rest, 2):
-            content.keep(lines.read(line, number))
+            part = lines.read(line, number)
+            assert not isinstance(part, Counted)  # `to_bytes` writes no usage: this store has no ledger
+            content.keep(part)
         return content
 
 
