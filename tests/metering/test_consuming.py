@@ -418,6 +418,17 @@ def test_what_is_not_sold_is_refused_as_by_check(ent):
         ent.consume("acme", "hr.runs", operation="one")
 
 
+def test_a_refused_act_is_counted_nowhere(ent, stage):
+    """Also where a correction has left less than nothing used: the same operation would be free once it is sold."""
+    ent.admin("ops", because="ticket").adjust("free-rider", "crm.calls", -5, operation="fix")
+    assert not ent.try_consume("free-rider", "crm.calls", 3, operation="one").allowed
+    assert ent.usage("free-rider", "crm.calls")["crm.calls"].used == -5
+    stage.elsewhere.subscribe("free-rider", "pro")
+    stage.clock.advance(seconds=3)
+    assert ent.consume("free-rider", "crm.calls", 3, operation="one").replayed is False
+    assert ent.usage("free-rider", "crm.calls")["crm.calls"].used == 3
+
+
 def test_who_is_suspended_uses_nothing(ent):
     """Whatever is left, and whatever the mode."""
     ent.admin().suspend("acme")
@@ -438,7 +449,7 @@ def test_a_users_override_counts_too(ent):
 def test_only_what_is_used_up_can_be_consumed(ent, key):
     """It is the caller's mistake, whether it is sold or not; and the message says what to call."""
     for tenant in ("acme", "nobody-yet"):
-        with pytest.raises(TypeError, match=f"'{key}' is a .*; (ask with|take a slot)"):
+        with pytest.raises(TypeError, match=f"'{key}' is an? .*; (ask with|take a slot)"):
             ent.consume(tenant, key, operation="one")
 
 

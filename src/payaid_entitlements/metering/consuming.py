@@ -9,12 +9,12 @@ it is counted too, and said what would have been.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from payaid_entitlements.answering import confirm, look, near_view
 from payaid_entitlements.cache.counting import Post, ReadBalances
 from payaid_entitlements.cache.loading import SURE_WITHIN
-from payaid_entitlements.core.metering.lots import UNSOLD, debit
+from payaid_entitlements.core.metering.lots import debit
 from payaid_entitlements.core.metering.posting import Debit, Hold, Line, Posted, Posting, Short
 from payaid_entitlements.errors import ConfigurationError, OutcomeUnknown, StoreUnavailable
 from payaid_entitlements.metering.act import require_recent
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from payaid_entitlements.metering.act import Act
     from payaid_entitlements.metering.hearing import Handlers
     from payaid_entitlements.view import TenantView
+
+
+#: A lot of which there is never a unit, not even after a correction downwards.
+_NOTHING: Final = "nothing"
 
 
 def count(setting: Setting, handlers: Handlers, act: Act) -> Flow[Counted]:
@@ -159,7 +163,7 @@ def _not_allowed(
     if len(wants) < len(act.wants):
         # The store gave no answer, or it is no feature at all.
         return Counted(view, refusal)
-    nothing = tuple(_held(act, Debit(want.key, want.units, (Line(want.key, UNSOLD, 0),))) for want in wants)
+    nothing = tuple(_held(act, Debit(want.key, want.units, (Line(want.key, _NOTHING, 0),))) for want in wants)
     try:
         posted = cast(
             "Posted",

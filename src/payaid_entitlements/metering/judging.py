@@ -106,7 +106,8 @@ def require_countable(view: TenantView, key: str) -> Metered:
 
 
 def _not_used_up(key: str, kind: str) -> TypeError:
-    return TypeError(f"{key!r} is a {kind}, which is not used up; {_NOT_USED_UP[kind]}")
+    article = "an" if kind == Kind.ALLOCATION.value else "a"
+    return TypeError(f"{key!r} is {article} {kind}, which is not used up; {_NOT_USED_UP[kind]}")
 
 
 _NOT_USED_UP: Final = {
