@@ -281,6 +281,17 @@ class TenantView:
         """What *key* is: ``module``, or the kind of a feature; None where no catalog that is known has such a key."""
         return None if self._world is None else kind_of(self._world, key)
 
+    def definitions(self) -> Mapping[str, Feature]:
+        """
+        All features of the catalog, by key; in an outage of the one that was last known.
+
+        Raises:
+            StoreUnavailable: None is known.
+        """
+        if self._world is None:
+            raise StoreUnavailable(f"the store gave no answer about {self._tenant!r}; not even the catalog is known")
+        return self._world.catalog.features
+
     def rolling(self, feature: str) -> Rolling | None:
         """What opening the window of a metered *feature* needs that runs now; None where nothing rolls over into it."""
         defined, standpoint, world, entry = self._counted(feature)

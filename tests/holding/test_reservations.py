@@ -22,6 +22,7 @@ from payaid_entitlements.errors import (
 )
 from payaid_entitlements.metering import attempts
 from payaid_entitlements.stores.memory import MemoryStore
+from payaid_entitlements.testing import FaultyStore
 from tests.entitlements.conftest import CATALOG as OTHER
 
 OP = ("summary", 7)
@@ -402,6 +403,22 @@ def test_in_an_outage_nothing_is_set_aside(stage, ent, left):
     stage.faults.is_down = True
     with pytest.raises(StoreUnavailable):
         ent.reserve(*PAGES, operation=OP)
+
+
+def test_in_an_outage_of_the_store_alone_it_is_settled_in_the_units_of_the_feature(stage, ent):
+    """Never in guessed ones: 2 hours are not two hundredths. Who does not even know the catalog cannot."""
+    stage.reserve(ent, "acme", "crm.hours", 2, operation=OP).hand_over()
+    facts = FaultyStore(stage.memory)
+    with Entitlements(facts, ledger=stage.memory.ledger, clock=stage.clock) as worker:
+        facts.faults.is_down = True
+        with pytest.raises(StoreUnavailable, match="not even the catalog"):
+            worker.reservation("acme", OP)
+        facts.faults.is_down = False
+        stage.clock.advance(seconds=3)
+        worker.check("other", "crm.pages")
+        facts.faults.is_down = True
+        hold = worker.reservation("acme", OP)
+        assert (hold.amount, hold.settle(Decimal("1.50")).used) == (Decimal("2.00"), Decimal("1.50"))
 
 
 def test_a_lost_reply_is_found_by_the_same_operation(stage, ent, left):

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from payaid_entitlements import UNLIMITED, Reason
+from payaid_entitlements import UNLIMITED, Catalog, Entitlements, Reason
 from payaid_entitlements.core.values import DENY
 from payaid_entitlements.errors import (
     ConfigurationError,
@@ -18,6 +18,8 @@ from payaid_entitlements.errors import (
     UnknownFeature,
     UnknownOperation,
 )
+from payaid_entitlements.stores.memory import MemoryStore
+from payaid_entitlements.testing import FaultyStore
 
 # -- usage ----------------------------------------------------------------------------------------------------------
 
@@ -261,6 +263,36 @@ def test_what_was_never_used_cannot_be_given_back(ent):
     with pytest.raises(TypeError):
         ent.refund("acme", operation="one", amounts={7: 1})
     assert ent.usage("acme", "crm.imports")["crm.imports"].used == 3
+
+
+def test_what_is_sold_no_more_can_be_given_back(ent, stage):
+    """The plan was changed, or the feature is in no catalog any more: then nobody knows its decimals."""
+    ent.consume("acme", "crm.imports", 30, operation="one")
+    ent.consume("acme", "crm.hours", Decimal("1.50"), operation="two")
+    stage.elsewhere.cancel("acme", when="now")
+    stage.clock.advance(seconds=3)
+    assert ent.refund("acme", operation="one")["crm.imports"].taken == -30
+    other = Catalog.load({"plans": {"one": {}}})
+    with Entitlements(MemoryStore(), ledger=stage.memory.ledger, catalog=other, clock=stage.clock) as elsewhere:
+        said = elsewhere.refund("acme", operation="two")["crm.hours"]
+    assert (said.limit, said.used, said.taken) == (0, 0, -150)
+
+
+def test_in_an_outage_of_the_store_alone_the_ledger_gives_back(stage):
+    """In the units of the feature; where not even the catalog is known, nothing is given back, rather than guessed."""
+    stage.elsewhere.subscribe("acme", "pro")
+    stage.open().consume("acme", "crm.hours", Decimal("1.50"), operation="one")
+    facts = FaultyStore(stage.memory)
+    with Entitlements(facts, ledger=stage.memory.ledger, clock=stage.clock) as ent:
+        facts.faults.is_down = True
+        with pytest.raises(StoreUnavailable, match="not even the catalog"):
+            ent.refund("acme", operation="one")
+        facts.faults.is_down = False
+        stage.clock.advance(seconds=3)
+        ent.check("other", "crm.imports")
+        facts.faults.is_down = True
+        said = ent.refund("acme", operation="one")["crm.hours"]
+    assert (said.used, said.taken, said.replayed) == (Decimal("0.00"), Decimal("-1.50"), False)
 
 
 def test_a_refund_in_an_outage_gives_back_nothing(ent, stage):

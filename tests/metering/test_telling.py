@@ -197,12 +197,14 @@ def test_what_is_known_is_told_also_in_an_outage_of_the_store(stage):
     facts = FaultyStore(stage.memory)
     with Entitlements(facts, ledger=stage.memory.ledger, catalog=CATALOG, clock=stage.clock) as ent:
         ent.consume("other", "crm.imports", operation="one")
-        stage.open().consume("acme", "crm.imports", 85, operation="one")
+        stage.open().consume("acme", "crm.hours", Decimal("8.50"), operation="one")
         told = []
         ent.on("usage.threshold")(told.append)
         facts.faults.before = _no_reading
         ent.consume("other", "crm.imports", operation="two")
-    assert [(event.tenant, event.threshold, event.reached, event.used) for event in told] == [("acme", None, 80, 85)]
+    assert [(event.tenant, event.threshold, event.reached, event.used) for event in told] == [
+        ("acme", None, Decimal("8.00"), Decimal("8.50"))
+    ]
 
 
 def test_what_is_in_no_catalog_any_more_is_told_as_it_was_counted(ent, stage, told):

@@ -14,21 +14,20 @@ from typing import TYPE_CHECKING, Final, cast
 from payaid_entitlements.answering import look, near_view
 from payaid_entitlements.cache.counting import Post, ReadBalances, ReadHold
 from payaid_entitlements.cache.steps import Flow
-from payaid_entitlements.core.catalog.model import Feature, Kind
-from payaid_entitlements.core.decision import Decision, Reason
 from payaid_entitlements.core.identity import Operation, identify, operation_id
 from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.core.metering.amounts import to_amount, to_units
 from payaid_entitlements.core.metering.encoding import posted_from
 from payaid_entitlements.core.metering.kept import KeptEntry, KeptHold
-from payaid_entitlements.core.metering.lots import UNSOLD, Metered
-from payaid_entitlements.core.metering.posting import Extend, Line, Posted, Release, Settle
+from payaid_entitlements.core.metering.lots import Metered
+from payaid_entitlements.core.metering.posting import Extend, Posted, Release, Settle
 from payaid_entitlements.core.metering.usage import Usage, usage
 from payaid_entitlements.core.values import Amount
-from payaid_entitlements.errors import ConfigurationError, StoreUnavailable, UnknownFeature, UnknownOperation
+from payaid_entitlements.errors import ConfigurationError, UnknownOperation
 from payaid_entitlements.metering.act import act
 from payaid_entitlements.metering.attempts import attempt_names, kept, require_another
 from payaid_entitlements.metering.consuming import count
+from payaid_entitlements.metering.remembering import remembered
 from payaid_entitlements.metering.telling import tell
 from payaid_entitlements.stores.ports import Transaction
 
@@ -112,7 +111,7 @@ def find(setting: Setting, tenant: str, operation: Operation) -> Flow[Held]:
 
     Raises:
         UnknownOperation: It made none.
-        StoreUnavailable: The ledger gave no answer.
+        StoreUnavailable: The ledger gave no answer; or the store gave none, and not even the catalog is known.
     """
     text = operation_id(operation)
     identify("tenant", tenant)
@@ -217,9 +216,4 @@ def _as_entered(setting: Setting, operation: str, entry: KeptEntry) -> Flow[Held
 def _metering(setting: Setting, tenant: str, key: str) -> Flow[Metered]:
     """How *key* is counted now; what was set aside can be closed also in an outage, and of what is sold no more."""
     view = near_view(setting, tenant, None) or (yield from look(setting, tenant))
-    try:
-        return view.metering(key)
-    except (StoreUnavailable, UnknownFeature, TypeError):
-        feature = Feature(key, None, Kind.QUOTA, key)
-        decision = Decision(True, Reason.QUOTA_GRANTED, key)
-        return Metered(feature, decision, (Line(key, UNSOLD, 0),), 0, None, None, (), 0, None)
+    return remembered(view, key)

@@ -13,10 +13,11 @@ from payaid_entitlements.answering import look, near_view
 from payaid_entitlements.cache.counting import Post
 from payaid_entitlements.core.identity import Operation, identify, operation_id
 from payaid_entitlements.core.metering.amounts import to_units
-from payaid_entitlements.core.metering.posting import Posted, Refund
+from payaid_entitlements.core.metering.posting import Filled, Line, Posted, Refund
 from payaid_entitlements.core.metering.usage import Usage, usage
 from payaid_entitlements.errors import ConfigurationError
 from payaid_entitlements.metering.reading import read
+from payaid_entitlements.metering.remembering import remembered
 from payaid_entitlements.view import require_key
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ def refund(
         amounts: By feature, at most what was used up; None for all.
 
     Returns:
-        By feature of which units came back. Where credits had paid for it they came back.
+        By feature of which units came back. Where credits had paid for it they came back. Of what is sold no more, and
+        in an outage of the store, the limit is 0.
 
     Raises:
         UnknownOperation: It used up nothing, or so long ago that nobody knows.
@@ -57,11 +59,19 @@ def refund(
     asked = None
     if amounts is not None:
         asked = tuple((key, to_units(amount, view.metering(key).feature)) for key, amount in sorted(amounts.items()))
+    view.definitions()  # raises before anything is given back
     posted = cast("Posted", (yield Post(tenant, (Refund(written, asked),), now=setting.told_time(), tx=tx)))
-    back = {filled.feature: filled.amount for filled in posted.filled if filled.amount}
-    metered = [view.metering(feature) for feature in back]
+    back = {filled.feature: filled for filled in posted.filled if filled.amount}
+    # It is given back by now, whatever is known of what is sold.
+    metered = [remembered(view, feature, _lines(filled)) for feature, filled in back.items()]
     balances = yield from read(setting, view, metered, tx)
     return {
-        each.feature.key: usage(each, own, replayed=posted.replayed, taken=-back[each.feature.key])
+        each.feature.key: usage(each, own, replayed=posted.replayed, taken=-back[each.feature.key].amount)
         for each, own in zip(metered, balances, strict=True)
     }
+
+
+def _lines(filled: Filled) -> list[Line]:
+    """The lots to which units came back."""
+    accounts = dict.fromkeys((take.meter, take.lot, take.cost) for take in filled.takes)
+    return [Line(meter, lot, 0, cost) for meter, lot, cost in accounts]

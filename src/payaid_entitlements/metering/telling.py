@@ -113,8 +113,9 @@ def _said(setting: Setting, event: UsageEvent) -> Flow[Event]:
         metered = view.metering(mark.meter)
     except (StoreUnavailable, UnknownFeature, TypeError):
         # Nobody can be asked, or it is sold no more: what is known is told.
-        metered = None
-    feature, limit = (None, None) if metered is None else (metered.feature, metered.limit)
+        feature, limit = view.definitions().get(mark.meter), None
+    else:
+        feature, limit = metered.feature, metered.limit
     return Event(
         THRESHOLD,
         event.id,

@@ -167,7 +167,8 @@ class MeteringVerbs:
             amounts: By feature, at most what was used up of each; None for all of all.
 
         Returns:
-            By feature of which units came back. Where credits had paid for it they came back.
+            By feature of which units came back. Where credits had paid for it they came back. Of what is sold no more,
+            and in an outage of the store, the limit is 0.
 
         Raises:
             UnknownOperation: It used up nothing, or was too long ago.
