@@ -11,8 +11,8 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from types import TracebackType
 from typing import Final, Literal
 
 from payaid_entitlements.errors import SchemaOutOfDate, StoreDamaged, StoreUnavailable
@@ -79,8 +79,7 @@ class Breaker:
             return "closed"
         return "half-open" if self._is_tried else "open"
 
-    @contextmanager
-    def asking(self, *, is_patient: bool = False) -> Iterator[None]:
+    def asking(self, *, is_patient: bool = False) -> Asking:
         """
         Ask inside the block.
 
@@ -93,24 +92,23 @@ class Breaker:
         Raises:
             StoreUnavailable: It gave no answer, or none a moment ago: then the block is not entered.
         """
-        is_trial = self._enter()
-        began = self._stopwatch()
-        try:
-            yield
-        except (StoreDamaged, SchemaOutOfDate):
-            self._close()
-            raise
-        except StoreUnavailable:
-            self._fail(is_trial, 0.0 if is_patient else self._stopwatch() - began)
-            raise
-        except BaseException:
-            if is_trial:
+        return Asking(self, is_patient)
+
+    def enter(self) -> tuple[bool, float]:
+        """Let a caller in. It is told whether it is to try for all others, and when it began."""
+        return self._enter(), self._stopwatch()
+
+    def leave(self, error: BaseException | None, is_trial: bool, began: float, is_patient: bool) -> None:
+        """Learn what became of a caller."""
+        match error:
+            case None | StoreDamaged() | SchemaOutOfDate():
+                self._close()
+            case StoreUnavailable():
+                self._fail(is_trial, 0.0 if is_patient else self._stopwatch() - began)
+            case _ if is_trial:
                 self._give_back()
-            raise
-        self._close()
 
     def _enter(self) -> bool:
-        """Let a caller in; True when it is to try for all others."""
         if self._until is None:
             return False
         with self._lock:
@@ -152,3 +150,22 @@ class Breaker:
         with self._lock:
             if self._until is not None:
                 self._until, self._is_tried = self._clock(), False
+
+
+class Asking:
+    """A block in which somebody is asked: see `Breaker.asking`."""
+
+    # No generator: that would cost more than all else around a step that counts.
+    __slots__ = ("_began", "_breaker", "_is_patient", "_is_trial")
+
+    def __init__(self, breaker: Breaker, is_patient: bool) -> None:
+        self._breaker = breaker
+        self._is_patient = is_patient
+
+    def __enter__(self) -> None:
+        self._is_trial, self._began = self._breaker.enter()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._breaker.leave(error, self._is_trial, self._began, self._is_patient)

@@ -146,6 +146,16 @@ class Driver:
     def _perform(self, step: Step) -> object:
         store = self.store
         match step:
+            case ForgetUsage() if self.ledger is None:
+                return None
+            case LedgerStep():
+                ledger = _there(self.ledger)
+                if ledger is not self._ready:
+                    # Of two that come first both make it ready: that is harmless.
+                    ledger.prepare()
+                    _say_concerns(ledger, self.observer)
+                    self._ready = ledger
+                return step.on(ledger)
             case Join(key, begin, wait, begins):
                 return self._join(key, begin, wait, _patience(begins, self.shared is not None))
             case ReadTenants(tenants, None):
@@ -195,16 +205,6 @@ class Driver:
             case Pause(seconds):
                 time.sleep(seconds)
                 return None
-            case ForgetUsage() if self.ledger is None:
-                return None
-            case LedgerStep():
-                ledger = _there(self.ledger)
-                if ledger is not self._ready:
-                    # Of two that come first both make it ready: that is harmless.
-                    ledger.prepare()
-                    _say_concerns(ledger, self.observer)
-                    self._ready = ledger
-                return step.on(ledger)
             case _:
                 assert_never(step)
 
@@ -363,6 +363,15 @@ class AsyncDriver:
     async def _perform(self, step: Step) -> object:
         store = self.store
         match step:
+            case ForgetUsage() if self.ledger is None:
+                return None
+            case LedgerStep():
+                ledger = _there(self.ledger)
+                if ledger is not self._ready:
+                    await ledger.prepare()
+                    _say_concerns(ledger, self.observer)
+                    self._ready = ledger
+                return await step.on(ledger)
             case Join(key, begin, wait, begins):
                 return await self._join(key, begin, wait, _patience(begins, self.shared is not None))
             case ReadTenants(tenants, None):
@@ -414,15 +423,6 @@ class AsyncDriver:
             case Pause(seconds):
                 await asyncio.sleep(seconds)
                 return None
-            case ForgetUsage() if self.ledger is None:
-                return None
-            case LedgerStep():
-                ledger = _there(self.ledger)
-                if ledger is not self._ready:
-                    await ledger.prepare()
-                    _say_concerns(ledger, self.observer)
-                    self._ready = ledger
-                return await step.on(ledger)
             case _:
                 assert_never(step)
 

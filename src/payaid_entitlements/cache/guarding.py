@@ -6,11 +6,12 @@ That one of them is silent says nothing about the others: each is counted by its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from typing import Any
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from types import TracebackType
+from typing import Any, Final
 
-from payaid_entitlements.cache.breaker import Breaker
+from payaid_entitlements.cache.breaker import Asking, Breaker
 from payaid_entitlements.cache.counting import LedgerStep
 from payaid_entitlements.cache.steps import (
     Apply,
@@ -60,8 +61,7 @@ class Breakers:
         self.shared = named("shared", "the shared Redis", quick=1)
         self.ledger = named("ledger", "the ledger")
 
-    @contextmanager
-    def guarding(self, step: Step) -> Iterator[None]:
+    def guarding(self, step: Step) -> AbstractContextManager[None]:
         """
         Perform *step* inside the block.
 
@@ -69,32 +69,46 @@ class Breakers:
             StoreUnavailable: Whom it asks gave no answer, or a question would ask and there was none a moment ago.
         """
         match step:
-            case AskShared():
-                # Also for changes, which tell others by it: nobody needs the answer.
-                with self.shared.asking():
-                    yield
             case LedgerStep() if step.is_joined:
                 # On the host's connection, which says nothing about others.
-                with within(None):
-                    yield
+                return within(None)
+            case LedgerStep() if step.is_write:
+                return _InItsTime(self.ledger.asking(is_patient=True))
             case LedgerStep():
-                with self.ledger.asking(is_patient=step.is_write), within(None) if step.is_write else nullcontext():
-                    yield
+                return self.ledger.asking()
+            case AskShared():
+                # Also for changes, which tell others by it: nobody needs the answer.
+                return self.shared.asking()
             case _ if not is_question():
-                yield
+                return _UNGUARDED
             case Prepare() | Poll() | ReadTenants(_, None) | ReadCatalog() | ReadControls():
-                with self.store.asking():
-                    yield
+                return self.store.asking()
             case ReadHost():
-                with self.host.asking():
-                    yield
-            case CallHost():
-                # It asks what it asks, and takes the time that it takes.
-                with within(None):
-                    yield
-            case Apply():
-                # Whether it was done must be known: a change has more time.
-                with within(None):
-                    yield
-            case _:
-                yield
+                return self.host.asking()
+            case CallHost() | Apply():
+                # What the host is called for takes its time; and whether a change was done must be known.
+                return within(None)
+        return _UNGUARDED
+
+
+_UNGUARDED: Final[AbstractContextManager[None]] = nullcontext()
+
+
+class _InItsTime:
+    """Ask inside the block, for as long as the driver's own limits say."""
+
+    __slots__ = ("_asking", "_time")
+
+    def __init__(self, asking: Asking) -> None:
+        self._asking = asking
+        self._time = within(None)
+
+    def __enter__(self) -> None:
+        self._asking.__enter__()
+        self._time.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._time.__exit__()
+        self._asking.__exit__(kind, error, trace)

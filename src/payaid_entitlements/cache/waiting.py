@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from payaid_entitlements.cache.counting import PrepareLedger
 from payaid_entitlements.cache.steps import AskShared, CallHost, HostUnavailable, Join, Pause, Prepare, ReadHost, Step
@@ -14,12 +14,18 @@ from payaid_entitlements.errors import StoreUnavailable
 from payaid_entitlements.stores.hurry import BEGINNING, GRACE, QUESTION, is_question
 
 
-@asynccontextmanager
-async def in_time(step: Step) -> AsyncIterator[None]:
+def in_time(step: Step) -> AbstractAsyncContextManager[None]:
     """Give up a step that a question has waited for long enough: for stores whose drivers do not look at the time."""
     if not is_question() or isinstance(step, Join | Pause | AskShared | CallHost):
-        yield
-        return
+        return _UNLIMITED
+    return _limited(step)
+
+
+_UNLIMITED: Final[AbstractAsyncContextManager[None]] = nullcontext()
+
+
+@asynccontextmanager
+async def _limited(step: Step) -> AsyncIterator[None]:
     seconds = BEGINNING if isinstance(step, Prepare | PrepareLedger) else QUESTION + GRACE
     limit = Ticking(seconds)
     try:

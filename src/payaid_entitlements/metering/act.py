@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final, Literal, cast
 
@@ -53,9 +54,15 @@ class Act:
         Args:
             wants: Features and smallest units, so that 1 and 1.0 are the same.
         """
-        # Neither a key nor a number has a blank.
-        asked = f"{self.verb} {self.short.value} " + " ".join(f"{key} {units}" for key, units in wants)
-        return sha256(asked.encode()).hexdigest()
+        return _digest(self.verb, self.short, tuple(wants))
+
+
+# What is asked is mostly what was asked before: one unit of the same.
+@lru_cache(4096)
+def _digest(verb: str, short: Short, wants: tuple[tuple[str, int], ...]) -> str:
+    # Neither a key nor a number has a blank.
+    asked = f"{verb} {short.value} " + " ".join(f"{key} {units}" for key, units in wants)
+    return sha256(asked.encode()).hexdigest()
 
 
 def act(
@@ -87,12 +94,9 @@ def act(
         raise ConfigurationError("nothing is to be counted: give at least one feature")
     for feature in wants:
         require_key(feature)
-    try:
-        short = Short(when_short)
-    except ValueError:
-        raise ConfigurationError(
-            f"when_short is {cast('object', when_short)!r}; write 'reject', 'cap' or 'overflow'"
-        ) from None
+    short = _SHORT.get(when_short) if isinstance(when_short, str) else None
+    if short is None:
+        raise ConfigurationError(f"when_short is {cast('object', when_short)!r}; write 'reject', 'cap' or 'overflow'")
     return Act(
         tenant,
         verb,
@@ -105,6 +109,9 @@ def act(
         expires_in,
         occurred_at,
     )
+
+
+_SHORT: Final[Mapping[str, Short]] = {short.value: short for short in Short}
 
 
 def require_recent(occurred_at: datetime, now: Instant) -> None:

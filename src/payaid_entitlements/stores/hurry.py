@@ -8,9 +8,7 @@ several waits only once for a server which stands still is done by the circuit b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import Final
 
 #: Seconds that a question waits, and how much later whoever waits for a driver that does not look at the time gives
@@ -39,11 +37,22 @@ def silence(otherwise: float) -> float:
     return otherwise if seconds is None else seconds
 
 
-@contextmanager
-def within(seconds: float | None) -> Iterator[None]:
+class Within:
+    """Same as `within`."""
+
+    # No generator: that would cost more than all else around a step that counts.
+    __slots__ = ("_seconds", "_token")
+
+    def __init__(self, seconds: float | None) -> None:
+        self._seconds = seconds
+
+    def __enter__(self) -> None:
+        self._token: Token[float | None] = _patience.set(self._seconds)
+
+    def __exit__(self, *failure: object) -> None:
+        _patience.reset(self._token)
+
+
+def within(seconds: float | None) -> Within:
     """Wait for at most so long inside the block; None for the driver's own limits."""
-    token = _patience.set(seconds)
-    try:
-        yield
-    finally:
-        _patience.reset(token)
+    return Within(seconds)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from payaid_entitlements.core.catalog.model import Feature, Kind, OnExceed
@@ -104,7 +105,7 @@ class Metered:
     @property
     def resets_at(self) -> datetime | None:
         """When usage starts anew; None where it never does."""
-        return None if self.window is None else moment(self.window.end)
+        return None if self.window is None else _shown(self.window.end)
 
     def in_order(self, balances: Mapping[AccountId, Balance]) -> tuple[Balance, ...]:
         """What a ledger read of the accounts, in the order of the lines; nothing known is nothing used."""
@@ -112,6 +113,9 @@ class Metered:
 
 
 _NOTHING: Final = Balance()
+
+#: Few instants are ends of windows, and each is shown often.
+_shown: Final = lru_cache(1024)(moment)
 
 
 def debit(metered: Metered, amount: int, short: Short = Short.REJECT) -> Debit:

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import ROUND_FLOOR, Context, Decimal
+from decimal import Context, Decimal
 from typing import Final, Literal, TypeAlias
 
 from payaid_entitlements.core.encoding import encode_value
@@ -30,7 +30,8 @@ from payaid_entitlements.core.values import UNLIMITED, Amount, Unlimited
 Limit: TypeAlias = Amount | Literal[Unlimited.UNLIMITED]
 
 #: A hundredth of a percent: so exact is `Usage.fraction`.
-_FINE: Final = Decimal("0.0001")
+_FINE: Final = 10_000
+_FINE_DIGITS: Final = -4
 _EXACT: Final = Context(prec=40)
 
 
@@ -103,25 +104,27 @@ def usage(
         taken: Smallest units that were counted just now.
     """
     feature = metered.feature
-    caps = [cap_of(line, balance) for line, balance in zip(metered.lines, balances, strict=True)]
-    every = list(zip(metered.lines, balances, caps, strict=True))
-    own = [(balance, cap) for line, balance, cap in every if line.meter == feature.key]
-    held_by_own = [cap for _, cap in own]
-    limit = None if None in held_by_own else sum(cap for cap in held_by_own if cap is not None)
-    used = sum(balance.used for balance, _ in own)
+    limit: int | None = 0
     left: int | None = 0
-    for line, balance, cap in every:
+    used = held = overage = 0
+    for line, balance in zip(metered.lines, balances, strict=True):
+        cap = cap_of(line, balance)
         left = None if left is None or cap is None else left + max(0, cap - balance.used - balance.held) // line.cost
+        if line.meter == feature.key:
+            limit = None if limit is None or cap is None else limit + cap
+            used += balance.used
+            held += balance.held
+            overage += 0 if cap is None else max(0, balance.used - cap)
     return Usage(
         feature.key,
         feature.title,
         feature.unit,
         UNLIMITED if limit is None else to_amount(limit, feature),
         to_amount(used, feature),
-        to_amount(sum(balance.held for balance, _ in own), feature),
+        to_amount(held, feature),
         UNLIMITED if left is None else to_amount(left, feature),
-        to_amount(sum(max(0, balance.used - cap) for balance, cap in own if cap is not None), feature),
-        _EXACT.divide(Decimal(used), Decimal(limit)).quantize(_FINE, ROUND_FLOOR, _EXACT) if limit else None,
+        to_amount(overage, feature),
+        Decimal(used * _FINE // limit).scaleb(_FINE_DIGITS, _EXACT) if limit else None,
         metered.resets_at,
         replayed,
         would_refuse,
