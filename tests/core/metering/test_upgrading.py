@@ -206,6 +206,32 @@ def test_changing_there_and_back_gives_nothing_for_nothing():
     assert story.left == 10
 
 
+@pytest.mark.parametrize(
+    ("plan", "allowance", "begin"), [("yearly", 1200, ()), ("once", 50, ()), ("yearly", 1200, ("small",))]
+)
+def test_a_long_window_is_not_given_again_to_whoever_was_on_months_in_between(plan, allowance, begin):
+    """A month begins anew, and was no way back to a whole year."""
+    story = Story(*begin or (plan,))
+    if begin:
+        story.day(1).change(plan)
+    story.use(allowance).day(3).change("small")
+    for month in range(1, 5):
+        story.day(31 * month)
+        assert story.left == 100
+        story.use(60).change(plan)
+        assert story.left == 0
+        story.day(31 * month + 1).change("small")
+        assert story.left == 40
+
+
+def test_back_from_a_balance_nothing_is_looked_up():
+    """What was said with ``carry_balance`` has given the old window away; usage goes on from the plan that is held."""
+    story = Story("yearly").use(150).day(3)
+    story.change("small", "carry_balance")
+    story.day(31 + 3).use(1050 + 40).change("yearly")
+    assert story.left == 1200 - 40
+
+
 @pytest.mark.parametrize("mode", CARRY_MODES)
 def test_the_plan_that_is_held_gives_nothing_again(mode):
     """However often a source says it; but whoever buys what was on trial has begun something else."""

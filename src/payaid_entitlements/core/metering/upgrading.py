@@ -1,7 +1,8 @@
 """
 What a change of plan does with what was used in the windows that are running.
 
-- ``carry_usage``: it counts against the new limit. The new plan goes on in the same lot, until its window ends.
+- ``carry_usage``: it counts against the new limit. The new plan goes on in the same lot, until its window ends. Who
+  comes back to a window that still runs goes on where that was counted.
 - ``carry_balance``: what was left may be used up until the old window ends, and the new allowance is whole.
 - ``fresh``: what was used, and what was left, is gone; the new allowance is whole.
 
@@ -61,17 +62,25 @@ def _kept(
             own_allowance(feature, since, standpoint=each.standpoint, meters=each.meters) for each in (old, new)
         )
         kept = [each for each in kept if each.carry.feature != feature.key or mode != "fresh"]
-        kept += _left(feature, was, now, since, mode)
+        earlier = [each.carry for each in kept if each.carry.feature == feature.key]
+        kept += _left(feature, was, now, since, mode, earlier)
     return kept
 
 
-def _left(feature: Feature, was: Own | None, now: Own | None, at: Instant, mode: CarryMode) -> Iterator[Kept]:
+def _left(
+    feature: Feature, was: Own | None, now: Own | None, at: Instant, mode: CarryMode, earlier: Sequence[Carry]
+) -> Iterator[Kept]:
     if now is None:
         return
     if mode == "carry_usage":
-        if was is None or was.lot == now.lot:
+        if was is None or (was.lot == now.lot and was.window == now.window):
             return
+        # Also where the name stays: it says in which lot the window of *was* was counted, for who comes back to it.
         carry = Carry(at, mode, feature.key, was.lot, _end(was))
+        before = _counted_in(now, earlier)
+        if before is not None and before != was.lot:
+            yield _until_window_ends(feature, carry, now)
+            carry = Carry(at, mode, feature.key, before, _end(now))
     elif mode == "fresh":
         carry = Carry(at, mode, feature.key, now.lot, _end(now))
     elif was is not None and was.cap is not None and (was.window is None or was.window.start < at):
@@ -80,6 +89,23 @@ def _left(feature: Feature, was: Own | None, now: Own | None, at: Instant, mode:
         # There is no balance: nothing was held, or everything, or from now on. Those of earlier changes stay.
         carry = Carry(at, mode, feature.key, now.lot, at)
     yield _until_window_ends(feature, carry, now)
+
+
+def _counted_in(own: Own, earlier: Sequence[Carry]) -> str | None:
+    """
+    In which lot the window of *own* was counted before another plan was held for a while; None where none was.
+
+    Else a year that is used up would be given again to whoever is on months in between: those begin anew.
+    """
+    end = _end(own)
+    for carry in reversed(earlier):
+        if own.window is not None and carry.at not in own.window:
+            continue
+        if carry.mode != "carry_usage":
+            return None
+        if carry.until == end:
+            return carry.lot
+    return None
 
 
 def _end(own: Own) -> Instant | None:
