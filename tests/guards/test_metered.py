@@ -271,6 +271,20 @@ def test_what_cannot_be_given_back_hides_no_error(call, stage, used, monkeypatch
     assert used() == 2
 
 
+def test_a_call_that_was_paid_at_its_second_attempt_can_be_refunded(ent, used):
+    """By the name that the guard says; the next call of it pays again."""
+    with ent.bind("acme"):
+        with pytest.raises(Broken):
+            plain(7, fails=True)
+        plain(7)
+        taken = used()
+        usages = ent.refund("acme", operation="import:7")
+        assert (sum(-each.taken for each in usages.values()), used()) == (taken, 0)
+        assert not any(each.replayed for each in usages.values())
+        plain(7)
+    assert used() == taken
+
+
 def test_one_that_always_fails_is_told_to_take_a_new_name(ent, used, monkeypatch):
     """The search has an end."""
     monkeypatch.setattr(attempts, "MOST_ATTEMPTS", 3)

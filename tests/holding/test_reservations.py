@@ -319,6 +319,36 @@ def test_one_that_always_fails_is_told_to_take_a_new_operation(stage, ent, monke
         stage.reservation(ent, "acme", OP).settle(3)
 
 
+@pytest.mark.parametrize("ends", ["released", "expired"])
+def test_a_refund_is_of_the_attempt_that_was_charged(ends, stage, ent, left):
+    """Whoever refunds knows the operation, not how often it was begun."""
+    first = stage.reserve(ent, *PAGES, operation=OP)
+    if ends == "released":
+        first.release()
+    else:
+        first.hand_over()
+        stage.clock.advance(minutes=6)
+    second = stage.reserve(ent, *PAGES, operation=OP)
+    second.hand_over()
+    with pytest.raises(OperationConflict, match="open"):
+        ent.refund("acme", operation=OP)
+    second.settle(5)
+    assert ent.refund("acme", operation=OP, amounts={"crm.pages": 2})["crm.pages"].taken == -2
+    assert left() == (3, 0)
+    assert ent.refund("acme", operation=OP, amounts={"crm.pages": 2})["crm.pages"].replayed is True
+    assert left() == (3, 0)
+
+
+@pytest.mark.parametrize("operation", ["o" * 255, "o" * 251, ("page", "a-null-b:None:c")])
+def test_each_operation_that_can_be_consumed_can_be_reserved_again(operation, stage, ent, left):
+    """However long it is, and whatever its parts are made of."""
+    for _ in range(2):
+        stage.reserve(ent, *PAGES, operation=operation).release()
+    stage.reserve(ent, *PAGES, operation=operation).hand_over()
+    stage.reservation(ent, "acme", operation).settle(1)
+    assert left() == (1, 0)
+
+
 def test_an_operation_that_was_something_else_conflicts(stage, ent):
     """It was consumed, and is no hold."""
     ent.consume("acme", "crm.pages", 1, operation=OP)

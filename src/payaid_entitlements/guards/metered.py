@@ -17,6 +17,7 @@ from payaid_entitlements.errors import ConfigurationError, EntitlementError
 from payaid_entitlements.guards.naming import Find, Name, argument, naming
 from payaid_entitlements.guards.requirement import Rank
 from payaid_entitlements.metering.attempts import require_another, was_given_back
+from payaid_entitlements.metering.returning import refund_attempt
 
 if TYPE_CHECKING:
     from payaid_entitlements.core.metering.assignment import Assignment
@@ -157,7 +158,7 @@ def _consume(tenant: str, amounts: Mapping[str, object], operation: str) -> Verb
 
 
 def _refund(tenant: str, operation: str) -> Verb:
-    return lambda client: client.refund(tenant, operation=operation)
+    return lambda client: client._driver.ask(refund_attempt(client._setting, tenant, operation))
 
 
 def _was_given_back(tenant: str, operation: str) -> Verb:

@@ -7,7 +7,8 @@ the second that with ``~2`` behind it, and so on. Which attempt it is is read fr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
 from typing import Final, cast
 
 from payaid_entitlements.cache.counting import ReadAct
@@ -19,12 +20,17 @@ from payaid_entitlements.errors import OperationConflict
 #: So often may an act be taken back and begun again under one operation.
 MOST_ATTEMPTS: Final = 100
 
+# Of the 255 characters of an operation; the rest is for the number of the attempt.
+_LONGEST_STEM: Final = 250
+
 
 def attempt_names(operation: str) -> Iterator[str]:
     """The operations of its attempts, the first one first."""
     yield operation
+    # A longer name than an operation may have is written by its digest.
+    stem = operation if len(operation) <= _LONGEST_STEM else sha256(operation.encode()).hexdigest()
     for attempt in range(2, MOST_ATTEMPTS + 1):
-        yield f"{operation}~{attempt}"
+        yield f"{stem}~{attempt}"
 
 
 def require_another(operation: str) -> Iterator[str]:
@@ -46,9 +52,32 @@ def kept(tenant: str, operation: str) -> Flow[dict[int, KeptEntry]]:
     return {entry.part: entry for entry in found}
 
 
+def last_attempt(tenant: str, operation: str) -> Flow[str]:
+    """Find the attempt that counts, the last one that was begun; of what was never begun the first."""
+    last = operation
+    for name in attempt_names(operation):
+        entries = yield from kept(tenant, name)
+        if 0 not in entries:
+            break
+        last = name
+        if _counts(entries):
+            break
+    return last
+
+
+def _counts(entries: Mapping[int, KeptEntry]) -> bool:
+    """Did it use something up, that was not given back? Else another attempt may have followed it."""
+    if entries[0].kind == "hold":
+        return 1 in entries and entries[1].kind == "settle"
+    return not _is_given_back(entries)
+
+
 def was_given_back(tenant: str, operation: str) -> Flow[bool]:
     """Was all that *operation* used up given back since?"""
-    entries = yield from kept(tenant, operation)
+    return _is_given_back((yield from kept(tenant, operation)))
+
+
+def _is_given_back(entries: Mapping[int, KeptEntry]) -> bool:
     if 2 not in entries:
         return False
     taken, back = (sum(each.amount for each in posted_from(entries[part].answer).filled) for part in (0, 2))

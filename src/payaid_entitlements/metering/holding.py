@@ -85,7 +85,7 @@ def reserve(
     names = require_another(text)
     while True:
         name = next(names)
-        asked = act(tenant, "reserve", {feature: amount}, name, expires_in=length)
+        asked = replace(act(tenant, "reserve", {feature: amount}, operation, expires_in=length), operation=name)
         counted = yield from count(setting, handlers, asked)
         counted.or_raise()
         posted = cast("Posted", counted.posted)

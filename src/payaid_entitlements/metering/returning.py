@@ -16,6 +16,7 @@ from payaid_entitlements.core.metering.amounts import to_units
 from payaid_entitlements.core.metering.posting import Filled, Line, Posted, Refund
 from payaid_entitlements.core.metering.usage import Usage, usage
 from payaid_entitlements.errors import ConfigurationError
+from payaid_entitlements.metering.attempts import last_attempt
 from payaid_entitlements.metering.reading import read
 from payaid_entitlements.metering.remembering import remembered
 from payaid_entitlements.view import require_key
@@ -35,7 +36,7 @@ def refund(
     tx: Transaction | None,
 ) -> Flow[dict[str, Usage]]:
     """
-    Give back what *operation* has used up, once.
+    Give back what *operation* has used up, once: what its last attempt has, where it was begun again.
 
     Args:
         amounts: By feature, at most what was used up; None for all.
@@ -55,12 +56,23 @@ def refund(
         raise ConfigurationError(f"amounts={amounts!r}: give amounts by feature, or leave it out to give back all")
     for feature in amounts or ():
         require_key(feature)
+    return (yield from refund_attempt(setting, tenant, (yield from last_attempt(tenant, written)), amounts, tx))
+
+
+def refund_attempt(
+    setting: Setting,
+    tenant: str,
+    name: str,
+    amounts: Mapping[str, Amount] | None = None,
+    tx: Transaction | None = None,
+) -> Flow[dict[str, Usage]]:
+    """Same as `refund`, of this attempt and no other."""
     view = near_view(setting, tenant, None) or (yield from look(setting, tenant))
     asked = None
     if amounts is not None:
         asked = tuple((key, to_units(amount, view.metering(key).feature)) for key, amount in sorted(amounts.items()))
     view.definitions()  # raises before anything is given back
-    posted = cast("Posted", (yield Post(tenant, (Refund(written, asked),), now=setting.told_time(), tx=tx)))
+    posted = cast("Posted", (yield Post(tenant, (Refund(name, asked),), now=setting.told_time(), tx=tx)))
     back = {filled.feature: filled for filled in posted.filled if filled.amount}
     # It is given back by now, whatever is known of what is sold.
     metered = [remembered(view, feature, _lines(filled)) for feature, filled in back.items()]
