@@ -33,6 +33,15 @@ CALLS = {
     "audit": ["audit"],
     "tenant list": ["tenant", "list"],
     "tenant show": ["tenant", "show", "kaveri"],
+    "usage show": ["usage", "show", "kaveri"],
+    "usage top": ["usage", "top", "invoicing.invoices"],
+    "usage export": ["usage", "export", "usage.csv"],
+    "usage audit": ["usage", "audit"],
+    "usage prune": ["usage", "prune"],
+    "assignments list": ["assignments", "list", "kaveri", "seats"],
+    "assignments reconcile": [
+        *("assignments", "reconcile", "kaveri", "seats", "--holders", "holders", "--because", "x", "--yes"),
+    ],
     "override set": ["override", "set", "kaveri", "hr", "true", "--forever", "--because", "x", "--yes"],
     "override clear": ["override", "clear", "favoured", "hr", "--because", "x", "--yes"],
     "override list": ["override", "list"],
@@ -44,7 +53,10 @@ CALLS = {
     "catalog diff": ["catalog", "diff", "{example}"],
     "catalog publish": ["catalog", "publish", "{example}", "--because", "x", "--yes"],
 }
-CHANGES = {"seed", "db upgrade", "db downgrade", "override set", "override clear", "undo", "catalog publish"}
+CHANGES = {
+    *("seed", "db upgrade", "db downgrade", "override set", "override clear", "undo", "catalog publish"),
+    "assignments reconcile",
+}
 
 
 def commands() -> dict[str, Any]:
@@ -69,6 +81,7 @@ def test_every_command_has_a_call_here_and_an_option_for_programs() -> None:
 def test_with_json_stdout_is_one_json_value_and_nothing_else(terminal: Terminal, name: str) -> None:
     [entry] = terminal.run("audit", "favoured", "--feature", "hr", "--json").data
     values = {"change": entry["change"], "example": str(example_directory() / "catalog.yaml"), "backup": "all.jsonl"}
+    (terminal.directory / "holders").write_text("member:1\n")
     if name == "import":
         terminal.run("export", values["backup"])
     output = terminal.run(*(each.format(**values) for each in CALLS[name]), "--json")

@@ -64,8 +64,11 @@ def test_all_of_it_goes_into_a_spreadsheet(used):
     assert lines[0] == "tenant,feature,unit,limit,used,held,remaining,overage,resets_at"
     assert any(line.startswith("one,invoicing.invoices,invoice,100,40,0,60,0,") for line in lines)
     assert f"{len(lines) - 1} lines" in output.err
-    rows = [json.loads(line) for line in used.run("usage", "export", "-", "--json").out.splitlines()]
+    rows = [json.loads(line) for line in used.run("usage", "export", "-", "--format", "jsonl").out.splitlines()]
     assert {row["tenant"] for row in rows} == {"one", "two"}
+    assert used.run("usage", "export", "usage.jsonl", "--json").data == {"file": "usage.jsonl", "lines": len(rows)}
+    assert [json.loads(line) for line in (used.directory / "usage.jsonl").read_text().splitlines()] == rows
+    assert used.run("usage", "export", "-", "--json").code == 2
     assert used.run("usage", "export", "no/such/folder.csv").code == 2
 
 

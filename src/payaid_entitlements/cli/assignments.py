@@ -61,10 +61,10 @@ def reconcile(
     as_json: AsJson = False,
 ) -> None:
     """Free slots of nobody in the list, and give those in it one."""
-    listed = _holders(holders)
     when = None if as_of is None else parse_time(as_of)
     with opened(url) as store:
         known(store.published().catalog, feature)
+        listed = _holders(holders)
         plan = store.ent.admin(actor(), because=because, dry_run=True).reconcile(tenant, feature, listed, as_of=when)
         lines = [
             *(Line(holder, "holds a slot", "[red]freed[/]") for holder in plan.freed),

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import timedelta
 from decimal import Decimal
+from enum import StrEnum
 from heapq import nlargest
 from pathlib import Path
 from typing import IO, Annotated
@@ -82,26 +83,44 @@ def top(
     console().print(table)
 
 
+class Format(StrEnum):
+    """How a file of usage is written."""
+
+    CSV = "csv"
+    JSONL = "jsonl"
+
+
 @app.command()
 def export(
     file: Annotated[str, typer.Argument(metavar="FILE", help="The file; - is the pipe.")],
-    as_json: Annotated[bool, typer.Option("--json", help="A JSON value in each line, instead of CSV.")] = False,
+    format: Annotated[
+        Format | None, typer.Option("--format", help="Else what the file's name ends in, and CSV.")
+    ] = None,
     url: Url = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write what every tenant has used of every metered feature, as CSV or as lines of JSON."""
+    if file == "-" and as_json:
+        raise Ending("--json speaks on stdout, and that is where the usage goes: name a file, or use --format jsonl")
+    if format is None:
+        format = Format.JSONL if file.endswith(".jsonl") else Format.CSV
+    rows = 0
     with opened(url) as store, _written(file) as out, counting("reading usage") as count:
-        ledger, rows = store.ledger(), 0
+        ledger = store.ledger()
         table = csv.DictWriter(out, _COLUMNS, lineterminator="\n")
-        if not as_json:
+        if format is Format.CSV:
             table.writeheader()
         for tenant, line in _each(store, ledger, count):
             data = {"tenant": tenant, **line.to_json()}
-            if as_json:
+            if format is Format.JSONL:
                 out.write(json.dumps(data, ensure_ascii=False) + "\n")
             else:
                 table.writerow({column: _cell(data[column]) for column in _COLUMNS})
             rows += 1
-    notes().print(f"[green]exported[/] {rows:,} lines")
+    if as_json:
+        emit({"file": file, "lines": rows})
+    else:
+        notes().print(f"[green]exported[/] {rows:,} lines")
 
 
 @app.command()
