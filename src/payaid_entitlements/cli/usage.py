@@ -93,7 +93,7 @@ class Format(StrEnum):
 @app.command()
 def export(
     file: Annotated[str, typer.Argument(metavar="FILE", help="The file; - is the pipe.")],
-    format: Annotated[
+    written_as: Annotated[
         Format | None, typer.Option("--format", help="Else what the file's name ends in, and CSV.")
     ] = None,
     url: Url = None,
@@ -102,17 +102,17 @@ def export(
     """Write what every tenant has used of every metered feature, as CSV or as lines of JSON."""
     if file == "-" and as_json:
         raise Ending("--json speaks on stdout, and that is where the usage goes: name a file, or use --format jsonl")
-    if format is None:
-        format = Format.JSONL if file.endswith(".jsonl") else Format.CSV
+    if written_as is None:
+        written_as = Format.JSONL if file.endswith(".jsonl") else Format.CSV
     rows = 0
     with opened(url) as store, _written(file) as out, counting("reading usage") as count:
         ledger = store.ledger()
         table = csv.DictWriter(out, _COLUMNS, lineterminator="\n")
-        if format is Format.CSV:
+        if written_as is Format.CSV:
             table.writeheader()
         for tenant, line in _each(store, ledger, count):
             data = {"tenant": tenant, **line.to_json()}
-            if format is Format.JSONL:
+            if written_as is Format.JSONL:
                 out.write(json.dumps(data, ensure_ascii=False) + "\n")
             else:
                 table.writerow({column: _cell(data[column]) for column in _COLUMNS})
