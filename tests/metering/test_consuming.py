@@ -395,12 +395,18 @@ def test_one_that_is_not_sold_refuses_all(ent):
     assert ent.usage("acme", "crm.imports")["crm.imports"].used == 0
 
 
-def test_what_one_credit_pays_for_is_consumed_one_by_one(ent):
-    """What is left for the second follows from what the first takes, so no ledger takes them together."""
-    for features in (["crm.summaries", "crm.drawings"], ["crm.summaries", "tokens"]):
-        with pytest.raises(ConfigurationError, match="both paid by 'tokens'"):
-            ent.consume_many("acme", dict.fromkeys(features, 1), operation="one")
-    assert ent.usage("acme", "tokens")["tokens"].used == 0
+def test_what_one_credit_pays_for_is_consumed_together(ent):
+    """Each finds what those before it have left, in the order of the features' keys."""
+    said = ent.consume_many("acme", {"tokens": 3, "crm.summaries": 4, "crm.drawings": 1}, operation="one")
+    assert {key: each.taken for key, each in said.items()} == {"crm.drawings": 1, "crm.summaries": 4, "tokens": 3}
+    assert said["tokens"].used == ent.usage("acme", "tokens")["tokens"].used == 10 + 20 + 3
+    with pytest.raises(QuotaExceeded) as refused:
+        ent.consume_many("acme", {"crm.drawings": 1, "crm.summaries": 2}, operation="two")
+    assert refused.value.decision.feature == "crm.summaries"
+    assert refused.value.decision.reason is Reason.CREDIT_EXHAUSTED
+    assert ent.usage("acme", "tokens")["tokens"].used == 33
+    ent.refund("acme", operation="one", amounts={"crm.drawings": 1})
+    assert ent.usage("acme", "tokens")["tokens"].used == 23
 
 
 def test_of_nothing_there_is_no_act(ent):

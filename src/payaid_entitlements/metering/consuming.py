@@ -16,7 +16,7 @@ from payaid_entitlements.cache.counting import Post, ReadBalances
 from payaid_entitlements.cache.loading import SURE_WITHIN
 from payaid_entitlements.core.metering.lots import debit
 from payaid_entitlements.core.metering.posting import Debit, Hold, Line, Posted, Posting, Short
-from payaid_entitlements.errors import ConfigurationError, OutcomeUnknown, StoreUnavailable
+from payaid_entitlements.errors import OutcomeUnknown, StoreUnavailable
 from payaid_entitlements.metering.act import require_recent
 from payaid_entitlements.metering.counted import Counted, counted, is_short
 from payaid_entitlements.metering.judging import Want, judge, may_be_old, unavailable
@@ -110,8 +110,6 @@ def _asked(act: Act, wants: Sequence[Want]) -> str:
 
 
 def _postings(act: Act, wants: Sequence[Want], overflowing: Collection[str]) -> tuple[Posting, ...]:
-    if len(wants) > 1:
-        _require_apart(wants)
     return tuple(
         _held(
             act,
@@ -123,24 +121,6 @@ def _postings(act: Act, wants: Sequence[Want], overflowing: Collection[str]) -> 
         )
         for want in wants
     )
-
-
-def _require_apart(wants: Sequence[Want]) -> None:
-    """
-    Refuse what a ledger cannot post together: how much is left for the second follows from what the first takes.
-
-    Raises:
-        ConfigurationError: Two features are paid by one credit, or one is the credit that pays for another.
-    """
-    by_meter: dict[str, str] = {}
-    for want in wants:
-        for meter in dict.fromkeys(line.meter for line in want.metered.lines):
-            other = by_meter.setdefault(meter, want.key)
-            if other != want.key:
-                raise ConfigurationError(
-                    f"{other!r} and {want.key!r} are both paid by {meter!r}: consume them one by one, each with an "
-                    "operation of its own"
-                )
 
 
 def _held(act: Act, made: Debit) -> Debit | Hold:

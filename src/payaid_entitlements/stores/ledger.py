@@ -69,7 +69,8 @@ class Ledger(Protocol):
         anew.
 
         Args:
-            postings: At least one; no account in two of them, and besides `Debit` each kind alone.
+            postings: At least one, and besides `Debit` each kind alone. Of debits each has a feature of its own; where
+                one account pays for several, each finds what those before it have left, and a mark is reached once.
             operation: The caller's id of the act; required for `Debit`, `Hold` and `Adjust`, where it makes the hold's
                 name too. Others are known by what they are about.
             digest: What the same act, repeated, is known by; given with *operation*.

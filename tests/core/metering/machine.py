@@ -177,6 +177,29 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(
         operation=AGAIN,
+        amounts=st.tuples(AMOUNTS, AMOUNTS),
+        lots=st.tuples(LOTS, LOTS),
+        caps=st.lists(CAPS, min_size=4, max_size=4),
+        others=st.lists(CAPS, min_size=4, max_size=4),
+        sinks=st.tuples(st.integers(0, 3), st.integers(0, 3)),
+        beyond=BEYOND,
+        grace=GRACE,
+        short=SHORT,
+    )
+    def consume_two_that_share(self, operation, amounts, lots, caps, others, sinks, beyond, grace, short):
+        operation = self.named(operation)
+        lines = [self.lines(each, these, 0) for each, these in zip(lots, (caps, others), strict=True)]
+        debits: list[Posting] = [
+            Debit(feature, amount, mine, sink % len(mine), beyond, grace, short)
+            for feature, amount, mine, sink in zip(("calls", "mails"), amounts, lines, sinks, strict=True)
+        ]
+        asked = ["shared", amounts, short.value]
+        self.compare(
+            self.expected(self.naive.debit, operation, asked, debits, self.now), self.post(debits, operation, asked)
+        )
+
+    @rule(
+        operation=AGAIN,
         amount=AMOUNTS,
         lots=LOTS,
         caps=st.lists(CAPS, min_size=4, max_size=4),

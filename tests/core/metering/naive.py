@@ -93,22 +93,22 @@ class Naive:
             return self._again(operation, kind, asked)
         missing = [line.account for each in debits for line in each.lines if self._is_unopened(line)]
         if missing:
-            return "unopened", missing
-        taken = {}
+            return "unopened", list(dict.fromkeys(missing))
+        caps, over = dict(self.caps), dict(self.over)
+        act = self.acts[operation] = Act(kind, asked, [])
+        if expires_in is not None:
+            act.debit, act.expires, act.state = debits[0], now + expires_in, "open"
         for index, each in enumerate(debits):
             units = self._units(each, now)
             fits = len(units)
             if fits < each.amount and (each.short is not Short.CAP or fits == 0):
+                del self.acts[operation]
+                self.caps, self.over = caps, over
                 return "short", index, fits
-            taken[each.feature] = units
-        said = [(each.feature, len(taken[each.feature]), _beyond(taken[each.feature])) for each in debits]
-        act = Act(kind, asked, said, taken)
-        self.acts[operation] = act
-        if expires_in is not None:
-            act.debit, act.expires, act.state = debits[0], now + expires_in, "open"
-        for each in debits:
-            self._note(each, taken[each.feature], now)
-        return said
+            act.units[each.feature] = units
+            act.said.append((each.feature, fits, _beyond(units)))
+            self._note(each, units, now)
+        return act.said
 
     def settle(self, operation: str, actual: int | None, now: int) -> Any:
         """Charge what was used of a hold."""

@@ -326,7 +326,6 @@ ONE = Debit("calls", 1, (W,))
         ([replace(ONE, short="reject")], TypeError, "short is a Short"),
         ([replace(ONE, marks=(Mark("calls", 0),))], ConfigurationError, "at of a mark is 0"),
         ([replace(ONE, marks=(Mark("", 1),))], ConfigurationError, "meter of a mark is empty"),
-        ([ONE, replace(ONE, feature="mails")], ConfigurationError, "come twice in one posting"),
         ([ONE, replace(ONE, lines=(G,))], ConfigurationError, "a feature comes twice"),
         ([ONE, Open(("calls", "r0"), 1)], ConfigurationError, "only debits are posted together"),
         ([Hold(replace(ONE, amount=0), 1)], ConfigurationError, "amount is 0"),

@@ -205,17 +205,19 @@ def test_what_it_cannot_do_is_left_to_the_general_path(asked: Asked, debits: lis
 
 
 @pytest.mark.parametrize(
-    "debit",
+    "debits",
     [
-        Debit("emails", MOST // 2, (Line("emails", "w0", None, cost=3),)),
-        Debit("emails", 1, tuple(Line("emails", f"w{lot}", None) for lot in range(debiting.MOST_LINES + 1))),
+        [Debit("emails", MOST // 2, (Line("emails", "w0", None, cost=3),))],
+        [Debit("emails", 1, tuple(Line("emails", f"w{lot}", None) for lot in range(debiting.MOST_LINES + 1)))],
+        [one(), Debit("sms", 1, (Line("emails", "w0", 10),))],
+        [one(), Debit("sms", 1, (Line("sms", "w0", 10),), marks=(Mark("emails", 1),))],
     ],
 )
-def test_what_it_is_not_for_is_not_sent(asked: Asked, debit: Debit) -> None:
+def test_what_it_is_not_for_is_not_sent(asked: Asked, debits: list[Debit]) -> None:
     try:
-        asked.ledger.post("acme", [debit], operation="first", digest="-")
+        asked.ledger.post("acme", debits, operation="first", digest="-")
     except ValueError:
-        assert debit.amount > 1
+        assert debits[0].amount > 1
     assert asked.at_once == []
 
 

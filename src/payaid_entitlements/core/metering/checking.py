@@ -57,7 +57,6 @@ def check(postings: Sequence[Posting], operation: str | None) -> None:
         if kinds != {Debit}:
             raise ConfigurationError("only debits are posted together; post each other kind by itself")
         debits = cast("Sequence[Debit]", postings)
-        _once([line.account for debit in debits for line in debit.lines])
         if len({debit.feature for debit in debits}) < len(debits):
             raise ConfigurationError("a feature comes twice in one posting; add its amounts up")
     if operation is None and not kinds.isdisjoint(NEEDS_OPERATION):
@@ -90,7 +89,7 @@ def _text(name: str, text: object) -> None:
 def _once(accounts: list[AccountId]) -> None:
     if len(set(accounts)) < len(accounts):
         twice = sorted({each for each in accounts if accounts.count(each) > 1})
-        raise ConfigurationError(f"accounts {twice} come twice in one posting")
+        raise ConfigurationError(f"accounts {twice} come twice in one debit")
 
 
 def _debit(debit: Debit) -> None:

@@ -11,7 +11,6 @@ from payaid_entitlements.core.metering.kept import KeptHold
 from payaid_entitlements.core.metering.posting import (
     OPENED,
     Adjust,
-    Crossing,
     Debit,
     Filled,
     Hold,
@@ -21,7 +20,7 @@ from payaid_entitlements.core.metering.posting import (
     Shortage,
     Take,
 )
-from payaid_entitlements.core.metering.spreading import Spread, TooFew, spread
+from payaid_entitlements.core.metering.spreading import TooFew, spread
 from payaid_entitlements.errors import OperationConflict
 
 
@@ -43,27 +42,41 @@ def repeated(draft: Draft, kind: str, operation: str, digest: str | None) -> Pos
 
 
 def debit(draft: Draft, debits: Sequence[Debit], operation: str, digest: str | None) -> Posted:
-    """Use up units of one feature or more: all, or nothing."""
-    found = _spread(draft, debits)
-    if isinstance(found, Posted):
-        return found
-    filled, marked = [], list[Crossing]()
-    for each, gone in zip(debits, found, strict=True):
-        before = draft.totals(each.lines, each.marks)
-        takes = takes_of(each, gone.units, gone.overage)
+    """
+    Use up units of one feature or more: all, or nothing.
+
+    Each debit finds what those before it have left, where one account pays for several.
+    """
+    unopened = _unopened(draft, [line for each in debits for line in each.lines])
+    if unopened is not None:
+        return unopened
+    # Of several that one account pays for, each has the same marks: what is reached is reached once.
+    lines = {line.account: line for each in debits for line in each.lines}.values()
+    marks = list(dict.fromkeys(mark for each in debits for mark in each.marks))
+    saved, before = draft.saved(), draft.totals(lines, marks)
+    done = []
+    for index, each in enumerate(debits):
+        found = spread(each, draft.balances, draft.now)
+        if isinstance(found, TooFew):
+            draft.undo(saved)
+            return _short(draft, index, each, found)
+        takes = takes_of(each, found.units, found.overage)
         move(draft, each, takes)
-        marked += crossings(each.marks, before, draft.totals(each.lines, each.marks))
-        filled.append(Filled(gone.amount, gone.overage, takes, draft.balances_of(each.lines), feature=each.feature))
+        done.append(Filled(found.amount, found.overage, takes, feature=each.feature))
+    filled = [replace(gone, balances=draft.balances_of(each.lines)) for each, gone in zip(debits, done, strict=True)]
+    marked = crossings(marks, before, draft.totals(lines, marks))
     return draft.enter(operation, 0, "debit", digest, filled, marked)
 
 
 def hold(draft: Draft, posting: Hold, operation: str, digest: str | None) -> Posted:
     """Set units aside."""
     wanted = posting.debit
-    found = _spread(draft, [wanted])
-    if isinstance(found, Posted):
-        return found
-    (gone,) = found
+    unopened = _unopened(draft, wanted.lines)
+    if unopened is not None:
+        return unopened
+    gone = spread(wanted, draft.balances, draft.now)
+    if isinstance(gone, TooFew):
+        return _short(draft, 0, wanted, gone)
     takes = tuple(replace(take, used=0, held=take.used) for take in takes_of(wanted, gone.units, gone.overage))
     move(draft, wanted, takes)
     expires = draft.now + posting.expires_in
@@ -114,22 +127,12 @@ def move(draft: Draft, debit: Debit, takes: Iterable[Take]) -> None:
         draft.move(take, lines[take.meter, take.lot])
 
 
-def _spread(draft: Draft, debits: Sequence[Debit]) -> list[Spread] | Posted:
-    """How far each goes; or, where one does not go far enough, the answer that says so."""
-    unopened = _unopened(draft, [line for each in debits for line in each.lines])
-    if unopened is not None:
-        return unopened
-    spreads = []
-    for index, each in enumerate(debits):
-        found = spread(each, draft.balances, draft.now)
-        if isinstance(found, TooFew):
-            short = Shortage(index, each.feature, found.room, draft.balances_of(each.lines))
-            return Posted(at=draft.now, short=short)
-        spreads.append(found)
-    return spreads
+def _short(draft: Draft, index: int, debit: Debit, found: TooFew) -> Posted:
+    """The answer that a debit does not go far enough."""
+    return Posted(at=draft.now, short=Shortage(index, debit.feature, found.room, draft.balances_of(debit.lines)))
 
 
 def _unopened(draft: Draft, lines: Iterable[Line]) -> Posted | None:
     """The answer that says which accounts have no cap yet; None where all have."""
     found = [line.account for line in lines if line.cap == OPENED and not draft.balance(line.account).is_opened]
-    return Posted(at=draft.now, unopened=tuple(found)) if found else None
+    return Posted(at=draft.now, unopened=tuple(dict.fromkeys(found))) if found else None

@@ -91,6 +91,14 @@ class Draft:
         cap = was.cap if line is None or was.is_opened or line.cap == OPENED else line.cap
         self.put(account, replace(was, used=used, held=held, cap=cap))
 
+    def saved(self) -> tuple[dict[AccountId, Balance], dict[AccountId, Balance]]:
+        """What accounts say by now, for `undo`."""
+        return dict(self.balances), dict(self._accounts)
+
+    def undo(self, saved: tuple[dict[AccountId, Balance], dict[AccountId, Balance]]) -> None:
+        """Let accounts say again what they said when this was *saved*."""
+        self.balances, self._accounts = saved
+
     def put(self, account: AccountId, balance: Balance) -> None:
         """Write an account; since when it is over its cap comes of what it says."""
         is_over = balance.cap is not None and balance.used > balance.cap

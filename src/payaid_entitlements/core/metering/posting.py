@@ -299,11 +299,11 @@ class Filled:
 @dataclass(frozen=True, slots=True)
 class Shortage:
     """
-    Why nothing was done: of *feature* only *room* units, fewer than were asked, can be had.
+    Why nothing was done: of *feature* only *room* units, fewer than were asked, can be had after the postings before.
 
     Attributes:
         index: Of the posting.
-        balances: Of its lines, in their order; for `Assign` of the account of its slots.
+        balances: Of its lines, in their order, as they are; for `Assign` of the account of its slots.
         frees_at: For `Assign`: when the next slot expires by itself; None where none does.
     """
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from payaid_entitlements.core.metering.posting import (
     MOST,
     OPENED,
     Balance,
+    Crossing,
     Filled,
     Line,
+    Mark,
     Open,
     Posted,
+    Refund,
     Short,
     Shortage,
     Take,
@@ -154,6 +159,43 @@ class Debits:
         assert short == Shortage(1, "mails", 1, (Balance(2, 0, 3),))
         assert everything(ledger) == before
         assert ledger.post("acme", [calls, mails], operation="op-1", digest="d", now=NOW).replayed
+
+    def test_what_pays_for_several_features_is_spread_one_after_the_other(self, ledger: Ledger) -> None:
+        paying = Line("credits", "g1", 10, cost=2)
+        marks = (Mark("credits", 5), Mark("credits", 9))
+        calls = debit(2, Line("calls", "w0", 1), paying, marks=marks)
+        mails = debit(2, replace(paying, cost=3), feature="mails", marks=marks)
+        before = everything(ledger)
+        # There is enough for three mails, but not after one call.
+        short = ledger.post("acme", [calls, replace(mails, amount=3)], operation="op-1", now=NOW).short
+        assert short == Shortage(1, "mails", 2, (Balance(),))
+        assert everything(ledger) == before
+        posted = ledger.post("acme", [calls, mails], operation="op-1", digest="d", now=NOW)
+        both = Take("calls", "w0", 1), Take("credits", "g1", 2, cost=2)
+        after = Balance(8, 0, 10)
+        assert posted.filled == (
+            Filled(2, 0, both, (Balance(1, 0, 1), after), feature="calls"),
+            Filled(2, 0, (Take("credits", "g1", 6, cost=3),), (after,), feature="mails"),
+        )
+        assert posted.crossings == (Crossing(marks[0], 8),)
+        assert [event.crossing for event in ledger.claim_events(10, SECOND, now=NOW)] == [Crossing(marks[0], 8)]
+        assert ledger.post("acme", [calls, mails], operation="op-1", digest="d", now=NOW).replayed
+        rest = [replace(calls, amount=1, short=Short.OVERFLOW), replace(mails, amount=1, short=Short.OVERFLOW)]
+        beyond = ledger.post("acme", rest, operation="op-2", now=NOW + 1)
+        assert [(each.amount, each.overage) for each in beyond.filled] == [(1, 0), (1, 1)]
+        over = Balance(13, 0, 10, over_since=NOW + 1)
+        assert [each.balances[-1] for each in beyond.filled] == [over, over]
+        back = ledger.post("acme", [Refund("op-1", (("mails", 1),))], now=NOW + 2)
+        assert [each.takes for each in back.filled] == [(), (Take("credits", "g1", -3, cost=3),)]
+        assert ledger.balances("acme", [paying.account], now=NOW + 2) == {paying.account: Balance(10, 0, 10)}
+
+    def test_too_much_by_the_first_is_no_shortage_of_the_second(self, ledger: Ledger) -> None:
+        use(ledger, 1, "op-1", cap=None)
+        before = everything(ledger)
+        first, second = debit(MOST, cap=None), debit(2, Line("credits", "g1", 1), feature="mails")
+        with pytest.raises(ConfigurationError):
+            ledger.post("acme", [first, second], operation="op-2", now=NOW)
+        assert everything(ledger) == before
 
     def test_a_balance_stays_exact_up_to_the_most_that_can_be_counted(self, ledger: Ledger) -> None:
         assert use(ledger, MOST - 1, "op-1", cap=MOST).short is None

@@ -74,27 +74,19 @@ local function move_all(debit, takes)
     for _, take in ipairs(takes) do move(take, line_of(debit, take)) end
 end
 -- The answer that nothing was done, since accounts of lines have no cap yet, or since something is short.
-local function unopened(lines, found)
+local function unopened(lines)
+    local found, seen = {}, {}
     for _, line in ipairs(lines) do
-        if line[3] == 'opened' and not account(named(line[1], line[2])).opened then
+        local name = named(line[1], line[2])
+        if line[3] == 'opened' and not account(name).opened and not seen[name] then
+            seen[name] = true
             found[#found + 1] = concat({'[', quoted(line[1]), ',', quoted(line[2]), ']'})
         end
     end
     return found[1] and concat({'unopened\\n[', stamp, ',[', concat(found, ','), ']]'})
 end
-local function refused(debits, plans)
-    local answer, found = nil, {}
-    for _, debit in ipairs(debits) do answer = unopened(debit[3], found) end
-    if answer then return answer end
-    for number, debit in ipairs(debits) do
-        local units, overage, room = spread(debit, debit[2], debit[7])
-        if room then
-            return concat({
-                'short\\n[', stamp, ',', number - 1, ',', plain(room), ',', balances_text(debit[3]), ',null]',
-            })
-        end
-        plans[number] = {units, overage}
-    end
+local function too_few(number, debit, room)
+    return concat({'short\\n[', stamp, ',', number - 1, ',', plain(room), ',', balances_text(debit[3]), ',null]'})
 end
 """
 
@@ -132,25 +124,69 @@ end
 #: `Debit`, `Hold`, `Adjust`, `Open`.
 DEBITING: Final = """
 local act = {}
-function act.debit()
-    local debits, plans, said = {}, {}, {}
-    for number = 7, #asked do debits[number - 6] = asked[number][2] end
-    local answer = refused(debits, plans)
-    if answer then return answer end
-    for number, debit in ipairs(debits) do
-        local before = totals(debit[3], debit[8])
-        local takes, amount = takes_of(debit, plans[number][1], plans[number][2])
-        move_all(debit, takes)
-        cross(debit[3], debit[8], before)
-        said[number] = filled_text(debit[1], amount, plans[number][2], takes, balances_text(debit[3]))
+-- What accounts of lines say by now; and a function by which they say it again.
+local function saved(lines)
+    local names, was = {}, {}
+    for _, line in ipairs(lines) do
+        local name = named(line[1], line[2])
+        local its = account(name)
+        names[#names + 1], was[#was + 1] = name, {its.used, its.cap, its.over, touched[name]}
     end
-    return not too_much and enter(asked[5], 0, 'debit', asked[6], said)
+    return function()
+        for number, name in ipairs(names) do
+            local its = account(name)
+            its.used, its.cap, its.over, touched[name] = was[number][1], was[number][2], was[number][3], was[number][4]
+        end
+    end
+end
+-- Lines, or marks, of debits, each once.
+local function each_once(debits, place)
+    if not debits[2] then return debits[1][place] end
+    local found, seen = {}, {}
+    for _, debit in ipairs(debits) do
+        for _, one in ipairs(debit[place]) do
+            local name = named(one[1], place == 8 and plain(one[2]) or one[2])
+            if not seen[name] then found[#found + 1] = one end
+            seen[name] = true
+        end
+    end
+    return found
+end
+function act.debit()
+    local debits, all, said = {}, {}, {}
+    for number = 7, #asked do
+        debits[number - 6] = asked[number][2]
+        for _, line in ipairs(asked[number][2][3]) do all[#all + 1] = line end
+    end
+    local answer = unopened(all)
+    if answer then return answer end
+    -- Of several that one account pays for each finds what those before it have left, and has the same marks.
+    local lines, marks = each_once(debits, 3), each_once(debits, 8)
+    local undo, before = saved(lines), totals(lines, marks)
+    for number, debit in ipairs(debits) do
+        local units, overage, room = spread(debit, debit[2], debit[7])
+        if room then
+            undo()
+            return too_few(number, debit, room)
+        end
+        local takes, amount = takes_of(debit, units, overage)
+        move_all(debit, takes)
+        if too_much then return end
+        said[number] = {amount, overage, takes}
+    end
+    cross(lines, marks, before)
+    for number, debit in ipairs(debits) do
+        local amount, overage, takes = unpack(said[number])
+        said[number] = filled_text(debit[1], amount, overage, takes, balances_text(debit[3]))
+    end
+    return enter(asked[5], 0, 'debit', asked[6], said)
 end
 function act.hold(debit, text, length)
-    local plans = {}
-    local answer = refused({debit}, plans)
+    local answer = unopened(debit[3])
     if answer then return answer end
-    local takes, amount = takes_of(debit, plans[1][1], plans[1][2])
+    local units, overage, room = spread(debit, debit[2], debit[7])
+    if room then return too_few(1, debit, room) end
+    local takes, amount = takes_of(debit, units, overage)
     for _, take in ipairs(takes) do take[3], take[4] = 0, take[3] end
     move_all(debit, takes)
     if too_much then return end
@@ -159,11 +195,11 @@ function act.hold(debit, text, length)
         '[', stamp, ',', plain(expires), ',', plain(amount), ',', text, ',', texts(takes, take_text), ']',
     }))
     later('ZADD', expiring, plain(expires), member)
-    local said = filled_text(debit[1], amount, plans[1][2], takes, balances_text(debit[3]), expires)
+    local said = filled_text(debit[1], amount, overage, takes, balances_text(debit[3]), expires)
     return enter(asked[5], 0, 'hold', asked[6], {said})
 end
 function act.adjust(line, amount, marks)
-    local answer = unopened({line}, {})
+    local answer = unopened({line})
     if answer then return answer end
     local before, take = totals({line}, marks), {line[1], line[2], amount, 0, 1}
     move(take, line)

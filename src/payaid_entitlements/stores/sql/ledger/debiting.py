@@ -121,11 +121,20 @@ def posted_of(answer: str) -> Posted:
 
 
 def fits(postings: Sequence[Posting]) -> TypeGuard[Sequence[Debit]]:
-    """Are *postings*, which are valid, such as one statement can carry out?"""
+    """
+    Are *postings*, which are valid, such as one statement can carry out?
+
+    Not where one meter pays for several: how far the second goes follows from what the first one takes.
+    """
     lines = 0
+    meters = set[str]()
     for posting in postings:
         if type(posting) is not Debit or posting.amount * max([line.cost for line in posting.lines]) > MOST:
             return False
+        own = {line.meter for line in posting.lines} | {mark.meter for mark in posting.marks}
+        if not meters.isdisjoint(own):
+            return False
+        meters |= own
         lines += len(posting.lines)
     return lines <= MOST_LINES
 
