@@ -307,6 +307,19 @@ def test_a_job_that_failed_and_runs_again_pays(stage, ent, left, ends):
     assert stage.reservation(ent, "acme", OP).settle(3).replayed is True
 
 
+@pytest.mark.parametrize("name", ["7~2", "7~2~1", "7~1"])
+def test_an_id_that_ends_as_an_attempt_does_is_another_act(stage, ent, left, name):
+    """It may come from anybody, who would use things up for free."""
+    stage.reserve(ent, "acme", "crm.pages", 2, operation="7").release()
+    stage.reserve(ent, "acme", "crm.pages", 2, operation="7").settle()
+    hold = stage.reserve(ent, "acme", "crm.pages", 2, operation=name)
+    assert (hold.replayed, hold.hand_over(), left()) == (False, name, (2, 2))
+    stage.reservation(ent, "acme", name).settle()
+    assert (ent.refund("acme", operation=name)["crm.pages"].taken, left()) == (-2, (2, 0))
+    ent.consume("acme", "crm.pages", 3, operation="8~2")
+    assert (ent.refund("acme", operation="8~2")["crm.pages"].taken, left()) == (-3, (2, 0))
+
+
 def test_one_that_always_fails_is_told_to_take_a_new_operation(stage, ent, monkeypatch):
     """The search has an end."""
     assert attempts.MOST_ATTEMPTS == 100
@@ -317,6 +330,7 @@ def test_one_that_always_fails_is_told_to_take_a_new_operation(stage, ent, monke
         ent.reserve(*PAGES, operation=OP)
     with pytest.raises(ReservationExpired):
         stage.reservation(ent, "acme", OP).settle(3)
+    assert ent.refund("acme", operation=OP) == {}
 
 
 @pytest.mark.parametrize("ends", ["released", "expired"])

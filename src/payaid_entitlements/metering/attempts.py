@@ -3,10 +3,14 @@ An act that was taken back is begun anew under the same operation: a job that fa
 
 A ledger carries out an operation once, for good. So each attempt has an operation of its own: the first the caller's,
 the second that with ``~2`` behind it, and so on. Which attempt it is is read from what is kept of those before.
+
+No two acts share a name: a caller's operation that ends as an attempt does (an id may come from anywhere) has ``~1``
+behind it. Else ``7~2`` would be a repetition of the second attempt of ``7``, and free.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Final, cast
@@ -23,12 +27,14 @@ MOST_ATTEMPTS: Final = 100
 # Of the 255 characters of an operation; the rest is for the number of the attempt.
 _LONGEST_STEM: Final = 250
 
+_IS_NUMBERED: Final = re.compile(r"~[0-9]+\Z").search
+
 
 def attempt_names(operation: str) -> Iterator[str]:
     """The operations of its attempts, the first one first."""
-    yield operation
     # A longer name than an operation may have is written by its digest.
     stem = operation if len(operation) <= _LONGEST_STEM else sha256(operation.encode()).hexdigest()
+    yield f"{stem}~1" if _IS_NUMBERED(operation) else operation
     for attempt in range(2, MOST_ATTEMPTS + 1):
         yield f"{stem}~{attempt}"
 
@@ -53,7 +59,7 @@ def kept(tenant: str, operation: str) -> Flow[dict[int, KeptEntry]]:
 
 
 def last_attempt(tenant: str, operation: str) -> Flow[str]:
-    """Find the attempt that counts, the last one that was begun; of what was never begun the first."""
+    """Find the attempt that counts, the last one that was begun; of what is no attempt the operation itself."""
     last = operation
     for name in attempt_names(operation):
         entries = yield from kept(tenant, name)
