@@ -285,6 +285,23 @@ def test_a_call_that_was_paid_at_its_second_attempt_can_be_refunded(ent, used):
     assert used() == taken
 
 
+def test_a_job_whose_id_ends_as_an_attempt_does_pays(ent, used):
+    """Ids may come from customers: of 7 and 7~2 each is paid."""
+    fails = iter([True])
+
+    @consume_quota("crm.pages", operation="scan:{job_id}")
+    def scan(job_id):
+        if next(fails, False):
+            raise Broken
+
+    with ent.bind("acme"):
+        with pytest.raises(Broken):
+            scan("7")
+        for job_id in ("7", "7~2", "7~2~1", "7~1"):
+            scan(job_id)
+    assert used() == 4
+
+
 def test_one_that_always_fails_is_told_to_take_a_new_name(ent, used, monkeypatch):
     """The search has an end."""
     monkeypatch.setattr(attempts, "MOST_ATTEMPTS", 3)
