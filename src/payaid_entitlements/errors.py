@@ -12,7 +12,7 @@ Every exception that this library raises on purpose.
     ├── OperationConflict          the same operation was used before for something else
     ├── ReservationExpired         a hold was not settled in time, or was released; nothing was charged
     ├── ChangeConflict             somebody else changed the same thing first; carries what changed
-    ├── SlotTaken                  a slot cannot be handed over: nobody holds it, or the other holds one
+    ├── SlotTaken                  a slot cannot be handed over: both hold one, or neither does
     ├── UnknownTenant, UnknownPlan, UnknownFeature, UnknownOperation, NoCurrentTenant           also LookupError
     ├── ViewExpired                a view was kept longer than one request
     ├── TenantUnidentified         a request of nobody: the host's login named no tenant
@@ -114,7 +114,7 @@ def _restore_expired(message: str, operation: str) -> ReservationExpired:
 
 
 class SlotTaken(EntitlementError):
-    """A slot cannot be handed over: who is to give it has none, or who is to get it has one."""
+    """A slot cannot be handed over: who is to give it and who is to get it both have one, or neither has."""
 
 
 class ChangeConflict(EntitlementError):

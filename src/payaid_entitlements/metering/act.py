@@ -94,9 +94,10 @@ def act(
         raise ConfigurationError("nothing is to be counted: give at least one feature")
     for feature in wants:
         require_key(feature)
-    short = _SHORT.get(when_short) if isinstance(when_short, str) else None
+    word = cast("object", when_short)
+    short = _SHORT.get(word) if isinstance(word, str) else None
     if short is None:
-        raise ConfigurationError(f"when_short is {cast('object', when_short)!r}; write 'reject', 'cap' or 'overflow'")
+        raise ConfigurationError(f"when_short is {word!r}; write 'reject', 'cap' or 'overflow'")
     return Act(
         tenant,
         verb,

@@ -15,7 +15,7 @@ from payaid_entitlements.core.decision import Decision, Reason
 from payaid_entitlements.core.identity import identify
 from payaid_entitlements.core.metering.assignment import Assignment
 from payaid_entitlements.core.metering.posting import Assign, Posted, Posting, Reassign, Slot, Unassign
-from payaid_entitlements.errors import OutcomeUnknown, SlotTaken, StoreUnavailable
+from payaid_entitlements.errors import OutcomeUnknown, StoreUnavailable
 from payaid_entitlements.metering.holding import microseconds
 from payaid_entitlements.metering.judging import unavailable
 from payaid_entitlements.metering.room import Room, allocation, room, surely
@@ -118,20 +118,14 @@ def reassign(setting: Setting, wanted: Seat, to: str) -> Flow[Assignment]:
     Hand the slot of a holder over to *to*, at once: nobody can take it in between. Repeated, it says the same.
 
     Raises:
-        SlotTaken: The holder has none, or *to* has one besides.
+        SlotTaken: Both have one, or neither.
         StoreUnavailable, OutcomeUnknown: As in `unassign`.
     """
     identify("to", to)
     yield from _require_allocation(setting, wanted)
-    try:
-        posted = yield from _post(setting, wanted, Reassign(wanted.feature, wanted.holder, to))
-    except SlotTaken:
-        # Done before: a reply was lost, or a message came twice.
-        slots = {slot.holder: slot for slot in (yield from _slots(setting, wanted.tenant, wanted.feature))}
-        if wanted.holder in slots or to not in slots:
-            raise
-        return Assignment.of(slots[to], replayed=True)
-    return Assignment.of(cast("Slot", posted.filled[0].slot))
+    posted = yield from _post(setting, wanted, Reassign(wanted.feature, wanted.holder, to))
+    (filled,) = posted.filled
+    return Assignment.of(cast("Slot", filled.slot), replayed=filled.was_there)
 
 
 def assignments(setting: Setting, tenant: str, feature: str) -> Flow[list[Assignment]]:

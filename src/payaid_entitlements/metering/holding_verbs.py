@@ -146,10 +146,11 @@ class HoldingVerbs:
         """
         Hand the slot of *holder* over to *to*, at once: an invitation becomes a member, and nobody takes it in between.
 
-        It does not expire any more, whatever `assign` has said of the invitation.
+        It does not expire any more, whatever `assign` has said of the invitation. Repeated, where *holder* has none and
+        *to* has one, it answers with that, ``replayed``: an invitation that is accepted twice, or a lost reply.
 
         Raises:
-            SlotTaken: *holder* has none, or *to* has one besides.
+            SlotTaken: Both have one, or neither.
             StoreUnavailable: No answer. `OutcomeUnknown`: repeat it.
             UnknownFeature, TypeError, ConfigurationError: As for `unassign`.
         """

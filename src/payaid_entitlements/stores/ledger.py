@@ -81,7 +81,7 @@ class Ledger(Protocol):
                 a refund repeated with another.
             ReservationExpired: A hold to settle or extend has expired or was released.
             UnknownOperation: Nothing is known of what is to be settled, released, extended or refunded.
-            SlotTaken: `Reassign` from who has no slot, or to who has one.
+            SlotTaken: `Reassign` between two of whom both have a slot, or neither.
             OutcomeUnknown: No answer. Repeat with the same operation to find out.
             ConfigurationError: *tx* is not an open transaction of this ledger's database.
         """

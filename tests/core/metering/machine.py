@@ -311,7 +311,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def reassign(self, holder, to):
         expected = self.expected(self.naive.reassign, "seats", holder, to, self.now)
         posted = self.post([Reassign("seats", holder, to)])
-        assert expected == (posted if isinstance(posted, str) else "handed")
+        assert expected == (posted if isinstance(posted, str) else "there" if posted.filled[0].was_there else "handed")
 
     @rule(by=st.integers(1, 4))
     def wait(self, by):

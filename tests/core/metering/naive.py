@@ -225,8 +225,10 @@ class Naive:
     def reassign(self, feature: str, holder: str, to: str, now: int) -> Any:
         """Hand a seat over."""
         seated = self.seated(feature, now)
-        if holder not in seated or to in seated:
+        if (holder in seated) == (to in seated):
             raise Refusal("SlotTaken")
+        if to in seated:
+            return "there"
         del self.seats[feature, holder]
         self.seats[feature, to] = now, None
         return "handed"

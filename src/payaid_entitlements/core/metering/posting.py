@@ -197,9 +197,10 @@ class Unassign:
 @dataclass(frozen=True, slots=True)
 class Reassign:
     """
-    Hand the slot of *holder* over to *to*; refused where there is none, or where *to* has one.
+    Hand the slot of *holder* over to *to*; refused where both have one, or neither.
 
-    It does not expire any more, whatever was said when it was given.
+    It does not expire any more, whatever was said when it was given. Where *holder* has none and *to* has one, that was
+    done before, and *to* keeps it as it is.
     """
 
     feature: str
@@ -280,8 +281,8 @@ class Filled:
         balances: Of the posting's lines (of a hold's, for `Settle`), in their order, afterwards; of the account that
             is opened, or in which slots are counted; empty for `Release`, `Extend` and `Refund`.
         slot: For `Assign` and `Reassign`.
-        was_there: For `Assign`: the holder had the slot already; for `Unassign`: there was one; for `Open`: the cap
-            was fixed before.
+        was_there: For `Assign`: the holder had the slot already; for `Reassign`: it was handed over before; for
+            `Unassign`: there was one; for `Open`: the cap was fixed before.
         expires: For `Hold` and `Extend`.
         feature: Of which the units are; the meter, for `Adjust` and `Open`.
     """

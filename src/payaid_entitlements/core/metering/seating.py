@@ -57,12 +57,14 @@ def unassign(draft: Draft, posting: Unassign) -> Posted:
 
 
 def reassign(draft: Draft, posting: Reassign) -> Posted:
-    """Hand a slot over."""
+    """Hand a slot over; done before, it is done."""
     feature, holder, to = posting.feature, posting.holder, posting.to
-    had = draft.slot(feature, holder)
-    if had is None:
+    had, there = draft.slot(feature, holder), draft.slot(feature, to)
+    if had is None and there is None:
         raise SlotTaken(f"{holder!r} has no slot of {feature!r} to hand over")
-    if draft.slot(feature, to) is not None:
+    if had is None:
+        return _done(draft, feature, Filled(slot=there, was_there=True))
+    if there is not None:
         raise SlotTaken(f"{to!r} has a slot of {feature!r} already")
     # An invitation expires; who has accepted it is there to stay.
     slot = Slot(feature, to, draft.now, None)

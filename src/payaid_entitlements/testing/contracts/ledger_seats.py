@@ -100,9 +100,23 @@ class Seats:
         for holder in ("asha", "bina"):
             give(ledger, holder)
         before = everything(ledger)
-        for holder, to in (("chetan", "deepa"), ("asha", "bina"), ("asha", "asha"), ("chetan", "asha")):
+        for holder, to in (("chetan", "deepa"), ("asha", "bina"), ("asha", "asha"), ("chetan", "chetan")):
             with pytest.raises(SlotTaken, match="has"):
                 ledger.post("acme", [Reassign("seats", holder, to)], now=NOW)
+        assert everything(ledger) == before
+
+    def test_handed_over_again_it_stays_where_it_is(self, ledger: Ledger) -> None:
+        give(ledger, "asha", expires_in=SECOND)
+        ledger.post("acme", [Reassign("seats", "asha", "bina")], now=NOW)
+        give(ledger, "deepa", now=NOW + 1, expires_in=SECOND)
+        before = everything(ledger)
+        for to, slot in (
+            ("bina", Slot("seats", "bina", NOW)),
+            ("deepa", Slot("seats", "deepa", NOW + 1, NOW + 1 + SECOND)),
+        ):
+            again = ledger.post("acme", [Reassign("seats", "asha", to)], now=NOW + 2)
+            filled = Filled(balances=(Balance(2, 0, 2),), slot=slot, was_there=True, feature="seats")
+            assert again == Posted((filled,), NOW + 2)
         assert everything(ledger) == before
 
     def test_it_expires_at_that_instant(self, ledger: Ledger) -> None:

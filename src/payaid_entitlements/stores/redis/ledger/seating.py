@@ -59,8 +59,13 @@ function act.unassign(feature, holder)
 end
 function act.reassign(feature, holder, to)
     local member, since = slot_of(feature, holder)
-    if not since then return refusal('no slot', feature, holder) end
-    local other, has = slot_of(feature, to)
+    local other, has, expires = slot_of(feature, to)
+    if not since and not has then return refusal('no slot', feature, holder) end
+    if not since then
+        return said_text(
+            feature, 0, 0, balance_text(named(feature, 'slots')), true, nil, slot_text(has, expires)
+        )
+    end
     if has then return refusal('has a slot', feature, to) end
     drop(member)
     -- An invitation expires; who has accepted it is there to stay.
