@@ -124,7 +124,11 @@ class Ledger(Protocol):
         ...
 
     def claim_events(self, limit: int, lease: int, *, now: Instant | None = None) -> Sequence[UsageEvent]:
-        """Take the oldest events that nobody has claimed within *lease* microseconds; each is told at least once."""
+        """
+        Take the oldest events that nobody has claimed within *lease* microseconds; each is told at least once.
+
+        Those of a transaction that is open are not there yet, and are not waited for.
+        """
         ...
 
     def drop_events(self, ids: Sequence[str]) -> None:

@@ -33,6 +33,8 @@ class LedgerJoiningContract:
             posted = ledger.post("acme", [marked], operation="op-1", digest="3", now=NOW, tx=tx)
             assert posted.filled[0].amount == 3
             assert used(ledger) == (0, 0)
+            # Who tells of events waits for no host.
+            assert ledger.claim_events(10, SECOND, now=NOW) == []
         assert used(ledger) == (3, 0)
         assert ledger.post("acme", [marked], operation="op-1", digest="3", now=NOW) == replace(posted, replayed=True)
         assert len(ledger.claim_events(10, SECOND, now=NOW)) == 1

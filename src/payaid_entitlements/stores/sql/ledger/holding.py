@@ -134,14 +134,14 @@ class Holding(Making):
     @cached_property
     def free_events(self) -> Prepared:
         """
-        Lock the oldest events that nobody is telling, at most ``limit``.
+        Lock the oldest events that nobody is telling or has locked, at most ``limit``.
 
         (id, tenant, operation, meter, mark, used, recorded, now)
         """
         c = self.tables.events.c
         found = select(c.id, c.tenant, c.operation, c.meter, c.mark, c.used, c.recorded, self.now)
         return Prepared(
-            self.locked(found.where(c.claimed <= self.now).order_by(c.id).limit(limit())),
+            self.free(found.where(c.claimed <= self.now).order_by(c.id).limit(limit())),
             self.dialect,
         )
 

@@ -40,6 +40,7 @@ from payaid_entitlements.stores.sql.ledger.reading import (
     reading_hold,
     reading_slots,
     reading_tenants,
+    seeing_events,
 )
 from payaid_entitlements.stores.sql.ledger.round_trip import answered, can
 from payaid_entitlements.stores.sql.ledger.running import run_async, run_bare, run_on
@@ -182,6 +183,9 @@ class SQLLedger(_Ledger):
 
     def claim_events(self, limit: int, lease: int, *, now: Instant | None = None) -> Sequence[UsageEvent]:
         """Same as `Ledger.claim_events`."""
+        # On SQLite who writes waits for a host that does. Mostly there is nothing to claim, and reading waits for none.
+        if self._statements.is_sqlite and not self._read(lambda: seeing_events(self._statements, self._at(now))):
+            return []
         return self._write(lambda: claiming_events(self._statements, limit, lease, self._at(now)))
 
     def drop_events(self, ids: Sequence[str]) -> None:
@@ -303,6 +307,8 @@ class AsyncSQLLedger(_Ledger):
 
     async def claim_events(self, limit: int, lease: int, *, now: Instant | None = None) -> Sequence[UsageEvent]:
         """Same as `Ledger.claim_events`."""
+        if self._statements.is_sqlite and not await self._read(lambda: seeing_events(self._statements, self._at(now))):
+            return []
         return await self._write(lambda: claiming_events(self._statements, limit, lease, self._at(now)))
 
     async def drop_events(self, ids: Sequence[str]) -> None:

@@ -84,6 +84,10 @@ class Making:
         """*found*, its rows locked until the commit, as they are now. On SQLite who writes has all."""
         return found if self.is_sqlite else found.with_for_update()
 
+    def free(self, found: Select[Any]) -> Select[Any]:
+        """Same as `locked`, without rows that somebody else has locked, who may be a host that takes its time."""
+        return found if self.is_sqlite else found.with_for_update(skip_locked=True)
+
     def is_latest(self, found: Select[Any], wanted: bool) -> Select[Any]:
         """*found* as it is now, if *wanted*, whatever the transaction sees: MySQL's may be old."""
         return found.with_for_update(read=True) if wanted and self.is_mysql else found

@@ -117,6 +117,11 @@ def claiming_events(statements: Statements, limit: int, lease: int, now: Instant
     return [event_of(row) for row in rows]
 
 
+def seeing_events(statements: Statements, now: Instant | None) -> Flow[bool]:
+    """Is there an event that nobody is telling?"""
+    return bool((yield Asked(statements.free_events, {"now": now, "limit": 1})).rows)
+
+
 def dropping_events(statements: Statements, ids: Sequence[str]) -> Flow[None]:
     """Forget events that were told."""
     if ids:
