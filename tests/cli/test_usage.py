@@ -8,7 +8,10 @@ from datetime import timedelta
 import pytest
 import time_machine
 
-from payaid_entitlements import Entitlements
+from payaid_entitlements import Catalog, Entitlements
+from payaid_entitlements.cli.endings import Ending
+from payaid_entitlements.cli.written import counted
+from payaid_entitlements.core.catalog.model import Kind
 
 
 @contextmanager
@@ -154,6 +157,26 @@ def test_slots_are_listed_and_brought_in_line(used):
     assert [row["holder"] for row in rows] == ["member:2", "member:3"]
     assert "nothing to do" in used.run(*ask, "--yes").out
     assert used.run(*ask, "--json").data == {"freed": [], "assigned": []}
+
+
+@pytest.mark.parametrize(
+    ("command", "key", "says"),
+    [
+        (("usage", "top"), "invoicing", "is of kind module, not quota or allocation or credit"),
+        (("assignments", "list", "one"), "invoicing.invoices", "is of kind quota, not allocation"),
+    ],
+)
+def test_what_is_counted_otherwise_is_one_sentence(used, command, key, says):
+    """And no traceback."""
+    output = used.run(*command, key)
+    assert output.code == 2
+    assert says in output.err
+
+
+def test_rows_of_the_app_are_nothing_that_the_ledger_knows():
+    catalog = Catalog.load({"features": {"rows": {"kind": "allocation", "count": "host"}}, "plans": {"one": {}}})
+    with pytest.raises(Ending, match="own rows"):
+        counted(catalog, "rows", Kind.ALLOCATION)
 
 
 def test_a_list_of_holders_that_is_not_there(used):

@@ -15,7 +15,8 @@ from payaid_entitlements.cli.opening import actor, opened
 from payaid_entitlements.cli.options import AsJson, Because, Tenant, Url, Yes
 from payaid_entitlements.cli.printing import console, emit, grid
 from payaid_entitlements.cli.times import parse_time, shown, stamp
-from payaid_entitlements.cli.written import known
+from payaid_entitlements.cli.written import counted
+from payaid_entitlements.core.catalog.model import Kind
 
 app = typer.Typer(help="Who holds which slot: seats, devices.", no_args_is_help=True)
 
@@ -26,7 +27,7 @@ _Feature = Annotated[str, typer.Argument(metavar="FEATURE", help="The key of an 
 def list_(tenant: Tenant, feature: _Feature, url: Url = None, as_json: AsJson = False) -> None:
     """List who holds a slot of FEATURE, and since when."""
     with opened(url) as store:
-        known(store.published().catalog, feature)
+        counted(store.published().catalog, feature, Kind.ALLOCATION)
         slots = store.ent.assignments(tenant, feature)
         zone, name = store.zone(tenant), store.store.name
     if as_json:
@@ -63,7 +64,7 @@ def reconcile(
     """Free slots of nobody in the list, and give those in it one."""
     when = None if as_of is None else parse_time(as_of)
     with opened(url) as store:
-        known(store.published().catalog, feature)
+        counted(store.published().catalog, feature, Kind.ALLOCATION)
         listed = _holders(holders)
         plan = store.ent.admin(actor(), because=because, dry_run=True).reconcile(tenant, feature, listed, as_of=when)
         lines = [

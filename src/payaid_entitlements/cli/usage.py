@@ -26,7 +26,8 @@ from payaid_entitlements.cli.options import MOST, AsJson, Tenant, Url, identifie
 from payaid_entitlements.cli.printing import console, emit, grid, notes
 from payaid_entitlements.cli.progress import counting
 from payaid_entitlements.cli.times import parse_length, shown
-from payaid_entitlements.cli.written import known
+from payaid_entitlements.cli.written import counted
+from payaid_entitlements.core.catalog.model import Kind
 from payaid_entitlements.core.metering.auditing import Finding, Trouble, audited
 from payaid_entitlements.core.metering.kept import KeptEntry
 from payaid_entitlements.core.metering.usage import Usage
@@ -70,7 +71,7 @@ def top(
 ) -> None:
     """List the tenants that have used most of FEATURE, those nearest to their limit first."""
     with opened(url) as store:
-        known(store.published().catalog, feature)
+        counted(store.published().catalog, feature, Kind.QUOTA, Kind.ALLOCATION, Kind.CREDIT)
         ledger, name = store.ledger(), store.store.name
         with counting("reading usage") as count:
             rows = nlargest(limit, _each(store, ledger, count, feature), key=lambda row: _rank(row[1]))

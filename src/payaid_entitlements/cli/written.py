@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from payaid_entitlements.cli.endings import Ending
 from payaid_entitlements.core.catalog import Catalog
+from payaid_entitlements.core.catalog.model import Kind
 from payaid_entitlements.core.catalog.problems import Findings, did_you_mean
 from payaid_entitlements.core.catalog.quantities import feature_value
 from payaid_entitlements.core.catalog.yaml12 import read_yaml
@@ -23,6 +24,22 @@ def known(catalog: Catalog, key: str) -> str:
     keys = (*catalog.modules, *catalog.features)
     if key not in keys:
         raise UnknownFeature(f"the catalog has no module or feature {key!r}{did_you_mean(key, keys)}")
+    return key
+
+
+def counted(catalog: Catalog, key: str, *kinds: Kind) -> str:
+    """
+    Return *key*, a feature of one of *kinds* of which the ledger knows what is used.
+
+    Raises:
+        UnknownFeature: The catalog has no such key.
+        Ending: It is of another kind, or counted on the host's own rows.
+    """
+    feature = catalog.features.get(known(catalog, key))
+    if feature is not None and feature.count == "host":
+        raise Ending(f"{key!r} is counted on the app's own rows; the ledger knows nothing of it")
+    if feature is None or feature.kind not in kinds:
+        raise Ending(f"{key!r} is of kind {'module' if feature is None else feature.kind}, not {' or '.join(kinds)}")
     return key
 
 
