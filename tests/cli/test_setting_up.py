@@ -166,6 +166,34 @@ def test_what_is_lost_with_the_process_is_not_durable(empty: Terminal) -> None:
     assert "memory of this process" in output.data["findings"][0]["found"]
 
 
+def test_it_is_said_where_usage_is_counted_and_what_that_cannot_promise(terminal: Terminal) -> None:
+    assert findings(terminal)["usage"] == {"check": "usage", "state": "ok", "found": "is counted", "way_out": ""}
+    terminal.environment["PAYAID_LEDGER"] = "sqlite:///usage.db"
+    assert terminal.run("db", "upgrade", "--url", "sqlite:///usage.db", "--because", "x", "--yes").code == 0
+    assert findings(terminal)["usage"]["found"] == "is counted in sqlite:///usage.db"
+    terminal.environment["PAYAID_LEDGER"] = "memory://"
+    output = terminal.run("doctor", "--json")
+    (said,) = [each for each in output.data["findings"] if each["check"] == "usage"]
+    assert (output.code, said["state"]) == (1, "fail")
+    assert "ends with it in memory; not so: what was recorded is kept" in said["found"]
+
+
+def test_a_ledger_that_gives_no_answer_fails_and_the_rest_is_looked_at(terminal: Terminal) -> None:
+    terminal.environment["PAYAID_LEDGER"] = "redis://127.0.0.1:1"
+    output = terminal.run("doctor", "--json")
+    found = {each["check"]: each for each in output.data["findings"]}
+    assert output.code == 1
+    assert {check for check, each in found.items() if each["state"] == "fail"} == {"usage"}
+    assert found["usage"]["found"].startswith("redis://127.0.0.1:1")
+    assert "PAYAID_LEDGER" in found["usage"]["way_out"]
+
+
+def test_a_store_that_counts_nothing_is_pointed_out(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("payaid_entitlements.cli.opening.find_ledger", lambda store, place: (None, None))
+    found = findings(terminal)["usage"]
+    assert (found["state"], found["found"]) == ("warn", "is counted nowhere")
+
+
 def test_soft_enforcement_and_kill_switches_are_pointed_out(terminal: Terminal) -> None:
     with time_machine.travel(NOW, tick=False), Entitlements.open(terminal.url) as ent:
         ent.admin("ops", because="fire").kill("hr")

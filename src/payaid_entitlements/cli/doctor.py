@@ -24,7 +24,7 @@ from payaid_entitlements.core.instant import MICROSECONDS, Instant
 from payaid_entitlements.core.interval import format_duration
 from payaid_entitlements.core.subscription import terms_at
 from payaid_entitlements.core.world import Modes
-from payaid_entitlements.errors import CatalogInvalid
+from payaid_entitlements.errors import CatalogInvalid, SchemaOutOfDate, StoreUnavailable
 from payaid_entitlements.settings import environment_modes
 
 State = Literal["ok", "warn", "fail"]
@@ -75,6 +75,7 @@ def examine(store: Opened, directory: Path) -> Iterator[Finding]:
     """Make every check; *directory* is where a catalog file would be."""
     yield from _durable(store)
     yield Finding("schema", "ok", "as this version needs it")  # opening has refused any other
+    yield from _usage(store)
     yield from _enforcement(store)
     yield _clock(store)
     published = store.store.catalog()
@@ -92,6 +93,30 @@ def _durable(store: Opened) -> Iterator[Finding]:
         yield Finding("durable", "ok", "what is written stays")
     for concern in concerns:
         yield Finding("durable", state, f"{concern.found}; not so: {concern.promise}", concern.way_out)
+
+
+def _usage(store: Opened) -> Iterator[Finding]:
+    """Where usage is counted: does it answer, and what can it not promise that the store can?"""
+    if store.counts is None:
+        yield Finding("usage", "warn", "is counted nowhere", "name a ledger by PAYAID_LEDGER, to sell quotas and seats")
+        return
+    try:
+        ledger = store.ledger()
+        ledger.tenants(limit=1)
+    except (StoreUnavailable, SchemaOutOfDate) as error:
+        way_out = "nothing is consumed until it answers; look at it, and at PAYAID_LEDGER"
+        yield Finding("usage", "fail", f"{store.counts.name}: {error}", way_out)
+        return
+    is_own = ledger is getattr(store.store, "ledger", None)
+    where = "" if is_own else f" in {ledger.name}"
+    # What goes for the whole server was said of the store.
+    said = {concern.found for concern in store.store.concerns} if is_own else set[str]()
+    concerns = [concern for concern in ledger.concerns if concern.found not in said]
+    if not concerns:
+        yield Finding("usage", "ok", f"is counted{where}")
+    for concern in concerns:
+        state: State = "warn" if ledger.is_durable else "fail"
+        yield Finding("usage", state, f"{concern.found}{where}; not so: {concern.promise}", concern.way_out)
 
 
 def _enforcement(store: Opened) -> Iterator[Finding]:
