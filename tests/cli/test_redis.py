@@ -42,6 +42,14 @@ def test_doctor_says_what_a_server_cannot_promise(beside, redis_servers) -> None
     assert [(each["state"], each["found"]) for each in durable] == [("ok", "what is written stays")]
 
 
+def test_doctor_says_what_a_ledger_elsewhere_cannot_promise(terminal: Terminal, redis_url) -> None:
+    """The store is a file and keeps all; what is counted is lost with a server that writes nothing down."""
+    terminal.environment["PAYAID_LEDGER"] = redis_url + PATIENT
+    output = terminal.run("doctor", "--json")
+    states = {each["check"]: (each["state"], each["way_out"]) for each in output.data["findings"]}
+    assert (output.code, states["durable"], states["usage"]) == (1, ("ok", ""), ("fail", "set appendonly yes"))
+
+
 def test_a_start_warns_once_of_what_a_server_cannot_promise(beside, redis_url, capsys) -> None:
     from structlog.testing import capture_logs
 

@@ -129,7 +129,7 @@ def giving_back(verbs: Sequence[Verb]) -> Generator[Verb, object, None]:
         try:
             yield verb
         except EntitlementError as error:
-            log.warning("guard.not_given_back", what=repr(error), way_out="payaid usage audit")
+            log.warning("guard.not_given_back", what=repr(error), way_out="ent.refund(), by the operation of the call")
 
 
 def _slot(tenant: str, key: str, holder: str) -> Taking:

@@ -27,7 +27,7 @@ class Event:
         name: ``usage.threshold``.
         id: The same when it is told again: each is told at least once, and once as a rule.
         tenant: Whose it is.
-        feature: Of what so much was used: a quota, an allocation or a credit.
+        feature: Of what so much was used: a quota or a credit. Slots are not told of.
         threshold: Which mark was reached, in percent of the limit; None where the limit has changed since.
         reached: The mark, in units of *feature*.
         used: Units used after what reached it.
