@@ -17,6 +17,7 @@ from payaid_entitlements.core.controls import Enforcement
 from payaid_entitlements.core.decision import HARD, SOFTENED, Decision, Reason
 from payaid_entitlements.core.metering.usage import usage
 from payaid_entitlements.errors import ConfigurationError
+from payaid_entitlements.metering.counted import let_pass
 from payaid_entitlements.metering.judging import may_be_old, unavailable
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
 #: Who counts an allocation.
 Counting = Literal["ledger", "host"]
-
-_LET_PASS: Final = {Enforcement.OBSERVE: Reason.ENFORCEMENT_OBSERVED, Enforcement.OFF: Reason.ENFORCEMENT_OFF}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +81,7 @@ class Room:
             return replace(self.decision, usage=said)
         if why_not is None:
             return replace(self.decision, reason=Reason.QUOTA_GRANTED, usage=said)
-        reason = _LET_PASS[self.view.mode_of(self.decision.feature)]
-        return replace(self.decision, reason=reason, advisories=(why_not, *self.decision.advisories), usage=said)
+        return let_pass(self.view.mode_of(self.decision.feature), self.decision, why_not, said)
 
     def full(self, reason: Reason, balances: Sequence[Balance]) -> Decision:
         """The decision that there is no room."""
