@@ -148,7 +148,7 @@ def _redis(ledger: Any, url: str) -> Sender:
     client: Any = redis.Redis.from_url(url)
 
     def pack(tenant: str, asked: Sequence[Posting], operation: str) -> Any:
-        return next(ledger._questions.post(tenant, asked, operation, DIGEST, None))
+        return ledger._questions.post(tenant, asked, operation, DIGEST, None)
 
     def send(packed: Any) -> None:
         if not client.evalsha(packed.what.sha, len(packed.keys), *packed.keys, *packed.parts):

@@ -6,7 +6,7 @@ They are `Step`s like those for a store. `on` gives what the ledger answers: of 
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,7 @@ from payaid_entitlements.stores.ledger import AsyncLedger, Ledger
 from payaid_entitlements.stores.ports import Transaction
 
 
-class LedgerStep(ABC):
+class LedgerStep:
     """
     One call of a ledger.
 
@@ -25,6 +25,7 @@ class LedgerStep(ABC):
         is_write: Whether it was done must be known: it has the time of a change, also within a question.
     """
 
+    # No `ABC`, of which each question whether a step is one costs three times as much.
     __slots__ = ()
 
     is_write: bool = True

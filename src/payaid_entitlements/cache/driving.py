@@ -11,6 +11,7 @@ import asyncio
 import inspect
 import threading
 import time
+from asyncio import _get_running_loop
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -298,14 +299,12 @@ def _there(ledger: L | None) -> L:
 
 
 def _refuse_in_loop() -> None:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return
-    raise TypeError(
-        "this question needs the store, and an event loop is running in this thread: it would stand still. "
-        "Use AsyncEntitlements in coroutines, or peek(), which never waits"
-    )
+    # Not `get_running_loop`, which raises where there is none: as a rule.
+    if _get_running_loop() is not None:
+        raise TypeError(
+            "this question needs the store, and an event loop is running in this thread: it would stand still. "
+            "Use AsyncEntitlements in coroutines, or peek(), which never waits"
+        )
 
 
 class AsyncDriver:

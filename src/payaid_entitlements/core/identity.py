@@ -65,14 +65,10 @@ def operation_id(operation: object) -> str:
     """
     match operation:
         case str():
-            parts = [identify("operation", operation)]
-            for part in operation.replace("/", ":").replace("-", ":").replace("_", ":").split(":"):
-                if part.strip() in {"None", "null", "undefined"}:
-                    raise TypeError(
-                        f"operation={operation!r} has the part {part!r}: an id was missing when it was made; "
-                        "flush first, or pass a tuple such as ('invoice', invoice.id)"
-                    )
-            text = parts[0]
+            text = identify("operation", operation)
+            # It is parted only where there may be such a part: most have none.
+            if "None" in text or "null" in text or "undefined" in text:
+                _require_parts(text)
         case UUID():
             text = f"uuid:{operation}"
         case tuple() if operation:
@@ -84,6 +80,18 @@ def operation_id(operation: object) -> str:
     if len(text) > _MAX_LENGTH:
         raise TypeError(f"operation has {len(text)} characters when written; at most {_MAX_LENGTH}")
     return text
+
+
+_MISSING = ("None", "null", "undefined")
+
+
+def _require_parts(operation: str) -> None:
+    for part in operation.replace("/", ":").replace("-", ":").replace("_", ":").split(":"):
+        if part.strip() in _MISSING:
+            raise TypeError(
+                f"operation={operation!r} has the part {part!r}: an id was missing when it was made; "
+                "flush first, or pass a tuple such as ('invoice', invoice.id)"
+            )
 
 
 def _operation_part(part: object) -> object:
