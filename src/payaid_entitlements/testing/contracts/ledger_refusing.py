@@ -92,7 +92,6 @@ class Refusing:
             ([Adjust(twice, 1)], None),
             ([debit(1), debit(1)], "op-1"),
             ([debit(1, twice, twice)], "op-1"),
-            ([debit(1), debit(1, twice, feature="mails")], "op-1"),
             ([debit(1), Adjust(Line("mails", "w0", 10), 1)], "op-1"),
             ([debit(1, Line("seats", "slots", 10))], "op-1"),
             ([debit(1, sink=1)], "op-1"),
