@@ -22,7 +22,7 @@ CATALOG: Final = Catalog.load(
 )
 
 #: A round trip to a database is 3,000 and more: counting must not be what one waits for.
-CONSUME_BUDGET: Final = 3000
+CONSUME_BUDGET: Final = 2400
 POST_BUDGET: Final = 1200
 
 
