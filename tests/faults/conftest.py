@@ -11,7 +11,18 @@ import pytest
 from payaid_entitlements import Entitlements
 from payaid_entitlements.stores.opening import open_store
 from tests.faults.apps import CATALOG
+from tests.faults.metering import sell
 from tests.faults.serving import Served
+from tests.stores.conftest import Racers
+
+#: What counts among processes, by the name of the fixture that gives its URL.
+COUNTING = {
+    "sqlite": None,
+    "postgresql": "postgres_url",
+    "mysql": "mariadb_url",
+    "redis": "redis_url",
+    "cluster": "redis_cluster_url",
+}
 
 
 @pytest.fixture
@@ -46,3 +57,38 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
     for served in started:
         if not served.process.has_ended():
             served.end("KILL")
+
+
+@pytest.fixture(params=list(COUNTING))
+def counting_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty store of each kind in turn that several processes can count in."""
+    named = COUNTING[request.param]
+    return f"sqlite:///{tmp_path / 'counted.db'}" if named is None else str(request.getfixturevalue(named))
+
+
+@pytest.fixture
+def sold(counting_url: str) -> Callable[[int], list[str]]:
+    """A function that sells what `tests.faults.metering` is about to so many tenants; their ids."""
+
+    def sold(count: int) -> list[str]:
+        tenants = [f"tenant-{number}" for number in range(count)]
+        sell(counting_url, tenants)
+        return tenants
+
+    return sold
+
+
+@pytest.fixture(scope="session")
+def four() -> Iterator[Racers]:
+    """Four processes that begin at one moment."""
+    racers = Racers(4)
+    yield racers
+    racers.close()
+
+
+@pytest.fixture(scope="session")
+def eight() -> Iterator[Racers]:
+    """Eight of them."""
+    racers = Racers(8)
+    yield racers
+    racers.close()

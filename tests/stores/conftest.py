@@ -214,19 +214,20 @@ def driven(url: str, *, is_async: bool = False) -> str:
 class Racers:
     """Real processes that do something at one moment."""
 
-    def __init__(self) -> None:
+    def __init__(self, count: int = RACERS) -> None:
         context = multiprocessing.get_context("spawn")
+        self._count = count
         self._pool = ProcessPoolExecutor(
-            RACERS, mp_context=context, initializer=racing.meet, initargs=(context.Barrier(RACERS),)
+            count, mp_context=context, initializer=racing.meet, initargs=(context.Barrier(count),)
         )
 
-    def race(self, act: Callable[..., Any], *args: object) -> list[Any]:
+    def race(self, act: Callable[..., Any], *args: object, within: float = 120) -> list[Any]:
         """What ``act(number, *args)`` returned in each of the processes, which are numbered from 0."""
-        return [future.result(120) for future in self.start(act, *args)]
+        return [future.result(within) for future in self.start(act, *args)]
 
     def start(self, act: Callable[..., Any], *args: object) -> list[Future[Any]]:
         """Same as `race`, not awaited."""
-        return [self._pool.submit(racing.together, act, number, args) for number in range(RACERS)]
+        return [self._pool.submit(racing.together, act, number, args) for number in range(self._count)]
 
     def alone(self, act: Callable[..., Any], *args: object) -> Any:
         """What ``act(0, *args)`` returned in one of the processes."""
