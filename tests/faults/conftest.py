@@ -92,3 +92,11 @@ def eight() -> Iterator[Racers]:
     racers = Racers(8)
     yield racers
     racers.close()
+
+
+@pytest.fixture
+def record(request: pytest.FixtureRequest) -> Iterator[Callable[[str, object], None]]:
+    """A function that notes a figure; they are printed at the end of the test (``pytest -s``)."""
+    figures: dict[str, object] = {}
+    yield figures.__setitem__
+    print(f"\n{request.node.name}: {figures}")

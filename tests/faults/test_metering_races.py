@@ -38,13 +38,13 @@ def assert_sold_once(racers, url, tenants, times, processes, record):
     assert left(url, tenants) == ({0}, SOLD * len(TENS) * len(tenants))
 
 
-def test_all_units_are_sold_and_none_twice(four, counting_url, sold, record_property):
-    assert_sold_once(four, counting_url, sold(2), 3, 4, record_property)
+def test_all_units_are_sold_and_none_twice(four, counting_url, sold, record):
+    assert_sold_once(four, counting_url, sold(2), 3, 4, record)
 
 
 @pytest.mark.soak
-def test_all_units_of_200_meters_are_sold_and_none_twice_in_32000_attempts(eight, counting_url, sold, record_property):
-    assert_sold_once(eight, counting_url, sold(20), 20, 8, record_property)
+def test_all_units_of_200_meters_are_sold_and_none_twice_in_32000_attempts(eight, counting_url, sold, record):
+    assert_sold_once(eight, counting_url, sold(20), 20, 8, record)
 
 
 def test_a_ledger_that_reads_and_then_writes_would_be_found_out(four, tmp_path):
@@ -106,10 +106,10 @@ def assert_counted_once(racers, url, tenant, count, processes, record):
         assert ent.usage(tenant, "shop.many")["shop.many"].used == total
 
 
-def test_each_key_counts_once_however_often_and_from_wherever_it_is_sent(four, counting_url, sold, record_property):
-    assert_counted_once(four, counting_url, *sold(1), 60, 4, record_property)
+def test_each_key_counts_once_however_often_and_from_wherever_it_is_sent(four, counting_url, sold, record):
+    assert_counted_once(four, counting_url, *sold(1), 60, 4, record)
 
 
 @pytest.mark.soak
-def test_each_of_5000_keys_counts_once(four, counting_url, sold, record_property):
-    assert_counted_once(four, counting_url, *sold(1), 5000, 4, record_property)
+def test_each_of_5000_keys_counts_once(four, counting_url, sold, record):
+    assert_counted_once(four, counting_url, *sold(1), 5000, 4, record)
