@@ -9,10 +9,12 @@ from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.util import greenlet_spawn
 
+from payaid_entitlements.core.metering.posting import Debit, Line
 from payaid_entitlements.errors import OutcomeUnknown
+from payaid_entitlements.stores.sql import AsyncSQLStore, SQLStore
 from payaid_entitlements.stores.sql.engines import async_engine, sync_engine
 from payaid_entitlements.stores.sql.ledger.prepared import Asked, Written
-from payaid_entitlements.stores.sql.ledger.round_trip import answered, can
+from payaid_entitlements.stores.sql.ledger.round_trip import Unanswered, answered, can
 
 
 @pytest.fixture(params=["sync", "async"])
@@ -82,7 +84,7 @@ def test_a_race_that_was_lost_is_left_to_the_general_path(ask, code):
     assert ask("SELECT lose()") is None
 
 
-def test_a_connection_that_was_closed_while_idle_is_none_and_all_others_are_given_up(ask, postgres_url):
+def test_a_connection_that_was_closed_while_idle_is_said_to_be_and_all_others_are_given_up(ask, postgres_url):
     ask("SELECT 1")
     killer = create_engine(make_url(postgres_url).set(drivername="postgresql+psycopg"))
     with killer.begin() as connection:
@@ -93,12 +95,14 @@ def test_a_connection_that_was_closed_while_idle_is_none_and_all_others_are_give
             )
         )
     killer.dispose()
-    assert ask("SELECT 1") is None
+    with pytest.raises(Unanswered):
+        ask("SELECT 1")
     assert tuple(ask("SELECT 1")) == (1,)
 
 
 def test_a_session_that_ends_in_the_middle_leaves_unknown_what_was_done(ask):
     with pytest.raises(OutcomeUnknown, match="repeat with the same operation") as unknown:
+        # Not so soon that it may have been closed before.
         ask("SELECT pg_sleep(0.3), pg_terminate_backend(pg_backend_pid()), pg_sleep(1)")
     assert unknown.value.operation == "op-1"
     assert tuple(ask("SELECT 1")) == (1,)
@@ -136,3 +140,64 @@ def test_only_a_driver_that_prepares_is_asked_so(postgres_url):
     assert can(sync_engine(make_url(postgres_url)))
     assert can(async_engine(make_url(postgres_url)).sync_engine)
     assert not can(create_engine("sqlite://"))
+
+
+class Losing:
+    """A PostgreSQL behind a proxy, with a ledger of either colour on it: answers to consumes are lost at will."""
+
+    def __init__(self, url, colour, proxy):
+        self.proxy, self._runner = proxy, asyncio.Runner() if colour == "async" else None
+        self._store = AsyncSQLStore(proxy.url) if self._runner else SQLStore(proxy.url)
+        self.consume("warm")
+
+    def run(self, answer):
+        return self._runner.run(_awaited(answer)) if self._runner else answer
+
+    def consume(self, operation):
+        debit = Debit("api", 1, (Line("api", "w1", 10),))
+        return self.run(self._store.ledger.post("acme", [debit], operation=operation, digest="d"))
+
+    def used(self):
+        return self.run(self._store.ledger.balances("acme", [("api", "w1")]))["api", "w1"].used
+
+    def close(self):
+        self.run(self._store.aclose() if self._runner else self._store.close())
+        if self._runner:
+            self._runner.close()
+
+
+async def _awaited(answer):
+    return await answer
+
+
+@pytest.fixture(params=["sync", "async"])
+def losing(request, migrated_url, proxies):
+    made = Losing(migrated_url, request.param, proxies(migrated_url))
+    yield made
+    made.close()
+
+
+def test_who_loses_the_answer_is_not_told_that_it_was_done_before(losing):
+    """It may have been by this very call: who takes it for a repetition would not do what belongs to it."""
+    losing.proxy.drop_reply(b"op-1")
+    with pytest.raises(OutcomeUnknown) as unknown:
+        losing.consume("op-1")
+    assert unknown.value.operation == "op-1"
+    assert losing.consume("op-1").replayed
+    assert losing.used() == 2
+
+
+def test_who_loses_the_answer_and_then_the_server_is_not_told_that_nothing_was_done(losing):
+    losing.proxy.drop_reply(b"op-1")
+    losing.proxy._is_refused = True
+    with pytest.raises(OutcomeUnknown):
+        losing.consume("op-1")
+    losing.proxy.heal()
+    assert losing.consume("op-1").replayed
+    assert losing.used() == 2
+
+
+def test_a_connection_that_was_closed_while_idle_costs_nobody_an_error(losing):
+    losing.proxy.cut()
+    assert not losing.consume("op-1").replayed
+    assert losing.used() == 2

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import count
 from time import monotonic
 from typing import TYPE_CHECKING, TypeVar
@@ -19,7 +20,7 @@ from sqlalchemy.util import greenlet_spawn
 from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.core.metering.kept import Book, KeptEntry, KeptHold, UsageEvent
 from payaid_entitlements.core.metering.posting import AccountId, Balance, Posted, Posting, Slot
-from payaid_entitlements.errors import ChangeConflict
+from payaid_entitlements.errors import ChangeConflict, StoreUnavailable
 from payaid_entitlements.stores.ports import Concern, Transaction
 from payaid_entitlements.stores.sql.failures import mapped, was_closed
 from payaid_entitlements.stores.sql.joining import joined, joined_async
@@ -42,7 +43,7 @@ from payaid_entitlements.stores.sql.ledger.reading import (
     reading_tenants,
     seeing_events,
 )
-from payaid_entitlements.stores.sql.ledger.round_trip import answered, can
+from payaid_entitlements.stores.sql.ledger.round_trip import Unanswered, answered, can
 from payaid_entitlements.stores.sql.ledger.running import run_async, run_bare, run_on
 from payaid_entitlements.stores.sql.ledger.statements import Statements
 
@@ -89,10 +90,13 @@ class _Ledger:
         debiting = self._debiting
         return None if debiting is None else debiting.asked(tenant, postings, operation, digest, now)
 
-    def _alone(self, asked: Asked, operation: str | None) -> Posted | None:
-        """What it did, committed by itself; None where it did nothing."""
-        with mapped():
-            row = answered(self._engine, asked, operation)
+    def _alone(self, asked: Asked, operation: str | None) -> Posted | Unanswered | None:
+        """What it did, committed by itself; None where it did nothing; the error where it is to be done again."""
+        try:
+            with mapped():
+                row = answered(self._engine, asked, operation)
+        except Unanswered as error:
+            return error
         return None if row is None else posted_of(row[0])
 
     def _beginning(
@@ -130,6 +134,24 @@ class _Ledger:
         return time.time_ns() // 1000 if now is None and self._statements.is_sqlite else now
 
 
+@contextmanager
+def _again_after(lost: Unanswered | None) -> Iterator[None]:
+    """What is tried again may have been done the first time: no answer now does not mean that nothing was done."""
+    try:
+        yield
+    except StoreUnavailable as error:
+        if lost is None:
+            raise
+        raise lost from error
+
+
+def _told(posted: Posted, lost: Unanswered | None) -> Posted:
+    """What to tell: whether it was done by this call or by an earlier one, who has lost an answer does not know."""
+    if lost is not None and posted.replayed:
+        raise lost
+    return posted
+
+
 class SQLLedger(_Ledger):
     """Same as `Ledger`, in the database of *store*."""
 
@@ -153,10 +175,12 @@ class SQLLedger(_Ledger):
     ) -> Posted:
         """Same as `Ledger.post`."""
         asked = self._at_once(tenant, postings, operation, digest, now)
-        if asked is not None and tx is None and (posted := self._alone(asked, operation)) is not None:
-            return posted
+        done = None if asked is None or tx is not None else self._alone(asked, operation)
+        if isinstance(done, Posted):
+            return done
         begin = self._beginning(tenant, postings, operation, digest, now, tx, asked)
-        return self._write(begin, operation, tx)
+        with _again_after(done):
+            return _told(self._write(begin, operation, tx), done)
 
     def balances(
         self,
@@ -273,14 +297,12 @@ class AsyncSQLLedger(_Ledger):
     ) -> Posted:
         """Same as `Ledger.post`."""
         asked = self._at_once(tenant, postings, operation, digest, now)
-        if (
-            asked is not None
-            and tx is None
-            and (posted := await greenlet_spawn(self._alone, asked, operation)) is not None
-        ):
-            return posted
+        done = None if asked is None or tx is not None else await greenlet_spawn(self._alone, asked, operation)
+        if isinstance(done, Posted):
+            return done
         begin = self._beginning(tenant, postings, operation, digest, now, tx, asked)
-        return await self._write(begin, operation, tx)
+        with _again_after(done):
+            return _told(await self._write(begin, operation, tx), done)
 
     async def balances(
         self,

@@ -18,6 +18,10 @@ from payaid_entitlements.stores.sql.failures import first_line, is_lost_race, wa
 from payaid_entitlements.stores.sql.ledger.prepared import Asked
 
 
+class Unanswered(OutcomeUnknown):
+    """The connection ended at once: before it was sent, as a rule. It may be done again, and may have been done."""
+
+
 def can(engine: Engine) -> bool:
     """Is *engine* of PostgreSQL by psycopg, which prepares what it is sent again?"""
     return engine.dialect.name == "postgresql" and engine.dialect.driver == "psycopg"
@@ -31,6 +35,7 @@ def answered(engine: Engine, asked: Asked, operation: str | None) -> Any:
 
     Raises:
         DBAPIError: The server refused it: nothing was done, and not because of others.
+        Unanswered: No answer came, and that was known soon.
         OutcomeUnknown: No answer came.
     """
     began = monotonic()
@@ -54,14 +59,15 @@ def answered(engine: Engine, asked: Asked, operation: str | None) -> Any:
         is_gone = engine.dialect.is_disconnect(error, connection.dbapi_connection, None)
         connection.invalidate(error)
         wrapped = _wrapped(engine, error, is_gone=is_gone)
-        if is_lost_race(wrapped) or was_closed(wrapped, monotonic() - began):
-            # To be done again, on a new connection: the operation is the same, and takes effect once.
-            if is_gone:
-                engine.dispose()
+        if is_lost_race(wrapped):
             return None
         if not is_gone:
             raise wrapped from error
-        raise OutcomeUnknown(
+        was_soon = was_closed(wrapped, monotonic() - began)
+        if was_soon:
+            # To be done again, on a new connection.
+            engine.dispose()
+        raise (Unanswered if was_soon else OutcomeUnknown)(
             f"the database gave no answer to a statement: {first_line(error)}; "
             "repeat with the same operation to find out",
             operation=operation,
