@@ -121,13 +121,18 @@ def watch(ent, seconds, every, fault):
 
 
 def kept(ent):
-    """What the ledger has kept of each act: units that were used, and given back."""
+    """
+    What the ledger has kept of each act: units that were used, and given back.
+
+    What was set aside anew, since it had expired, has the name of the first time and a number behind it: charged both
+    times it would be twice as much here.
+    """
     used = Counter()
     for tenant in TENANTS:
         after = None
         while page := ent._ledger.entries(tenant, after=after):
             for entry in page:
-                used[entry.operation] += sum(take.used for take in entry.takes)
+                used[entry.operation.partition("~")[0]] += sum(take.used for take in entry.takes)
             after = page[-1].operation, page[-1].part
     return {operation: amount for operation, amount in used.items() if amount}
 
