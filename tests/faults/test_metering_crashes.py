@@ -21,7 +21,7 @@ import pytest
 from payaid_entitlements import Entitlements
 from payaid_entitlements.errors import StoreUnavailable
 from tests.faults.crashing import LEASE, Noted, work
-from tests.faults.metering import SOLD, known, sell
+from tests.faults.metering import PATIENCE, SOLD, known, sell
 from tests.servers.postgres import start_again
 
 TENANTS = ["tenant-0", "tenant-1", "tenant-2"]
@@ -64,6 +64,13 @@ class Workers:
         path = self.folder / f"{number}.jsonl"
         pending = Noted.of(iter([path] if path.exists() else [])).pending
         self._start(list(pending.values()) if self.kills % 2 else [])
+
+    def wait_until_at_work(self):
+        """Wait until something was charged: on a slow machine it takes long until a process has begun."""
+        end = time.monotonic() + PATIENCE
+        while not any(self.noted().charged.values()):
+            assert time.monotonic() < end
+            time.sleep(0.02)
 
     def stop(self):
         """Let all end what they do."""
@@ -164,6 +171,7 @@ def assert_equal(ent, workers, most_unknown, record):
 
 
 def run(ent, workers, seconds, every, fault, record, most_unknown=None):
+    workers.wait_until_at_work()
     began = time.monotonic()
     record("looks", watch(ent, seconds, every, fault))
     workers.stop()
