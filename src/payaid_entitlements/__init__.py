@@ -21,6 +21,7 @@ from payaid_entitlements.core.values import DENY, UNLIMITED, Allowance
 from payaid_entitlements.entitlements import AsyncEntitlements, Entitlements
 from payaid_entitlements.guards import assign_slot, consume_quota, require_feature, require_module
 from payaid_entitlements.metering.hearing import Event
+from payaid_entitlements.metering.leasing import Lease
 from payaid_entitlements.metering.reservations import AsyncReservation, Reservation
 from payaid_entitlements.view import TenantView
 
@@ -50,6 +51,7 @@ __all__ = [
     "Event",
     "Explanation",
     "Health",
+    "Lease",
     "Operation",
     "Reason",
     "ReleaseSlots",

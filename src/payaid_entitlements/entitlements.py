@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from os import PathLike
@@ -35,8 +35,10 @@ from payaid_entitlements.core.values import Amount
 from payaid_entitlements.errors import ConfigurationError
 from payaid_entitlements.metering.async_holding_verbs import AsyncHoldingVerbs
 from payaid_entitlements.metering.async_verbs import AsyncMeteringVerbs
+from payaid_entitlements.metering.ending import AsyncEnding, Ending
 from payaid_entitlements.metering.hearing import Handlers
 from payaid_entitlements.metering.holding_verbs import HoldingVerbs
+from payaid_entitlements.metering.leasing import Lease, Leases
 from payaid_entitlements.metering.showing import could
 from payaid_entitlements.metering.verbs import MeteringVerbs
 from payaid_entitlements.pending import Pending
@@ -68,7 +70,7 @@ class Entitlements(MeteringVerbs, HoldingVerbs, Client):
     Args:
         store: Where facts are kept.
         ledger: Where usage is counted: a ledger of yours, or as in `open`.
-        catalog, enforcement, subscriptions, strict, clock: As in `open`.
+        catalog, enforcement, subscriptions, strict, leases, clock: As in `open`.
         shared, snapshot: As in `open`, but the environment is not asked.
         observer: Is told counts and warnings; a tally in memory when None.
         cache_size: Most tenants whose answers are kept in this process.
@@ -86,6 +88,7 @@ class Entitlements(MeteringVerbs, HoldingVerbs, Client):
         enforcement: Modal = ENFORCE,
         subscriptions: HostSubscriptions | None = None,
         strict: bool | None = None,
+        leases: Mapping[str, Lease | int] | None = None,
         clock: Callable[[], float] = time.time,
         observer: Observer | None = None,
         cache_size: int = 100_000,
@@ -118,6 +121,8 @@ class Entitlements(MeteringVerbs, HoldingVerbs, Client):
             clock=self._near.clock,
             observer=self._observer,
         )
+        self._leases = Leases(self._setting, self._handlers, leases) if leases else None
+        self._ending = Ending(self._leases, self._driver) if self._leases is not None else None
 
     @classmethod
     def open(
@@ -131,6 +136,7 @@ class Entitlements(MeteringVerbs, HoldingVerbs, Client):
         enforcement: Modal = ENFORCE,
         subscriptions: HostSubscriptions | None = None,
         strict: bool | None = None,
+        leases: Mapping[str, Lease | int] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> Self:
         """
@@ -156,6 +162,9 @@ class Entitlements(MeteringVerbs, HoldingVerbs, Client):
             subscriptions: Tells which subscription a tenant has, where you keep that yourself; None is no
                 subscription. Asked on a miss, so what ends there ends here within a minute, and at once after
                 ``admin.invalidate(tenant)``; before a refusal it is asked again. Whatever it raises is an outage.
+            leases: Metered features of which this process takes many units at once and spends them in memory, by key:
+                ``{"whatsapp.messages": Lease(units=100)}``, or the number of units. A process that is killed leaves so
+                many counted for each tenant, and close the client, or its units come back only when a lease is over.
             strict: Raise `UnknownFeature` for keys that no catalog has, instead of refusing.
             clock: Seconds since the epoch. For tests; it then also ages the cache.
 
@@ -173,6 +182,7 @@ class Entitlements(MeteringVerbs, HoldingVerbs, Client):
             enforcement=enforcement,
             subscriptions=subscriptions,
             strict=strict,
+            leases=leases,
             clock=clock,
         )
 
@@ -356,6 +366,8 @@ class Entitlements(MeteringVerbs, HoldingVerbs, Client):
     def close(self) -> None:
         """Let go of connections. Repeating it is harmless."""
         OPENED.discard(self)
+        if self._ending is not None:
+            self._ending.close()
         if self._setting.listener is not None:
             self._setting.listener.close()
         if self._setting.snapshot is not None:
@@ -392,6 +404,7 @@ class AsyncEntitlements(AsyncMeteringVerbs, AsyncHoldingVerbs, Client):
         enforcement: Modal = ENFORCE,
         subscriptions: AsyncHostSubscriptions | None = None,
         strict: bool | None = None,
+        leases: Mapping[str, Lease | int] | None = None,
         clock: Callable[[], float] = time.time,
         observer: Observer | None = None,
         cache_size: int = 100_000,
@@ -424,6 +437,8 @@ class AsyncEntitlements(AsyncMeteringVerbs, AsyncHoldingVerbs, Client):
             clock=self._near.clock,
             observer=self._observer,
         )
+        self._leases = Leases(self._setting, self._handlers, leases) if leases else None
+        self._ending = AsyncEnding(self._leases, self._driver) if self._leases is not None else None
 
     @classmethod
     def open(
@@ -437,6 +452,7 @@ class AsyncEntitlements(AsyncMeteringVerbs, AsyncHoldingVerbs, Client):
         enforcement: Modal = ENFORCE,
         subscriptions: AsyncHostSubscriptions | None = None,
         strict: bool | None = None,
+        leases: Mapping[str, Lease | int] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> Self:
         """Same as `Entitlements.open`."""
@@ -450,6 +466,7 @@ class AsyncEntitlements(AsyncMeteringVerbs, AsyncHoldingVerbs, Client):
             enforcement=enforcement,
             subscriptions=subscriptions,
             strict=strict,
+            leases=leases,
             clock=clock,
         )
 
@@ -598,6 +615,8 @@ class AsyncEntitlements(AsyncMeteringVerbs, AsyncHoldingVerbs, Client):
     async def aclose(self) -> None:
         """Same as `Entitlements.close`, awaited."""
         OPENED.discard(self)
+        if self._ending is not None:
+            await self._ending.aclose()
         if self._setting.listener is not None:
             await self._setting.listener.aclose()
         if self._setting.snapshot is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from payaid_entitlements.core.decision import Decision
 from payaid_entitlements.core.identity import Operation
@@ -21,6 +21,8 @@ from payaid_entitlements.stores.ports import Transaction
 if TYPE_CHECKING:
     from payaid_entitlements.cache.driving import AsyncDriver
     from payaid_entitlements.cache.loading import Setting
+    from payaid_entitlements.metering.ending import AsyncEnding
+    from payaid_entitlements.metering.leasing import Leases
 
 
 class AsyncMeteringVerbs:
@@ -30,6 +32,8 @@ class AsyncMeteringVerbs:
     _setting: Setting
     _handlers: Handlers
     _counters: Counters
+    _leases: Leases | None
+    _ending: AsyncEnding | None
 
     async def consume(
         self,
@@ -45,6 +49,23 @@ class AsyncMeteringVerbs:
         occurred_at: datetime | None = None,
     ) -> Usage:
         """Same as `Entitlements.consume`, awaited."""
+        leases = self._leases
+        if (
+            leases is not None
+            and tx is None
+            and when_short == "reject"
+            and user is None
+            and legacy is None
+            and occurred_at is None
+        ):
+            spent = leases.spend(tenant, feature, amount, operation)
+            if spent is not None:
+                return spent
+            if feature in leases.terms:
+                try:
+                    return await self._driver.ask(leases.consume(tenant, feature, amount, operation))
+                finally:
+                    cast("AsyncEnding", self._ending).watch()
         asked = act(
             tenant,
             "consume",

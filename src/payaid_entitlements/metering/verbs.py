@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from payaid_entitlements.core.decision import Decision
 from payaid_entitlements.core.identity import Operation
@@ -21,6 +21,8 @@ from payaid_entitlements.stores.ports import Transaction
 if TYPE_CHECKING:
     from payaid_entitlements.cache.driving import Driver
     from payaid_entitlements.cache.loading import Setting
+    from payaid_entitlements.metering.ending import Ending
+    from payaid_entitlements.metering.leasing import Leases
 
 
 class MeteringVerbs:
@@ -30,6 +32,8 @@ class MeteringVerbs:
     _setting: Setting
     _handlers: Handlers
     _counters: Counters
+    _leases: Leases | None
+    _ending: Ending | None
 
     def consume(
         self,
@@ -48,7 +52,8 @@ class MeteringVerbs:
         Use up *amount* of a quota or a credit, once for *operation*, or raise and count nothing.
 
         Atomic among all processes: of two who want the last unit exactly one gets it. Repeated with the same operation
-        it counts nothing more and gives the `Usage` again, marked ``replayed``.
+        it counts nothing more and gives the `Usage` again, marked ``replayed``. What is spent from a lease (`Lease`)
+        only this process knows: repeated by another one it counts again, and it cannot be refunded.
 
         Args:
             amount: An int, or a Decimal with no more digits than the feature has.
@@ -71,6 +76,23 @@ class MeteringVerbs:
             TypeError: An id or the operation identifies nothing, the feature is not used up, or the amount no number.
             ConfigurationError: The amount, the time or *tx* is not possible, or there is no ledger.
         """
+        leases = self._leases
+        if (
+            leases is not None
+            and tx is None
+            and when_short == "reject"
+            and user is None
+            and legacy is None
+            and occurred_at is None
+        ):
+            spent = leases.spend(tenant, feature, amount, operation)
+            if spent is not None:
+                return spent
+            if feature in leases.terms:
+                try:
+                    return self._driver.ask(leases.consume(tenant, feature, amount, operation))
+                finally:
+                    cast("Ending", self._ending).watch()
         asked = act(
             tenant,
             "consume",
