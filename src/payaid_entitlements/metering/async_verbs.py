@@ -62,9 +62,12 @@ class AsyncMeteringVerbs:
             if spent is not None:
                 return spent
             if feature in leases.terms:
+                flow = leases.consume(tenant, feature, amount, operation)
                 try:
-                    return await self._driver.ask(leases.consume(tenant, feature, amount, operation))
+                    return await self._driver.ask(flow)
                 finally:
+                    # At once where it was interrupted: what it was about to take is to be given back.
+                    flow.close()
                     cast("AsyncEnding", self._ending).watch()
         asked = act(
             tenant,

@@ -89,9 +89,12 @@ class MeteringVerbs:
             if spent is not None:
                 return spent
             if feature in leases.terms:
+                flow = leases.consume(tenant, feature, amount, operation)
                 try:
-                    return self._driver.ask(leases.consume(tenant, feature, amount, operation))
+                    return self._driver.ask(flow)
                 finally:
+                    # At once where it was interrupted: what it was about to take is to be given back.
+                    flow.close()
                     cast("Ending", self._ending).watch()
         asked = act(
             tenant,
