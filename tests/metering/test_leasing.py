@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from asyncio import CancelledError
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -236,21 +237,17 @@ def test_a_lost_reply_strands_nothing(stage, ent):
     assert used(stage) == 1
 
 
-class Interrupted(BaseException):
-    """As Ctrl-C is."""
-
-
 def interrupt(name):
     if name == "post":
-        raise Interrupted
+        raise CancelledError  # in threads as good as Ctrl-C
 
 
 def test_who_is_interrupted_strands_nothing(stage, ent):
     stage.faults.before = interrupt
-    with pytest.raises(Interrupted):
+    with pytest.raises(CancelledError):
         ent.consume("acme", IMPORTS, operation=("act", 1))
     assert not ent.inner._leases.is_idle
-    with pytest.raises(Interrupted):
+    with pytest.raises(CancelledError):
         ent.consume("acme", IMPORTS, operation=("act", 1))
     stage.faults.before = None
     ent.consume("acme", IMPORTS, operation=("act", 1))

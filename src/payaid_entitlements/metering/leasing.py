@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -381,24 +382,18 @@ class Leases:
 
     def _pay_back(self) -> Flow[None]:
         """Refund what is owed. Where that fails it is owed further: a refund that is repeated moves nothing twice."""
-        owed = self._owed
-        for _ in range(len(owed)):
-            try:
-                debt = owed.pop(0)
-            except IndexError:  # pragma: no cover # another thread pays it at this moment
-                return
+        for debt in list(self._owed):
             tenant, feature, name, units = debt
             refund = Refund(name, None if units == _ALL else ((feature, units),))
             try:
                 yield Post(tenant, (refund,), now=self._setting.told_time())
+            except StoreUnavailable:
+                return
             except UnknownOperation:
                 # It was never taken, or all usage of the tenant was erased.
-                continue
-            except BaseException as error:
-                owed.append(debt)
-                if isinstance(error, StoreUnavailable):
-                    return
-                raise
+                pass
+            with suppress(ValueError):  # another thread has paid it meanwhile
+                self._owed.remove(debt)
 
 
 def _conflict(operation: object) -> OperationConflict:
