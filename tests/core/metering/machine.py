@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -63,6 +64,15 @@ LOTS = st.lists(
 )
 
 
+def _timeless(answer: Any) -> Any:
+    """
+    An answer, without when it was first given.
+
+    A hold that has expired is closed by whoever comes by next, and ledgers may look at more or fewer of them.
+    """
+    return replace(answer, at=0) if isinstance(answer, Posted) and answer.replayed else answer
+
+
 class LedgerMachine(RuleBasedStateMachine):
     """One tenant, whom nobody else knows."""
 
@@ -86,7 +96,7 @@ class LedgerMachine(RuleBasedStateMachine):
         posted, by_the_book = (
             self.outcome(ledger, postings, operation, digest) for ledger in (self.ledger, self.memory)
         )
-        assert posted == by_the_book
+        assert _timeless(posted) == _timeless(by_the_book)
         if operation is not None and isinstance(posted, Posted) and posted.filled:
             self.last = list(postings), operation, asked
         return posted

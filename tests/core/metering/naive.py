@@ -105,9 +105,10 @@ class Naive:
                 del self.acts[operation]
                 self.caps, self.over = caps, over
                 return "short", index, fits
+            before = {line.account: self.used(line.account) for line in each.lines}
             act.units[each.feature] = units
             act.said.append((each.feature, fits, _beyond(units)))
-            self._note(each, units, now)
+            self._note(each, units, now, before)
         return act.said
 
     def settle(self, operation: str, actual: int | None, now: int) -> Any:
@@ -134,7 +135,7 @@ class Naive:
         for line in act.debit.lines:
             if any(unit.account == line.account for unit in units):
                 if line.account not in self.caps:
-                    self._cap(line)
+                    self._cap(line, 0)
                 self._look(line.account, now)
         return amount
 
@@ -191,8 +192,9 @@ class Naive:
         if self._is_unopened(line):
             return "unopened", [line.account]
         self.acts[operation] = Act("adjust", asked, amount)
+        before = self.used(line.account)
         self.moved.append((line.account, amount))
-        self._cap(line)
+        self._cap(line, before)
         self._look(line.account, now)
         return amount
 
@@ -265,7 +267,10 @@ class Naive:
         """May there be one more beyond all caps, if *over* are?"""
         if debit.beyond is not None:
             return over < debit.beyond
-        since = self.over.get(debit.lines[debit.sink].account)
+        sink = debit.lines[debit.sink]
+        cap = self._cap_of(sink)
+        is_over = cap is not None and self.used(sink.account) > cap
+        since = self.over.get(sink.account) if is_over else None
         return debit.grace is None or since is None or now < since + debit.grace
 
     def _cap_of(self, line: Line) -> int | None:
@@ -274,16 +279,19 @@ class Naive:
     def _is_unopened(self, line: Line) -> bool:
         return line.cap == "opened" and line.account not in self.opened
 
-    def _note(self, debit: Debit, units: list[Unit], now: int) -> None:
+    def _note(self, debit: Debit, units: list[Unit], now: int, before: dict[AccountId, int]) -> None:
         for line in debit.lines:
             if any(unit.account == line.account for unit in units):
-                self._cap(line)
+                self._cap(line, before[line.account])
                 self._look(line.account, now)
 
-    def _cap(self, line: Line) -> None:
+    def _cap(self, line: Line, before: int) -> None:
+        """A cap was said; where *before* was within it, nothing has been over it."""
         if line.account not in self.opened:
             assert line.cap != "opened"
             self.caps[line.account] = line.cap
+            if line.cap is None or before <= line.cap:
+                self.over.pop(line.account, None)
 
     def _look(self, account: AccountId, now: int) -> None:
         """Since when is it over?"""

@@ -89,7 +89,9 @@ class Draft:
                 f"a ledger counts to {MOST}"
             )
         cap = was.cap if line is None or was.is_opened or line.cap == OPENED else line.cap
-        self.put(account, replace(was, used=used, held=held, cap=cap))
+        # By the cap of now: what was over one that was raised since then begins to be over anew.
+        since = was.over_since if cap is not None and was.used > cap else None
+        self.put(account, replace(was, used=used, held=held, cap=cap, over_since=since))
 
     def saved(self) -> tuple[dict[AccountId, Balance], dict[AccountId, Balance]]:
         """What accounts say by now, for `undo`."""

@@ -79,10 +79,11 @@ def _may_be_beyond(debit: Debit, balances: Mapping[AccountId, Balance], now: Ins
     """How many units may be taken beyond all caps; None for any. What is beyond on the sink already counts."""
     sink = debit.lines[debit.sink]
     balance = balances.get(sink.account, NOTHING)
-    since = balance.over_since
+    cap = cap_of(sink, balance)
+    # What was over a cap that was raised since then is over no more.
+    since = balance.over_since if cap is not None and balance.used > cap else None
     if debit.beyond is None and (debit.grace is None or since is None or now < since + debit.grace):
         return None
-    cap = cap_of(sink, balance)
     over = 0 if cap is None else max(0, balance.used + balance.held - cap)
     # Part of a unit's cost is a unit: of credits of which three pay for one, four beyond are two.
     return max(0, (debit.beyond or 0) - -(-over // sink.cost))

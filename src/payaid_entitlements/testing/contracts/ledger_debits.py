@@ -150,6 +150,20 @@ class Debits:
         raised = ledger.post("acme", [debit(1, cap=20, beyond=None, grace=0)], operation="op-5", now=NOW)
         assert raised.filled[0].balances == (Balance(13, 0, 20),)
 
+    def test_a_cap_that_is_raised_ends_what_was_over_it_and_its_grace(self, ledger: Ledger) -> None:
+        def take(amount: int, cap: int, now: int, number: int) -> Posted:
+            posting = debit(amount, cap=cap, beyond=None, grace=5 * SECOND)
+            return ledger.post("acme", [posting], operation=f"op-{number}", now=now)
+
+        take(15, 10, NOW, 1)
+        late = NOW + 60 * SECOND
+        assert take(1, 10, late, 2).short is not None
+        # Of what the new cap has room for some is taken, or nothing: what is beyond has begun just now.
+        assert take(10, 20, late, 3).filled[0].balances == (Balance(25, 0, 20, over_since=late),)
+        later = late + 60 * SECOND
+        assert take(1, 20, later, 4).short is not None
+        assert take(1, 25, later, 5).filled[0].balances == (Balance(26, 0, 25, over_since=later),)
+
     def test_several_features_are_used_up_together_or_not_at_all(self, ledger: Ledger) -> None:
         calls, mails = debit(4), debit(2, feature="mails", cap=3)
         posted = ledger.post("acme", [calls, mails], operation="op-1", digest="d", now=NOW)

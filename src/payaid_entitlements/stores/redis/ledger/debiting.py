@@ -40,7 +40,8 @@ local function spread(debit, amount, short)
     if left == 0 or short == 'overflow' then return units, left end
     local sink, beyond, grace = debit[3][debit[4] + 1], debit[5], debit[6]
     local its, cap, over = account(named(sink[1], sink[2])), cap_of(sink), 0
-    if beyond == null and (grace == null or not its.over or now < its.over + grace) then return units, left end
+    local since = cap and its.used > cap and its.over
+    if beyond == null and (grace == null or not since or now < since + grace) then return units, left end
     if cap then
         over = max(0, its.used + its.held - cap)
         over = parts(over, sink[4]) + (fmod(over, sink[4]) > 0 and 1 or 0)

@@ -120,9 +120,10 @@ local entered = false
 local function move(take, line)
     local name = named(take[1], take[2])
     local its = account(name)
+    if line and not its.opened and line[3] ~= 'opened' then its.cap = line[3] ~= null and line[3] or nil end
+    if not its.cap or its.used <= its.cap then its.over = nil end
     its.used, its.held = its.used + take[3], its.held + take[4]
     if its.used < -MOST or its.used + its.held > MOST then too_much = take end
-    if line and not its.opened and line[3] ~= 'opened' then its.cap = line[3] ~= null and line[3] or nil end
     put(name)
 end
 local function take_text(take)

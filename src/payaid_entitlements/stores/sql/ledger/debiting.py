@@ -272,11 +272,8 @@ _BY_TURNS: Final = """
         ), 0)))::bigint AS taken
     FROM free"""
 
-#: Since when what is beyond its cap is so. What has room for some units, and then takes more, is so from now on.
-_SINCE: Final = """CASE
-        WHEN is_sink AND overage > 0 AND taken > 0 AND used + taken * cost <= cap_then THEN now
-        ELSE coalesce(over_since, now)
-    END"""
+#: Since when what is beyond its cap is so: from now on, where it was not before, by the cap of now.
+_SINCE: Final = "CASE WHEN used + taken * cost <= cap_then THEN now ELSE coalesce(over_since, now) END"
 
 #: As `core.metering.encoding` writes them.
 _TAKE: Final = "CASE WHEN taken > 0 THEN '[' || shown || ',' || taken * cost || ',0,' || cost || ']' END"
@@ -293,7 +290,8 @@ def _fine(names: Names) -> str:
     """May a line be moved as it is said? What may be beyond all caps: as `core.metering.spreading` says it."""
     return f"""is_known AND used_then + held <= {MOST} AND (
         NOT is_sink OR overage = 0 OR takes_all
-        OR (beyond IS NULL AND (grace IS NULL OR over_since IS NULL OR now < over_since + grace))
+        OR (beyond IS NULL AND (grace IS NULL OR cap IS NULL OR used <= cap OR over_since IS NULL
+            OR now < over_since + grace))
         OR overage <= greatest(0, coalesce(beyond, 0) - (greatest(0, used + held - cap) + cost - 1) / cost)
     ) AND (held = 0 OR NOT EXISTS (
         SELECT FROM {names.holds} AS hold WHERE hold.tenant = %(tenant)s
