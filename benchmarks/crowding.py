@@ -22,7 +22,7 @@ from payaid_entitlements.stores.ports import Store
 
 PROCESSES: Final = 8
 #: Whose units all take, and how many there are. A naive counter sells up to ten times as many, each of them a wait for
-#: the disk, on four stores: all together within half a minute.
+#: the disk, on four stores.
 TENANT: Final = "crowded"
 UNITS: Final = 100
 #: Taken of others beforehand: connections are open then, and statements known to the server.
