@@ -49,6 +49,7 @@ def test_what_identifies_nobody_is_refused(value):
         (("invoice", "7"), '["invoice","7"]'),
         (("job", ANY), f'["job",{{"uuid":"{ANY}"}}]'),
         ("none-of-your-business", "none-of-your-business"),
+        ("song:None like the others", "song:None like the others"),
     ],
 )
 def test_an_operation_is_written_as_one_text(operation, written):

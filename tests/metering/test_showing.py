@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from payaid_entitlements import UNLIMITED, Catalog, Entitlements, Reason
+from payaid_entitlements.answering import blind_view
 from payaid_entitlements.core.values import DENY
 from payaid_entitlements.errors import (
     ConfigurationError,
@@ -18,6 +19,7 @@ from payaid_entitlements.errors import (
     UnknownFeature,
     UnknownOperation,
 )
+from payaid_entitlements.metering import showing
 from payaid_entitlements.stores.memory import MemoryStore
 from payaid_entitlements.testing import FaultyStore
 
@@ -158,6 +160,8 @@ def test_only_what_is_counted_has_amounts(ent):
             ent.check("acme", key, amount=1)
     with pytest.raises(ConfigurationError):
         ent.check("acme", "crm.imports", amount=0)
+    with pytest.raises(TypeError, match="your own rows"):
+        ent.check("acme", "crm.contacts", amount=1)
     assert ent.check("acme", "seats", amount=2).allowed
     assert ent.check("acme", "seats", amount=3).reason is Reason.ALLOCATION_FULL
 
@@ -303,3 +307,17 @@ def test_a_refund_in_an_outage_gives_back_nothing(ent, stage):
     stage.faults.is_down = False
     stage.clock.advance(seconds=3)
     assert ent.refund("acme", operation="one")["crm.imports"].replayed is False
+
+
+def test_usage_of_a_tenant_about_whom_nothing_is_known_is_no_answer(ent, monkeypatch):
+    """Driven by hand: a tracer loses lines behind an error that is thrown into a flow."""
+    setting = ent.inner._setting
+
+    def look(setting, tenant, *, user=None):
+        return blind_view(setting, tenant, user)
+        yield
+
+    monkeypatch.setattr(showing, "look", look)
+    monkeypatch.setattr(showing, "near_view", lambda *of: None)
+    with pytest.raises(StoreUnavailable, match="no answer"):
+        next(showing.show(setting, "acme", (), None))

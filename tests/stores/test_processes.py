@@ -11,6 +11,7 @@ from sqlalchemy import NullPool, create_engine
 
 from payaid_entitlements.stores.ports import AsyncStore, LogEntry
 from payaid_entitlements.stores.sql import AsyncSQLStore, SQLStore
+from payaid_entitlements.stores.sql.tables import SCHEMA_VERSION
 from payaid_entitlements.testing.contracts.awaiting import Awaited, LoopThread
 from payaid_entitlements.testing.contracts.writes import whole_log
 from tests.stores import racing
@@ -116,7 +117,7 @@ def test_processes_that_upgrade_one_database_all_succeed(
     racers: Racers, server: str, request: pytest.FixtureRequest
 ) -> None:
     url = str(request.getfixturevalue(server))
-    assert racers.race(racing.upgrade, url) == [1] * RACERS
+    assert racers.race(racing.upgrade, url) == [SCHEMA_VERSION] * RACERS
     assert racers.race(racing.prepare, url) == ["ready"] * RACERS
 
 

@@ -44,6 +44,7 @@ from payaid_entitlements import (
     Event,
     Explanation,
     Health,
+    Lease,
     Operation,
     Reason,
     ReleaseSlots,
@@ -121,6 +122,7 @@ def opening() -> None:
     Entitlements.open(Redis.from_url("redis://one"))
     AsyncEntitlements.open(AsyncRedis.from_url("redis://one"))
     Entitlements.open("sqlite:///a.db", shared="redis://one")
+    Entitlements.open("sqlite:///a.db", leases={"whatsapp.messages": Lease(100), "crm.calls": 10})
     Entitlements.open("sqlite:///a.db", snapshot="known.db")
     AsyncEntitlements.open("sqlite:///a.db", snapshot=Path("known.db"))
     AsyncEntitlements.open("sqlite:///a.db", shared=AsyncRedis.from_url("redis://one"))

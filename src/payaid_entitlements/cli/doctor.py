@@ -26,8 +26,6 @@ from payaid_entitlements.core.subscription import terms_at
 from payaid_entitlements.core.world import Modes
 from payaid_entitlements.errors import CatalogInvalid, SchemaOutOfDate, StoreUnavailable
 from payaid_entitlements.settings import environment_modes
-from payaid_entitlements.stores.ledger import Ledger
-from payaid_entitlements.stores.ports import Store
 
 State = Literal["ok", "warn", "fail"]
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
@@ -89,18 +87,11 @@ def examine(store: Opened, directory: Path) -> Iterator[Finding]:
 
 
 def _durable(store: Opened) -> Iterator[Finding]:
-    yield from _kept("durable", store.store, "what is written stays")
-    if store.counts is not None:
-        ledger = store.ledger()
-        yield from _kept("usage", ledger, f"what is counted in {ledger.name} stays")
-
-
-def _kept(check: str, place: Store | Ledger, well: str) -> Iterator[Finding]:
-    state: State = "warn" if place.is_durable else "fail"
-    if not place.concerns:
-        yield Finding(check, "ok", well)
-    for concern in place.concerns:
-        yield Finding(check, state, f"{concern.found}; not so: {concern.promise}", concern.way_out)
+    state: State = "warn" if store.store.is_durable else "fail"
+    if not store.store.concerns:
+        yield Finding("durable", "ok", "what is written stays")
+    for concern in store.store.concerns:
+        yield Finding("durable", state, f"{concern.found}; not so: {concern.promise}", concern.way_out)
 
 
 def _usage(store: Opened) -> Iterator[Finding]:

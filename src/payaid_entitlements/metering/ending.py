@@ -40,7 +40,7 @@ class Ending:
 
     def watch(self) -> None:
         """See to it that what is leased ends."""
-        if self._thread is None and not self._leases.is_idle:
+        if not self._leases.is_idle:
             with self._lock:
                 if self._thread is None:
                     self._thread = threading.Thread(target=self._watch, name="payaid-leases", daemon=True)

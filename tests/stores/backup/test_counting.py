@@ -5,7 +5,7 @@ import io
 import pytest
 
 from payaid_entitlements.core.metering.posting import Assign, Debit, Hold, Line, Refund, Settle
-from payaid_entitlements.errors import BackupInvalid, ConfigurationError, StoreNotEmpty
+from payaid_entitlements.errors import BackupInvalid, ConfigurationError, StoreIncomplete, StoreNotEmpty
 from payaid_entitlements.stores.backup import export_to, import_from, verify, walking
 from payaid_entitlements.stores.backup.counting import KeptEntries, KeptUsage
 from payaid_entitlements.stores.memory import MemoryStore
@@ -138,3 +138,14 @@ def test_a_backup_of_usage_alone_leaves_the_store_empty():
     import_from(there, io.BytesIO(written(store)))
     assert known(there.ledger) == known(store.ledger)
     assert there.changes_since(None).position == 0
+
+
+def test_what_was_broken_off_is_begun_anew_with_its_usage(source, monkeypatch):
+    there = MemoryStore()
+
+    def broken(position, *, limit=1000):
+        raise StoreIncomplete("it was broken off")
+
+    monkeypatch.setattr(there, "changes_since", broken)
+    import_from(there, io.BytesIO(written(source)))
+    assert known(there.ledger) == known(source.ledger)

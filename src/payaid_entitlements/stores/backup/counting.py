@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Final
+from typing import Final, cast
 
 from payaid_entitlements.core.metering.kept import Book, KeptEntry
 from payaid_entitlements.errors import BackupInvalid, ConfigurationError, StoreIncomplete
@@ -83,12 +83,12 @@ def restored(
         _require_empty(store)
         ledger.prepare()
         for part in page:
-            match part:
-                case KeptUsage(tenant, book):
-                    ledger.forget(tenant)
-                    ledger.restore(tenant, book, ())
-                case KeptEntries(tenant, entries):
-                    ledger.restore(tenant, Book(), entries)
+            if isinstance(part, KeptUsage):
+                ledger.forget(part.tenant)
+                ledger.restore(part.tenant, part.book, ())
+            else:
+                more = cast("KeptEntries", part)
+                ledger.restore(more.tenant, Book(), more.entries)
     return ()
 
 
