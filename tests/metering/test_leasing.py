@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import os
 import pickle
@@ -18,7 +19,7 @@ from uuid import UUID
 
 import pytest
 
-from payaid_entitlements import Entitlements, Lease
+from payaid_entitlements import AsyncEntitlements, Entitlements, Lease
 from payaid_entitlements.core.metering.leased import LeasedUsage
 from payaid_entitlements.errors import (
     ConfigurationError,
@@ -28,8 +29,8 @@ from payaid_entitlements.errors import (
     Refused,
     StoreUnavailable,
 )
-from payaid_entitlements.metering import leasing
-from payaid_entitlements.stores.memory import MemoryStore
+from payaid_entitlements.metering import ending, leasing
+from payaid_entitlements.stores.memory import AsyncMemoryStore, MemoryStore
 from tests.metering.conftest import CATALOG
 
 IMPORTS = "crm.imports"
@@ -365,7 +366,7 @@ def test_what_nobody_spends_comes_back_when_its_life_is_over(tmp_path):
 WORKER = """
 import os, sys
 from datetime import timedelta
-from payaid_entitlements import Entitlements, Lease
+from payaid_entitlements import AsyncEntitlements, Entitlements, Lease
 from payaid_entitlements.errors import QuotaExceeded
 from tests.metering.conftest import CATALOG
 url, name, how, most = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
@@ -508,3 +509,23 @@ def test_what_is_owed_is_looked_after_until_it_is_paid():
     with pytest.raises(StopIteration):
         next(leases.end())
     assert said == [("lease.stranded", {"blocks": 1})]
+
+
+def test_of_several_blocks_in_one_loop_one_task_sees_to_the_end(monkeypatch):
+    monkeypatch.setattr(ending, "_bounded", lambda pause: 0.01)
+
+    async def run():
+        async with AsyncEntitlements(AsyncMemoryStore(), catalog=CATALOG, leases={IMPORTS: 2, "crm.texts": 2}) as ent:
+            await ent.admin("asha").subscribe("acme", "pro")
+            for feature in (IMPORTS, "crm.texts", IMPORTS):
+                await ent.consume("acme", feature, 2, operation=("act", feature, len(asyncio.all_tasks())))
+            watching = [task for task in asyncio.all_tasks() if "_watch" in repr(task.get_coro())]
+            await ent._driver.run(ent._leases.end())
+            await asyncio.wait_for(asyncio.gather(*watching), 10)  # it ends when there is nothing more to see to
+            return len(watching)
+
+    assert asyncio.run(run()) == 1
+
+
+def test_at_exit_a_client_that_is_gone_has_nothing_to_end():
+    ending._at_exit(lambda: None)
