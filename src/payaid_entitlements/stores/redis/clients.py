@@ -152,7 +152,9 @@ class Client:
 
         What that client does besides, which is to measure and to repeat, takes longer than the server does.
         """
-        pool = self.raw.connection_pool
+        # Held to the end: another thread may close, and who lets go of the client last ends all connections.
+        raw = self.raw
+        pool = raw.connection_pool
         try:
             connection = pool.get_connection()
         except (RedisConnectionError, RedisTimeoutError) as error:
