@@ -15,6 +15,9 @@ from benchmarks.measuring import Measured, percentile
 
 #: Milliseconds that no check may take, in 99 of 100 cases; the one figure that is absolute.
 GATE_MS: Final = 50.0
+#: Part of a budget by which it may be missed on another machine than the one on which it was measured: what a disk, a
+#: processor's caches or a hypervisor take is no change of the code. Measured; see docs/explanation/performance.md.
+BETWEEN_MACHINES: Final = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +52,16 @@ class Row:
     @property
     def is_within(self) -> bool:
         """Is the budget kept, or missed by no more than the noise?"""
-        return self.ratio is None or self.budget is None or self.ratio - self.noise <= self.budget
+        return self._exceeds_by <= 1.0
 
     @property
     def ok(self) -> bool:
-        """Does it pass the gate?"""
-        return self.is_fast and self.is_within
+        """Does it pass? Not when the gate is reached, nor when the budget is missed by more than machines differ."""
+        return self.is_fast and self._exceeds_by <= 1.0 + BETWEEN_MACHINES
+
+    @property
+    def _exceeds_by(self) -> float:
+        return 0.0 if self.ratio is None or self.budget is None else (self.ratio - self.noise) / self.budget
 
     def to_json(self) -> dict[str, object]:
         """The row as JSON data."""
@@ -139,12 +146,19 @@ def show(rows: Sequence[Row], console: Console, before: Mapping[str, float] | No
         cells += [_shown(row.p50_ms), _shown(row.p99_ms)]
         if before is not None:
             cells.append(_since(row, before))
-        table.add_row(*cells, "[green]yes[/]" if row.ok else f"[bold red]{_trouble(row)}[/]")
+        table.add_row(*cells, _verdict(row))
     console.print(table)
+    for row in rows:
+        # Said once more where a log that was cut still has it.
+        if not row.ok:
+            ratio = f"ratio {_shown(row.ratio)} (± {_shown(row.noise)}) of {_shown(row.budget)}"
+            console.print(f"[bold red]failed[/] {row.operation}: {ratio}, p99 {_shown(row.p99_ms)} ms", soft_wrap=True)
 
 
-def _trouble(row: Row) -> str:
-    return "budget" if row.is_fast else f"p99 >= {GATE_MS:.0f} ms"
+def _verdict(row: Row) -> str:
+    if not row.is_fast:
+        return f"[bold red]p99 >= {GATE_MS:.0f} ms[/]"
+    return "[green]yes[/]" if row.is_within else "[yellow]over[/]" if row.ok else "[bold red]budget[/]"
 
 
 def _since(row: Row, before: Mapping[str, float]) -> str:

@@ -237,7 +237,7 @@ def asking(ent: Entitlements) -> None:
     ent.check(None, "crm")  # type: ignore[arg-type]
     ent.check(4711, "crm")  # type: ignore[arg-type]
     ent.check("acme")  # type: ignore[call-arg]
-    ent.check("acme", "crm", "read")  # type: ignore[call-arg, arg-type]
+    ent.check("acme", "crm", "read")  # type: ignore[arg-type]
     ent.check("acme", "crm", access="rw")  # type: ignore[arg-type]
     ent.check("acme", "crm", legacy="yes")  # type: ignore[arg-type]
     ent.explain("acme", "crm", at="yesterday")  # type: ignore[arg-type]
