@@ -64,6 +64,8 @@ def layers(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The suite, against the installed wheel; arguments go to pytest."""
     install_wheel(session, "all,test")
+    # The plugin of coverage is in the tests, and processes that tests start look for it too.
+    session.env["PYTHONPATH"] = str(Path.cwd())
     session.run("coverage", "erase")
     # The pytest plugin of the package is imported before any option of pytest is read, so coverage starts first.
     run = ("coverage", "run", "-m", "pytest")
@@ -79,6 +81,7 @@ def tests(session: nox.Session) -> None:
 def coverage(session: nox.Session) -> None:
     """Every branch of the licensing logic is run by the tests. Reads what `tests` has written."""
     session.install("--quiet", "coverage[toml]>=7.10")
+    session.env["PYTHONPATH"] = str(Path.cwd())
     session.run("coverage", "combine", "--quiet", success_codes=[0, 1])
     session.run("coverage", "report", "--skip-covered", "--fail-under=0")
     places = [f"src/{PACKAGE}/{place}" + ("" if place.endswith(".py") else "/*") for place in COVERED]
