@@ -57,8 +57,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="fewer repeats: about half the time, and more noise")
     parser.add_argument("--compare", metavar="FILE", type=Path, help="show changes since a saved --json run")
     options = parser.parse_args(arguments)
-    # What the library warns of is for people: standard output may be read by a program.
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
         chosen = choose(options.only)
         before = None if options.compare is None else saved_ratios(options.compare)
@@ -142,4 +140,6 @@ def run(chosen: Sequence[Benchmark], effort: Effort) -> list[Row]:
 
 
 if __name__ == "__main__":
+    # What the library warns of is for people: standard output may be read by a program.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     sys.exit(main())
