@@ -165,4 +165,4 @@ def at(days_from_now: float) -> datetime:
 
 
 def utc(*parts: int) -> datetime:
-    return datetime(*parts, tzinfo=UTC)  # type: ignore[misc, arg-type] # year, month, day ...
+    return datetime(*parts, tzinfo=UTC)  # type: ignore[misc, arg-type] # year, month, day ..., however many of them

@@ -183,7 +183,7 @@ def test_a_ledger_elsewhere_is_read_outside_of_the_hosts_transaction(colour, led
     shop = Shop(colour, catalog=CATALOG)
     shop.ent._driver.ledger = ledger
     ledger.balances_of = {("seats", SLOTS): Balance(used=7)}
-    flow = _balances(shop.ent._setting, "acme", (("seats", SLOTS),), object())  # type: ignore[arg-type]
+    flow = _balances(shop.ent._setting, "acme", (("seats", SLOTS),), object())  # type: ignore[arg-type] # any transaction but its own
     answered = shop.run(shop.ent._driver.run(flow))
     assert answered == ledger.balances_of
     assert len(ledger.asked) == 2

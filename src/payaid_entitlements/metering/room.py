@@ -97,6 +97,7 @@ class Room:
         """
         is_known = refusal.reason is not Reason.STORE_UNAVAILABLE
         refusal.or_raise(tenant=self.view.tenant, reference=self.view.reference(refusal) if is_known else "")
+        # For type checkers, which do not know that `or_raise` of a refusal never returns.
         raise AssertionError(refusal)  # pragma: no cover - a refusal raises
 
 

@@ -33,6 +33,7 @@ class JoiningContract:
         What it returns is a context manager: it gives the transaction, commits at the end of the block, and rolls
         back where the block raises. For an asynchronous store the transaction must be of its fixture ``loop``.
         """
+        # A contract has no database of its own: whoever runs it on theirs brings one.
         raise NotImplementedError("override the fixture begin: return a function that begins a host's transaction")
 
     def test_it_is_true_when_the_host_commits(self, store: Store, begin: Begin) -> None:

@@ -38,6 +38,7 @@ class LedgerContract(Debits, LedgerOperations, Holds, Corrections, Seats, Marks,
         All clients of one test are of one place, in which nothing is counted when the test begins, and which has its
         tables where `prepare` does not make them. A client that the function gave is closed after the test.
         """
+        # A contract has no ledger of its own: whoever runs it on theirs brings one.
         raise NotImplementedError(
             "override the fixture new_ledger: return a function that makes a client of your ledger"
         )

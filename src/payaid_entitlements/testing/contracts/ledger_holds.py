@@ -39,7 +39,7 @@ MINUTE = 60 * SECOND
 
 def set_aside(ledger: Ledger, amount: int, operation: str = "hold-1", *, now: int = NOW, **named: object) -> Posted:
     """Hold *amount* for a minute."""
-    posting = Hold(debit(amount, **named), MINUTE)  # type: ignore[arg-type]
+    posting = Hold(debit(amount, **named), MINUTE)  # type: ignore[arg-type] # handed on as they are
     return ledger.post("acme", [posting], operation=operation, digest=str(amount), now=now)
 
 

@@ -25,6 +25,7 @@ class LedgerJoiningContract:
     @pytest.fixture
     def begin(self) -> Begin:
         """Same as `JoiningContract.begin`."""
+        # A contract has no database of its own: whoever runs it on theirs brings one.
         raise NotImplementedError("override the fixture begin: return a function that begins a host's transaction")
 
     def test_it_is_counted_when_the_host_commits(self, ledger: Ledger, begin: Begin) -> None:

@@ -37,6 +37,7 @@ class StoreContract(Opening, Reading, Writing, Operations, ChangeLog, Finding, T
         All clients of one test are of one place, which is empty when the test begins, and has its tables where
         `prepare` does not make them. A client that the function gave is closed after the test.
         """
+        # A contract has no store of its own: whoever runs it on theirs brings one.
         raise NotImplementedError("override the fixture new_store: return a function that makes a client of your store")
 
     @pytest.fixture
