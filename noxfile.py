@@ -1,8 +1,8 @@
 """
 The project's chores, one session each: ``nox -s NAME``; ``nox -l`` lists them.
 
-``nox`` alone runs what must hold for every change. `bench`, `soak` and `mutation` take longer and are asked for by
-name; continuous integration runs `bench` too.
+``nox`` alone runs what must hold for every change. `bench`, `soak`, `mutation` and `clients` take longer or need more,
+and are asked for by name; continuous integration runs `bench` too.
 """
 
 from __future__ import annotations
@@ -18,10 +18,18 @@ nox.options.reuse_venv = "yes"
 
 #: Everything in which a gap of the tests would be a gap of the product: every branch of it is run.
 COVERED = (
-    *("core", "cache", "stores", "metering", "admin", "guards"),
+    *("core", "cache", "stores", "limiting", "metering", "admin", "guards"),
     *("answering.py", "binding.py", "client.py", "entitlements.py", "settings.py", "view.py"),
 )
 PACKAGE = "payaid_entitlements"
+#: Other libraries beside which ours are measured; those that limit rates are among what tests need.
+PEERS = (
+    "growthbook>=4",
+    "launchdarkly-server-sdk>=9.18",
+    "UnleashClient>=6.9",
+    "openfeature-provider-flagd>=0.6.1",
+    "django-waffle>=5",
+)
 DIST = Path("dist")
 
 
@@ -72,15 +80,30 @@ def tests(session: nox.Session) -> None:
     if session.posargs:
         session.run(*run, *session.posargs)
         return
-    # What measures time, or kills servers under load, has the machine for itself; the rest shares it.
+    # What measures time, or kills servers under load, mostly waits: two of its kind at once, and nothing else.
     session.run(*run, "-n", "auto", "--maxprocesses=4", "--dist=worksteal", "-m", "not soak and not alone")
-    session.run(*run, "-m", "alone and not soak")
+    # Only where such tests are (`tests/conftest.py` sees to it): to collect all others again takes a minute.
+    alone = ("benchmarks", "channels", "faults", "stores/redis/limiter")
+    two = ("-n", "2", "--dist=worksteal", "-m", "alone and not soak", "--durations=20")
+    session.run(*run, *two, *(f"tests/{place}" for place in alone))
+
+
+@nox.session
+def clients(session: nox.Session) -> None:
+    """The official clients of JavaScript against our server of flags; needs node and npm."""
+    install_wheel(session, "all,test")
+    place = Path(session.create_tmp()) / "clients"
+    place.mkdir(exist_ok=True)
+    shutil.copy("tests/openfeature/npm/package.json", place)
+    session.run("npm", "install", "--prefix", str(place), "--no-audit", "--no-fund", external=True)
+    session.run("pytest", "tests/openfeature/test_ofrep_clients.py", env={"PAYAID_NODE_MODULES": str(place.resolve())})
 
 
 @nox.session
 def coverage(session: nox.Session) -> None:
     """Every branch of the licensing logic is run by the tests. Reads what `tests` has written."""
-    session.install("--quiet", "coverage[toml]>=7.10")
+    # It reads the settings of who traces, of which a plugin asks greenlet.
+    session.install("--quiet", "coverage[toml]>=7.10", "greenlet")
     session.env["PYTHONPATH"] = str(Path.cwd())
     session.run("coverage", "combine", "--quiet", success_codes=[0, 1])
     session.run("coverage", "report", "--skip-covered", "--fail-under=0")
@@ -99,6 +122,7 @@ def docs(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Figures against their budgets; fails when a check's 99th percentile reaches 50 ms."""
     install_wheel(session, "all,test")
+    session.install("--quiet", *PEERS)
     session.run("python", "-m", "benchmarks", *session.posargs)
 
 

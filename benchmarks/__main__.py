@@ -16,16 +16,26 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from benchmarks import (
     consuming,
+    flags,
     footprint,
     growth,
     hits,
     invalidation,
+    limiting,
+    limiting_redis,
+    limiting_sql,
     load,
     metering,
     misses,
+    peers,
+    rules,
     scale,
     sharing,
     stampede,
+    web_asgi,
+    web_django,
+    web_fastapi,
+    web_flask,
 )
 from benchmarks.measuring import FULL, QUICK, Effort
 from benchmarks.reporting import Row, exit_code, saved_ratios, show, to_json
@@ -36,10 +46,22 @@ TRIES: Final = 3
 
 SUBJECTS: Final[Mapping[str, Sequence[Benchmark]]] = {
     "hits": hits.BENCHMARKS,
+    "rules": rules.BENCHMARKS,
+    "flags": flags.BENCHMARKS,
+    "peers": peers.BENCHMARKS,
+    "web": (
+        *web_asgi.BENCHMARKS,
+        *web_fastapi.BENCHMARKS,
+        *web_flask.BENCHMARKS,
+        *web_django.BENCHMARKS,
+    ),
     "metering": metering.BENCHMARKS,
+    "limiting": limiting.BENCHMARKS,
     "misses": misses.BENCHMARKS,
     "sharing": sharing.BENCHMARKS,
     "consuming": consuming.BENCHMARKS,
+    "limiting_redis": limiting_redis.BENCHMARKS,
+    "limiting_sql": limiting_sql.BENCHMARKS,
     "load": load.BENCHMARKS,
     "invalidation": invalidation.BENCHMARKS,
     "growth": growth.BENCHMARKS,

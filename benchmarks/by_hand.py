@@ -34,7 +34,7 @@ class Counter(Protocol):
     """One counter for each tenant, each with a capacity."""
 
     def make(self, tenant: str, cap: int) -> None:
-        """Make the counter of *tenant* anew."""
+        """Make the counter of *tenant* anew, as of a tenant that has not acted."""
         ...
 
     def take(self, tenant: str, operation: str) -> bool:
@@ -62,6 +62,7 @@ class PostgreSQL:
 
     def make(self, tenant: str, cap: int) -> None:
         """Same as `Counter.make`."""
+        self.connection.execute("DELETE FROM by_hand_acts WHERE tenant = %s", (tenant,))
         self.connection.execute(
             "INSERT INTO by_hand_counters VALUES (%s, 0, %s) ON CONFLICT (tenant) DO UPDATE SET used = 0", (tenant, cap)
         )
@@ -113,7 +114,8 @@ class SQL:
     def make(self, tenant: str, cap: int) -> None:
         """Same as `Counter.make`."""
         with self.engine.begin() as connection:
-            connection.execute(text("DELETE FROM by_hand_counters WHERE tenant = :tenant"), {"tenant": tenant})
+            for table in ("by_hand_acts", "by_hand_counters"):
+                connection.execute(text(f"DELETE FROM {table} WHERE tenant = :tenant"), {"tenant": tenant})
             connection.execute(
                 text("INSERT INTO by_hand_counters VALUES (:tenant, 0, :cap)"), {"tenant": tenant, "cap": cap}
             )

@@ -42,6 +42,9 @@ SLOWEST: Final = 50_000.0
 #: Enough for all turns.
 PLENTY: Final = 10**9
 
+#: Numbers of ledgers that were made.
+_LEDGERS: Final = itertools.count()
+
 #: What is sold to everybody, for consumes that go through all of the library.
 METERED: Final = "invoicing.invoices"
 SOLD: Final = Catalog.load(
@@ -60,7 +63,12 @@ Sender = tuple[Send, Callable[..., Any], Callable[[], object]]
 
 
 def place(dialect: str, stage: Stage) -> tuple[str, str]:
-    """A server or a file for *dialect*, and a ledger there beside what other subjects sell: two URLs."""
+    """
+    A server or a file for *dialect*, and a ledger there beside what other subjects sell: two URLs.
+
+    The ledger is new each time. A benchmark that is measured again does the same operations again, and a ledger would
+    know them.
+    """
     match dialect:
         case "redis":
             url = stage.redis()
@@ -69,7 +77,7 @@ def place(dialect: str, stage: Stage) -> tuple[str, str]:
             url = stage.mariadb()
         case _:
             url = stage.database(dialect)
-    own = f"{url}{'&' if '?' in url else '?'}payaid_prefix=metered_"
+    own = f"{url}{'&' if '?' in url else '?'}payaid_prefix=metered{next(_LEDGERS)}_"
     with closing(SQLStore(own)) as store:
         store.upgrade()
     return url, own

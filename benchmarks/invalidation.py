@@ -15,6 +15,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
+from benchmarks.flags import percentage, written
+from benchmarks.measuring import percentile
 from benchmarks.reporting import Row, timed_row
 from benchmarks.seeding import CATALOG, HELD, tenant_name
 from benchmarks.stage import Benchmark, Stage
@@ -27,6 +29,8 @@ AT_MOST: Final = 5.0
 POLLED: Final = 4
 #: Seconds that a listener may take to connect, and a change to be seen, before the benchmark is given up.
 PATIENCE: Final = 30.0
+#: Milliseconds in which a change of a flag is seen, for 99 of 100.
+FLAG_MS: Final = 250.0
 
 
 def postgresql(stage: Stage) -> list[Row]:
@@ -37,6 +41,21 @@ def postgresql(stage: Stage) -> list[Row]:
 def redis(stage: Stage) -> list[Row]:
     """By pub/sub of the store."""
     return [timed_row("change seen elsewhere, redis", _delays(stage, stage.redis()))]
+
+
+def flag_postgresql(stage: Stage) -> list[Row]:
+    """A flag, by LISTEN and NOTIFY."""
+    return [_flag_row("postgresql", _flag_delays(stage, stage.database("postgresql")))]
+
+
+def flag_redis(stage: Stage) -> list[Row]:
+    """A flag, by pub/sub of the store."""
+    return [_flag_row("redis", _flag_delays(stage, stage.redis()))]
+
+
+def _flag_row(where: str, delays: list[float]) -> Row:
+    late, middle = percentile(delays, 99), percentile(delays, 50)
+    return Row(f"a flag change seen elsewhere, {where}, milliseconds (p99)", late, FLAG_MS, middle, late)
 
 
 def shared(stage: Stage) -> list[Row]:
@@ -69,6 +88,29 @@ def _delays(stage: Stage, url: str, *, shared: str | None = None) -> list[float]
             delays.append((time.perf_counter() - committed) * 1000)
             stage.tick()
     return delays
+
+
+def _flag_delays(stage: Stage, url: str) -> list[float]:
+    """Milliseconds from each commit of a flag until a view of somebody else says so."""
+    tenant = tenant_name(1)
+    delays: list[float] = []
+    with _client(url, None) as writer, _client(url, None) as reader:
+        listener = reader._setting.listener
+        assert listener is not None
+        _wait(lambda: listener.status.connected)
+        for number in range(stage.effort.pairs):
+            share = (number + 1) % 2 * 100_000
+            _wait(lambda: reader.tenant(tenant) is not None and reader.peek(tenant, HELD) is not None)
+            written(writer, {"seen": replace(percentage("seen", share), bucket_by="tenant")})
+            committed = time.perf_counter()
+            _wait(partial(_says, reader, tenant, bool(share)))
+            delays.append((time.perf_counter() - committed) * 1000)
+            stage.tick()
+    return delays
+
+
+def _says(reader: Entitlements, tenant: str, is_on: bool) -> bool:
+    return reader.tenant(tenant).flag("seen") is is_on
 
 
 @contextmanager
@@ -109,6 +151,8 @@ def _wait(is_so: Callable[[], bool]) -> None:
 BENCHMARKS: Final = (
     Benchmark("seen-postgresql", postgresql),
     Benchmark("seen-redis", redis),
+    Benchmark("seen-flag-postgresql", flag_postgresql),
+    Benchmark("seen-flag-redis", flag_redis),
     Benchmark("seen-shared", shared),
     Benchmark("seen-polled", polled),
 )

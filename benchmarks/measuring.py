@@ -46,6 +46,7 @@ class Effort:
         pairs: Calls of operation and baseline by turns in one repeat, for what asks a store; all are samples too.
         checks: Checks of each load.
         starts: Fresh interpreters for each side of a comparison of imports, in one repeat.
+        tenants: Of the largest database.
     """
 
     repeats: int
@@ -55,10 +56,13 @@ class Effort:
     pairs: int
     checks: int
     starts: int
+    tenants: int = 1_000_000
 
 
 #: Less of everything but of loads: of fewer checks, a hundredth would be the first ones, which open connections.
-QUICK: Final = Effort(repeats=7, rounds=60, seconds=0.0005, samples=5_000, pairs=400, checks=40_000, starts=1)
+QUICK: Final = Effort(
+    repeats=7, rounds=60, seconds=0.0005, samples=5_000, pairs=400, checks=40_000, starts=1, tenants=200_000
+)
 FULL: Final = Effort(repeats=11, rounds=240, seconds=0.0005, samples=20_000, pairs=1_000, checks=40_000, starts=3)
 
 

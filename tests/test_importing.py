@@ -25,6 +25,7 @@ OPTIONAL = {
     "greenlet",
     "httpx",
     "httpx2",
+    "openfeature",
     "psycopg",
     "pytest",
     "rich",
@@ -116,6 +117,20 @@ def test_the_gate_imports_no_database_and_no_command_line():
     assert {"sqlalchemy", "typer", "rich", "uvicorn", "pytest"} & set(found["modules"]) == set()
 
 
+def test_a_provider_imports_its_sdk_and_no_framework():
+    found = told("import payaid_entitlements.openfeature\n")
+
+    assert "openfeature" in found["modules"]
+    assert (OPTIONAL - {"openfeature"}) & set(found["modules"]) == set()
+
+
+@pytest.mark.parametrize("package", ["ofrep", "wsgi"])
+def test_serving_flags_and_plain_apps_needs_no_framework(package):
+    found = told(f"import payaid_entitlements.web.{package}\n")
+
+    assert OPTIONAL & set(found["modules"]) == set()
+
+
 def test_nobody_who_asks_imports_what_migrates(tmp_path):
     """
     It takes as long as everything else together; a new SQLite file is made without it.
@@ -186,6 +201,30 @@ def failing(code: str, absent: Sequence[str]) -> tuple[int, str]:
             "run: pip install 'payaid-entitlements[fastapi]'",
         ),
         (
+            "starlette",
+            "import payaid_entitlements.web.asgi, payaid_entitlements.web.starlette",
+            "ModuleNotFoundError: a gate for Starlette needs the package 'starlette'; "
+            "run: pip install 'payaid-entitlements[starlette]'",
+        ),
+        (
+            "flask",
+            "import payaid_entitlements.web.flask",
+            "ModuleNotFoundError: a gate for Flask needs the package 'flask'; "
+            "run: pip install 'payaid-entitlements[flask]'",
+        ),
+        (
+            "django",
+            "import payaid_entitlements.web.django",
+            "ModuleNotFoundError: entitlements in Django need the package 'django'; "
+            "run: pip install 'payaid-entitlements[django]'",
+        ),
+        (
+            "openfeature",
+            "from payaid_entitlements.openfeature import FlagProvider",
+            "ModuleNotFoundError: a provider for OpenFeature needs the package 'openfeature-sdk'; "
+            "run: pip install 'payaid-entitlements[openfeature]' (No module named ",
+        ),
+        (
             "typer",
             "from payaid_entitlements.cli import main; main()",
             "payaid needs the package 'typer'; run: pip install 'payaid-entitlements[cli]'",
@@ -206,28 +245,63 @@ def test_what_is_missing_is_named_with_the_extra_that_has_it(absent, code, says)
 
 
 @pytest.mark.parametrize(
-    ("missing", "says"),
+    ("package", "part", "missing", "says"),
     [
-        ("fastapi", "a gate for FastAPI needs the package 'fastapi'; run: pip install 'payaid-entitlements[fastapi]'"),
-        ("pydantic", "No module named 'pydantic'"),
+        (
+            "web.fastapi",
+            "gate",
+            "fastapi",
+            "a gate for FastAPI needs the package 'fastapi'; run: pip install 'payaid-entitlements[fastapi]'",
+        ),
+        ("web.fastapi", "gate", "pydantic", "No module named 'pydantic'"),
+        (
+            "web.starlette",
+            "gate",
+            "starlette",
+            "a gate for Starlette needs the package 'starlette'; run: pip install 'payaid-entitlements[starlette]'",
+        ),
+        ("web.starlette", "gate", "pydantic", "No module named 'pydantic'"),
+        (
+            "web.flask",
+            "gate",
+            "werkzeug",
+            "a gate for Flask needs the package 'werkzeug'; run: pip install 'payaid-entitlements[flask]'",
+        ),
+        ("web.flask", "gate", "pydantic", "No module named 'pydantic'"),
+        (
+            "web.django",
+            "middleware",
+            "asgiref",
+            "entitlements in Django need the package 'asgiref'; run: pip install 'payaid-entitlements[django]'",
+        ),
+        ("web.django", "middleware", "pydantic", "No module named 'pydantic'"),
+        (
+            "openfeature",
+            "entitlements",
+            "openfeature.provider",
+            "a provider for OpenFeature needs the package 'openfeature-sdk'; "
+            "run: pip install 'payaid-entitlements[openfeature]' (No module named 'openfeature.provider')",
+        ),
+        ("openfeature", "entitlements", "pydantic", "No module named 'pydantic'"),
     ],
 )
-def test_only_what_the_extra_has_is_said_to_be_in_it(monkeypatch, missing, says):
+def test_only_what_the_extra_has_is_said_to_be_in_it(monkeypatch, package, part, missing, says):
     """
     The same in this process, where coverage sees it.
     """
-    package = importlib.import_module("payaid_entitlements.web.fastapi")
+    name = f"payaid_entitlements.{package}"
+    found = importlib.import_module(name)
 
     class Absent:
-        def find_spec(self, name, path=None, target=None):
-            if name == "payaid_entitlements.web.fastapi.gate":
+        def find_spec(self, asked, path=None, target=None):
+            if asked == f"{name}.{part}":
                 raise ModuleNotFoundError(f"No module named {missing!r}", name=missing)
 
-    monkeypatch.delitem(sys.modules, "payaid_entitlements.web.fastapi.gate")
+    monkeypatch.delitem(sys.modules, f"{name}.{part}")
     monkeypatch.setattr(sys, "meta_path", [Absent(), *sys.meta_path])
 
     with pytest.raises(ModuleNotFoundError) as error:
-        runpy.run_path(package.__file__)
+        runpy.run_path(found.__file__)
 
     assert (str(error.value), error.value.name) == (says, missing)
 
@@ -253,3 +327,22 @@ def test_without_any_extra_memory_serves():
     )
 
     assert (status, last) == (0, "True")
+
+
+def test_who_only_asks_loads_neither_what_changes_things_nor_what_compiles_flags() -> None:
+    late = ("payaid_entitlements.admin", "payaid_entitlements.core.flags.evaluating")
+    asked = """
+from payaid_entitlements import Catalog, Entitlements
+with Entitlements.open("memory://", catalog=Catalog.load({"catalog": 1, "modules": {"crm": {}}, "plans": {}})) as ent:
+    assert not ent.check("acme", "crm").allowed
+"""
+    assert not set(late) & set(told(asked)["ours"])
+    changed = "from payaid_entitlements import Admin, AsyncAdmin, Change\n"
+    assert late[0] in told(changed)["ours"]
+
+
+def test_a_name_that_is_not_there_is_said_as_ever() -> None:
+    import payaid_entitlements
+
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = payaid_entitlements.nothing  # type: ignore[attr-defined] # that is the point

@@ -25,6 +25,8 @@ from payaid_entitlements.settings import environment_modes, modes_of
         ({"FEATURE_MODULE_GATING": "0"}, {EVERYWHERE: OFF}),
         ({"FEATURE_LICENSING": "True", "FEATURE_MODULE_GATING": "false"}, {EVERYWHERE: OFF}),
         ({"FEATURE_LICENSING": "1", "PAYAID_ENFORCEMENT": "enforce"}, {EVERYWHERE: ENFORCE}),
+        ({"FEATURE_LICENSING": "yes"}, {EVERYWHERE: ENFORCE}),
+        ({"FEATURE_MODULE_GATING": " Off "}, {EVERYWHERE: OFF}),
         ({"FEATURE_LICENSING": "", "FEATURE_MODULE_GATING": ""}, {}),
     ],
 )
@@ -38,7 +40,7 @@ def test_what_is_set_counts_and_what_is_not_enforces(environ, modes):
     [
         {"PAYAID_ENFORCEMENT": "enforced"},
         {"PAYAID_ENFORCEMENT_CRM": "yes"},
-        {"FEATURE_LICENSING": "on"},
+        {"FEATURE_LICENSING": "enforce"},
         {"FEATURE_LICENSING": "false", "PAYAID_ENFORCEMENT": "enforce"},
         {"PAYAID_ENFORCEMENT_": "off"},
         {"PAYAID_ENFORCEMENT_CRM": "off", "PAYAID_ENFORCEMENT_crm": "enforce"},

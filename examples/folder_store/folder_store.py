@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import json
 import os
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,6 +22,7 @@ from pathlib import Path
 from payaid_entitlements.core.catalog.publishing import Published
 from payaid_entitlements.core.controls import Controls
 from payaid_entitlements.core.facts import TenantDocument
+from payaid_entitlements.core.flags.model import FlagSet
 from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.errors import ConfigurationError, OutcomeUnknown, StoreUnavailable
 from payaid_entitlements.stores.backup import lines
@@ -47,6 +49,7 @@ from payaid_entitlements.stores.writing import (
     event_of,
     not_empty,
     operation_conflict,
+    require_tallies,
     scrubbed,
     target,
 )
@@ -61,6 +64,7 @@ class Content:
     tenants: dict[str, KeptTenant] = field(default_factory=dict)
     published: Published | None = None
     controls: Controls = field(default_factory=Controls)
+    flags: FlagSet = field(default_factory=FlagSet)
 
     def keep(self, part: Part) -> None:
         """Take in one part."""
@@ -73,6 +77,8 @@ class Content:
                 self.published = part
             case Controls():
                 self.controls = part
+            case FlagSet():
+                self.flags = part
 
     def revision(self, scope: Scope, tenant: str | None) -> int:
         """The revision that a write must have been worked out from."""
@@ -81,7 +87,19 @@ class Content:
             return 0 if known is None else known.document.revision
         if scope is Scope.CATALOG:
             return 0 if self.published is None else self.published.revision
-        return self.controls.revision
+        return self.controls.revision if scope is Scope.CONTROLS else self.flags.revision
+
+    def require(self, scope: Scope, tenant: str | None, expect: int) -> None:
+        """Refuse what was worked out from another revision than is stored."""
+        found = self.revision(scope, tenant)
+        if found == expect:
+            return
+        faster = [
+            f"{entry.verb} by {entry.actor}"
+            for entry in (kept.entry for kept in self.changes)
+            if (entry.scope, entry.tenant) == (scope, tenant) and entry.revision > expect
+        ]
+        raise change_conflict(scope, tenant, expect, found, faster)
 
     def behind(self, position: int) -> list[KeptChange]:
         """The changes after *position*."""
@@ -98,7 +116,7 @@ class Content:
 
     def to_bytes(self) -> bytes:
         """The position on the first line, then each part on its own, as in a backup."""
-        parts: list[Part] = [*self.changes, *self.tenants.values(), self.controls]
+        parts: list[Part] = [*self.changes, *self.tenants.values(), self.controls, self.flags]
         if self.published is not None:
             parts.append(self.published)
         return b"%d\n" % self.position + b"".join(lines.write(part)[1] for part in parts)
@@ -129,6 +147,7 @@ class FolderStore:
         self.name = f"folder {folder}"
         self._folder = folder
         self._file = folder / "content"
+        self._tallies = folder / "tallies"
 
     def prepare(self) -> None:
         """Same as `Store.prepare`: an empty folder is an empty store."""
@@ -150,6 +169,10 @@ class FolderStore:
     def controls(self) -> Controls:
         """Same as `Store.controls`."""
         return self._load().controls
+
+    def flags(self) -> FlagSet:
+        """Same as `Store.flags`."""
+        return self._load().flags
 
     def changes_since(self, position: int | None, *, limit: int = 1000) -> LogPage:
         """Same as `Store.changes_since`."""
@@ -242,18 +265,14 @@ class FolderStore:
                     # Who did it first may have died before the new file's name was on the disk.
                     self._sync_folder()
                     return Applied(entry.id, False, entry.revision, entry.position)
-            found = content.revision(scope, tenant)
-            if found != expect:
-                faster = [
-                    f"{entry.verb} by {entry.actor}"
-                    for entry in (kept.entry for kept in content.changes)
-                    if (entry.scope, entry.tenant) == (scope, tenant) and entry.revision > expect
-                ]
-                raise change_conflict(scope, tenant, expect, found, faster)
+            content.require(scope, tenant, expect)
+            if write.beside is not None:
+                # What it was judged by together with what it changes.
+                content.require(write.beside[0], None, write.beside[1])
             if write.document is not None:
                 row = TenantRow(write.document.tenant, revision, write.plan, tuple(sorted(set(write.modules))))
                 content.keep(KeptTenant(write.document, None if write.erase else row))
-            for part in (write.published, write.controls):
+            for part in (write.published, write.controls, write.flags):
                 if part is not None:
                     content.keep(part)
             content.position += 1
@@ -299,6 +318,45 @@ class FolderStore:
 
     def close(self) -> None:
         """Same as `Store.close`: nothing is open."""
+
+    # -- tallies: a file of their own, for they are measured and not decided -------------------------------------------
+
+    def add_tallies(self, name: str, amounts: Mapping[str, int]) -> None:
+        """Same as `Store.add_tallies`."""
+        require_tallies(name, amounts)
+        with self._locked():
+            known = self._load_tallies()
+            tallies = known.setdefault(name, {})
+            for each, amount in amounts.items():
+                tallies[each] = tallies.get(each, 0) + amount
+            self._save_tallies(known)
+
+    def tallies(self, name: str) -> Mapping[str, int]:
+        """Same as `Store.tallies`."""
+        return self._load_tallies().get(name, {})
+
+    def drop_tallies(self, name: str) -> None:
+        """Same as `Store.drop_tallies`."""
+        with self._locked():
+            known = self._load_tallies()
+            if known.pop(name, None) is not None:
+                self._save_tallies(known)
+
+    def _load_tallies(self) -> dict[str, dict[str, int]]:
+        with _mapped():
+            try:
+                data = self._tallies.read_bytes()
+            except FileNotFoundError:
+                return {}
+        found: dict[str, dict[str, int]] = json.loads(data)
+        return found
+
+    def _save_tallies(self, known: dict[str, dict[str, int]]) -> None:
+        # Not synced: what is measured may be measured again.
+        new = self._folder / "tallies.new"
+        with _mapped():
+            new.write_text(json.dumps(known))
+            new.replace(self._tallies)
 
     # -- the file ------------------------------------------------------------------------------------------------------
 
@@ -373,6 +431,10 @@ class AsyncFolderStore:
         """Same as `Store.controls`."""
         return await asyncio.to_thread(self._store.controls)
 
+    async def flags(self) -> FlagSet:
+        """Same as `Store.flags`."""
+        return await asyncio.to_thread(self._store.flags)
+
     async def apply(
         self,
         write: Write,
@@ -436,6 +498,18 @@ class AsyncFolderStore:
     async def outbox(self, *, after: int = 0, limit: int = 100) -> Sequence[OutboxEvent]:
         """Same as `Store.outbox`."""
         return await asyncio.to_thread(self._store.outbox, after=after, limit=limit)
+
+    async def add_tallies(self, name: str, amounts: Mapping[str, int]) -> None:
+        """Same as `Store.add_tallies`."""
+        await asyncio.to_thread(self._store.add_tallies, name, amounts)
+
+    async def tallies(self, name: str) -> Mapping[str, int]:
+        """Same as `Store.tallies`."""
+        return await asyncio.to_thread(self._store.tallies, name)
+
+    async def drop_tallies(self, name: str) -> None:
+        """Same as `Store.drop_tallies`."""
+        await asyncio.to_thread(self._store.drop_tallies, name)
 
     async def restore(self, pages: Iterable[Sequence[Part]]) -> None:
         """Same as `AsyncStore.restore`: *pages* belong to the caller's thread."""

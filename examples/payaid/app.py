@@ -17,10 +17,11 @@ from typing import Annotated
 
 from clock import demo_clock
 from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Request, Response
-from login import Member, current_member, signed
+from login import Denied, Member, current_member, signed
 from pydantic import AwareDatetime, BaseModel
+from records import Contact, Contacts, NewContact
 
-from payaid_entitlements import AsyncEntitlements, TenantView
+from payaid_entitlements import AsyncEntitlements, TenantView, Usage
 from payaid_entitlements.web import exempt
 from payaid_entitlements.web.fastapi import Gate
 
@@ -37,13 +38,19 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
 
 
-def tenant_id(member: Annotated[Member, Depends(current_member)]) -> str:
+async def tenant_id(member: Annotated[Member, Depends(current_member)]) -> str:
     """The customer whose member this is: what *our* login verified."""
     return member.tenant
 
 
-app = FastAPI(title="PayAid", lifespan=lifespan)
-gate = Gate(ent, tenant=tenant_id)
+async def user_id(member: Annotated[Member, Depends(current_member)]) -> str:
+    """Who asks: some rate limits count each user by themselves."""
+    return member.user
+
+
+app = FastAPI(title="PayAid", lifespan=lifespan, responses={400: {"model": Denied}, 401: {"model": Denied}})
+gate = Gate(ent, tenant=tenant_id, user=user_id)
+rows = Contacts()
 Tenant = Annotated[TenantView, gate.tenant]
 
 # -- six modules, each behind its own gate ----------------------------------------------------------------------
@@ -57,15 +64,38 @@ analytics = APIRouter(prefix="/analytics", tags=["Analytics"], dependencies=[gat
 
 
 @crm.get("/contacts")
-async def contacts() -> list[str]:
+async def contacts(tenant: Tenant) -> list[Contact]:
     """In every plan."""
-    return ["Kaveri Traders", "Nilgiri Foods"]
+    return rows.of(tenant.tenant)
 
 
-@crm.get("/export", dependencies=[gate.require_feature("crm.export")])
-async def export() -> Response:
-    """From starter on: a feature inside a module."""
-    return Response("name\nKaveri Traders\nNilgiri Foods\n", media_type="text/csv")
+@crm.post("/contacts", status_code=201)
+async def add_contact(tenant: Tenant, new: NewContact) -> Contact:
+    """Only its own customer will find it."""
+    return rows.add(tenant.tenant, new)
+
+
+@crm.get("/contacts/{contact}", responses={404: {"model": Denied}})
+async def contact(tenant: Tenant, contact: int) -> Contact:
+    """One of somebody else's is a 404, as one that nobody has."""
+    return rows.find(tenant.tenant, contact)
+
+
+@crm.delete("/contacts/{contact}", status_code=204, responses={404: {"model": Denied}})
+async def remove_contact(tenant: Tenant, contact: int) -> None:
+    """The same for whoever wants to remove it."""
+    rows.remove(tenant.tenant, contact)
+
+
+@crm.get(
+    "/export",
+    dependencies=[gate.rate_limit("export"), gate.require_feature("crm.export")],
+    responses={200: {"content": {"text/csv": {}}}},
+)
+async def export(tenant: Tenant) -> Response:
+    """From starter on: a feature inside a module. How often is sold by the plan too, for each user."""
+    lines = ("name", *(each.name for each in rows.of(tenant.tenant)))
+    return Response("".join(f"{line}\n" for line in lines), media_type="text/csv")
 
 
 @invoicing.get("")
@@ -105,13 +135,16 @@ async def payroll_runs() -> list[str]:
 
 
 @hr.post("/payroll-runs", status_code=201)
-async def run_payroll(tenant: Tenant, idempotency_key: Annotated[str, Header()]) -> dict[str, object]:
+async def run_payroll(
+    usage: Annotated[Usage, gate.consume_quota("hr.payroll_runs", operation=None)],
+    idempotency_key: Annotated[str, Header()],
+) -> dict[str, object]:
     """
     A quota, counted when it is used: one that is used up is refused, however many ask at once.
 
-    The browser names the run by a key of its own, the same when it asks again; so a run is counted once.
+    The browser names the run by a key of its own, the same when it asks again; so a run is counted once, and not at all
+    when it fails. Whether it was seen before is for us to know: we must not pay anybody twice.
     """
-    usage = await ent.consume(tenant.tenant, "hr.payroll_runs", operation=("payroll", idempotency_key))
     return {"run": idempotency_key, "left": usage.remaining, "seen_before": usage.replayed}
 
 
@@ -147,10 +180,14 @@ async def usage_page(tenant: Tenant) -> list[dict[str, object]]:
     return [usage.to_json() for usage in (await ent.usage(tenant.tenant)).values()]
 
 
-@app.get("/billing/upgrade", tags=["Billing"])
+@app.get("/billing/upgrade", tags=["Billing"], responses={404: {"model": Denied}})
 @exempt
 async def upgrade(tenant: Tenant, feature: str) -> dict[str, object]:
     """The page behind a locked menu entry: why, and what would open it, the cheapest first."""
+    sold = ent.catalog
+    if sold is None or feature not in sold.modules.keys() | sold.features.keys():
+        # A key in our code that is in no catalog is a mistake, and loud; one that a browser sends is not ours.
+        raise HTTPException(404, "no such feature")
     decision = tenant.check(feature)
     return {
         "feature": feature,

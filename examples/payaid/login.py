@@ -17,6 +17,7 @@ from typing import Annotated
 
 from fastapi import Depends, HTTPException
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel
 
 SECRET = b"everybody can read this one"
 
@@ -27,6 +28,12 @@ class Member:
 
     user: str
     tenant: str
+
+
+class Denied(BaseModel):
+    """What FastAPI says itself, where it is not let in or nothing is there."""
+
+    detail: str
 
 
 def signed(message: bytes) -> str:
@@ -40,7 +47,7 @@ def token(tenant: str, user: str = "asha") -> str:
     return f"{payload}.{signed(payload.encode())}"
 
 
-def current_member(credentials: Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer())]) -> Member:
+async def current_member(credentials: Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer())]) -> Member:
     """Verify the token, or answer 401."""
     payload, _, signature = credentials.credentials.rpartition(".")
     if not hmac.compare_digest(signature.encode(), signed(payload.encode()).encode()):

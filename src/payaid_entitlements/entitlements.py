@@ -12,16 +12,18 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
+from functools import partial
 from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from payaid_entitlements.admin import Admin, AsyncAdmin
-from payaid_entitlements.answering import Health, confirm, explained, health, look
+from payaid_entitlements.answering import Health, confirm, explained, health, look, near_narrowed
 from payaid_entitlements.binding import AsyncBinding, SyncBinding, bound
 from payaid_entitlements.cache.driving import AsyncDriver, AsyncHostSubscriptions, Driver, HostSubscriptions
-from payaid_entitlements.cache.loading import SURE_WITHIN, seen_at
+from payaid_entitlements.cache.loading import SURE_WITHIN, Setting, seen_at
+from payaid_entitlements.cache.seen.telling import AsyncTelling, Telling
 from payaid_entitlements.cache.shared import open_async_shared, open_shared
+from payaid_entitlements.cache.steps import Flow
 from payaid_entitlements.cache.warming import warm_up
 from payaid_entitlements.client import OPENED, Client
 from payaid_entitlements.core.catalog.model import Catalog
@@ -33,6 +35,10 @@ from payaid_entitlements.core.observing import Observer
 from payaid_entitlements.core.remedies import Remedy
 from payaid_entitlements.core.values import Amount
 from payaid_entitlements.errors import ConfigurationError
+from payaid_entitlements.forking import IMPORTING
+from payaid_entitlements.limiting.asking import AsyncLimiting, SyncLimiting
+from payaid_entitlements.limiting.async_verbs import AsyncLimitingVerbs
+from payaid_entitlements.limiting.verbs import LimitingVerbs
 from payaid_entitlements.metering.async_holding_verbs import AsyncHoldingVerbs
 from payaid_entitlements.metering.async_verbs import AsyncMeteringVerbs
 from payaid_entitlements.metering.ending import AsyncEnding, Ending
@@ -42,9 +48,23 @@ from payaid_entitlements.metering.leasing import Lease, Leases
 from payaid_entitlements.metering.showing import could
 from payaid_entitlements.metering.verbs import MeteringVerbs
 from payaid_entitlements.pending import Pending
-from payaid_entitlements.settings import Modal
+from payaid_entitlements.rollouts.async_verbs import AsyncMeasuringVerbs
+from payaid_entitlements.rollouts.measuring import Measuring
+from payaid_entitlements.rollouts.verbs import MeasuringVerbs
+from payaid_entitlements.settings import Modal, activity_days_of, processes_of
+from payaid_entitlements.stores.activity import Activity, AsyncActivity
 from payaid_entitlements.stores.ledger import AsyncLedger, Ledger
-from payaid_entitlements.stores.opening import find_async_ledger, find_ledger, open_async_store, open_store
+from payaid_entitlements.stores.limiter import AsyncLimiter, Limiter
+from payaid_entitlements.stores.opening import (
+    find_activity,
+    find_async_activity,
+    find_async_ledger,
+    find_async_limiter,
+    find_ledger,
+    find_limiter,
+    open_async_store,
+    open_store,
+)
 from payaid_entitlements.stores.ports import AsyncStore, Store
 from payaid_entitlements.view import TenantView
 
@@ -55,13 +75,15 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
     from sqlalchemy.ext.asyncio import AsyncEngine
 
+    from payaid_entitlements.admin import Admin, AsyncAdmin
+
 T = TypeVar("T")
 
 #: What is opened when nothing else is said.
 DEFAULT_URL = "sqlite:///payaid.db"
 
 
-class Entitlements(MeteringVerbs, HoldingVerbs, Client):
+class Entitlements(MeteringVerbs, HoldingVerbs, LimitingVerbs, MeasuringVerbs, Client):
     """
     Answers for synchronous code; safe to share between threads and across forks.
 
@@ -70,18 +92,24 @@ class Entitlements(MeteringVerbs, HoldingVerbs, Client):
     Args:
         store: Where facts are kept.
         ledger: Where usage is counted: a ledger of yours, or as in `open`.
-        catalog, enforcement, subscriptions, strict, leases, clock: As in `open`.
+        limiter: Where calls are counted for rate limits: a limiter of yours, or as in `open`.
+        activity: Where is recorded which tenant did what on which day; the store's own place when None.
+        catalog, enforcement, subscriptions, strict, leases, processes, clock: As in `open`.
         shared, snapshot: As in `open`, but the environment is not asked.
         observer: Is told counts and warnings; a tally in memory when None.
         cache_size: Most tenants whose answers are kept in this process.
         fresh_for: Seconds after which a tenant is read again although no change was heard of.
     """
 
+    _telling: Telling | None = None
+
     def __init__(
         self,
         store: Store,
         *,
         ledger: Ledger | str | Engine | Redis | RedisCluster | None = None,
+        limiter: Limiter | str | Engine | Redis | RedisCluster | None = None,
+        activity: Activity | None = None,
         catalog: Catalog | str | PathLike[str] | None = None,
         shared: str | Redis | RedisCluster | None = None,
         snapshot: str | PathLike[str] | None = None,
@@ -89,12 +117,14 @@ class Entitlements(MeteringVerbs, HoldingVerbs, Client):
         subscriptions: HostSubscriptions | None = None,
         strict: bool | None = None,
         leases: Mapping[str, Lease | int] | None = None,
+        processes: int | None = None,
         clock: Callable[[], float] = time.time,
         observer: Observer | None = None,
         cache_size: int = 100_000,
         fresh_for: float = 60.0,
     ) -> None:
         self._shared = None if shared is None else open_shared(shared)
+        seen, days = find_activity(store, activity), activity_days_of(os.environ)
         super().__init__(
             catalog=catalog,
             mode=enforcement,
@@ -109,18 +139,25 @@ class Entitlements(MeteringVerbs, HoldingVerbs, Client):
             snapshot=snapshot,
             store=store.name,
             awaits=False,
+            records=seen is not None and days > 0,
         )
+        if seen is not None and self._setting.sightings is not None:
+            self._telling = Telling(seen, self._setting.sightings, self._observer, days)
         self._store = store
         self._ledger, self._besides = find_ledger(store, ledger)
+        counted, self._counting = find_limiter(store, limiter)
+        self._limiting = SyncLimiting(self._setting, counted, processes_of(processes, os.environ))
         self._handlers = Handlers(awaits=False)
         self._driver = Driver(
             store,
             subscriptions,
             ledger=self._ledger,
+            activity=seen,
             shared=self._shared,
             clock=self._near.clock,
             observer=self._observer,
         )
+        self._measuring = Measuring(self._setting, partial(_conduct, self._setting))
         self._leases = Leases(self._setting, self._handlers, leases) if leases else None
         self._ending = Ending(self._leases, self._driver) if self._leases is not None else None
 
@@ -130,6 +167,7 @@ class Entitlements(MeteringVerbs, HoldingVerbs, Client):
         url: str | Engine | Redis | RedisCluster | None = None,
         *,
         ledger: str | Engine | Redis | RedisCluster | None = None,
+        limiter: str | Engine | Redis | RedisCluster | None = None,
         catalog: Catalog | str | PathLike[str] | None = None,
         shared: str | Redis | RedisCluster | None = None,
         snapshot: str | PathLike[str] | None = None,
@@ -137,6 +175,7 @@ class Entitlements(MeteringVerbs, HoldingVerbs, Client):
         subscriptions: HostSubscriptions | None = None,
         strict: bool | None = None,
         leases: Mapping[str, Lease | int] | None = None,
+        processes: int | None = None,
         clock: Callable[[], float] = time.time,
     ) -> Self:
         """
@@ -145,10 +184,14 @@ class Entitlements(MeteringVerbs, HoldingVerbs, Client):
         Args:
             url: ``memory://``, ``sqlite:///payaid.db``, ``postgresql://...``, ``mysql://...``, ``mariadb://...``,
                 ``redis://...``, ``rediss://...``, ``redis+cluster://...``, ``rediss+cluster://...``, ``unix://...`` (a
-                Redis), or a SQLAlchemy engine or a Redis client of yours.
+                Redis), ``django://default`` (a key of a Django project's ``DATABASES``), or a SQLAlchemy engine or a
+                Redis client of yours.
                 None takes ``PAYAID_URL`` from the environment, else `DEFAULT_URL`.
             ledger: Where usage is counted, if not beside the facts: a URL, an engine or a client, as for *url*.
                 None takes ``PAYAID_LEDGER`` from the environment, else the store's own place.
+            limiter: Where calls are counted for rate limits, if not beside the facts: as for *url*. What is counted
+                there may be lost at any moment. None takes ``PAYAID_LIMITER`` from the environment, else the store's
+                own place.
             shared: A Redis that all processes share, in front of the store: a URL or a client of yours. Copies there
                 spare the store, and by it a change is heard of at once. It may be lost at any moment. None takes
                 ``PAYAID_SHARED`` from the environment, else there is none.
@@ -165,6 +208,9 @@ class Entitlements(MeteringVerbs, HoldingVerbs, Client):
             leases: Metered features of which this process takes many units at once and spends them in memory, by key:
                 ``{"whatsapp.messages": Lease(units=100)}``, or the number of units. A process that is killed leaves so
                 many counted for each tenant, and close the client, or its units come back only when a lease is over.
+            processes: In how many processes the program runs, on all machines: while the limiter gives no answer, each
+                lets through so large a part of the limits that say ``on_outage: local_share``. None takes
+                ``PAYAID_PROCESSES`` from the environment, else 4.
             strict: Raise `UnknownFeature` for keys that no catalog has, instead of refusing.
             clock: Seconds since the epoch. For tests; it then also ages the cache.
 
@@ -176,6 +222,7 @@ class Entitlements(MeteringVerbs, HoldingVerbs, Client):
         return cls(
             store,
             ledger=os.environ.get("PAYAID_LEDGER") or None if ledger is None else ledger,
+            limiter=os.environ.get("PAYAID_LIMITER") or None if limiter is None else limiter,
             shared=os.environ.get("PAYAID_SHARED") or None if shared is None else shared,
             snapshot=os.environ.get("PAYAID_SNAPSHOT") or None if snapshot is None else snapshot,
             catalog=catalog,
@@ -183,6 +230,7 @@ class Entitlements(MeteringVerbs, HoldingVerbs, Client):
             subscriptions=subscriptions,
             strict=strict,
             leases=leases,
+            processes=processes,
             clock=clock,
         )
 
@@ -236,6 +284,10 @@ class Entitlements(MeteringVerbs, HoldingVerbs, Client):
                 return decision
             if not decision.noteworthy and now - seen_at(self._setting, held) < SURE_WITHIN:
                 return decision
+            if decision.beneath is not None:
+                narrowed = near_narrowed(self._setting, held, decision, tenant, user, now)
+                if narrowed is not None:
+                    return narrowed
         return self._driver.ask(
             could(
                 self._setting,
@@ -283,29 +335,53 @@ class Entitlements(MeteringVerbs, HoldingVerbs, Client):
         return {key: view.check(key, access=access) for key in keys}
 
     def tenant(
-        self, tenant: str, *, user: str | None = None, after: int | None = None, fresh: bool = False
+        self,
+        tenant: str,
+        *,
+        user: str | None = None,
+        attributes: Mapping[str, object] | None = None,
+        after: int | None = None,
+        fresh: bool = False,
     ) -> TenantView:
         """
         Take a view of *tenant*: one truth for one request.
 
         Args:
+            attributes: What flags may look at besides, as JSON data: ``{"country": "IN"}``.
             after: Never older than this revision, as a change returned it.
             fresh: Past every cache, once: for the page to which a customer returns from paying.
+
+        Raises:
+            TypeError: An id identifies nobody, or *attributes* is no mapping of names.
+            ConfigurationError: *attributes* is one of your own making, which raised when it was read.
         """
         if after is None and not fresh and user is None:
             view = self.peek_tenant(tenant)
             if view is not None:
-                return view
-        return self._driver.ask(look(self._setting, tenant, user=user, after=after, fresh=fresh))
+                return view if attributes is None else view.for_user(None, attributes)
+        return self._driver.ask(look(self._setting, tenant, user=user, attributes=attributes, after=after, fresh=fresh))
 
     def confirm(self, view: TenantView) -> TenantView:
         """Give a view that is sure enough to turn somebody away by; *view* itself where it is."""
         return self._driver.ask(confirm(self._setting, view))
 
     @contextmanager
-    def bind(self, tenant: str, *, user: str | None = None) -> Iterator[TenantView]:
-        """Make *tenant* the current one inside the block: for tasks, scripts and tests."""
-        with bound(SyncBinding(self.tenant(tenant, user=user), self)) as view:
+    def bind(
+        self,
+        tenant: str,
+        *,
+        user: str | None = None,
+        attributes: Mapping[str, object] | None = None,
+        address: str | None = None,
+    ) -> Iterator[TenantView]:
+        """
+        Make *tenant* the current one inside the block: for tasks, scripts and tests.
+
+        Args:
+            address: Where its request comes from, for guards of rate limits that count by address.
+        """
+        view = self.tenant(tenant, user=user, attributes=attributes)
+        with bound(SyncBinding(view, self, address=address)):
             yield view
 
     def value(self, tenant: str, feature: str, type_: type[T], *, user: str | None = None) -> T:
@@ -354,6 +430,8 @@ class Entitlements(MeteringVerbs, HoldingVerbs, Client):
             because: Why; for all changes that do not say it themselves.
             dry_run: Work everything out and write nothing.
         """
+        with IMPORTING:
+            from payaid_entitlements.admin import Admin
         return Admin(self._driver, self._setting, actor, because=because, dry_run=dry_run)
 
     def health(self) -> Health:
@@ -362,13 +440,20 @@ class Entitlements(MeteringVerbs, HoldingVerbs, Client):
 
         Does not raise for an outage, and waits for a store that stands still no longer than a question does.
         """
-        return self._driver.ask(health(self._setting, self._store, self._ledger, self._driver.breakers))
+        found = self._driver.ask(health(self._setting, self._store, self._ledger, self._driver.breakers))
+        limiter = self._limiting.limiter
+        if limiter is None or not self._limiting.is_needed:
+            return found
+        return found.limited_by(limiter, answers=self._limiting.answers())
 
     def close(self) -> None:
         """Let go of connections. Repeating it is harmless."""
         OPENED.discard(self)
         if self._ending is not None:
             self._ending.close()
+        self._tell_measurements()
+        if self._telling is not None:
+            self._telling.close()
         if self._setting.listener is not None:
             self._setting.listener.close()
         if self._setting.snapshot is not None:
@@ -380,6 +465,9 @@ class Entitlements(MeteringVerbs, HoldingVerbs, Client):
             self._ledger.close()
         if self._besides is not None:
             self._besides.close()
+        self._limiting.close()
+        if self._counting is not None:
+            self._counting.close()
         self._store.close()
 
     def __enter__(self) -> Self:
@@ -391,14 +479,18 @@ class Entitlements(MeteringVerbs, HoldingVerbs, Client):
         self.close()
 
 
-class AsyncEntitlements(AsyncMeteringVerbs, AsyncHoldingVerbs, Client):
+class AsyncEntitlements(AsyncMeteringVerbs, AsyncHoldingVerbs, AsyncLimitingVerbs, AsyncMeasuringVerbs, Client):
     """Same as `Entitlements`, awaited; safe to share between tasks."""
+
+    _telling: AsyncTelling | None = None
 
     def __init__(
         self,
         store: AsyncStore,
         *,
         ledger: AsyncLedger | str | AsyncEngine | AsyncRedis | AsyncRedisCluster | None = None,
+        limiter: AsyncLimiter | str | AsyncEngine | AsyncRedis | AsyncRedisCluster | None = None,
+        activity: AsyncActivity | None = None,
         catalog: Catalog | str | PathLike[str] | None = None,
         shared: str | AsyncRedis | AsyncRedisCluster | None = None,
         snapshot: str | PathLike[str] | None = None,
@@ -406,12 +498,14 @@ class AsyncEntitlements(AsyncMeteringVerbs, AsyncHoldingVerbs, Client):
         subscriptions: AsyncHostSubscriptions | None = None,
         strict: bool | None = None,
         leases: Mapping[str, Lease | int] | None = None,
+        processes: int | None = None,
         clock: Callable[[], float] = time.time,
         observer: Observer | None = None,
         cache_size: int = 100_000,
         fresh_for: float = 60.0,
     ) -> None:
         self._shared = None if shared is None else open_async_shared(shared)
+        seen, days = find_async_activity(store, activity), activity_days_of(os.environ)
         super().__init__(
             catalog=catalog,
             mode=enforcement,
@@ -426,18 +520,25 @@ class AsyncEntitlements(AsyncMeteringVerbs, AsyncHoldingVerbs, Client):
             snapshot=snapshot,
             store=store.name,
             awaits=True,
+            records=seen is not None and days > 0,
         )
+        if seen is not None and self._setting.sightings is not None:
+            self._telling = AsyncTelling(seen, self._setting.sightings, self._observer, days)
         self._store = store
         self._ledger, self._besides = find_async_ledger(store, ledger)
+        counted, self._counting = find_async_limiter(store, limiter)
+        self._limiting = AsyncLimiting(self._setting, counted, processes_of(processes, os.environ))
         self._handlers = Handlers(awaits=True)
         self._driver = AsyncDriver(
             store,
             subscriptions,
             ledger=self._ledger,
+            activity=seen,
             shared=self._shared,
             clock=self._near.clock,
             observer=self._observer,
         )
+        self._measuring = Measuring(self._setting, partial(_conduct, self._setting))
         self._leases = Leases(self._setting, self._handlers, leases) if leases else None
         self._ending = AsyncEnding(self._leases, self._driver) if self._leases is not None else None
 
@@ -447,6 +548,7 @@ class AsyncEntitlements(AsyncMeteringVerbs, AsyncHoldingVerbs, Client):
         url: str | AsyncEngine | AsyncRedis | AsyncRedisCluster | None = None,
         *,
         ledger: str | AsyncEngine | AsyncRedis | AsyncRedisCluster | None = None,
+        limiter: str | AsyncEngine | AsyncRedis | AsyncRedisCluster | None = None,
         catalog: Catalog | str | PathLike[str] | None = None,
         shared: str | AsyncRedis | AsyncRedisCluster | None = None,
         snapshot: str | PathLike[str] | None = None,
@@ -454,6 +556,7 @@ class AsyncEntitlements(AsyncMeteringVerbs, AsyncHoldingVerbs, Client):
         subscriptions: AsyncHostSubscriptions | None = None,
         strict: bool | None = None,
         leases: Mapping[str, Lease | int] | None = None,
+        processes: int | None = None,
         clock: Callable[[], float] = time.time,
     ) -> Self:
         """Same as `Entitlements.open`."""
@@ -461,6 +564,7 @@ class AsyncEntitlements(AsyncMeteringVerbs, AsyncHoldingVerbs, Client):
         return cls(
             store,
             ledger=os.environ.get("PAYAID_LEDGER") or None if ledger is None else ledger,
+            limiter=os.environ.get("PAYAID_LIMITER") or None if limiter is None else limiter,
             shared=os.environ.get("PAYAID_SHARED") or None if shared is None else shared,
             snapshot=os.environ.get("PAYAID_SNAPSHOT") or None if snapshot is None else snapshot,
             catalog=catalog,
@@ -468,6 +572,7 @@ class AsyncEntitlements(AsyncMeteringVerbs, AsyncHoldingVerbs, Client):
             subscriptions=subscriptions,
             strict=strict,
             leases=leases,
+            processes=processes,
             clock=clock,
         )
 
@@ -504,6 +609,10 @@ class AsyncEntitlements(AsyncMeteringVerbs, AsyncHoldingVerbs, Client):
                 return decision  # type: ignore[return-value] # Decision.__await__ is hidden from type checkers
             if not decision.noteworthy and now - seen_at(self._setting, held) < SURE_WITHIN:
                 return decision  # type: ignore[return-value] # as above
+            if decision.beneath is not None:
+                narrowed = near_narrowed(self._setting, held, decision, tenant, user, now)
+                if narrowed is not None:
+                    return narrowed  # type: ignore[return-value] # as above
         return self._pending(tenant, feature, amount, access, user, legacy, after)
 
     def _pending(
@@ -563,23 +672,39 @@ class AsyncEntitlements(AsyncMeteringVerbs, AsyncHoldingVerbs, Client):
         return {key: view.check(key, access=access) for key in keys}
 
     async def tenant(
-        self, tenant: str, *, user: str | None = None, after: int | None = None, fresh: bool = False
+        self,
+        tenant: str,
+        *,
+        user: str | None = None,
+        attributes: Mapping[str, object] | None = None,
+        after: int | None = None,
+        fresh: bool = False,
     ) -> TenantView:
         """Same as `Entitlements.tenant`, awaited."""
         if after is None and not fresh and user is None:
             view = self.peek_tenant(tenant)
             if view is not None:
-                return view
-        return await self._driver.ask(look(self._setting, tenant, user=user, after=after, fresh=fresh))
+                return view if attributes is None else view.for_user(None, attributes)
+        return await self._driver.ask(
+            look(self._setting, tenant, user=user, attributes=attributes, after=after, fresh=fresh)
+        )
 
     async def confirm(self, view: TenantView) -> TenantView:
         """Same as `Entitlements.confirm`, awaited."""
         return await self._driver.ask(confirm(self._setting, view))
 
     @asynccontextmanager
-    async def bind(self, tenant: str, *, user: str | None = None) -> AsyncIterator[TenantView]:
+    async def bind(
+        self,
+        tenant: str,
+        *,
+        user: str | None = None,
+        attributes: Mapping[str, object] | None = None,
+        address: str | None = None,
+    ) -> AsyncIterator[TenantView]:
         """Same as `Entitlements.bind`, with ``async with``."""
-        with bound(AsyncBinding(await self.tenant(tenant, user=user), self)) as view:
+        view = await self.tenant(tenant, user=user, attributes=attributes)
+        with bound(AsyncBinding(view, self, address=address)):
             yield view
 
     async def value(self, tenant: str, feature: str, type_: type[T], *, user: str | None = None) -> T:
@@ -606,17 +731,26 @@ class AsyncEntitlements(AsyncMeteringVerbs, AsyncHoldingVerbs, Client):
 
     def admin(self, actor: str, *, because: str | None = None, dry_run: bool = False) -> AsyncAdmin:
         """Same as `Entitlements.admin`; its verbs are awaited."""
+        with IMPORTING:
+            from payaid_entitlements.admin import AsyncAdmin
         return AsyncAdmin(self._driver, self._setting, actor, because=because, dry_run=dry_run)
 
     async def health(self) -> Health:
         """Same as `Entitlements.health`, awaited."""
-        return await self._driver.ask(health(self._setting, self._store, self._ledger, self._driver.breakers))
+        found = await self._driver.ask(health(self._setting, self._store, self._ledger, self._driver.breakers))
+        limiter = self._limiting.limiter
+        if limiter is None or not self._limiting.is_needed:
+            return found
+        return found.limited_by(limiter, answers=await self._limiting.answers())
 
     async def aclose(self) -> None:
         """Same as `Entitlements.close`, awaited."""
         OPENED.discard(self)
         if self._ending is not None:
             await self._ending.aclose()
+        await self._tell_measurements()
+        if self._telling is not None:
+            await self._telling.aclose()
         if self._setting.listener is not None:
             await self._setting.listener.aclose()
         if self._setting.snapshot is not None:
@@ -628,6 +762,9 @@ class AsyncEntitlements(AsyncMeteringVerbs, AsyncHoldingVerbs, Client):
             await self._ledger.aclose()
         if self._besides is not None:
             await self._besides.aclose()
+        await self._limiting.aclose()
+        if self._counting is not None:
+            await self._counting.aclose()
         await self._store.aclose()
 
     async def __aenter__(self) -> Self:
@@ -651,3 +788,11 @@ def _keys(features: Iterable[str]) -> tuple[str, ...]:
     if isinstance(features, str):
         raise TypeError(f"check_many({features!r}): give several keys, as a list; one key goes to check()")
     return tuple(features)
+
+
+def _conduct(setting: Setting, flags: frozenset[str]) -> Flow[object]:
+    """Let the rollouts of *flags* go on."""
+    # What changes things is much, and most processes only ask: whoever changes something loads it.
+    with IMPORTING:
+        from payaid_entitlements.admin.rollouts import conduct
+    return conduct(setting, flags)

@@ -6,8 +6,17 @@ a parent must let go of before.
 from __future__ import annotations
 
 import os
+import threading
 import weakref
 from collections.abc import Callable
+from typing import Final
+
+#: Held around imports that are made when first something is asked, ``with IMPORTING:``. A fork waits for it: a child
+#: that was forked while another thread imported would wait forever for that module.
+IMPORTING: Final = threading.RLock()
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch # Windows has none
+    os.register_at_fork(before=IMPORTING.acquire, after_in_parent=IMPORTING.release, after_in_child=IMPORTING.release)
 
 
 def after_fork(method: Callable[[], None]) -> None:

@@ -1,4 +1,7 @@
-"""What program and environment say about enforcement. Unset means enforce; a word that nobody knows fails start-up."""
+"""
+What program and environment say about enforcement, and about processes. Unset means enforce; a word that nobody knows
+fails start-up.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,16 @@ from collections.abc import Mapping
 from payaid_entitlements.core.catalog.model import Catalog
 from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.controls import EVERYWHERE, Enforcement, enforcement
+from payaid_entitlements.core.switching import is_on
 from payaid_entitlements.core.world import Modes
 from payaid_entitlements.errors import ConfigurationError
+from payaid_entitlements.stores.activity import KEPT_DAYS
 
 _PREFIX = "PAYAID_ENFORCEMENT"
+#: Days are at most 99,999: nobody keeps more than 273 years.
+_MOST_DIGITS = 5
 #: Older names of the switch, as first hosts have them in their configuration: true enforces, false does not.
 ALIASES = ("FEATURE_LICENSING", "FEATURE_MODULE_GATING")
-_SWITCH = {"true": Enforcement.ENFORCE, "1": Enforcement.ENFORCE, "false": Enforcement.OFF, "0": Enforcement.OFF}
 
 
 #: What ``enforcement=`` takes: a mode for everywhere, or modes by module, where ``"*"`` is everywhere.
@@ -63,9 +69,10 @@ def environment_modes(environ: Mapping[str, str]) -> dict[str, Enforcement]:
             mode = enforcement(word, source=name)
             if not scope or modes.setdefault(scope, mode) is not mode:
                 raise ConfigurationError(f"{name} is {word!r} and names no module, or the same one as another variable")
-    aliases = {name: _switch(name, environ[name]) for name in ALIASES if environ.get(name)}
+    said_by = {name: is_on(name, environ.get(name, "")) for name in ALIASES}
+    aliases = {name: is_enforced for name, is_enforced in said_by.items() if is_enforced is not None}
     if aliases:
-        said = Enforcement.OFF if Enforcement.OFF in aliases.values() else Enforcement.ENFORCE
+        said = Enforcement.ENFORCE if all(aliases.values()) else Enforcement.OFF
         if modes.setdefault(EVERYWHERE, said) is not said:
             raise ConfigurationError(
                 f"{_PREFIX} is {modes[EVERYWHERE].value!r} and {', '.join(aliases)} says {said.value!r}; keep one"
@@ -73,8 +80,40 @@ def environment_modes(environ: Mapping[str, str]) -> dict[str, Enforcement]:
     return modes
 
 
-def _switch(name: str, word: str) -> Enforcement:
+#: Processes that share a rate limit in an outage of the limiter, where nobody says how many there are.
+PROCESSES = 4
+
+
+def processes_of(given: int | None, environ: Mapping[str, str]) -> int:
+    """
+    Say in how many processes the program runs: *given*, else ``PAYAID_PROCESSES``, else `PROCESSES`.
+
+    Raises:
+        ConfigurationError: It is no number from 1 on.
+    """
+    source, said = ("processes=", given) if given is not None else ("PAYAID_PROCESSES", environ.get("PAYAID_PROCESSES"))
+    if said is None or said == "":
+        return PROCESSES
     try:
-        return _SWITCH[word.strip().lower()]
-    except KeyError:
-        raise ConfigurationError(f"{name} is {word!r}; write 'true' or 'false' (unset means enforce)") from None
+        count = int(said) if isinstance(said, str) or type(said) is int else 0
+    except ValueError:
+        count = 0
+    if count < 1:
+        raise ConfigurationError(f"{source} is {said!r}; it is a number of processes, from 1 on")
+    return count
+
+
+def activity_days_of(environ: Mapping[str, str]) -> int:
+    """
+    Say for how many days it is kept which tenant did what: ``PAYAID_ACTIVITY_DAYS``, else `KEPT_DAYS`.
+
+    Returns:
+        0 where nothing is to be recorded.
+
+    Raises:
+        ConfigurationError: It is no number from 0 on.
+    """
+    said = environ.get("PAYAID_ACTIVITY_DAYS") or str(KEPT_DAYS)
+    if not said.strip().isdecimal() or len(said) > _MOST_DIGITS:
+        raise ConfigurationError(f"PAYAID_ACTIVITY_DAYS is {said!r}; it is a number of days, and 0 records nothing")
+    return int(said)

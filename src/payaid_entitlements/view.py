@@ -4,11 +4,12 @@ One truth for one request: what a tenant holds, bound to an instant, immutable a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Final, TypeVar, cast
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from payaid_entitlements.cache.local import Entry
 from payaid_entitlements.core.catalog.model import Feature, Kind, Microseconds
@@ -16,6 +17,23 @@ from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.controls import Enforcement
 from payaid_entitlements.core.decision import HARD, SOFTENED, Decision, Intent, Reason
 from payaid_entitlements.core.explanation import Explanation, explain_situation
+from payaid_entitlements.core.flags.asking import (
+    Asker,
+    asker,
+    narrowed,
+    narrowing,
+    quietly,
+    read_attributes,
+    refusal,
+    refused_by,
+    text_of_user,
+    user_of,
+)
+from payaid_entitlements.core.flags.context import FlagContext
+from payaid_entitlements.core.flags.details import FlagDetails, FlagError, FlagReason, FlagValue
+from payaid_entitlements.core.flags.model import FlagType
+from payaid_entitlements.core.flags.rollouts.measured import Arm, Measuring
+from payaid_entitlements.core.flags.snapshot import FlagSnapshot
 from payaid_entitlements.core.identity import identify
 from payaid_entitlements.core.instant import MICROSECONDS, Instant, moment
 from payaid_entitlements.core.metering.lots import Metered, metered
@@ -23,6 +41,9 @@ from payaid_entitlements.core.metering.meters import unpacked
 from payaid_entitlements.core.metering.rollover import Rolling, rolling
 from payaid_entitlements.core.observing import Observer
 from payaid_entitlements.core.outage import in_outage, policy_of
+from payaid_entitlements.core.raising import raising
+from payaid_entitlements.core.ratelimit.holding import limits_held
+from payaid_entitlements.core.ratelimit.limits import Limit
 from payaid_entitlements.core.reference import make_reference
 from payaid_entitlements.core.remedies import Remedy, remedies
 from payaid_entitlements.core.replenishing import SHORT, replenishing
@@ -30,12 +51,21 @@ from payaid_entitlements.core.resolution import Standpoint
 from payaid_entitlements.core.subscription import State
 from payaid_entitlements.core.values import Value
 from payaid_entitlements.core.world import World
-from payaid_entitlements.errors import ConfigurationError, StoreUnavailable, UnknownFeature, ViewExpired
+from payaid_entitlements.errors import ConfigurationError, StoreUnavailable, UnknownFeature, UnknownFlag, ViewExpired
+from payaid_entitlements.forking import IMPORTING
+from payaid_entitlements.stores.activity import Seen
+
+if TYPE_CHECKING:
+    from payaid_entitlements.cache.seen.sightings import Sightings
+    from payaid_entitlements.core.flags.explaining import FlagExplanation
 
 T = TypeVar("T")
 
 #: Seconds after which a view refuses to answer: it is for one request.
 MAX_AGE: Final = 60.0
+
+#: What is allowed only since nothing is enforced, and nobody has an old answer.
+_WOULD_REFUSE: Final = frozenset({Reason.ENFORCEMENT_OBSERVED, Reason.ENFORCEMENT_OFF})
 
 #: What `value` can be asked for: the Python types of config features.
 VALUE_TYPES = (bool, int, Decimal, str, timedelta, list, tuple)
@@ -62,7 +92,9 @@ class OutageTable(dict[str, Decision]):
     def __missing__(self, key: str) -> Decision:
         require_key(key)
         last = None if self._last is None else self._last[key]
-        return in_outage(key, last, self._age, policy_of(None if self._world is None else self._world.catalog, key))
+        world = self._world
+        found = in_outage(key, last, self._age, policy_of(None if world is None else world.catalog, key))
+        return found if world is None or key not in world.narrowed else found.narrowed()
 
 
 class TenantView:
@@ -76,15 +108,21 @@ class TenantView:
     __slots__ = (
         "_age",
         "_at",
+        "_attributes",
         "_clock",
+        "_context",
         "_entry",
         "_expires",
+        "_flags",
         "_for_user",
         "_is_strict",
+        "_last",
         "_observer",
+        "_passed",
         "_reads",
         "_revision",
         "_seen_at",
+        "_sightings",
         "_standpoint",
         "_table",
         "_tenant",
@@ -104,6 +142,8 @@ class TenantView:
         entry: Entry | None,
         revision: int,
         world: World | None,
+        flags: FlagSnapshot,
+        attributes: Mapping[str, object] | None,
         age: float | None,
         now: float,
         seen_at: float,
@@ -111,6 +151,7 @@ class TenantView:
         observer: Observer,
         is_strict: bool,
         for_user: Callable[[str | None], tuple[Instant | None, Standpoint]] | None,
+        sightings: Sightings | None = None,
     ) -> None:
         self._tenant = tenant
         self._user = user
@@ -121,12 +162,19 @@ class TenantView:
         self._entry = entry
         self._revision = revision
         self._world = world
+        self._flags = flags
+        self._attributes = attributes
+        self._context: FlagContext | None = None
+        self._last: FlagContext | None = None
         self._clock = clock
         self._expires = now + MAX_AGE
         self._seen_at = seen_at
         self._observer = observer
         self._is_strict = is_strict
         self._for_user = for_user
+        self._sightings = sightings
+        #: What was let pass last by this view, and noted: guards look whether it is the same again.
+        self._passed: object = None
         if standpoint is not None and age is None:
             self._table: Mapping[str, Decision] = standpoint.write
             self._reads: Mapping[str, Decision] = standpoint.read
@@ -146,12 +194,29 @@ class TenantView:
         """
         decision = (self._table if access == "write" else self._reads_for(access))[feature]
         if decision.noteworthy:
-            self.note(decision)
+            decision = self._narrowed(decision)
+            if decision.noteworthy:
+                self.note(decision)
         return decision
 
     def decide(self, feature: str, access: Intent) -> Decision:
         """Decide without counting: for those who may ask again before they answer."""
-        return (self._table if access == "write" else self._reads_for(access))[feature]
+        decision = (self._table if access == "write" else self._reads_for(access))[feature]
+        return decision if decision.beneath is None else self._narrowed(decision)
+
+    def _narrowed(self, decision: Decision) -> Decision:
+        """What flags make of *decision*, where they narrow its key: itself without the mark, or a refusal."""
+        if decision.beneath is None:
+            return decision
+        refused = self._kept_back(decision.feature)
+        return decision.beneath if refused is None else refused
+
+    def _kept_back(self, key: str) -> Decision | None:
+        """The refusal of *key* by a flag; None where none refuses it."""
+        world = self._world
+        if world is None or key not in world.narrowed:
+            return None
+        return refusal(narrowing(self._flags, world, key), key, self._context or self._own_context())
 
     def against_legacy(self, decision: Decision, *, is_legacy_allowed: bool) -> Decision:
         """
@@ -166,6 +231,8 @@ class TenantView:
         if ours is not is_legacy_allowed:
             difference = "legacy_allows" if is_legacy_allowed else "legacy_refuses"
             self._observer.count("legacy.differs", decision.feature, difference)
+            if decision.reason not in HARD and not decision.degraded:
+                self._saw(Seen.WOULD_LOSE if is_legacy_allowed else Seen.WOULD_GAIN, decision.feature)
         mode = self._world.mode_of(decision.feature)
         if mode is Enforcement.ENFORCE or decision.reason in HARD or decision.degraded:
             return decision
@@ -180,12 +247,26 @@ class TenantView:
             UnknownFeature: The key is in no catalog, and the client is strict.
         """
         self._observer.count("decision", decision.feature, decision.reason.value)
+        if decision.reason in _WOULD_REFUSE:
+            self._saw(Seen.WOULD_LOSE, decision.feature)
         if decision.reason in (Reason.CATALOG_UNKNOWN, Reason.CATALOG_RETIRED):
             if self._is_strict and self._world is not None and decision.reason is Reason.CATALOG_UNKNOWN:
                 keys = (*self._world.catalog.modules, *self._world.catalog.features)
                 hint = did_you_mean(decision.feature, keys)
                 raise UnknownFeature(f"the catalog has no module or feature {decision.feature!r}{hint}")
             self._observer.once(decision.reason.value, feature=decision.feature, way_out=decision.reason.way_out)
+
+    def used(self, keys: Iterable[str]) -> None:
+        """Note that the tenant uses the modules of *keys* today; for who lets something pass, never for who asks."""
+        if self._sightings is not None and self._world is not None:
+            for key in keys:
+                module = self._world.module_of(key)
+                if module is not None:
+                    self._sightings.saw(self._tenant, Seen.MODULE, module)
+
+    def _saw(self, kind: Seen, key: str) -> None:
+        if self._sightings is not None:
+            self._sightings.saw(self._tenant, kind, key)
 
     def require(self, feature: str, *, access: Intent = "write") -> Decision:
         """
@@ -234,6 +315,11 @@ class TenantView:
     def remedies(self, decision: Decision) -> tuple[Remedy, ...]:
         """What would turn *decision*, the cheapest first; only what this tenant may buy, never losing what it holds."""
         if decision.allowed or self._standpoint is None or self._world is None:
+            return ()
+        if decision.reason is Reason.RATE_LIMITED:
+            return raising(self._standpoint.situation, self._world, decision)
+        if self._kept_back(decision.feature) is not None:
+            # Whoever bought it would be refused all the same.
             return ()
         if decision.reason in SHORT:
             return replenishing(self._standpoint.situation, self._world, decision)
@@ -322,14 +408,208 @@ class TenantView:
         require_key(feature)
         if self._standpoint is None or self._world is None:
             raise StoreUnavailable(f"the store gave no answer about {self._tenant!r}; there is nothing to explain")
-        return explain_situation(
+        found = explain_situation(
             self._tenant, self._standpoint.situation, self._world, feature, self._at, user=self.user
         )
+        if feature not in self._world.narrowed:
+            return found
+        flags = narrowing(quietly(self._flags), self._world, feature)
+        return narrowed(found, flags, self._context or self._own_context())
 
-    def for_user(self, user: str | None) -> TenantView:
-        """The same view for *user*, whose own overrides then count."""
+    # -- flags ------------------------------------------------------------------------------------------------
+
+    def flag(
+        self,
+        key: str,
+        default: bool = False,
+        user: str | None = None,
+        attributes: Mapping[str, object] | None = None,
+    ) -> bool:
+        """
+        Ask a boolean flag. Pure CPU, as `check`: what it says is pinned with the view.
+
+        Args:
+            default: Where there is no such flag, where it leaves its value to the caller, where it cannot be
+                evaluated, or *attributes* cannot be read (counted as ``flag.error``, and logged once), and in an outage
+                in which nothing is known of it.
+            user: Whom it is about, where that is not the view's user. To name one is all that a percentage of users
+                needs; `for_user` does so once for many flags.
+            attributes: What its rules may look at besides, over those of the view. Never ``tenant``, ``user``,
+                ``plan``, ``modules`` and ``state``, which are the library's.
+
+        Raises:
+            TypeError: The flag is not boolean; *user* identifies nobody.
+            UnknownFlag: There is no such flag, and the client is strict.
+        """
+        try:
+            ask = self._flags.asks[key]
+        except KeyError:
+            return self._no_flag(key, default)
+        if attributes is not None:
+            value = ask(self._context_for(user, attributes)).value
+        elif user is None:
+            value = ask(self._context or self._own_context()).value
+        elif (of_user := self._flags.of_user.get(key)) is not None:
+            # Most of those who are named are named once: no context is made for them.
+            value = of_user(text_of_user(user)).value
+        else:
+            last = self._last
+            if last is None or last.user != user:
+                last = self._context_for(user, None)
+            value = ask(last).value
+        return value if value is True or value is False else self._left_open(key, default, user, attributes)
+
+    def flag_details(
+        self,
+        key: str,
+        default: FlagValue = None,
+        *,
+        user: str | None = None,
+        attributes: Mapping[str, object] | None = None,
+    ) -> FlagDetails:
+        """
+        Ask a flag of any type, and why it says what it says.
+
+        Args:
+            default, user, attributes: As in `flag`.
+
+        Returns:
+            Never an exception for what is wrong with a flag: `FlagDetails.error` says it, and the value is *default*.
+
+        Raises:
+            TypeError: *user* identifies nobody, or *attributes* is no mapping.
+            UnknownFlag: There is no such flag, and the client is strict.
+        """
+        flag = self._flags.flags.get(key)
+        if flag is None:
+            self._no_flag(key, default)
+            error, message = FlagError.FLAG_NOT_FOUND, f"there is no flag {key!r}"
+            if self._world is None:
+                error, message = FlagError.PROVIDER_NOT_READY, "the store gave no answer, and no flag is known"
+            return FlagDetails(key, default, None, FlagReason.ERROR, None, error, message)
+        details = flag.evaluate(self._context_for(user, attributes))
+        if details.error is not None:
+            self._note_error(details)
+        return details if details.variant is not None or default is None else replace(details, value=default)
+
+    def rollout_side(self, key: str) -> tuple[Measuring | None, tuple[Arm, str] | None]:
+        """
+        For those who measure: the step of a flag's rollout that is measured, and on which side of it this view is.
+
+        Returns:
+            None for a flag of which nothing is measured; and None for the side of who is not concerned.
+
+        Raises:
+            UnknownFlag: There is no such flag, and the client is strict.
+        """
+        step = self._flags.measured.get(key)
+        if step is None:
+            if key not in self._flags.flags:
+                self._no_flag(key, None)
+            return None, None
+        return step, step.side(self._context or self._own_context())
+
+    @property
+    def measured_flags(self) -> Collection[str]:
+        """Keys of the flags of whose rollouts a step is measured now."""
+        return self._flags.measured.keys()
+
+    @property
+    def attributes(self) -> Mapping[str, object] | None:
+        """What the host said besides, for flags, to look at only; None where it said nothing."""
+        return None if self._attributes is None else MappingProxyType(self._attributes)
+
+    def decide_flag(self, key: str, attributes: Mapping[str, object] | None = None) -> Decision:
+        """
+        Decide for those who need a boolean flag to be on. One that there is not refuses, as one that is off.
+
+        Args:
+            attributes: As in `flag`.
+
+        Raises:
+            TypeError: The flag is not boolean, or *attributes* is no mapping of names.
+            UnknownFlag: There is no such flag, and the client is strict.
+        """
+        if self.flag(key, attributes=attributes):
+            return Decision(True, Reason.FLAG_ON, key, f"flag {key}")
+        flag = self._flags.flags.get(key)
+        refused = None if flag is None else refused_by(flag, key, self._context_for(None, attributes))
+        return Decision(False, Reason.FLAG_OFF, key, f"flag {key}") if refused is None else refused
+
+    def explain_flag(
+        self, key: str, *, user: str | None = None, attributes: Mapping[str, object] | None = None
+    ) -> FlagExplanation:
+        """
+        Say why a flag comes out as it does: each rule that was looked at, each bucket and its hash. For operators.
+
+        Args:
+            user, attributes: As in `flag`.
+
+        Raises:
+            UnknownFlag: There is no such flag.
+        """
+        if key not in self._flags.flags:
+            raise UnknownFlag(f"there is no flag {key!r}{did_you_mean(str(key), self._flags.flags)}")
+        # It is for people, who can wait until it is loaded.
+        with IMPORTING:
+            from payaid_entitlements.core.flags.explaining import explain_flag
+        return explain_flag(self._flags, key, self._context_for(user, attributes))
+
+    def _own_context(self) -> FlagContext:
+        # Made when first a flag is asked, since most views are asked none. Of two threads, each makes the same.
+        self._context = found = Asker(self._tenant, self._user, self._at, self._standpoint, self._attributes)
+        return found
+
+    def _context_for(self, user: str | None, attributes: Mapping[str, object] | None) -> FlagContext:
+        if user is None and attributes is None:
+            return self._context or self._own_context()
+        user = self._user if user is None else user_of(user)
+        if attributes is not None:
+            return asker(self._tenant, user, self._at, self._standpoint, self._attributes, attributes)
+        # Kept for the next question, which is mostly about the same user.
+        self._last = found = Asker(self._tenant, user, self._at, self._standpoint, self._attributes)
+        return found
+
+    def _no_flag(self, key: str, default: T) -> T:
+        if not isinstance(key, str):
+            raise TypeError(f"a flag's key is a str, not {type(key).__name__} ({key!r})")
+        if self._world is None:
+            # Nothing is known, in an outage: that says nothing about the key.
+            return default
+        self._observer.count("flag.unknown", key)
+        hint = did_you_mean(key, self._flags.flags)
+        if self._is_strict:
+            raise UnknownFlag(f"there is no flag {key!r}{hint}")
+        self._observer.once("flag.unknown", flag=key, way_out=f"define it, or correct the key{hint}")
+        return default
+
+    def _left_open(self, key: str, default: bool, user: str | None, attributes: Mapping[str, object] | None) -> bool:
+        """What comes out where no truth value did."""
+        flag = self._flags.flags[key]
+        if flag.flag.type is not FlagType.BOOLEAN:
+            raise TypeError(f"flag {flag.flag.key!r} is a {flag.flag.type.value}; use flag_details({flag.flag.key!r})")
+        details = flag.evaluate(self._context_for(user, attributes))
+        if details.error is not None:
+            self._note_error(details)
+        return default
+
+    def _note_error(self, details: FlagDetails) -> None:
+        error = str(details.error)
+        self._observer.count("flag.error", details.key, error)
+        self._observer.once("flag.error", flag=details.key, error=error, way_out=details.message)
+
+    # -- for whom -----------------------------------------------------------------------------------------------
+
+    def for_user(self, user: str | None, attributes: Mapping[str, object] | None = None) -> TenantView:
+        """
+        The same view for *user*, whose own overrides then count, and of whom flags are asked.
+
+        Args:
+            attributes: What flags may look at besides; None for those of this view.
+        """
         if user is not None:
             identify("user", user)
+        said = self._attributes if attributes is None else read_attributes(attributes)
         until, standpoint = (self._until, self._standpoint) if self._for_user is None else self._for_user(user)
         return TenantView(
             self._tenant,
@@ -340,6 +620,8 @@ class TenantView:
             entry=self._entry,
             revision=self._revision,
             world=self._world,
+            flags=self._flags,
+            attributes=said,
             age=self._age,
             now=self._expires - MAX_AGE,
             seen_at=self._seen_at,
@@ -347,6 +629,7 @@ class TenantView:
             observer=self._observer,
             is_strict=self._is_strict,
             for_user=self._for_user,
+            sightings=self._sightings,
         )
 
     # -- what it is ---------------------------------------------------------------------------------------------
@@ -394,7 +677,23 @@ class TenantView:
     @property
     def modules(self) -> frozenset[str]:
         """The modules that may be used, at least for reading."""
-        return frozenset() if self._standpoint is None else self._standpoint.modules
+        if self._standpoint is None:
+            return frozenset()
+        found = self._standpoint.modules
+        kept_back = () if self._world is None else found & self._world.narrowed
+        return found.difference(key for key in kept_back if self._kept_back(key) is not None) if kept_back else found
+
+    @property
+    def rate_limits(self) -> Mapping[str, Limit]:
+        """
+        Rate limits by key, as they hold for the tenant and the view's user: one object for all who have the same.
+
+        In an outage those that were known last; where nothing is known of the tenant, the defaults; and none at all
+        where not even the catalog is known.
+        """
+        if self._standpoint is not None:
+            return self._standpoint.limits
+        return {} if self._world is None else limits_held(self._world, None)
 
     def require_young(self) -> None:
         """
@@ -413,11 +712,16 @@ class TenantView:
         """Was it known to be true less than *within* seconds ago?"""
         return not self.stale and self._clock() - self._seen_at < within
 
-    def to_public(self) -> dict[str, object]:
-        """All of it as JSON data for the tenant's own browser: no actor, no override reason, no internal source."""
+    def to_public(self, *, flags: Iterable[str] = ()) -> dict[str, object]:
+        """
+        All of it as JSON data for the tenant's own browser: no actor, no override reason, no internal source.
+
+        Args:
+            flags: Keys of flags that the browser may know, each with its value; none unless they are asked for.
+        """
         catalog = None if self._world is None else self._world.catalog
         keys = () if catalog is None else (*catalog.modules, *catalog.features)
-        return {
+        public: dict[str, object] = {
             "tenant": self.tenant,
             "plan": self.plan,
             "state": None if self.state is None else self.state.value,
@@ -426,6 +730,8 @@ class TenantView:
             "stale": self.stale,
             "features": {key: self.decide(key, "read").to_public() for key in keys},
         }
+        asked = {key: self.flag_details(key).value for key in flags}
+        return {**public, "flags": asked} if asked else public
 
     def reference(self, decision: Decision) -> str:
         """A short code that says what was said, to quote to support."""

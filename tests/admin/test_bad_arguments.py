@@ -93,7 +93,7 @@ VERBS = {
     "forget": (("tenant",), ("because", "operation", "tx")),
     "kill": (("key",), ("because", "operation")),
     "restore": (("key",), ("because", "operation")),
-    "set_enforcement": (("scope", "mode"), ("because", "operation")),
+    "set_enforcement": (("scope", "mode"), ("percent", "because", "operation")),
     "undo": (("change_id",), ("because", "operation")),
 }
 #: What is right, so that mostly one argument is wrong and the others lead to where it is looked at.

@@ -11,7 +11,7 @@ from payaid_entitlements.core.values import DENY, UNLIMITED
 from payaid_entitlements.errors import EntitlementError
 from tests.admin.conftest import TODAY, Shop, at, edited, utc
 
-#: Verbs by what they are about. Those about flags come with flags.
+#: Verbs by what they are about.
 VERBS = {
     "what is sold": {"publish", "migrate", "migrate_add_on", "kill", "restore", "set_enforcement"},
     "subscriptions": {
@@ -36,6 +36,19 @@ VERBS = {
         "forget",
     },
     "units": {"grant", "void", "adjust"},
+    "flags": {
+        "define_flag",
+        "remove_flag",
+        "rollout",
+        "set_flag",
+        "define_segment",
+        "remove_segment",
+        "import_flags",
+        "forecast",
+    },
+    "guarded rollouts": {
+        *("step_rollouts", "approve_rollout", "pause_rollout", "resume_rollout", "restart_rollout", "roll_back"),
+    },
     "the past": {"undo", "audit"},
 }
 
@@ -53,14 +66,16 @@ def test_both_colours_have_every_verb():
         assert list(plain.parameters.values()) == list(awaited.parameters.values()), name
 
 
-@pytest.mark.parametrize("name", sorted(public(Admin) - {"audit"}))
+@pytest.mark.parametrize("name", sorted(public(Admin) - {"audit", "forecast"}))
 def test_every_verb_says_why(name):
     """And what happens to a tenant is safe to repeat; what a source says may be late, and join a transaction."""
     words = set(inspect.signature(getattr(Admin, name)).parameters)
     assert "because" in words
-    # What reconciles is known by what it is about: repeated, there is nothing left to do.
-    if name not in ("publish", "migrate", "migrate_add_on", "reconcile"):
+    # What reconciles, or lets what is due go on, is known by what it is about: repeated, nothing is left to do.
+    if name not in ("publish", "migrate", "migrate_add_on", "reconcile", "step_rollouts"):
         assert "operation" in words
+    if name in VERBS["flags"]:
+        assert "expect" in words
     if name in VERBS["subscriptions"] | VERBS["tenants"]:
         assert "tx" in words
         assert ("as_of" in words) == (name not in ("invalidate", "forget"))
@@ -86,6 +101,19 @@ STORY = [
     ("set_enforcement", ("*", "observe"), {}),
     ("set_enforcement", ("*", "off"), {"operation": "evt_3"}),
     ("restore", ("books",), {}),
+    ("define_flag", ("look", {"rollout": "5%"}), {"operation": "evt_4"}),
+    ("define_flag", ("look", {"rollout": "5%"}), {"operation": "evt_4"}),
+    ("define_flag", ("look", {"salt": "other"}), {}),
+    ("rollout", ("look", "25%"), {"expect": 1}),
+    ("rollout", ("look", "50%"), {"expect": 1}),
+    ("rollout", ("loook", 5), {}),
+    ("set_flag", ("look", "on"), {}),
+    ("define_segment", ("near", {"country": "IN"}), {}),
+    ("import_flags", ({"flags": {"more": {"needs": {"look": "on"}}}},), {}),
+    ("remove_flag", ("look",), {}),
+    ("remove_segment", ("near",), {}),
+    ("kill", ("look",), {}),
+    ("forecast", ("look", 70), {}),
     ("past_due", ("acme", TODAY), {}),
     ("pause", ("acme", at(5)), {}),
     ("cancel", ("acme",), {"as_of": at(-1)}),

@@ -96,3 +96,68 @@ def test_a_mode_is_one_of_three_words(admin, mode):
     """A typo must never open what is sold."""
     with pytest.raises(ConfigurationError, match="'off', 'observe' or 'enforce'"):
         admin.set_enforcement("crm", mode)
+
+
+def test_a_mode_reaches_a_part_of_the_tenants_and_grows(shop, admin):
+    """The same ones everywhere; who is in stays in, and each step can be taken back."""
+    tenants = [f"tenant-{number}" for number in range(60)]
+    other = shop.beside()
+
+    def refused(ent):
+        shop.clock.advance(seconds=3)
+        return {tenant for tenant in tenants if not ent.check(tenant, "books").allowed}
+
+    steps = []
+    for percent in ("5%", 25, 100):
+        change = admin.set_enforcement("books", ENFORCE, percent=percent)
+        steps.append((refused(shop), change))
+        assert refused(other) == steps[-1][0]
+    assert steps[0][0] < steps[1][0] < steps[2][0] == set(tenants)
+    assert [str(each) for _, change in steps for each in change.altered] == [
+        "enforcement of books: not set -> enforce 5% else observe",
+        "enforcement of books: enforce 5% else observe -> enforce 25% else observe",
+        "enforcement of books: enforce 25% else observe -> enforce",
+    ]
+    admin.undo(steps[2][1].id)
+    assert refused(other) == steps[1][0]
+    assert facts(admin.set_enforcement("books", "enforce", percent=25)) == (False, "change.unchanged")
+    some = next(iter(steps[1][0]))
+    assert (
+        "mode enforce for 25% of tenants has reached this tenant" in shop.run(shop.ent.explain(some, "books")).to_text()
+    )
+    before = shop.clock.now()
+    shop.clock.advance(seconds=1)
+    admin.set_enforcement("books", "observe")
+    assert refused(other) == set()
+    assert not shop.run(shop.ent.explain(some, "books", at=before)).decision.allowed
+
+
+@pytest.mark.parametrize(
+    ("stored", "mode", "otherwise"),
+    [
+        ({}, ENFORCE, OBSERVE),
+        ({}, OBSERVE, ENFORCE),
+        ({"books": OFF}, ENFORCE, OFF),
+        ({"books": ENFORCE}, ENFORCE, OBSERVE),
+        ({"books": ENFORCE}, OFF, ENFORCE),
+        ({"books": OFF}, OFF, ENFORCE),
+        ({"*": OFF}, ENFORCE, OFF),
+        ({"*": OFF, "books": OBSERVE}, ENFORCE, OBSERVE),
+    ],
+)
+def test_who_is_not_reached_stays_as_he_is(admin, stored, mode, otherwise):
+    """By the mode that is stored; where that is the same one, or none, the other way round."""
+    for scope, word in stored.items():
+        admin.set_enforcement(scope, word)
+    change = admin.set_enforcement("books", mode, percent="10%", operation="week 1")
+    assert change.altered[0].after == f"{mode.value} 10% else {otherwise.value}"
+    assert facts(admin.set_enforcement("books", mode, percent="10%", operation="week 1")) == (False, "change.repeated")
+
+
+@pytest.mark.parametrize(
+    ("percent", "error"), [(0.5, TypeError), (True, TypeError), (101, ConfigurationError), ("5", ConfigurationError)]
+)
+def test_a_part_is_a_percentage(admin, percent, error):
+    """Never a float, which is rarely what was written."""
+    with pytest.raises(error):
+        admin.set_enforcement("books", ENFORCE, percent=percent)

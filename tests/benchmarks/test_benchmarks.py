@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
-from benchmarks import consuming, footprint, invalidation, load, metering, misses, sharing
+from benchmarks import consuming, footprint, invalidation, limiting_redis, limiting_sql, load, metering, misses, sharing
 from benchmarks.__main__ import SUBJECTS, choose
 from benchmarks.hits import check_allowed, check_awaited, check_denied, guard, view_check
 from benchmarks.measuring import Effort, alternate, alternate_awaited, frozen, looped, measure
@@ -178,9 +179,14 @@ def test_a_change_that_is_never_seen_is_no_figure(monkeypatch):
 
 
 def test_a_consume_is_compared_with_a_counter_by_hand(stage, monkeypatch):
-    """On a ledger beside what other subjects sell, through the ledger and through all of the library."""
+    """
+    On a ledger beside what other subjects sell, through the ledger and through all of the library.
+
+    Again where a row was over its budget, when nothing may be a repetition of the time before.
+    """
     monkeypatch.setattr(Stage.database, "__defaults__", (20,))
     monkeypatch.setattr(consuming, "TENANTS", 3)
+    consuming.consume("sqlite", stage)
     post, whole = consuming.consume("sqlite", stage)
     assert (post.budget, whole.budget) == (2.0, 2.0)
     assert 0 < post.p50_ms <= post.p99_ms
@@ -189,9 +195,42 @@ def test_a_consume_is_compared_with_a_counter_by_hand(stage, monkeypatch):
 
 @pytest.mark.parametrize("dialect", ["postgresql", "redis"])
 def test_a_consume_is_compared_with_what_it_sends(stage, monkeypatch, dialect):
-    """The driver sends it by itself, as often, and it counts."""
+    """The driver sends it by itself, as often, and it counts; the second time too."""
     monkeypatch.setattr(Stage.database, "__defaults__", (20,))
     monkeypatch.setattr(consuming, "TENANTS", 3)
+    consuming.consume(dialect, stage)
     same = consuming.consume(dialect, stage)
     assert [row.operation.split(",")[0] for row in same] == ["post of a debit", "consume", "consume"]
     assert all(row.ratio > 0 for row in same)
+
+
+def test_a_limited_call_is_compared_with_a_script_by_hand(stage):
+    """By the same client, in the same process; of a turn, each call is."""
+    (one, three), (each, alone) = limiting_redis.one(stage), limiting_redis.together("redis", stage)
+    assert (one.budget, three.budget, each.budget, alone.budget) == (1.15, 1.3, 0.4, 1.7)
+    assert each.ratio < alone.ratio
+    assert all(0 < row.p50_ms <= row.p99_ms for row in (one, three, each, alone))
+
+
+def test_a_limited_call_that_is_refused_is_no_figure(stage, monkeypatch):
+    monkeypatch.setattr(limiting_redis, "PLENTY", 2)
+    with pytest.raises(RuntimeError, match="a call was refused"):
+        limiting_redis.one(stage)
+    with pytest.raises(RuntimeError, match="a call was refused"):
+        limiting_redis.together("redis", stage)
+
+
+def test_a_limited_call_is_compared_with_an_upsert_by_hand(stage, small):
+    """Which waits for the disk only where that is said."""
+    passes, refused, three, waiting = limiting_sql.calls("sqlite", stage)
+    assert (passes.budget, refused.budget, three.budget) == limiting_sql.BUDGETS["sqlite"]
+    assert waiting.budget is None
+    assert waiting.operation.endswith("that waits for the disk")
+    assert refused.ratio < three.ratio
+    assert all(0 < row.p50_ms <= row.p99_ms for row in (passes, refused, three, waiting))
+
+
+def test_a_limited_call_in_a_database_with_another_answer_is_no_figure(stage, small, monkeypatch):
+    monkeypatch.setattr(limiting_sql, "group", partial(limiting_sql.group, quota=1))
+    with pytest.raises(RuntimeError, match="the answer is not the one"):
+        limiting_sql.calls("sqlite", stage)

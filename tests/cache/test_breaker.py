@@ -6,7 +6,7 @@ import pytest
 
 from payaid_entitlements.cache.breaker import LONGEST, QUICK, SHORTEST, STALLED, TRIAL, Breaker
 from payaid_entitlements.cache.steps import HostUnavailable
-from payaid_entitlements.errors import SchemaOutOfDate, StoreDamaged, StoreUnavailable
+from payaid_entitlements.errors import ConfigurationError, SchemaOutOfDate, StoreDamaged, StoreUnavailable
 
 
 class Guarded:
@@ -187,3 +187,14 @@ def test_two_who_find_it_closed_by_then_both_ask(guarded, hand):
 
     guarded.breaker._lock = Closing()
     assert guarded.breaker._enter() is False
+
+
+def test_what_counts_as_a_failure_and_what_is_said_meanwhile_are_the_owners():
+    """It guards more than stores."""
+    breaker = Breaker("crm", lambda: 0.0, quick=1, unavailable=ConfigurationError, failure=KeyError)
+    with pytest.raises(ValueError, match="x"), breaker.asking():
+        raise ValueError("x")
+    with pytest.raises(KeyError), breaker.asking(is_patient=True):
+        raise KeyError
+    with pytest.raises(ConfigurationError, match="crm gave no answer a moment ago"), breaker.asking():
+        pytest.fail("it is entered")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from payaid_entitlements.cache.loading import begin, poll
 from payaid_entitlements.cache.local import LEASE, NEVER, POLL_AFTER, LocalCache
 from payaid_entitlements.cache.steps import Poll
+from payaid_entitlements.core.flags.model import FlagSet
 from payaid_entitlements.stores.ports import LogEntry, LogPage, Scope
 from tests.cache.conftest import Hand
 from tests.cache.test_local import entry
@@ -143,9 +144,9 @@ def reading(followed, setting, hand):
     return flow, followed
 
 
-def finish(flow, page: LogPage) -> None:
+def finish(flow, answer: object) -> None:
     with pytest.raises(StopIteration):
-        flow.send(page)
+        flow.send(answer)
 
 
 def test_what_is_heard_meanwhile_is_not_forgotten(reading):
@@ -193,7 +194,8 @@ def test_a_log_that_was_cut_goes_back(reading, world, hand):
     near.hear(line(4))
     assert step.__class__.__name__ == "ReadCatalog"
     flow.send(world.published)
-    finish(flow, world.controls)
+    flow.send(world.controls)
+    finish(flow, FlagSet())
     assert near.position == 4
     assert near.lease > near.clock()
 
@@ -210,7 +212,8 @@ def test_a_client_that_begins_listens_when_it_knows_where_the_log_ends(setting, 
     flow.send(())
     flow.send(LogPage((), 12))
     flow.send(world.published)
-    finish(flow, world.controls)
+    flow.send(world.controls)
+    finish(flow, FlagSet())
     assert positions == [12]
 
 

@@ -222,7 +222,7 @@ def test_a_log_that_ends_before_what_is_known_was_cut(listener, channel, near, t
     assert tally.counts() == {}
 
 
-def test_what_was_told_while_nobody_listened_is_in_the_log(listener, channel, near, tally, capsys):
+def test_what_was_told_while_nobody_listened_is_in_the_log(listener, channel, near, tally, caplog):
     listener.start()
     until(lambda: listener.status.connected)
     channel.fail()
@@ -230,16 +230,16 @@ def test_what_was_told_while_nobody_listened_is_in_the_log(listener, channel, ne
     assert near.lease == NEVER
     assert channel.wires[0].is_closed
     assert tally.counts() == {("channel.disconnected",): 1}
-    assert capsys.readouterr().out.count("channel.disconnected") == 1
+    assert caplog.text.count("channel.disconnected") == 1
 
 
-def test_who_cannot_connect_tries_again_and_says_so_once(listener, channel, near, tally, capsys):
+def test_who_cannot_connect_tries_again_and_says_so_once(listener, channel, near, tally, caplog):
     channel.refusals = [OSError("no route")] * 6
     listener.start()
     until(lambda: listener.status.connected)
     assert channel.tries == 7
     assert tally.counts() == {("channel.disconnected",): 6}
-    assert capsys.readouterr().out.count("channel.disconnected") == 1
+    assert caplog.text.count("channel.disconnected") == 1
     assert listener.status.reconnects == 0
 
 
@@ -420,14 +420,14 @@ def test_a_client_that_is_given_up_ends_it(near, channel, tally):
     assert tally.counts() == {}
 
 
-def test_a_machine_without_room_for_a_thread_reads_the_log(listener, channel, near, capsys, monkeypatch):
+def test_a_machine_without_room_for_a_thread_reads_the_log(listener, channel, near, caplog, monkeypatch):
     def refuses(self) -> None:
         raise RuntimeError("can't start new thread")
 
     with monkeypatch.context() as only_here:
         only_here.setattr(threading.Thread, "start", refuses)
         listener.start()
-    assert "channel.no_thread" in capsys.readouterr().out
+    assert "channel.no_thread" in caplog.text
     assert not listener.status.connected
     listener.start()
     until(lambda: listener.status.connected)

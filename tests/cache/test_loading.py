@@ -17,6 +17,7 @@ from payaid_entitlements.cache.loading import (
     poll,
     read_world,
     renew,
+    renew_flags,
     seen_at,
 )
 from payaid_entitlements.cache.local import LEASE, NEVER, POLL_AFTER
@@ -27,6 +28,7 @@ from payaid_entitlements.cache.steps import (
     Prepare,
     ReadCatalog,
     ReadControls,
+    ReadFlags,
     ReadHost,
     ReadTenants,
 )
@@ -35,6 +37,8 @@ from payaid_entitlements.core.catalog import Catalog
 from payaid_entitlements.core.catalog.publishing import publish
 from payaid_entitlements.core.controls import ENFORCE, OBSERVE, Controls
 from payaid_entitlements.core.facts import NewFact, TenantDocument, record
+from payaid_entitlements.core.flags.model import Flag, FlagSet, FlagType
+from payaid_entitlements.core.flags.snapshot import FlagSnapshot
 from payaid_entitlements.core.instant import instant
 from payaid_entitlements.core.subscription import Subscription
 from payaid_entitlements.core.world import Modes, World
@@ -85,6 +89,8 @@ class Outside:
                 return self.next("catalog", published_of())
             case ReadControls():
                 return self.next("controls", Controls())
+            case ReadFlags():
+                return self.next("flags", FlagSet())
             case ReadHost():
                 return self.next("host", None)
             case Prepare():
@@ -111,7 +117,16 @@ def test_the_first_question_prepares_reads_the_world_and_then_the_tenant(setting
     outside = Outside()
     found = outside.run(hold(setting, "acme"))
 
-    assert outside.asked == ["Join world", "Prepare", "Poll", "ReadCatalog", "ReadControls", "Join acme", "ReadTenants"]
+    assert outside.asked == [
+        "Join world",
+        "Prepare",
+        "Poll",
+        "ReadCatalog",
+        "ReadControls",
+        "ReadFlags",
+        "Join acme",
+        "ReadTenants",
+    ]
     assert found.age is None
     assert found.entry.table["crm.export"].allowed
 
@@ -163,7 +178,15 @@ def test_a_change_of_the_catalog_or_the_controls_makes_a_new_world(warm, hand):
     outside = Outside(poll=page, controls=Controls().with_killed("crm"))
     found = outside.run(hold(warm, "acme"))
 
-    assert outside.asked == ["Join poll", "Poll", "ReadCatalog", "ReadControls", "Join acme", "ReadTenants"]
+    assert outside.asked == [
+        "Join poll",
+        "Poll",
+        "ReadCatalog",
+        "ReadControls",
+        "ReadFlags",
+        "Join acme",
+        "ReadTenants",
+    ]
     assert not found.entry.table["crm.export"].allowed
 
 
@@ -395,7 +418,7 @@ def test_a_tenant_that_holds_what_was_published_a_moment_ago_is_judged_by_it(war
     page = LogPage((LogEntry(6, Scope.CATALOG, None, 2),), 6)
     outside = Outside(acme=MIGRATED, poll=page, catalog=NEWER)
     entry = outside.run(load(warm, "acme"))
-    assert outside.asked == ["ReadTenants", "Poll", "ReadCatalog", "ReadControls", "ReadTenants"]
+    assert outside.asked == ["ReadTenants", "Poll", "ReadCatalog", "ReadControls", "ReadFlags", "ReadTenants"]
     assert entry.table["crm"].source == "plan pro@2"
     assert warm.near.held["acme"] is entry
 
@@ -406,11 +429,11 @@ def test_what_cannot_be_judged_since_the_store_gives_no_answer_is_no_refusal(war
         Outside(acme=MIGRATED, poll=DOWN).run(load(warm, "acme"))
 
 
-def test_a_plan_that_was_never_published_gives_nothing_and_is_said(warm, capsys):
+def test_a_plan_that_was_never_published_gives_nothing_and_is_said(warm, caplog):
     """A database that was restored without its catalog: nothing opens, and nobody has to guess why."""
     entry = Outside(acme=MIGRATED).run(load(warm, "acme"))
     assert not entry.table["crm"].allowed
-    assert "plan.unknown" in capsys.readouterr().out
+    assert "plan.unknown" in caplog.text
 
 
 ADDED = publish(published_of(), Catalog.load({**CATALOG, "add_ons": {"exports": {"override": {"crm.export": True}}}}))[
@@ -430,18 +453,18 @@ def test_an_add_on_that_was_published_a_moment_ago_is_judged_by_it(warm):
     assert entry.table["crm.export"].source == "add-on exports@1"
 
 
-def test_an_add_on_that_was_never_published_gives_nothing_and_is_said(warm, capsys):
+def test_an_add_on_that_was_never_published_gives_nothing_and_is_said(warm, caplog):
     """Nobody has to guess why what was paid for does not open."""
     assert not Outside(acme=BOUGHT).run(load(warm, "acme")).table["crm.export"].allowed
-    said = capsys.readouterr().out
+    said = caplog.text
     assert "plan.unknown" in said
-    assert "add_on=exports" in said
+    assert "add_on='exports'" in said
 
 
 def test_a_host_that_names_an_add_on_that_never_was_is_told(warm):
     """Loudly where keys are taken strictly; an unknown version of one is no better."""
     sold = replace(warm, hosted=True, strict=True)
-    sold.near.turn_to(World.of(ADDED, Controls()), sold.near.generation)
+    sold.near.turn_to(World.of(ADDED, Controls()), FlagSnapshot(), (sold.near.generation, sold.near.turns))
     with pytest.raises(UnknownPlan, match=r"returned add-on 'exprots', .* did you mean 'exports'"):
         Outside(host=Subscription("free", add_ons={"exprots": 1})).run(load(sold, "acme"))
     old = Subscription("free", add_ons={"exports": 1}, add_on_versions={"exports": 2})
@@ -460,12 +483,12 @@ def test_a_subscription_that_was_taken_back_names_no_plan(warm):
 
 
 @pytest.mark.parametrize(("version", "which"), [(None, "'pru'"), (7, "'pru@7'")])
-def test_a_host_that_names_a_plan_that_never_was_is_told(warm, capsys, version, which):
+def test_a_host_that_names_a_plan_that_never_was_is_told(warm, caplog, version, which):
     """Loudly where keys are taken strictly; else its tenant holds nothing, and the log says so."""
     host = Subscription("pru", version=version)
     hosting = replace(warm, hosted=True)
     assert not Outside(host=host).run(load(hosting, "acme")).table["crm"].allowed
-    assert "subscriptions= returns" in capsys.readouterr().out
+    assert "subscriptions= returns" in caplog.text
     with pytest.raises(UnknownPlan, match=rf"returned plan {which}, .* did you mean 'pro'"):
         Outside(host=host).run(load(replace(hosting, strict=True), "acme"))
 
@@ -508,7 +531,7 @@ def test_a_client_that_is_closed_while_somebody_asks_answers_him(warm):
 
     outside = Closing()
     found = outside.run(hold(warm, "late"))
-    begun = ["Join world", "Prepare", "Poll", "ReadCatalog", "ReadControls"]
+    begun = ["Join world", "Prepare", "Poll", "ReadCatalog", "ReadControls", "ReadFlags"]
     assert outside.asked == ["Join late", *begun, "ReadTenants", "ReadTenants"]
     assert found.entry.table["crm.export"].allowed
     assert warm.near.held["late"] is found.entry
@@ -604,12 +627,86 @@ def test_a_world_that_was_overtaken_is_read_again(warm):
     assert warm.near.world is world
 
 
+def flag_set(revision, *, narrows=(), on=False):
+    """One flag, that nobody is in."""
+    default = "on" if on else "off"
+    flag = Flag("new", FlagType.BOOLEAN, {"on": True, "off": False}, default, "off", narrows=narrows)
+    return FlagSet(revision, {"new": flag})
+
+
+FLAGS_CHANGED = LogPage((LogEntry(12, Scope.FLAGS, None, 2),), 12)
+
+
+def test_a_change_of_flags_reads_the_flags_and_nothing_else(warm):
+    """A rollout step re-resolves nobody: what tenants hold stays near."""
+    held, world = dict(warm.near.held), warm.near.world
+    outside = Outside(poll=FLAGS_CHANGED, flags=flag_set(2))
+    outside.run(poll(warm))
+    assert outside.asked == ["Poll", "ReadFlags"]
+    assert warm.near.held == held
+    assert warm.near.world is world
+    assert warm.near.flags.revision == 2
+
+
+def test_a_change_of_flags_beside_one_of_the_switches_reads_the_world_once(warm):
+    """The world is read with its flags."""
+    both = LogPage((*FLAGS_CHANGED.entries, LogEntry(13, Scope.CONTROLS, None, 2)), 13)
+    outside = Outside(poll=both, flags=flag_set(2))
+    outside.run(poll(warm))
+    assert outside.asked == ["Poll", "ReadCatalog", "ReadControls", "ReadFlags"]
+
+
+def test_flags_that_narrow_other_keys_make_a_new_world(warm):
+    """The keys are marked in the tables, which are then worked out anew."""
+    Outside(poll=FLAGS_CHANGED, flags=flag_set(2, narrows=("crm",))).run(poll(warm))
+    world = warm.near.world
+    assert world.narrowed == {"crm", "crm.export", "crm.import", "crm.report"}
+    assert warm.near.held == {}
+    Outside().run(hold(warm, "acme"))
+    Outside(flags=flag_set(3, narrows=("crm",), on=True)).run(renew_flags(warm))
+    assert warm.near.world is world
+    assert set(warm.near.held) == {"acme"}
+
+
+def test_flags_that_were_overtaken_are_read_again(warm):
+    """Two read them at once: this process never goes back behind what it has seen."""
+
+    class Overtaken(Outside):
+        def answer(self, step):
+            if isinstance(step, ReadFlags) and self.asked.count("ReadFlags") == 1:
+                found = super().answer(step)
+                self.run(renew_flags(warm))
+                return found
+            return super().answer(step)
+
+    outside = Overtaken(flags=[flag_set(1), flag_set(2), flag_set(2)])
+    assert outside.run(renew_flags(warm)).revision == 2
+    assert outside.asked.count("ReadFlags") == 3
+    assert warm.near.flags.revision == 2
+
+
+def test_flags_of_a_client_that_was_closed_meanwhile_are_read_with_the_world(warm):
+    """It can be used again."""
+    warm.near.clear()
+    outside = Outside(flags=flag_set(2))
+    assert outside.run(renew_flags(warm)).revision == 2
+    assert "ReadCatalog" in outside.asked
+
+
+def test_flags_that_cannot_be_read_leave_the_log_unread(warm):
+    """What was not taken in is told again."""
+    position = warm.near.position
+    with pytest.raises(StoreUnavailable):
+        Outside(poll=FLAGS_CHANGED, flags=StoreUnavailable("down")).run(poll(warm))
+    assert warm.near.position == position
+
+
 def test_an_empty_store_is_published_into(setting):
     """Opening with a catalog sells it, when nothing was sold before."""
     given = replace(setting, catalog=Catalog.load(CATALOG))
     outside = Outside(catalog=[None, published_of()])
     outside.run(begin(given))
-    assert outside.asked == ["Prepare", "ReadCatalog", "Apply", "Poll", "ReadCatalog", "ReadControls"]
+    assert outside.asked == ["Prepare", "ReadCatalog", "Apply", "Poll", "ReadCatalog", "ReadControls", "ReadFlags"]
 
 
 def test_two_processes_that_open_an_empty_store_agree(setting):
@@ -622,19 +719,19 @@ def test_two_processes_that_open_an_empty_store_agree(setting):
     assert setting.near.world is not None
 
 
-def test_a_store_that_sells_something_else_is_left_alone_and_said(setting, capsys):
+def test_a_store_that_sells_something_else_is_left_alone_and_said(setting, caplog):
     """An old worker that restarts must not publish its old file over the new one."""
     other = Catalog.load({**CATALOG, "default_plan": "none"})
     outside = Outside()
     outside.run(begin(replace(setting, catalog=other)))
     assert "Apply" not in outside.asked
-    assert "catalog.differs" in capsys.readouterr().out
+    assert "catalog.differs" in caplog.text
 
 
-def test_the_same_catalog_is_not_worth_a_word(setting, capsys):
+def test_the_same_catalog_is_not_worth_a_word(setting, caplog):
     """Restarting is normal."""
     Outside().run(begin(replace(setting, catalog=Catalog.load(CATALOG))))
-    assert capsys.readouterr().out == ""
+    assert caplog.text == ""
 
 
 def test_a_store_that_sells_nothing_is_a_mistake_of_the_setup(setting):
@@ -645,28 +742,28 @@ def test_a_store_that_sells_nothing_is_a_mistake_of_the_setup(setting):
 
 def test_modes_of_the_controls_reach_the_world(setting):
     """What operators set is part of what answers depend on."""
-    world = Outside(controls=Controls().with_mode("crm", OBSERVE)).run(read_world(setting))
+    world = Outside(controls=Controls().with_mode("crm", OBSERVE)).run(read_world(setting)).world
     assert world.mode_of("crm.export") is OBSERVE
 
 
-def test_modes_of_the_controls_that_let_through_are_said_once(setting, capsys):
+def test_modes_of_the_controls_that_let_through_are_said_once(setting, caplog):
     """Whoever starts a process reads in its log where refusals are not carried out; enforcing is not worth a word."""
     Outside(controls=Controls().with_mode("hr", ENFORCE)).run(read_world(setting))
-    assert "enforcement.is_not_on" not in capsys.readouterr().out
+    assert "enforcement.is_not_on" not in caplog.text
 
     controls = Controls().with_mode("crm", OBSERVE).with_mode("hr", ENFORCE)
     for _ in range(2):
         Outside(controls=controls).run(read_world(setting))
-    said = capsys.readouterr().out
+    said = caplog.text
     assert said.count("enforcement.is_not_on") == 1
     assert "'crm': 'observe'" in said
     assert "'hr'" not in said
 
 
-def test_a_mode_of_a_module_that_is_not_sold_is_said(setting, capsys):
+def test_a_mode_of_a_module_that_is_not_sold_is_said(setting, caplog):
     """A typo, or a module that was retired: the processes that name it go on, loudly."""
     Outside().run(read_world(replace(setting, modes=Modes({"crn": OBSERVE}))))
-    assert "enforcement.unknown_module" in capsys.readouterr().out
+    assert "enforcement.unknown_module" in caplog.text
 
 
 def test_a_host_that_answers_with_something_else_is_told():

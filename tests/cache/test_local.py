@@ -14,12 +14,18 @@ from hypothesis import strategies as st
 
 from payaid_entitlements.cache.local import FOREVER, LEASE, MOST_FLOORS, NEVER, POLL_AFTER, Entry, LocalCache
 from payaid_entitlements.core.evaluation import Situation
+from payaid_entitlements.core.flags.snapshot import FlagSnapshot
 from payaid_entitlements.core.metering.meters import Meters
 from payaid_entitlements.core.resolution import Standpoint, Table
 from payaid_entitlements.core.world import World
 from payaid_entitlements.forking import call_if_alive
 
 METERS = Meters(None, "UTC")
+
+
+def since(near: LocalCache) -> tuple[int, int]:
+    """What a reading notes when it begins."""
+    return near.generation, near.turns
 
 
 def standpoint(world: World, name: str) -> Standpoint:
@@ -199,19 +205,31 @@ def test_a_drop_makes_readings_under_way_too_old(world, near):
 def test_a_drop_can_bring_a_new_world(world, near):
     """A new catalog starts with nothing known under the old one."""
     near.put("acme", entry(world), near.generation, near.position)
-    assert near.turn_to(world, near.generation)
-    assert near.world is world
+    newer = World.of(world.published, world.controls)
+    assert near.turn_to(newer, FlagSnapshot(), since(near))
+    assert near.world is newer
     assert near.held == {}
     near.drop()
-    assert near.world is world
+    assert near.world is newer
+
+
+def test_flags_are_swapped_and_drop_nothing(world, near):
+    """What tenants hold does not depend on them; whoever has read flags before the swap has read too early."""
+    near.turn_to(world, FlagSnapshot(), since(near))
+    near.put("acme", entry(world), near.generation, near.position)
+    before, newer = since(near), FlagSnapshot(revision=2)
+    assert near.turn_to(world, newer, before)
+    assert (near.flags, set(near.held)) == (newer, {"acme"})
+    assert not near.turn_to(world, FlagSnapshot(revision=1), before)
+    assert near.flags is newer
 
 
 def test_a_world_that_was_read_too_early_is_not_turned_to(world, near):
     """Somebody else has seen a newer one meanwhile; this process never goes back behind it."""
-    generation = near.generation
-    assert near.turn_to(world, generation)
+    before = since(near)
+    assert near.turn_to(world, FlagSnapshot(), before)
     older = World.of(world.published, world.controls)
-    assert not near.turn_to(older, generation)
+    assert not near.turn_to(older, FlagSnapshot(), before)
     assert near.world is world
 
 
@@ -225,13 +243,13 @@ def test_an_older_row_of_the_host_never_replaces_a_newer_one(world, near):
 
 def test_a_cache_that_was_cleared_takes_no_reading_from_before(world, near):
     """A client that is closed and used again must not meet its past."""
-    near.turn_to(world, near.generation)
+    near.turn_to(world, FlagSnapshot(), since(near))
     generation = near.generation
     near.put("acme", entry(world), generation, near.position)
     near.extend(1.0)
     near.clear()
-    assert (near.held, near.world, near.lease, near.position) == ({}, None, NEVER, None)
-    near.turn_to(world, near.generation)
+    assert (near.held, near.world, near.flags, near.lease, near.position) == ({}, None, None, NEVER, None)
+    near.turn_to(world, FlagSnapshot(), since(near))
     assert not near.put("acme", entry(world), generation, near.position)
 
 

@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 from payaid_entitlements.cache.local import NEVER, LocalCache
 from payaid_entitlements.cache.snapshot import LIFE, PAUSE, Snapshot
 from payaid_entitlements.core.controls import Controls
+from payaid_entitlements.core.flags.model import Flag, FlagSet, FlagType, Unread
 from payaid_entitlements.core.observing import Tally
 from payaid_entitlements.core.world import Modes, World
 from payaid_entitlements.errors import ConfigurationError
@@ -103,20 +104,20 @@ def test_the_file_is_its_owners_alone(one, path):
 
 def test_the_world_is_read_as_it_was_written(one, start):
     assert start().snapshot.world() is None
-    one.snapshot.keep_world(world_of(killed=["crm.export"], revision=3), one.hand())
+    one.snapshot.keep_world(world_of(killed=["crm.export"], revision=3), FlagSet(), one.hand())
     other = start().snapshot
-    world = other.world()
+    world, _ = other.world()
     assert world.is_killed("crm.export")
     assert world.catalog.hash == published_of().catalog.hash
-    assert other.world() is world
-    one.snapshot.keep_world(world_of(revision=4), one.hand())
-    assert not other.world().is_killed("crm.export")
+    assert other.world()[0] is world
+    one.snapshot.keep_world(world_of(revision=4), FlagSet(), one.hand())
+    assert not other.world()[0].is_killed("crm.export")
 
 
 def test_another_stores_tenants_are_never_given(one, start):
     """Two stores on one file know nothing of each other."""
     one.keep(document("acme"))
-    one.snapshot.keep_world(world_of(), one.hand())
+    one.snapshot.keep_world(world_of(), FlagSet(), one.hand())
     other = start(store="postgresql://elsewhere")
     assert (other.snapshot.find("acme"), other.snapshot.world()) == (None, None)
     other.keep(document("acme", revision=9))
@@ -344,7 +345,7 @@ def test_a_file_that_is_damaged_while_it_is_used_is_not_trusted_until_it_was_emp
     assert start().revision("acme") == 1
     hand.advance(PAUSE)
     assert (one.snapshot.find("globex"), one.snapshot.is_usable) == (None, True)
-    one.snapshot.keep_world(world_of(), hand())
+    one.snapshot.keep_world(world_of(), FlagSet(), hand())
     assert (start().revision("acme"), start().revision("globex")) == (None, None)
     assert start().snapshot.world() is not None
     one.keep(document("acme", revision=2))
@@ -382,7 +383,7 @@ def test_a_poisoned_instant_is_nothing(one, path, known):
 @pytest.mark.parametrize("kind", ["catalog", "controls"])
 @pytest.mark.parametrize("text", ["{}", "no json", None])
 def test_a_poisoned_world_is_nothing(one, path, kind, text):
-    one.snapshot.keep_world(world_of(), one.hand())
+    one.snapshot.keep_world(world_of(), FlagSet(), one.hand())
     rows(path, "UPDATE kept SET text = ? WHERE kind = ?", text, kind)
     assert one.snapshot.world() is None
     assert one.snapshot.world() is None
@@ -390,7 +391,7 @@ def test_a_poisoned_world_is_nothing(one, path, kind, text):
 
 
 def test_half_a_world_is_nothing(one, path):
-    one.snapshot.keep_world(world_of(), one.hand())
+    one.snapshot.keep_world(world_of(), FlagSet(), one.hand())
     rows(path, "DELETE FROM kept WHERE kind = 'controls'")
     assert one.snapshot.world() is None
 
@@ -417,7 +418,7 @@ def test_where_another_writes_at_this_very_instant_it_is_skipped(one, path, star
         other.execute("BEGIN IMMEDIATE")
         one.keep(document("initech"))
         one.near.invalidate("acme", 2, 1)
-        one.snapshot.keep_world(world_of(), one.hand())
+        one.snapshot.keep_world(world_of(), FlagSet(), one.hand())
         assert one.revision("globex") == 1
         assert one.counts == {"snapshot.skipped": 2}
         assert one.snapshot.is_usable
@@ -443,20 +444,50 @@ def test_where_it_is_never_free_the_file_is_emptied_when_it_is(one, path, start,
     assert start().revision("acme") is None
 
 
+def test_flags_are_read_as_they_were_written(one, start):
+    """Alone, since a step of a rollout is no reason to write the catalog again."""
+    flag = Flag("new", FlagType.BOOLEAN, {"on": True, "off": False}, "on", "off", narrows=("crm",))
+    one.snapshot.keep_world(world_of(), FlagSet(), one.hand())
+    assert start().snapshot.world()[1].flags == {}
+    one.snapshot.keep_flags(FlagSet(2, {"new": flag}), one.hand())
+    world, flags = start().snapshot.world()
+    assert (flags.revision, flags.flags["new"].flag) == (2, flag)
+    assert "crm.export" in world.narrowed
+
+
+def test_flags_that_cannot_be_read_do_not_take_the_place_of_those_that_could(one, start):
+    """They are the last that is known; and a file that is damaged itself is of no use."""
+    one.snapshot.keep_world(world_of(), FlagSet(2, {"new": None}), one.hand())
+    one.snapshot.keep_flags(FlagSet(3, damage=Unread("{", "it is cut off")), one.hand())
+    assert start().snapshot.world()[1].flag_set == FlagSet(2, {"new": None})
+    with closing(sqlite3.connect(one.snapshot.path)) as connection, connection:
+        connection.execute("UPDATE kept SET text = '{' WHERE kind = 'flags'")
+    assert start().snapshot.world() is None
+
+
+def test_a_file_of_an_older_release_has_no_flags(one, start):
+    """It is used all the same."""
+    one.snapshot.keep_world(world_of(), FlagSet(3), one.hand())
+    with closing(sqlite3.connect(one.snapshot.path)) as connection:
+        connection.execute("DELETE FROM kept WHERE kind = 'flags'")
+        connection.commit()
+    assert start().snapshot.world()[1].revision == 0
+
+
 def test_what_comes_while_the_world_is_written_is_owed_still(one, hand, monkeypatch):
     """Another thread was faster: its world is not taken to be written."""
     newer = world_of(killed=["crm.export"], revision=2)
     prune = one.snapshot._prune
 
     def meanwhile(connection, now):
-        one.snapshot._owed = [("controls", "", 2, now, "", newer.controls.to_json())]
+        one.snapshot._owed = {"controls": ("controls", "", 2, now, "", newer.controls.to_json())}
         prune(connection, now)
 
     monkeypatch.setattr(one.snapshot, "_prune", meanwhile)
     one.snapshot._until_pruned = -1
-    one.snapshot.keep_world(world_of(revision=1), hand())
+    one.snapshot.keep_world(world_of(revision=1), FlagSet(), hand())
     one.snapshot.flush()
-    assert one.snapshot.world().is_killed("crm.export")
+    assert one.snapshot.world()[0].is_killed("crm.export")
 
 
 def test_two_who_open_a_new_file_at_once(path, start, monkeypatch):

@@ -1,5 +1,5 @@
 """
-How old answers are, measured: one process changes a tenant all the time, others ask about it all the time.
+How old answers are, measured: one process changes a tenant, and a flag, all the time, others ask all the time.
 
 `python -m tests.channels.staleness URL [SHARED]` is one that asks. Instants are readings of the clock that all
 processes of a machine share.
@@ -8,16 +8,18 @@ processes of a machine share.
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from typing import Any
 
-from payaid_entitlements import Entitlements
+from payaid_entitlements import Admin, Entitlements
 from payaid_entitlements.cache.loading import announce
 from payaid_entitlements.errors import OutcomeUnknown, StoreUnavailable
 from payaid_entitlements.stores.ports import Scope, Write
@@ -26,6 +28,9 @@ from payaid_entitlements.testing.contracts.writes import tenant_write
 #: Seconds between two questions of one process, and between two changes.
 ASKS_EACH, CHANGES_EACH = 0.004, 0.02
 TENANT = "acme"
+#: The flag that is turned, of the tests' catalog, and the changes of the tenant between two turns. They are further
+#: apart than a turn may take to be seen: one that is turned back before anybody has looked is seen by nobody.
+FLAG, TURNS_EVERY = "new", 12
 
 
 @dataclass
@@ -37,11 +42,13 @@ class Seen:
         reads: How many answers there were.
         flagged: How many of them said that they are old.
         revisions: When each revision was seen first and last, in answers that did not say so.
+        turns: When the flag was first seen on, then off again, and so on, in the same answers.
     """
 
     reads: int = 0
     flagged: int = 0
     revisions: dict[int, tuple[float, float]] = field(default_factory=dict)
+    turns: list[float] = field(default_factory=list)
 
 
 class Reader:
@@ -68,11 +75,11 @@ class Reader:
         with self._process:
             pass
 
-    def stop(self, newest: int) -> Seen:
-        """Let it end once it has seen the *newest* revision, or will not see it in time; what it has seen."""
-        said, _ = self._process.communicate(f"{newest}\n", timeout=60)
+    def stop(self, newest: int, turns: int) -> Seen:
+        """Let it end once it has seen the *newest* revision and all *turns*, or will not in time; what it has seen."""
+        said, _ = self._process.communicate(f"{newest} {turns}\n", timeout=60)
         found = json.loads(said.splitlines()[-1])
-        return Seen(found[0], found[1], {int(revision): tuple(when) for revision, when in found[2].items()})
+        return Seen(found[0], found[1], {int(revision): tuple(when) for revision, when in found[2].items()}, found[3])
 
 
 @dataclass
@@ -82,10 +89,12 @@ class Staleness:
 
     Attributes:
         commits: When each revision was there for everybody, at the latest.
+        turns: When somebody began to turn the flag, once for each turn: before any part of it was written.
         seen: What each reader was answered.
     """
 
     commits: dict[int, float]
+    turns: Sequence[float]
     seen: Sequence[Seen]
 
     @property
@@ -110,9 +119,18 @@ class Staleness:
                     found.append(seen[0] - committed)
         return sorted(found)
 
-    def delay(self, share: float) -> float:
-        """The delay below which that share of all are."""
-        delays = self.delays
+    @property
+    def flag_delays(self) -> list[float]:
+        """For each turn of the flag and each reader: until it was seen, sorted; without end where it was not."""
+        return sorted(
+            seen - turned
+            for each in self.seen
+            for turned, seen in zip_longest(self.turns, each.turns[: len(self.turns)], fillvalue=math.inf)
+        )
+
+    @staticmethod
+    def at(share: float, delays: Sequence[float]) -> float:
+        """The one below which that share of *delays* are, which are sorted."""
         return delays[min(int(len(delays) * share), len(delays) - 1)]
 
 
@@ -122,30 +140,51 @@ def measure(
     seconds: float,
     readers: int,
     shared: str | None = None,
+    turns_flag: bool = False,
     fault: Callable[[float], None] | None = None,
 ) -> Staleness:
     """
     Change and ask for so many seconds, while *fault* is told again and again how many have passed.
 
-    Changes that fail are tried again. With a *shared* Redis all share it, and hear of changes by it.
+    Changes of the tenant that fail are tried again. With a *shared* Redis all share it, and hear of changes by it.
     """
     processes = [Reader(url, shared) for _ in range(readers)]
     try:
         with Entitlements.open(url, shared=shared) as writer:
-            return _measured(writer, seconds, processes, fault)
+            admin = writer.admin("writer", because="somebody looks how soon it is seen")
+            found = _measured(writer, seconds, processes, _turning(admin) if turns_flag else None, fault)
+            if turns_flag:
+                # As the next measurement finds it: off, and nobody has killed it.
+                admin.restore(FLAG)
+                admin.rollout(FLAG, 0)
+            return found
     finally:
         for process in processes:
             process.kill()
 
 
+def _turning(admin: Admin) -> Iterator[object]:
+    """Turn the flag on, off, on and off again, one step for each `next`; it is off when this begins."""
+    while True:
+        yield admin.rollout(FLAG, 100)
+        yield admin.kill(FLAG)
+        yield admin.restore(FLAG)
+        yield admin.rollout(FLAG, 0)
+
+
 def _measured(
-    writer: Entitlements, seconds: float, processes: Sequence[Reader], fault: Callable[[float], None] | None
+    writer: Entitlements,
+    seconds: float,
+    processes: Sequence[Reader],
+    turning: Iterator[object] | None,
+    fault: Callable[[float], None] | None,
 ) -> Staleness:
     for process in processes:
         process.wait()
     commits: dict[int, float] = {}
+    turns: list[float] = []
     is_over = threading.Event()
-    changing = threading.Thread(target=_change, args=(writer, commits, is_over), daemon=True)
+    changing = threading.Thread(target=_change, args=(writer, commits, turning, turns, is_over), daemon=True)
     changing.start()
     began = time.monotonic()
     while (passed := time.monotonic() - began) < seconds:
@@ -154,10 +193,16 @@ def _measured(
         time.sleep(0.01)
     is_over.set()
     changing.join(60)
-    return Staleness(commits, [process.stop(max(commits)) for process in processes])
+    return Staleness(commits, turns, [process.stop(max(commits), len(turns)) for process in processes])
 
 
-def _change(writer: Entitlements, commits: dict[int, float], is_over: threading.Event) -> None:
+def _change(
+    writer: Entitlements,
+    commits: dict[int, float],
+    turning: Iterator[object] | None,
+    turns: list[float],
+    is_over: threading.Event,
+) -> None:
     store: Any = writer._store
     writer.tenant(TENANT)
     known = store.read([TENANT])[TENANT]
@@ -179,18 +224,22 @@ def _change(writer: Entitlements, commits: dict[int, float], is_over: threading.
         known = document
         if applied is not None:
             writer._driver.run(announce(writer._setting, Scope.TENANT, TENANT, applied))
+        if turning is not None and len(commits) % TURNS_EVERY == 0:
+            turns.append(time.monotonic())
+            next(turning)
 
 
 def _ask(url: str, shared: str | None = None) -> None:
     seen = Seen()
     newest: list[int] = []
+    was_on = False
 
     def listen() -> None:
         said = sys.stdin.readline()
         if not said:
             # Whoever started this was killed.
             os._exit(1)
-        newest.append(int(said))
+        newest.extend(int(word) for word in said.split())
 
     threading.Thread(target=listen, daemon=True).start()
     patience = 6.0
@@ -200,7 +249,7 @@ def _ask(url: str, shared: str | None = None) -> None:
         while listener is not None and not listener.status.connected:
             time.sleep(0.001)
         print("ready", flush=True)
-        while patience > 0 and not (newest and newest[0] in seen.revisions):
+        while patience > 0 and not (newest and newest[0] in seen.revisions and newest[1] <= len(seen.turns)):
             time.sleep(ASKS_EACH)
             patience -= ASKS_EACH if newest else 0
             view = ent.tenant(TENANT)
@@ -210,7 +259,11 @@ def _ask(url: str, shared: str | None = None) -> None:
                 seen.flagged += 1
             else:
                 seen.revisions[view.revision] = seen.revisions.get(view.revision, (now, now))[0], now
-        print(json.dumps([seen.reads, seen.flagged, seen.revisions]))
+                is_on = view.flag(FLAG)
+                if is_on is not was_on:
+                    was_on = is_on
+                    seen.turns.append(now)
+        print(json.dumps([seen.reads, seen.flagged, seen.revisions, seen.turns]))
 
 
 if __name__ == "__main__":

@@ -123,6 +123,8 @@ def test_a_file_is_shown_as_a_table_of_plans(empty: Terminal, example: Path) -> 
     assert rows["invoicing"] == ["-", "yes", "yes", "yes"]
     assert rows["invoicing.reminder_every"] == ["-", "1 day", "1 day", "1 day"]
     assert rows["storage"] == ["1 GB", "10 GB", "100 GB", "1 TB"]
+    assert rows["export"] == ["2/hour", "10/hour", "60/hour", "60/hour"]
+    assert rows["api"] == ["30/minute", "120/minute", "20/second", "20/second"]
     assert "add-on ai_pack  500 AI credits" in output.out
 
 
@@ -218,6 +220,16 @@ def test_a_plan_that_is_not_sold_any_more_is_named(terminal: Terminal) -> None:
     assert output.data["applied"] is True
     assert output.data["hash"] == Catalog.load(terminal.directory / "catalog.json").hash
     assert terminal.run("check", "everything", "whatsapp").code == 0
+
+
+def test_what_opens_since_a_flag_is_gone_is_said_beforehand(terminal: Terminal) -> None:
+    document = {key: each for key, each in Catalog.load(EXAMPLE).document.items() if key != "flags"}
+    (terminal.directory / "catalog.json").write_text(json.dumps(document))
+    output = terminal.run("catalog", "publish", "catalog.json", "--because", "x")
+    assert (output.code, "there is no terminal to ask at" in output.err) == (2, True)
+    assert "  opens invoicing.recurring to all whose plan has it\n" in output.out
+    output = terminal.run("catalog", "publish", "catalog.json", "--because", "x", "--yes")
+    assert "  gains invoicing.recurring" in output.out
 
 
 def test_a_catalog_with_problems_is_not_published(empty: Terminal) -> None:

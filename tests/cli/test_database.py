@@ -9,6 +9,9 @@ import pytest
 from tests.cli.conftest import Terminal
 
 EVERYTHING = "all tenants and what is known of them, what is sold, all switches, the audit trail"
+SEEN = "which tenant used what on which day, and who would gain or lose by enforcement"
+RATES = "what rate limits have counted: all of them begin anew"
+FLAGS = "all that was changed of flags since the catalog, segments, how rollouts stand and what they measured"
 COUNTED = "all that was counted: usage, reservations, slots, which operations were done"
 
 
@@ -32,7 +35,7 @@ def test_the_statements_are_printed_and_change_nothing(terminal: Terminal, empty
     found = terminal.run("db", "upgrade", "--sql", "--json").data
     # The indices of a table come in any order.
     assert sorted(found.pop("sql").split()) == sorted(output.out.split())
-    assert found == {"database": "sqlite:///payaid.db", "before": None, "after": 2}
+    assert found == {"database": "sqlite:///payaid.db", "before": None, "after": 5}
     assert _tables(terminal) == set()
     with sqlite3.connect(terminal.directory / "payaid.db") as database:
         database.executescript(output.out)
@@ -55,7 +58,10 @@ def test_tables_are_removed_when_that_is_said_and_what_goes_is_shown_before(term
     assert output.code == 2
     assert output.out.splitlines() == [
         "database sqlite:///payaid.db",
-        "  tables  version 2 -> none",
+        "  tables  version 5 -> none",
+        f"  lost  {SEEN} -> nothing",
+        f"  lost  {RATES} -> nothing",
+        f"  lost  {FLAGS} -> nothing",
         f"  lost  {COUNTED} -> nothing",
         f"  lost  {EVERYTHING} -> nothing",
         "  because we leave",
@@ -73,25 +79,25 @@ def test_tables_are_removed_when_that_is_said_and_what_goes_is_shown_before(term
 
 
 def test_down_to_where_they_are_changes_nothing(terminal: Terminal) -> None:
-    output = terminal.run("db", "downgrade", "--to", "2", "--because", "x", "--yes")
-    assert (output.code, output.out.splitlines()[-1]) == (0, "done: the tables have version 2")
+    output = terminal.run("db", "downgrade", "--to", "5", "--because", "x", "--yes")
+    assert (output.code, output.out.splitlines()[-1]) == (0, "done: the tables have version 5")
     assert terminal.run("check", "kaveri", "crm").code == 0
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["upgrade", "--to", "3"], "there is no version 3 of our tables; this release knows 1 to 2"),
-        (["upgrade", "--to", "0"], "there is no version 0 of our tables; this release knows 1 to 2"),
-        (["downgrade", "--to", "-1"], "there is no version -1 of our tables; this release knows 0 to 2"),
-        (["upgrade", "--to", "3", "--sql"], "there is no version 3 of our tables; this release knows 1 to 2"),
+        (["upgrade", "--to", "6"], "there is no version 6 of our tables; this release knows 1 to 5"),
+        (["upgrade", "--to", "0"], "there is no version 0 of our tables; this release knows 1 to 5"),
+        (["downgrade", "--to", "-1"], "there is no version -1 of our tables; this release knows 0 to 5"),
+        (["upgrade", "--to", "6", "--sql"], "there is no version 6 of our tables; this release knows 1 to 5"),
     ],
 )
 def test_versions_that_are_not_are_refused(terminal: Terminal, arguments: list[str], says: str) -> None:
     output = terminal.run("db", *arguments, "--because", "x", "--yes")
     assert output.code == 2
     assert output.err == f"payaid: {says}"
-    assert terminal.run("db", "current").out == "2"
+    assert terminal.run("db", "current").out == "5"
 
 
 def test_up_is_not_down(terminal: Terminal) -> None:
@@ -107,13 +113,13 @@ def test_a_later_version_that_serves_this_release_is_well(terminal: Terminal) ->
     output = terminal.run("db", "check")
     assert (output.code, output.out) == (
         0,
-        "ok sqlite:///payaid.db: version 7, and this release, which needs 2, can use it",
+        "ok sqlite:///payaid.db: version 7, and this release, which needs 5, can use it",
     )
     assert terminal.run("db", "check", "--json").data == {
         "database": "sqlite:///payaid.db",
         "ok": True,
         "version": 7,
-        "needed": 2,
+        "needed": 5,
     }
     assert terminal.run("check", "kaveri", "crm").code == 0
     assert terminal.run("db", "upgrade", "--because", "back to the release before", "--yes", "--json").data == {

@@ -107,7 +107,8 @@ def test_a_step_that_fails_is_told_and_the_next_ones_still_run(terminal: Termina
         steps = list(Story(scene, operator, {"kaveri": "starter"}, str, repr).tell())  # type: ignore[arg-type] # a fake stage
     clock.close()
     assert [step.chapter for step in steps].count("operators") == 4
-    assert not any(step.ok for step in steps)
+    # A share is changed by the operator's own process, which is there; all else asks the app.
+    assert {step.step for step in steps if step.ok} <= {step.step for step in steps if "%" in step.step}
     assert steps[0].got == "ConnectionRefusedError: nobody listens"
 
 
@@ -205,9 +206,17 @@ def test_the_demo_is_told_to_people(empty: Terminal) -> None:
     result = CliRunner(env={"COLUMNS": "120"}).invoke(app, ["demo", "--path", "kept.db"])
     assert result.exit_code == 0, result.output
     output = Output(result.exit_code, result.stdout, result.stderr)
-    for chapter in ("twelve tenants, six modules", "one request", "money", "time passes", "operators", "speed"):
+    for chapter in (
+        "twelve tenants, six modules",
+        "one request",
+        "money",
+        "a rollout",
+        "time passes",
+        "operators",
+        "speed",
+    ):
         assert f"\n{chapter} ─" in output.out
-    assert "steps as expected   39 of 39" in output.out
+    assert "steps as expected   46 of 46" in output.out
     assert '"reason": "plan.module_absent"' in output.out
     assert "payaid explain --reference " in output.out
     assert output.err == ""

@@ -38,6 +38,9 @@ CALLS = {
     "usage export": ["usage", "export", "usage.csv"],
     "usage audit": ["usage", "audit"],
     "usage prune": ["usage", "prune"],
+    "limit show": ["limit", "show", "kaveri"],
+    "limit top": ["limit", "top", "api"],
+    "limit reset": ["limit", "reset", "kaveri", "api", "--because", "x", "--yes"],
     "assignments list": ["assignments", "list", "kaveri", "seats"],
     "assignments reconcile": [
         *("assignments", "reconcile", "kaveri", "seats", "--holders", "holders", "--because", "x", "--yes"),
@@ -45,17 +48,54 @@ CALLS = {
     "override set": ["override", "set", "kaveri", "hr", "true", "--forever", "--because", "x", "--yes"],
     "override clear": ["override", "clear", "favoured", "hr", "--because", "x", "--yes"],
     "override list": ["override", "list"],
+    "observe report": ["observe", "report"],
+    "enforcement show": ["enforcement", "show"],
+    "enforcement set": ["enforcement", "set", "crm", "enforce", "--percent", "5", "--because", "x", "--yes"],
+    "flag list": ["flag", "list"],
+    "flag show": ["flag", "show", "new-checkout"],
+    "flag explain": ["flag", "explain", "new-checkout", "kaveri"],
+    "flag history": ["flag", "history", "new-checkout"],
+    "flag stale": ["flag", "stale"],
+    "flag lint": ["flag", "lint"],
+    "flag set": ["flag", "set", "new-checkout", "on", "--because", "x", "--yes"],
+    "flag rollout": ["flag", "rollout", "new-checkout", "5%", "--because", "x", "--yes"],
+    "flag kill": ["flag", "kill", "new-checkout", "--because", "x", "--yes"],
+    "flag restore": ["flag", "restore", "new-checkout", "--because", "x", "--yes"],
+    "flag undo": ["flag", "undo", "new-checkout", "--because", "x", "--yes"],
+    "flag remove": ["flag", "remove", "new-checkout", "--because", "x", "--force", "--yes"],
+    "flag import": ["flag", "import", "{flags}", "--because", "x", "--yes"],
+    "flag export": ["flag", "export"],
     "undo": ["undo", "{change}", "--because", "x", "--yes"],
     "catalog validate": ["catalog", "validate", "{example}"],
     "catalog schema": ["catalog", "schema"],
     "catalog types": ["catalog", "types", "{example}"],
     "catalog show": ["catalog", "show"],
     "catalog diff": ["catalog", "diff", "{example}"],
+    "catalog scan": ["catalog", "scan", "{example}", "--catalog", "{example}"],
     "catalog publish": ["catalog", "publish", "{example}", "--because", "x", "--yes"],
+    "flag step": ["flag", "step", "--because", "x", "--yes"],
+    "flag measured": ["flag", "measured", "new-checkout"],
+    "flag approve": ["flag", "approve", "new-checkout", "--because", "x", "--yes"],
+    "flag pause": ["flag", "pause", "new-checkout", "--because", "x", "--yes"],
+    "flag resume": ["flag", "resume", "new-checkout", "--because", "x", "--yes"],
+    "flag restart": ["flag", "restart", "new-checkout", "--because", "x", "--yes"],
+    "flag roll-back": ["flag", "roll-back", "new-checkout", "--because", "x", "--yes"],
+}
+#: What must have happened for them, on the day on which the rollout of the example begins.
+BEFORE = {
+    "flag step": (),
+    "flag pause": (CALLS["flag step"],),
+    "flag approve": (["flag", "import", "asks.json", "--because", "x", "--yes"], CALLS["flag step"]),
+    "flag resume": (CALLS["flag step"], CALLS["flag pause"]),
+    "flag restart": (CALLS["flag roll-back"],),
 }
 CHANGES = {
+    *("flag step", "flag approve", "flag pause", "flag resume", "flag restart", "flag roll-back"),
     *("seed", "db upgrade", "db downgrade", "override set", "override clear", "undo", "catalog publish"),
     "assignments reconcile",
+    "enforcement set",
+    "limit reset",
+    *("flag set", "flag rollout", "flag kill", "flag restore", "flag undo", "flag remove", "flag import"),
 }
 
 
@@ -81,9 +121,20 @@ def test_every_command_has_a_call_here_and_an_option_for_programs() -> None:
 def test_with_json_stdout_is_one_json_value_and_nothing_else(terminal: Terminal, name: str) -> None:
     [entry] = terminal.run("audit", "favoured", "--feature", "hr", "--json").data
     values = {"change": entry["change"], "example": str(example_directory() / "catalog.yaml"), "backup": "all.jsonl"}
+    values["flags"] = "flags.yaml"
+    (terminal.directory / "flags.yaml").write_text("flags: {look: {rollout: 5%}}")
+    if name == "flag undo":
+        terminal.run("flag", "rollout", "new-checkout", "5%", "--because", "x", "--yes")
     (terminal.directory / "holders").write_text("member:1\n")
     if name == "import":
         terminal.run("export", values["backup"])
+    if name in BEFORE:
+        terminal.later(days=10)
+        (terminal.directory / "asks.json").write_text(
+            json.dumps({"flags": {"new-checkout": {"rollout": {"percent": "5%", "approval": True}}}})
+        )
+        for call in BEFORE[name]:
+            assert terminal.run(*call).code == 0
     output = terminal.run(*(each.format(**values) for each in CALLS[name]), "--json")
     assert output.code == 0, output.err
     json.loads(output.out)
@@ -100,13 +151,14 @@ WITHOUT_A_STORE = {
     "catalog validate",
     "catalog schema",
     "catalog types",
+    "catalog scan",
     "import",
 }
 
 
 @pytest.mark.parametrize("name", sorted(set(CALLS) - WITHOUT_A_STORE))
 def test_a_store_that_is_not_there_is_not_made_by_a_question(empty: Terminal, name: str) -> None:
-    values = {"change": "X", "example": str(example_directory() / "catalog.yaml")}
+    values = {"change": "X", "example": str(example_directory() / "catalog.yaml"), "flags": "flags.yaml"}
     output = empty.run(*(each.format(**values) for each in CALLS[name]))
     assert (output.code, output.out) == (2, "")
     assert output.err.startswith("payaid: there is no payaid.db; run `payaid catalog publish`")

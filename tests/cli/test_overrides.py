@@ -196,6 +196,41 @@ def test_overrides_are_listed_for_all_or_for_one(terminal: Terminal) -> None:
     assert terminal.run("override", "list", "everything", "--json").data == []
 
 
+@pytest.mark.parametrize(
+    ("value", "worth", "to"),
+    [
+        ("500/hour", "500/hour", "500/hour"),
+        ("10/second, 500/hour", "10/second, 500/hour", ["10/second", "500/hour"]),
+        ("Unlimited", "unlimited", {"unlimited": True}),
+    ],
+)
+def test_a_rate_limit_is_overridden_as_a_feature_is(terminal: Terminal, value: str, worth: str, to: object) -> None:
+    key = "rate_limits.api"
+    output = terminal.run("override", "set", "kaveri", key, value, "--for", "1d", "--because", "x", "--yes")
+    assert output.code == 0, output.err
+    assert f"  kaveri/{key}  allowed, 120/minute (plan starter@2) -> allowed, {worth} (override)" in output.out
+    assert [(each["feature"], each["to"]) for each in terminal.run("override", "list", "kaveri", "--json").data] == [
+        (key, to)
+    ]
+    assert worth in terminal.run("override", "list").out
+    explained = terminal.run("explain", "kaveri", key)
+    assert "by hand" in explained.out
+    assert "plan starter@2 says 120/minute" in explained.out
+    output = terminal.run("override", "clear", "kaveri", key, "--because", "x", "--yes")
+    assert "-> allowed, 120/minute (plan starter@2)" in output.out
+
+
+def test_a_rate_limit_is_denied_by_hand(terminal: Terminal) -> None:
+    said = ["--for", "1d", "--because", "x", "--yes"]
+    output = terminal.run("override", "set", "kaveri", "rate_limits.api", "deny", *said)
+    assert "-> refused (override.denied)" in output.out
+    assert "loses rate limit api: not denied -> denied" in output.out
+    output = terminal.run("override", "set", "kaveri", "rate_limits.apj", "deny", *said)
+    assert (output.code, output.err) == (2, "payaid: the catalog has no rate limit 'apj'; did you mean 'api'?")
+    output = terminal.run("override", "set", "kaveri", "rate_limits.api", "often", *said)
+    assert output.err.startswith("payaid: 'rate_limits.api': 'often' is no rate")
+
+
 def test_what_is_taken_away_is_listed_as_that(terminal: Terminal) -> None:
     terminal.changed("override", "set", "kaveri", "crm", "deny", "--forever", "--because", "x")
     assert "│ kaveri   │ crm     │ -    │ denied │" in terminal.run("override", "list").out

@@ -86,13 +86,14 @@ def test_an_output_that_is_piped_is_not_folded_at_80_columns(terminal: Terminal)
 # -- the demo -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.soak  # people are told it in test_demo.py
 def test_the_demo_tells_its_story_to_programs(tmp_path: Path) -> None:
     """Once, end to end, over real HTTP: each step as expected, and the process ends by itself."""
     done = run("demo", "--json", directory=tmp_path, PAYAID_ENFORCEMENT="observe", PAYAID_URL="sqlite:///not-this.db")
     steps = json.loads(done.stdout)
     assert [step for step in steps if not step["ok"]] == []
     assert done.returncode == 0
-    assert len(steps) == 39
+    assert len(steps) == 46
     assert {tuple(step) for step in steps} == {("step", "expected", "got", "ok", "ms")}
     assert all(step["expected"] == step["got"] and step["ms"] > 0 for step in steps)
     assert list(tmp_path.iterdir()) == []

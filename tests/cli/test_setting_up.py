@@ -264,6 +264,12 @@ def test_facts_that_give_nothing_any_more_are_counted(empty: Terminal) -> None:
     assert found["overrides"]["found"] == "hr (1 x) are about keys that no catalog has"
 
 
+def test_an_override_of_a_rate_limit_is_about_something(terminal: Terminal) -> None:
+    for key in ("rate_limits.api", "seats"):
+        terminal.changed("override", "set", "kaveri", key, "unlimited", "--for", "1d", "--because", "x")
+    assert findings(terminal)["overrides"]["found"] == "nothing to say"
+
+
 def test_versions_that_were_never_published_here_fail(terminal: Terminal) -> None:
     """As after restoring an older backup of the catalog beside newer tenants."""
     with sqlite3.connect(terminal.directory / "payaid.db") as database:
@@ -311,28 +317,28 @@ def test_tables_are_made_checked_and_made_again_harmlessly(empty: Terminal) -> N
     assert empty.run("db", "check").code == 2
     output = empty.run("db", "upgrade", "--because", "a new host", "--yes")
     assert output.code == 0
-    assert output.out.splitlines()[:2] == ["database sqlite:///payaid.db", "  tables  none -> version 2"]
+    assert output.out.splitlines()[:2] == ["database sqlite:///payaid.db", "  tables  none -> version 5"]
     assert empty.run("db", "upgrade", "--because", "again", "--yes", "--json").data == {
         "database": "sqlite:///payaid.db",
-        "before": 2,
-        "after": 2,
+        "before": 5,
+        "after": 5,
     }
-    assert empty.run("db", "check").out == "ok sqlite:///payaid.db: version 2"
+    assert empty.run("db", "check").out == "ok sqlite:///payaid.db: version 5"
     assert empty.run("db", "check", "--json").data["ok"] is True
-    assert empty.run("db", "current").out == "2"
-    assert empty.run("db", "current", "--json").data["version"] == 2
+    assert empty.run("db", "current").out == "5"
+    assert empty.run("db", "current", "--json").data["version"] == 5
 
 
 def test_a_database_without_our_tables_is_not_ok(empty: Terminal) -> None:
     sqlite3.connect(empty.directory / "payaid.db").close()
     output = empty.run("db", "check")
-    assert (output.code, output.out) == (1, "not ok sqlite:///payaid.db has no tables of ours, version 2 is needed")
+    assert (output.code, output.out) == (1, "not ok sqlite:///payaid.db has no tables of ours, version 5 is needed")
     assert output.err == "  payaid db upgrade --because ..."
     assert empty.run("db", "check", "--json").data == {
         "database": "sqlite:///payaid.db",
         "ok": False,
         "version": None,
-        "needed": 2,
+        "needed": 5,
     }
     assert empty.run("db", "current").out == "none"
 
@@ -341,11 +347,11 @@ def test_tables_of_another_version_are_named(terminal: Terminal) -> None:
     with sqlite3.connect(terminal.directory / "payaid.db") as database:
         database.execute("UPDATE payaid_schema SET version_num = '99.99'")
     database.close()
-    assert "has tables of version 99, version 2 is needed" in terminal.run("db", "check").out
+    assert "has tables of version 99, version 5 is needed" in terminal.run("db", "check").out
     assert terminal.run("db", "check").err == "  install a later release of payaid-entitlements"
     output = terminal.run("check", "kaveri", "crm")
     assert (output.code, output.out) == (2, "")
-    assert "has tables of version 99, and this release needs version 2" in output.err
+    assert "has tables of version 99, and this release needs version 5" in output.err
 
 
 def test_a_postgresql_is_upgraded_before_it_is_used(empty: Terminal, postgres_url: str) -> None:

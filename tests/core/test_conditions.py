@@ -122,6 +122,31 @@ MORE, LESS, EITHER = (True, False), (False, True), (True, True)
             "rate limit export: 9 in 1 hour -> any number in 1 hour",
             MORE,
         ),
+        (api("20/second"), api("unlimited"), "rate limit api: 20 in 1 second -> any number in 1 second", MORE),
+        (
+            sold("rate_limits", "export", {"default": "9 at once"}),
+            sold("rate_limits", "export", {"default": "4 at once"}),
+            "rate limit export: 9 at once -> 4 at once",
+            LESS,
+        ),
+        (
+            sold("rate_limits", "export", {"default": "9 at once"}),
+            sold("rate_limits", "export", {"default": "unlimited"}),
+            "rate limit export: 9 at once -> any number at once",
+            MORE,
+        ),
+        (
+            sold("rate_limits", "export", {"default": "9/hour", "burst": 5}),
+            sold("rate_limits", "export", {"default": "9/hour", "burst": 2}),
+            "rate limit export burst: 5 -> 2",
+            LESS,
+        ),
+        (
+            sold("rate_limits", "export", {"default": "9/hour"}),
+            sold("rate_limits", "export", {"default": "9/hour", "observe": True}),
+            "rate limit export: enforced -> observed",
+            MORE,
+        ),
         (
             pack({"coins": 500, "expires": "90 days"}),
             pack({"coins": 5, "expires": "90 days"}),

@@ -94,3 +94,23 @@ def test_worlds_do_not_compare_by_what_they_have_met():
     one.tables["met"] = "somebody"
     assert one == other
     assert one.catalog is published.catalog
+
+
+def test_worlds_that_decide_alike_share_their_tables():
+    """A kill switch of a flag decides for no tenant; whatever else is turned does."""
+    before = world_of(controls=Controls(1))
+    flag = world_of(controls=Controls(2, killed=frozenset({"new-look"})))
+    after = flag.after(before)
+    assert after.tables is before.tables
+    assert after.controls == flag.controls
+    assert before.after(after).tables is before.tables
+    assert flag.after(None) is flag
+    for other in (
+        world_of(controls=Controls(2, killed=frozenset({"crm", "new-look"}))),
+        world_of(controls=Controls(2, killed=frozenset({"crm.export"}))),
+        world_of(controls=Controls(2, {"crm": OFF})),
+        world_of({**SMALL, "timezone": "Asia/Kolkata"}),
+        world_of().narrowed_by(["crm"]),
+    ):
+        assert other.after(before) is other
+        assert before.after(other) is before

@@ -14,23 +14,44 @@ import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import typer
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 import payaid_entitlements
-from payaid_entitlements import admin, errors, testing, web
+from payaid_entitlements import admin, errors, logs, openfeature, testing, web
 from payaid_entitlements.cli.program import app
 from payaid_entitlements.core.catalog import written
 from payaid_entitlements.core.decision import Decision, Reason
+from payaid_entitlements.core.flags import written as flags
 from payaid_entitlements.core.observing import Observer
-from payaid_entitlements.errors import EntitlementError, Refused
+from payaid_entitlements.errors import (
+    ChangeConflict,
+    EntitlementError,
+    ModuleFailed,
+    RateLimited,
+    Refused,
+    ReservationExpired,
+    TenantConflict,
+    UnknownApiVersion,
+)
 from payaid_entitlements.stores import ports
 from payaid_entitlements.stores.sql import begin_immediate
+from payaid_entitlements.web import asgi, ofrep, routing, tenancy, versions, wsgi
+from payaid_entitlements.web import django as web_django
+from payaid_entitlements.web.answers import ANSWERED
+from payaid_entitlements.web.django.checks import CHECKS
 from payaid_entitlements.web.fastapi import Gate
-from payaid_entitlements.web.refusing import PROBLEM_SCHEMA, refusal, status_of
+from payaid_entitlements.web.flask import Gate as FlaskGate
+from payaid_entitlements.web.isolating import IsolatedASGI, IsolatedWSGI
+from payaid_entitlements.web.problems import status_of
+from payaid_entitlements.web.refusing import PROBLEM_SCHEMA, refusal
+from payaid_entitlements.web.sentry import PayaidIntegration
+from payaid_entitlements.web.starlette import Gate as StarletteGate
+from payaid_entitlements.web.versions import asgi as versions_asgi
+from payaid_entitlements.web.versions import wsgi as versions_wsgi
 from tests.docs.pages import ROOT
 
 REFERENCE: Final = ROOT / "docs" / "reference"
@@ -82,9 +103,18 @@ _ALLOWED: Final = frozenset(
         "plan.default_granted",
         "trial.granted",
         "override.granted",
+        "grant.held",
+        "credit.pays",
+        "flag.on",
+        "quota.granted",
+        "quota.overage",
+        "quota.warned",
+        "quota.in_grace",
         "enforcement.observed",
         "enforcement.off",
         "store.failed_open",
+        "rate.within",
+        "rate.default",
     }
 )
 _ADVISORIES: Final = frozenset(
@@ -115,20 +145,32 @@ def _exceptions(root: type[EntitlementError]) -> Iterator[type[EntitlementError]
 
 def http(error: type[EntitlementError]) -> str:
     """The statuses with which a web gate answers *error*."""
+    if error is RateLimited:
+        return f"{status_of(Reason.OVERRIDE_DENIED)} or {status_of(Reason.RATE_LIMITED)}"
     if issubclass(error, Refused):
         found = {
             status_of(reason)
             for reason in Reason
             if reason.value not in _ALLOWED | _ADVISORIES and reason is not Reason.STORE_UNAVAILABLE
-            if issubclass(_raised(reason), error)
+            # Which is of an outcome, and not of a decision.
+            if issubclass(RateLimited if reason is Reason.RATE_LIMITED else _raised(reason), error)
         }
         return " or ".join(map(str, sorted(found)))
-    try:
-        return str(refusal(error("said")).status)
-    except EntitlementError:
+    if not issubclass(error, ANSWERED):  # a mistake of the host, not for clients
         return "500"
-    except TypeError:  # it takes more than a message: a mistake of the host, not for clients
-        return "500"
+    if error is UnknownApiVersion:
+        kinds = ("unknown", "absent", "retired")
+        return " or ".join(str(refusal(UnknownApiVersion(kind, ["2"])).status) for kind in kinds)
+    return str(refusal(error(_MORE.get(error, "said"), **_NAMED.get(error, {}))).status)
+
+
+#: What errors are made of that take more, or other, than a message.
+_MORE: Final[dict[type[EntitlementError], Any]] = {TenantConflict: {"said": "said"}}
+_NAMED: Final[dict[type[EntitlementError], dict[str, Any]]] = {
+    ReservationExpired: {"operation": "said"},
+    ChangeConflict: {"expected": 1, "found": 2},
+    ModuleFailed: {"reference": "said"},
+}
 
 
 def _raised(reason: Reason) -> type[Refused]:
@@ -154,6 +196,21 @@ def api_more() -> str:
     for title, things in (
         ("payaid_entitlements.web", {name: getattr(web, name) for name in web.__all__}),
         ("payaid_entitlements.web.fastapi", {"Gate": Gate}),
+        ("payaid_entitlements.web.flask", {"Gate": FlaskGate}),
+        ("payaid_entitlements.web.starlette", {"Gate": StarletteGate}),
+        ("payaid_entitlements.web.routing", {"Routes": routing.Routes, "needs": routing.needs}),
+        ("payaid_entitlements.web.asgi", {name: getattr(asgi, name) for name in asgi.__all__}),
+        ("payaid_entitlements.web.django", {name: getattr(web_django, name) for name in web_django.__all__}),
+        ("payaid_entitlements.web.wsgi", {name: getattr(wsgi, name) for name in wsgi.__all__}),
+        ("payaid_entitlements.web.isolating", {"IsolatedASGI": IsolatedASGI, "IsolatedWSGI": IsolatedWSGI}),
+        ("payaid_entitlements.web.sentry", {"PayaidIntegration": PayaidIntegration}),
+        ("payaid_entitlements.logs", {name: getattr(logs, name) for name in logs.__all__}),
+        ("payaid_entitlements.web.tenancy", {name: getattr(tenancy, name) for name in tenancy.__all__}),
+        ("payaid_entitlements.web.versions", {name: getattr(versions, name) for name in versions.__all__}),
+        ("payaid_entitlements.web.versions.asgi", {"VersionsMiddleware": versions_asgi.VersionsMiddleware}),
+        ("payaid_entitlements.web.versions.wsgi", {"VersionsMiddleware": versions_wsgi.VersionsMiddleware}),
+        ("payaid_entitlements.web.ofrep", {name: getattr(ofrep, name) for name in ofrep.__all__}),
+        ("payaid_entitlements.openfeature", {name: getattr(openfeature, name) for name in openfeature.__all__}),
         ("payaid_entitlements.testing", {name: getattr(testing, name) for name in testing.__all__}),
         (
             "payaid_entitlements.admin",
@@ -177,7 +234,9 @@ def _named(name: str, thing: object, level: int) -> str:
         return f"{mark} {name}\n\n{_class(name, thing)}\n"
     if inspect.isfunction(thing):
         return f"{mark} {name}\n\n{_callable(name, thing)}\n"
-    value = f"`{thing!r}`" if isinstance(thing, Enum) else f"`{' | '.join(_type(part) for part in thing.__args__)}`"  # type: ignore[attr-defined] # the other names are unions
+    value = (
+        f"`{thing!r}`" if isinstance(thing, Enum | int) else f"`{' | '.join(_type(part) for part in thing.__args__)}`"
+    )  # type: ignore[attr-defined] # the other names are unions
     return f"{mark} {name}\n\n{value}\n"
 
 
@@ -230,6 +289,8 @@ def _type(annotation: object) -> str:
 def _default(value: object) -> str:
     if inspect.isbuiltin(value):
         return f"{value.__module__}.{value.__name__}"
+    if inspect.isfunction(value):
+        return value.__name__
     return (
         str(value) if isinstance(value, Enum) and not isinstance(value, str) else repr(getattr(value, "value", value))
     )
@@ -326,7 +387,10 @@ def catalog() -> str:
         ("An add-on", written.WrittenAddOn, "under `add_ons`, by its key"),
         ("The lifecycle", written.WrittenLifecycle, "`lifecycle`"),
         ("A rate limit", written.WrittenRateLimit, "under `rate_limits`, by its key"),
-        ("A flag", written.WrittenFlag, "under `flags`, by its key"),
+        ("A flag", flags.WrittenFlag, "under `flags`, by its key"),
+        ("A rule of a flag", flags.WrittenRule, "in `rules` of a flag"),
+        ("A rollout", flags.WrittenRollout, "`rollout` of a flag or a rule, where that is more than a percentage"),
+        ("A share", flags.WrittenShare, "`exclusion` and `holdout` of a flag"),
     ):
         about = " ".join(inspect.cleandoc(model.__doc__ or "").split())
         parts.append(f"### {title}\n\n{about} Written {where}.\n\n{_keys(model)}\n")
@@ -343,9 +407,11 @@ def _keys(model: type[BaseModel]) -> str:
         elif default in (None, "", [], {}) or isinstance(default, BaseModel):
             shown = ""
         else:
+            default = str(default).lower() if isinstance(default, bool) else default
             shown = f"`{default}`" if not isinstance(default, list) else f"`[{', '.join(default)}]`"
         meaning = field.description or MEANINGS[model.__name__, key]
-        rows.append((f"`{key}`", _written_as(properties[key]), shown, meaning))
+        name = field.alias or key
+        rows.append((f"`{name}`", _written_as(properties[name]), shown, meaning))
     return _table(("key", "value", "default", "meaning"), rows)
 
 
@@ -380,16 +446,6 @@ MEANINGS: Final = {
     ("WrittenRateLimit", "default"): "Rates of plans that name none.",
     ("WrittenRateLimit", "burst"): "Calls that may come at once.",
     ("WrittenRateLimit", "on_outage"): "What to do when the limiter cannot be reached.",
-    ("WrittenFlag", "owner"): "Whom to ask about it.",
-    ("WrittenFlag", "remove_by"): "The day by which it should be gone.",
-    ("WrittenFlag", "bucket_by"): "Who is told apart by a rollout.",
-    ("WrittenFlag", "rollout"): "Data for the engine of flags; read later.",
-    ("WrittenFlag", "variants"): "As `rollout`.",
-    ("WrittenFlag", "default"): "As `rollout`.",
-    ("WrittenFlag", "targeting"): "As `rollout`.",
-    ("WrittenFlag", "rules"): "As `rollout`.",
-    ("WrittenFlag", "prerequisites"): "As `rollout`.",
-    ("WrittenFlag", "salt"): "As `rollout`.",
     **{(model, "unit"): "What one of it is called: `seat`." for model in ("Quota", "Allocation", "Credit")},
     **{
         (model, "rollover"): "What moves to the next window; see [a rollover](#a-rollover)."
@@ -410,17 +466,22 @@ def _written_as(schema: dict[str, object]) -> str:
             return f"`{value}`"
         case {"enum": [*values]}:
             return ", ".join(f"`{value}`" for value in values)
-        case {"anyOf": [*options]}:
+        case {"anyOf": [*options]} | {"oneOf": [*options]}:
             shown = [_written_as(each) for each in options if isinstance(each, dict) and each.get("type") != "null"]
             return " or ".join(dict.fromkeys(shown))
+        case {"type": "array", "items": {"$ref": _}}:
+            return "list of mappings"
         case {"type": "array"}:
             return "list of text"
         case {"type": "object"}:
             return "mapping"
         case {"type": "string", "format": "date"}:
             return "day"
+        case {"type": "string", "format": "date-time"}:
+            return "time"
         case {"type": str(kind)}:
-            return {"string": "text", "integer": "whole number", "number": "number"}[kind]
+            kinds = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
+            return kinds[kind]
         case {"$ref": _}:
             return "mapping"
     return "anything"
@@ -442,6 +503,14 @@ def problem() -> str:
     return _table(("member", "type", "there", "meaning"), rows)
 
 
+# -- Django -----------------------------------------------------------------------------------------------------
+
+
+def django_checks() -> str:
+    """What `manage.py check` tells."""
+    return _table(("check", "tells that"), [(f"`{number}`", what) for number, what in sorted(CHECKS.items())])
+
+
 PARTS: Final[dict[str, Callable[[], str]]] = {
     "reasons": reasons,
     "exceptions": exceptions,
@@ -450,6 +519,7 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "cli": cli,
     "catalog": catalog,
     "problem": problem,
+    "django_checks": django_checks,
 }
 
 

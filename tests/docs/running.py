@@ -17,6 +17,7 @@ import contextlib
 import http.client
 import io
 import json
+import logging
 import os
 import re
 import shlex
@@ -290,9 +291,8 @@ def _assigned(word: str) -> tuple[str, str]:
 
 
 def _payaid(arguments: list[str]) -> tuple[int, str]:
-    logging = structlog.get_config()
-    result = CliRunner().invoke(payaid, arguments, prog_name="payaid")
-    structlog.configure(**logging)  # a program of its own would have had its own
+    with logging_kept():  # a program of its own would have had its own
+        result = CliRunner().invoke(payaid, arguments, prog_name="payaid")
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result.exit_code, result.output
@@ -363,27 +363,41 @@ def playing(directory: Path, *, places: Mapping[str, str] | None = None) -> Iter
     before, where, others = dict(os.environ), Path.cwd(), set(OPENED)
     # Whoever reads a page has no other clients open, of which a guard could not choose.
     OPENED.clear()
-    logging = structlog.get_config()
     for name in before:
-        if name.startswith(("PAYAID_", "FEATURE_")) or name == "COLUMNS":
+        if name.startswith(("PAYAID_", "FEATURE_")) or name in ("COLUMNS", "DJANGO_SETTINGS_MODULE"):
             del os.environ[name]
     os.chdir(directory)
     sys.path.insert(0, str(directory))
-    # What the library logs goes where nobody compares it.
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(io.StringIO()))
     stage = Stage(directory, places=places)
     try:
-        yield stage
+        # What the library logs goes where nobody compares it, unless the page says otherwise.
+        with logging_kept():
+            structlog.reset_defaults()
+            yield stage
     finally:
         stage.close()
         for client in set(OPENED):
             _close(client)
         OPENED.update(others)
-        structlog.configure(**logging)
         sys.path.remove(str(directory))
         os.chdir(where)
         os.environ.clear()
         os.environ.update(before)
+
+
+@contextlib.contextmanager
+def logging_kept() -> Iterator[None]:
+    """How it is logged is afterwards as it was."""
+    was_configured, before = structlog.is_configured(), structlog.get_config()
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        yield
+    finally:
+        root.handlers[:], root.level = handlers, level
+        structlog.reset_defaults()
+        if was_configured:
+            structlog.configure(**before)
 
 
 def _close(client: object) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 import payaid_entitlements
 from payaid_entitlements.core.decision import Decision, Reason
+from payaid_entitlements.core.flags.kills import SEED_VARIABLES
 from payaid_entitlements.core.remedies import AddAddOn, ChangePlan, Contact, ReleaseSlots, WaitUntil
 from payaid_entitlements.errors import Refused, StoreUnavailable
 from payaid_entitlements.settings import ALIASES
@@ -67,6 +68,8 @@ def test_what_is_called_an_advisory_is_never_a_verdict():
 
     assert {key for key in _ADVISORIES if decided[key]} == set()
     assert {key for key in _ALLOWED if False in decided[key]} == set()
+    assert {key for key in decided if decided[key] == {True}} <= _ALLOWED | _ADVISORIES
+    assert {reason.value for reason in Reason if reason.way_out.startswith("Nothing to do")} <= _ALLOWED
 
 
 def names(page: str) -> set[str]:
@@ -79,13 +82,13 @@ def test_every_environment_variable_is_documented():
     """
     Also those of the example.
     """
-    found = set(ALIASES)
+    found = {*ALIASES, *SEED_VARIABLES}
     for path in (*SOURCE.rglob("*.py"), *(ROOT / "examples").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 found |= set(re.findall(r"^PAYAID_[A-Z_]*[A-Z]$", node.value))
 
-    assert {name.removesuffix("_<MODULE>") for name in names("environment.md")} == found
+    assert {name.removesuffix("_<MODULE>").removesuffix("_<KEY>") for name in names("environment.md")} == found
 
 
 def test_every_count_and_every_warning_is_documented():

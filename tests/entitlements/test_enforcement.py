@@ -34,12 +34,12 @@ def test_modules_may_have_modes_of_their_own(stage):
         stage.open(enforcement={"hrr": "observe"})
 
 
-def test_it_is_loud_when_it_is_not_on(stage, capsys):
+def test_it_is_loud_when_it_is_not_on(stage, caplog):
     """Whoever starts such a process reads it."""
     stage.open()
-    assert capsys.readouterr().out == ""
+    assert caplog.text == ""
     stage.open(enforcement="off")
-    assert "enforcement.is_not_on" in capsys.readouterr().out
+    assert "enforcement.is_not_on" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -51,11 +51,11 @@ def test_it_is_loud_when_it_is_not_on(stage, capsys):
         ("FEATURE_MODULE_GATING", "0"),
     ],
 )
-def test_the_environment_goes_before_the_argument(stage, monkeypatch, capsys, name, word):
+def test_the_environment_goes_before_the_argument(stage, monkeypatch, caplog, name, word):
     """Operators can soften a running version without changing its code, and it is loud."""
     monkeypatch.setenv(name, word)
     assert stage.open(enforcement="enforce").check("acme", "hr.payroll").allowed
-    assert "enforcement.is_not_on" in capsys.readouterr().out
+    assert "enforcement.is_not_on" in caplog.text
 
 
 def test_the_environment_can_enforce_what_the_argument_softens(stage, monkeypatch):

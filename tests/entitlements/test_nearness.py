@@ -268,14 +268,14 @@ def test_what_this_process_has_changed_is_not_undone_by_an_outage(ent, stage, ve
         stage.clock.advance(seconds=5)
 
 
-def test_an_outage_is_counted_and_said_once(ent, stage, capsys):
+def test_an_outage_is_counted_and_said_once(ent, stage, caplog):
     """By name, for the one who gets up at night."""
     stage.faults.is_down = True
     for _ in range(3):
         ent.check("acme", "crm.export")
     assert ent.counts[("store.unavailable",)] == 3
     assert ent.counts[("decision", "crm.export", "store.unavailable")] == 3
-    assert capsys.readouterr().out.count("store.unavailable") == 1
+    assert caplog.text.count("store.unavailable") == 1
     stage.faults.is_down = False
     stage.clock.advance(seconds=0.5)
     ent.check("acme", "crm.export")
@@ -292,7 +292,7 @@ def test_an_answer_of_a_revision_that_is_not_there_is_an_outage(ent, stage):
         ent.require("acme", "crm.export", after=99)
 
 
-def test_an_outage_is_said_once_for_all_who_ask(stage, capsys):
+def test_an_outage_is_said_once_for_all_who_ask(stage, caplog):
     """Its text names the tenant where the host's table is down; that is no reason to repeat it ten thousand times."""
 
     def down(tenant):
@@ -302,7 +302,7 @@ def test_an_outage_is_said_once_for_all_who_ask(stage, capsys):
     for number in range(3):
         assert ent.check(f"t{number}", "crm.export").reason is Reason.STORE_UNAVAILABLE
     assert ent.counts["host.unavailable",] == 3
-    assert capsys.readouterr().out.count("host.unavailable") == 1
+    assert caplog.text.count("host.unavailable") == 1
 
 
 # -- bounds ----------------------------------------------------------------------------------------------------------

@@ -22,6 +22,9 @@ from typing import Any
 from payaid_entitlements import Catalog, Entitlements, require_feature
 from payaid_entitlements.errors import Refused
 
+#: How many requests a day the gated routes let through.
+FEW, MANY = 20, 1_000
+
 CATALOG = Catalog.load(
     {
         "catalog": 1,
@@ -31,10 +34,19 @@ CATALOG = Catalog.load(
                 "features": {
                     "page_size": {"kind": "config", "type": "int", "merge": "max"},
                     "export": {"kind": "switch"},
+                    "calls": {"kind": "quota", "unit": "call"},
                 }
             }
         },
-        "plans": {"free": {"modules": ["crm"], "features": {"crm.page_size": 0}}, "pro": {"extends": "free"}},
+        # Closed: of a process that stood still for 50 ms nobody is let through whom the others may have counted too.
+        "rate_limits": {
+            "few": {"default": f"{FEW}/day", "on_outage": "closed"},
+            "many": {"default": f"{MANY}/day", "on_outage": "closed"},
+        },
+        "plans": {
+            "free": {"modules": ["crm"], "features": {"crm.page_size": 0, "crm.calls": "1000000/month"}},
+            "pro": {"extends": "free"},
+        },
     }
 )
 

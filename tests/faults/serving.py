@@ -28,8 +28,29 @@ COMMANDS: Mapping[str, Sequence[str]] = {
     "threads": ("gunicorn", "--preload", "--workers=2", "--threads=8", "tests.faults.apps:make_wsgi()"),
     "gevent": ("gunicorn", "--workers=2", "--worker-class=gevent", "tests.faults.apps:make_wsgi()"),
     "uvicorn": ("uvicorn", "--workers=2", "--factory", "tests.faults.asgi:make_asgi", "--log-level=warning"),
+    "gated gunicorn": ("gunicorn", "--preload", "--workers=4", "tests.faults.gated:make_flask()"),
+    "gated gevent": ("gunicorn", "--workers=2", "--worker-class=gevent", "tests.faults.gated:make_flask()"),
+    "gated waitress": ("waitress", "--host=127.0.0.1", "--threads=8", "--call", "tests.faults.gated:make_flask"),
+    "gated uvicorn": (
+        "uvicorn",
+        "--workers=2",
+        "--factory",
+        "tests.faults.gated_asgi:make_asgi",
+        "--log-level=warning",
+    ),
+    "gated hypercorn": ("hypercorn", "--workers=2", "tests.faults.gated_asgi:make_asgi()"),
 }
-WORKERS = {"gunicorn": 4, "threads": 2, "gevent": 2, "uvicorn": 2}
+WORKERS = {
+    "gunicorn": 4,
+    "threads": 2,
+    "gevent": 2,
+    "uvicorn": 2,
+    "gated gunicorn": 4,
+    "gated gevent": 2,
+    "gated waitress": 1,
+    "gated uvicorn": 2,
+    "gated hypercorn": 2,
+}
 
 
 class Served:
@@ -45,9 +66,9 @@ class Served:
     def __init__(self, kind: str, folder: Path, **environment: str) -> None:
         self.kind, self.port = kind, free_port()
         name, *arguments = COMMANDS[kind]
-        bind = ["--bind", f"127.0.0.1:{self.port}"] if name == "gunicorn" else ["--port", str(self.port)]
+        bind = ["--bind", f"127.0.0.1:{self.port}"] if name in ("gunicorn", "hypercorn") else ["--port", str(self.port)]
         told = {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]), **environment}
-        self.log = folder / f"{kind}-{self.port}.log"
+        self.log = folder / f"{kind.replace(' ', '-')}-{self.port}.log"
         self.process = Process(
             [
                 "/usr/bin/env",

@@ -13,6 +13,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from payaid_entitlements.cache.gathering import LANES
 from payaid_entitlements.cache.local import FOREVER, NEVER, Entry, LocalCache
 from payaid_entitlements.cache.taking_turns import TakingTurns
 from payaid_entitlements.core.evaluation import Situation
+from payaid_entitlements.core.flags.snapshot import FlagSnapshot
 from payaid_entitlements.core.metering.meters import Meters
 from payaid_entitlements.core.observing import Tally
 from payaid_entitlements.core.resolution import Standpoint, Table
@@ -104,7 +106,8 @@ def test_what_is_kept_near_is_never_older_than_what_its_thread_has_heard(much: i
                 case 0:
                     near.drop()
                 case 1:
-                    near.turn_to(world, near.generation)
+                    another: Any = SimpleNamespace(tables={})
+                    near.turn_to(another, FlagSnapshot(), (near.generation, near.turns))
                 case 2:
                     near.doubt()
                 case _:

@@ -6,7 +6,9 @@ import asyncio
 import inspect
 import pickle
 import threading
+from functools import partial
 
+import asgiref.sync
 import pytest
 
 from payaid_entitlements import Entitlements, Reason, current_tenant, require_feature, require_module
@@ -456,6 +458,43 @@ def test_a_guard_on_something_else_than_a_function_is_loud(target):
     """It would never run, or run without asking."""
     with pytest.raises(TypeError, match="goes on a function or a method"):
         require_feature("crm.export")(target)
+
+
+def test_a_guard_may_be_put_around_a_bound_method_with_each_call(ent):
+    """As `method_decorator` of Django does, which hands over a partial of it; ``self`` is none of the arguments."""
+
+    class Views:
+        def plain(self, org):
+            return f"plain {org}"
+
+        async def awaited(self, org):
+            return f"awaited {org}"
+
+    views, guard = Views(), require_module("crm", tenant="org", client=ent)
+    assert guard(partial(views.plain))("acme") == "plain acme"
+    assert asyncio.run(guard(partial(views.awaited))(org="acme")) == "awaited acme"
+    with pytest.raises(TypeError, match="goes on a function"):
+        guard(partial(Views.plain, views))
+
+
+def test_a_function_that_is_marked_as_a_coroutine_is_awaited(ent):
+    """As Django marks what it makes of an asynchronous class of views."""
+
+    async def view():
+        return "ran"
+
+    def as_view():
+        return view()
+
+    asgiref.sync.markcoroutinefunction(as_view)
+
+    async def call():
+        with ent.bind("acme"):
+            return await require_module("crm")(as_view)()
+
+    ent.tenant("acme")
+    assert asyncio.run(call()) == "ran"
+    assert inspect.iscoroutinefunction(require_module("crm")(as_view))
 
 
 def test_a_guard_on_a_class_or_a_callable_object_is_loud():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import weakref
 from uuid import UUID
 
@@ -16,12 +17,14 @@ from payaid_entitlements import (
     current_tenant,
     entitlements,
     require_feature,
+    require_flag,
     require_module,
 )
 from payaid_entitlements.errors import (
     ConfigurationError,
     NoCurrentTenant,
     NotEntitled,
+    NotReleased,
     OperationConflict,
     OutcomeUnknown,
     QuotaExceeded,
@@ -29,6 +32,7 @@ from payaid_entitlements.errors import (
 )
 from payaid_entitlements.guards import rules_of, whom
 from payaid_entitlements.metering import attempts
+from tests.entitlements.flagging import flag, put, where
 from tests.holding.conftest import CATALOG, Holding
 
 
@@ -163,7 +167,7 @@ def call(request, ent, aent):
     return called
 
 
-# -- quotas ------------------------------------------------------------------------------------------------------------
+# -- quotas ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_call_uses_up_what_it_costs(call, used):
@@ -431,7 +435,7 @@ def test_an_asynchronous_generator_takes_at_its_first_item(aent, ent, used):
     assert used() == 2
 
 
-# -- cancelled ---------------------------------------------------------------------------------------------------------
+# -- cancelled -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("binds", ["plain", "async"])
@@ -507,7 +511,7 @@ def test_a_plain_function_inside_a_coroutine_cannot_wait(aent, ent, used):
     assert used() == 0
 
 
-# -- slots -------------------------------------------------------------------------------------------------------------
+# -- slots -----------------------------------------------------------------------------------------------------------
 
 
 @assign_slot("seats", holder="member:{member_id}")
@@ -545,7 +549,7 @@ def test_a_slot_is_given_to_the_tenant_that_an_argument_names(ent, aent, holders
     assert holders() == ["robot"]
 
 
-# -- several guards ----------------------------------------------------------------------------------------------------
+# -- several guards --------------------------------------------------------------------------------------------------
 
 
 def test_guards_run_in_one_order_however_they_are_stacked(ent, used, holders):
@@ -629,7 +633,7 @@ def test_all_quotas_of_a_call_are_given_back(ent, used):
     assert (used(), used("crm.drafts")) == (0, 0)
 
 
-# -- mistakes ----------------------------------------------------------------------------------------------------------
+# -- mistakes --------------------------------------------------------------------------------------------------------
 
 
 def test_what_cannot_work_fails_when_the_guard_is_put_on():
@@ -660,3 +664,78 @@ def test_inside_depends_a_guard_says_where_it_belongs():
             _ = guard.__signature__
     assert repr(consume_quota("crm.pages", operation="a:{b}")) == "consume_quota('crm.pages')"
     assert repr(assign_slot("seats", holder="{b}")) == "assign_slot('seats')"
+
+
+# -- flags that choose -----------------------------------------------------------------------------------------------
+
+
+async def _old_items(job_id, fails=False):
+    yield "old"
+
+
+OLD = {
+    "plain": lambda job_id, fails=False: "old",
+    "later": lambda job_id, fails=False: "old",
+    "items": lambda job_id, fails=False: iter(["old"]),
+    "items_later": _old_items,
+}
+
+
+def given(made):
+    """What a guarded function gives, to the end."""
+
+    async def awaited():
+        return await made
+
+    if inspect.isawaitable(made):
+        return asyncio.run(awaited())
+    if hasattr(made, "asend"):
+        return asyncio.run(all_of(made))
+    return list(made) if hasattr(made, "__next__") else made
+
+
+@pytest.mark.parametrize("of", [plain, later, items, items_later], ids=lambda function: function.__name__)
+@pytest.mark.parametrize("names_tenant", [False, True])
+def test_another_way_takes_nothing(stage, ent, used, of, names_tenant):
+    """A quota pays for the function itself, in the fixed order: the flag comes before."""
+
+    def guarded_by(otherwise, function):
+        return require_flag("new", otherwise=otherwise, tenant="job_id" if names_tenant else None, client=ent)(function)
+
+    guarded = guarded_by(OLD[of.__name__], of)
+    put(stage, flag("new"))
+    with ent.bind("acme"):
+        assert given(guarded("acme")) in ("old", ["old"])
+        assert used() == 0
+        put(stage, flag("new", default="on"))
+        stage.clock.advance(seconds=3)
+    with ent.bind("acme"):
+        assert given(guarded("acme")) not in ("old", ["old"])
+        assert used() == 2
+        with pytest.raises(Broken):
+            given(guarded("acme", fails=True))
+
+
+@pytest.mark.parametrize("of", [plain, later, items, items_later], ids=lambda function: function.__name__)
+@pytest.mark.parametrize("names_tenant", [False, True])
+def test_a_flag_is_asked_with_what_a_call_says(stage, ent, used, of, names_tenant):
+    """Of the arguments, of which a quota is named too."""
+    put(stage, flag("new", where("job", "eq", "acme")))
+    how = {"tenant": "job_id" if names_tenant else None, "client": ent}
+    guarded = require_flag("new", attributes=lambda job_id, **named: {"job": job_id}, **how)(of)
+    with ent.bind("acme"):
+        given(guarded("acme"))
+        taken = used()
+        assert taken > 0
+        with pytest.raises(NotReleased):
+            given(guarded("other"))
+        assert used() == taken
+
+
+def test_a_flag_that_refuses_takes_nothing(stage, ent, used):
+    """It is asked before a quota."""
+    put(stage, flag("new"))
+    guarded = require_flag("new")(plain)
+    with ent.bind("acme"), pytest.raises(NotReleased):
+        guarded("one")
+    assert used() == 0

@@ -23,6 +23,7 @@ from payaid_entitlements import AsyncEntitlements, Entitlements, Lease
 from payaid_entitlements.core.metering.leased import LeasedUsage
 from payaid_entitlements.errors import (
     ConfigurationError,
+    NotReleased,
     OperationConflict,
     OutcomeUnknown,
     QuotaExceeded,
@@ -31,6 +32,7 @@ from payaid_entitlements.errors import (
 )
 from payaid_entitlements.metering import ending, leasing
 from payaid_entitlements.stores.memory import AsyncMemoryStore, MemoryStore
+from tests.entitlements.flagging import flag, kill, put
 from tests.metering.conftest import CATALOG
 
 IMPORTS = "crm.imports"
@@ -194,6 +196,28 @@ def test_what_is_not_enforced_is_not_leased(stage):
     assert ent.consume("acme", "hr.runs", operation=("act", 2)).would_refuse
     assert used(stage) == 1
     assert used(stage, "hr.runs") == 1
+
+
+def test_what_a_flag_narrows_is_not_leased(stage, ent):
+    """A kill switch changes no entry: what is in memory would be spent on."""
+    put(stage, flag("new", default="on", narrows=("crm",)))
+    for number in range(3):
+        ent.consume("acme", IMPORTS, operation=("act", number))
+        assert used(stage) == number + 1
+    kill(stage, "new")
+    stage.clock.advance(seconds=3)
+    with pytest.raises(NotReleased):
+        ent.consume("acme", IMPORTS, operation=("act", 9))
+
+
+def test_a_lease_ends_where_a_flag_begins_to_narrow(stage, ent):
+    """What is left of it is not spent."""
+    ent.consume("acme", IMPORTS, operation=("act", 1))
+    assert used(stage) == 10
+    put(stage, flag("new", narrows=(IMPORTS,)))
+    stage.clock.advance(seconds=3)
+    with pytest.raises(NotReleased):
+        ent.consume("acme", IMPORTS, operation=("act", 2))
 
 
 def test_a_soft_limit_is_leased_beyond_it_and_comes_back(stage, ent):

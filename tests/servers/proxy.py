@@ -196,8 +196,9 @@ class _Link:
             self._wait()
             if self._proxy._is_lost(request):
                 self._loses = True
-            self._server.sendall(request)
+            # Counted first: who has the answer may ask at once how much it was.
             self._proxy.asked += len(request)
+            self._server.sendall(request)
         self._wait()
         if not self._ended.is_set():
             self._server.shutdown(socket.SHUT_WR)
@@ -210,8 +211,8 @@ class _Link:
                 self._proxy.dropped += 1
                 self.cut()
                 return
-            self._client.sendall(reply)
             self._proxy.answered += len(reply)
+            self._client.sendall(reply)
         self._wait()
         if not self._ended.is_set():
             self._client.shutdown(socket.SHUT_WR)

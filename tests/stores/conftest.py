@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import psycopg
 import pytest
-from sqlalchemy import Engine, create_engine, create_mock_engine
+from sqlalchemy import Engine, create_engine, create_mock_engine, make_url
 
 from payaid_entitlements.stores.ports import AsyncStore, Store
 from payaid_entitlements.stores.sql import AsyncSQLStore, SQLStore, begin_immediate
@@ -107,6 +107,32 @@ def made_url(made_database: MadeDatabase) -> str:
     """The URL of a MariaDB database that has our tables, and nothing in them."""
     made_database.empty()
     return made_database.url
+
+
+def made_on(request: pytest.FixtureRequest, kind: str, name: str, folder: Path) -> Iterator[tuple[str, Engine]]:
+    """
+    The URL of a database *name* of *kind* with our tables, and an engine of a host on it.
+
+    What is made for a session is made again when tests of another kind ran between: the database is there by then.
+    """
+    if kind == "sqlite":
+        url = f"sqlite:///{folder / 'payaid.db'}"
+    elif kind == "postgresql":
+        server = str(request.getfixturevalue("postgres_server"))
+        with psycopg.connect(server, autocommit=True) as connection:
+            if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone() is None:
+                connection.execute(f"CREATE DATABASE {name}".encode())
+        url = make_url(server).set(database=name).render_as_string(hide_password=False)
+    else:
+        mariadb = request.getfixturevalue("mariadb_of_the_session")
+        mariadb.run(f"CREATE DATABASE IF NOT EXISTS {name}")
+        url = mariadb.url.replace("/payaid", f"/{name}")
+    store = SQLStore(url)
+    store.upgrade()
+    store.close()
+    engine = create_engine(driven(url))
+    yield url, engine
+    engine.dispose()
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "mysql"])

@@ -34,9 +34,9 @@ def with_next_version(*, oldest: int = 1, then: Callable[[], object] = lambda: N
 
 
 def _next(oldest: int, then: Callable[[], object]) -> ModuleType:
-    module: Any = ModuleType("v3")
-    module.__file__ = "v3.py"
-    module.revision, module.down_revision, module.LOSES = f"3.{oldest}", "2.1", "the notes"
+    module: Any = ModuleType("v6")
+    module.__file__ = "v6.py"
+    module.revision, module.down_revision, module.LOSES = f"6.{oldest}", "5.1", "the notes"
 
     def upgrade(names: Names) -> None:
         make(_notes(names))
@@ -86,6 +86,6 @@ if __name__ == "__main__":
     engine = create_engine(sys.argv[1])
     store = SQLStore(engine)
     with with_next_version(then=lambda: _linger(float(sys.argv[2]))):
-        store.upgrade(2)
-        print("at", store.upgrade(3))
+        store.upgrade(5)
+        print("at", store.upgrade(6))
     engine.dispose()

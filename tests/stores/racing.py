@@ -52,6 +52,24 @@ def upgrade(number: int, url: str) -> int:
         store.close()
 
 
+def tally(number: int, url: str, times: int) -> None:
+    """Add to one set of tallies as often as *times*, against all others, each in another order of fields."""
+    store = open_store(url)
+    fields = ["in/n", "in/failed", "out/n", f"own/{number}"]
+    try:
+        for time in range(times):
+            begin = (number + time) % len(fields)
+            store.add_tallies("flag:1", dict.fromkeys(fields[begin:] + fields[:begin], number + time))
+    finally:
+        store.close()
+
+
+def tallied(racers: int, times: int) -> dict[str, int]:
+    """What `tally` of all *racers* comes to."""
+    own = {f"own/{number}": sum(number + time for time in range(times)) for number in range(racers)}
+    return dict.fromkeys(("in/n", "in/failed", "out/n"), sum(own.values())) | own
+
+
 def change_many(number: int, url: str, tenants: int, times: int) -> list[str]:
     """Change each of *tenants* as often as *times*, against all others; the operations that were applied."""
     store = open_store(url)

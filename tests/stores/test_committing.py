@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -86,6 +87,14 @@ def test_where_nobody_tells_of_the_commit_that_is_said(engine):
             write(session)
             assert not after_commit(session, lambda: told.append(1))
             session.commit()
+    assert told == []
+
+
+def test_nobody_tells_of_a_transaction_that_is_not_of_a_database_we_know(engine, monkeypatch):
+    """Also where SQLAlchemy is not installed: a store of somebody's own may take transactions of its own."""
+    told = []
+    monkeypatch.delitem(sys.modules, "sqlalchemy")
+    assert Driver(MemoryStore()).run(asking(object(), lambda: told.append(1))) is False
     assert told == []
 
 

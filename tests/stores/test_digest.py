@@ -6,10 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from payaid_entitlements.core.controls import ENFORCE, OBSERVE, Controls, Stage
 from payaid_entitlements.stores.digest import digest
+from payaid_entitlements.stores.ports import Write
 from payaid_entitlements.testing.contracts.writes import (
     catalog_write,
     controls_write,
+    flags_write,
     forgetting,
     next_write,
     same_again,
@@ -20,6 +23,7 @@ WRITES = {
     "tenant": tenant_write("acme"),
     "catalog": catalog_write(),
     "controls": controls_write(),
+    "flags": flags_write(),
     "forgetting": forgetting(tenant_write("acme").document),
 }
 
@@ -30,7 +34,7 @@ def test_the_same_act_has_the_same_digest(kind):
     assert len(digest(WRITES[kind])) == 64
 
 
-@pytest.mark.parametrize("kind", ["tenant", "catalog", "controls"])
+@pytest.mark.parametrize("kind", ["tenant", "catalog", "controls", "flags"])
 def test_other_content_has_another(kind):
     assert digest(WRITES[kind]) != digest(next_write(WRITES[kind]))
 
@@ -38,6 +42,21 @@ def test_other_content_has_another(kind):
 @pytest.mark.parametrize("kind", WRITES)
 def test_another_verb_has_another(kind):
     assert digest(WRITES[kind]) != digest(replace(WRITES[kind], verb="another"))
+
+
+def test_whom_a_mode_has_reached_is_content_too():
+    """While controls without stages keep the digest that they had before there were any."""
+    write = WRITES["controls"]
+    stage = Stage(ENFORCE, 5)
+    staged = replace(write.controls, modes={"crm": OBSERVE}, stages={"crm": stage})
+    others = [
+        replace(write, controls=staged),
+        replace(write, controls=replace(staged, stages={})),
+        replace(write, controls=replace(staged, stages={"crm": replace(stage, parts=6)})),
+    ]
+    assert len({digest(each) for each in others}) == 3
+    plain = Write("id", "verb", 0, controls=Controls(1, {"crm": OBSERVE}, frozenset({"hr"})))
+    assert digest(plain) == "ba7b870a4af2f22a71bbbdfb4cc3834e8fbc422765eeb240d19ab7ca20e3c06e"
 
 
 def test_no_two_kinds_meet():

@@ -9,6 +9,7 @@ from sqlalchemy import Engine, event, make_url, text
 
 from payaid_entitlements.stores.sql import SQLStore, begin_immediate, engines
 from payaid_entitlements.stores.sql.engines import is_immediate
+from payaid_entitlements.stores.sql.tables import SCHEMA_VERSION
 from payaid_entitlements.testing.contracts.writes import tenant_write
 
 
@@ -141,7 +142,7 @@ def test_what_the_url_says_wins(engine_on, postgres_url):
     assert _setting(twice, "statement_timeout") == "400ms"
     assert _setting(twice, "search_path") == "ours"
     store = SQLStore(url)
-    assert store.upgrade() == 2
+    assert store.upgrade() == SCHEMA_VERSION
     store.prepare()
     _put(store)
     store.close()

@@ -28,6 +28,10 @@ CALLS = {
     "read many": lambda store: store.read(["acme", "beta"]),
     "catalog": lambda store: store.catalog(),
     "controls": lambda store: store.controls(),
+    "flags": lambda store: store.flags(),
+    "add_tallies": lambda store: store.add_tallies("flag:1", {"n": 1}),
+    "tallies": lambda store: store.tallies("flag:1"),
+    "drop_tallies": lambda store: store.drop_tallies("flag:1"),
     "apply": lambda store: store.apply(tenant_write("acme"), expect=0, actor="asha", because=None),
     "changes_since": lambda store: store.changes_since(0),
     "changes_since None": lambda store: store.changes_since(None),
@@ -148,8 +152,11 @@ def test_a_server_that_ends_the_session_at_the_commit_leaves_the_outcome_unknown
     with pytest.raises(OutcomeUnknown) as caught:
         _put(opened.store, operation="call-1")
     assert caught.value.operation == "call-1"
+    with pytest.raises(OutcomeUnknown):
+        opened.store.add_tallies("flag:1", {"n": 1})
     event.remove(opened.engine, "commit", kill)
-    assert everything(opened.store)[5:] == ([], [])
+    assert opened.store.tallies("flag:1") == {}
+    assert everything(opened.store)[5:] == ([], [], [])
     assert _put(opened.store, operation="call-1").applied
 
 
@@ -171,7 +178,8 @@ def test_a_server_that_has_stopped_costs_a_caller_a_bounded_time(open_sql, migra
     opened.store.read(["acme"])
     with psycopg.connect(migrated_url) as other:
         pids = other.execute(
-            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
+            "AND backend_type = 'client backend'"
         ).fetchall()
     assert len(pids) == 1
     # The kernel goes on to take what is sent to a process that has stopped: no time-out of TCP would ever end this.

@@ -231,9 +231,9 @@ def test_a_transaction_of_another_database_is_refused(tmp_path, theirs, ours):
 
 @pytest.mark.parametrize("theirs", ["mysql+pymysql://app@db:3306/one", "mariadb+pymysql://db/one?charset=utf8mb4"])
 def test_one_database_by_two_urls_is_one(theirs):
-    from payaid_entitlements.stores.sql.joining import _is_same_place
+    from payaid_entitlements.stores.sql.places import is_same_place
 
-    assert _is_same_place(make_url(theirs), make_url("mariadb+asyncmy://db/one"))
+    assert is_same_place(make_url(theirs), make_url("mariadb+asyncmy://db/one"))
 
 
 def test_another_database_is_refused_before_anything_is_sent(store, engine_on, tmp_path):

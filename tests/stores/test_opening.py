@@ -15,6 +15,7 @@ from payaid_entitlements.stores.memory import AsyncMemoryStore, MemoryStore
 from payaid_entitlements.stores.opening import open_async_store, open_store
 from payaid_entitlements.stores.sql import AsyncSQLStore, SQLStore
 from payaid_entitlements.stores.sql.places import shown
+from payaid_entitlements.stores.sql.tables import SCHEMA_VERSION, WORKS_FROM
 from payaid_entitlements.testing.contracts.writes import tenant_write
 
 SECRET = "hunter2"
@@ -41,7 +42,10 @@ def test_an_engine_of_the_host_is_a_place(engine_on, sqlite_url):
     store.prepare()
     store.close()
     with engine.connect() as connection:
-        assert connection.exec_driver_sql("SELECT version_num FROM payaid_schema").scalar_one() == "2.1"
+        assert (
+            connection.exec_driver_sql("SELECT version_num FROM payaid_schema").scalar_one()
+            == f"{SCHEMA_VERSION}.{WORKS_FROM}"
+        )
 
 
 def test_an_engine_in_memory_works_and_does_not_claim_to_last():

@@ -12,6 +12,7 @@ from payaid_entitlements.cli import main
 from payaid_entitlements.errors import ConfigurationError, SchemaOutOfDate
 from payaid_entitlements.stores.opening import open_async_store, open_store
 from payaid_entitlements.stores.sql import SQLStore
+from payaid_entitlements.stores.sql.tables import SCHEMA_VERSION
 from payaid_entitlements.testing.contracts.writes import tenant_write
 
 CATALOG = {"catalog": 1, "modules": {"crm": {"title": "CRM"}}, "plans": {"pro": {"modules": ["crm"]}}}
@@ -33,7 +34,7 @@ def test_tables_are_in_a_schema_of_their_own(open_sql, server_url, engine_on, sc
     with pytest.raises(SchemaOutOfDate, match="payaid_schema="):
         opened.store.prepare()
     upgrade = opened.own.upgrade()
-    assert (upgrade if opened.run is None else opened.run(upgrade)) == 2
+    assert (upgrade if opened.run is None else opened.run(upgrade)) == SCHEMA_VERSION
     opened.store.prepare()
     first = tenant_write("acme", modules=["crm", "hr"])
     opened.store.apply(first, expect=0, actor="asha", because=None)
@@ -115,7 +116,9 @@ def test_applications_and_commands_open_the_same_place(server_url, capsys, monke
     monkeypatch.chdir(tmp_path)
     url = _with(server_url, payaid_schema="payaid_app", payaid_prefix="lic_")
     monkeypatch.setenv("PAYAID_URL", url)
-    assert _run(monkeypatch, capsys, "db", "upgrade", "--because", "first", "--yes", "--json")["after"] == 2
+    assert (
+        _run(monkeypatch, capsys, "db", "upgrade", "--because", "first", "--yes", "--json")["after"] == SCHEMA_VERSION
+    )
     with Entitlements.open(url, catalog=CATALOG) as ent:
         ent.admin("docs", because="a test").subscribe("acme", "pro")
         assert ent.check("acme", "crm").allowed

@@ -7,9 +7,10 @@ import pytest
 from payaid_entitlements.core.catalog import Catalog
 from payaid_entitlements.core.catalog.publishing import publish
 from payaid_entitlements.core.facts import TenantDocument
+from payaid_entitlements.core.flags.model import FlagSet
 from payaid_entitlements.stores.ports import Scope
 from payaid_entitlements.stores.sql.statements import Statements
-from payaid_entitlements.testing.contracts.writes import catalog_write, forgetting, tenant_write
+from payaid_entitlements.testing.contracts.writes import catalog_write, flags_write, forgetting, tenant_write
 
 TENANTS = 50_000
 
@@ -27,6 +28,8 @@ _ROWS = {
     "outbox": "i, 'tenant.subscribe', 'tenant-' || i, '{}'",
     "catalog": "i, 1, '{}'",
     "controls": "i, 1, '{}'",
+    "flags": "i, 1, '{}'",
+    "tallies": "'flag-' || i, 'arm', i",
 }
 
 
@@ -66,6 +69,9 @@ ASKED = {
     "head": lambda s: (s.head, {}),
     "catalog": lambda s: (s.catalog, {}),
     "controls": lambda s: (s.controls, {}),
+    "flags": lambda s: (s.flags, {}),
+    "tallies": lambda s: (s.tallies, {"name": "flag-7"}),
+    "drop tallies": lambda s: (s.drop_tallies("flag-7"), {}),
     "log": lambda s: (s.log.limit(1001), {"position": TENANTS - 10}),
     "find": lambda s: (s.find(None, None, None, 100), {}),
     "find, next page": lambda s: (s.find(None, None, "tenant-5", 100), {}),
@@ -78,14 +84,18 @@ ASKED = {
     "audit by operation": lambda s: (s.audit(None, None, None, "op-7", None, 0, 100), {}),
     "audit of a tenant by operation": lambda s: (s.audit("tenant-7", Scope.TENANT, None, "op-7", None, 0, 1), {}),
     "audit of the switches by operation": lambda s: (s.audit(None, Scope.CONTROLS, None, "op-7", None, 0, 1), {}),
+    "audit of the flags": lambda s: (s.audit(None, Scope.FLAGS, None, None, 5, 0, 100), {}),
     "audit of the switches": lambda s: (s.audit(None, Scope.CONTROLS, None, None, 5, 0, 100), {}),
     "outbox": lambda s: (s.outbox(TENANTS - 10, 100), {}),
     "known operation": lambda s: (s.known_operation("tenant-7", "op-7"), {}),
     "compare and set": lambda s: (s.compare_and_set(CHANGE, 1), {}),
-    "found revision": lambda s: (s.found_revision(CHANGE), {}),
-    "faster": lambda s: (s.faster(CHANGE, 1), {}),
+    "found revision": lambda s: (s.found_revision(Scope.TENANT, "tenant-7"), {}),
+    "found revision of the flags": lambda s: (s.found_revision(Scope.FLAGS, None), {}),
+    "revision beside": lambda s: (s.revision_beside(Scope.CATALOG), {}),
+    "faster": lambda s: (s.faster(Scope.TENANT, "tenant-7", 1), {}),
     "known operation, as it is now": lambda s: (s.known_operation("tenant-7", "op-7", is_latest=True), {}),
     "publish": lambda s: (s.compare_and_set(catalog_write(publish(None, Catalog.load(CATALOG))[0]), 1), {}),
+    "flags, changed": lambda s: (s.compare_and_set(flags_write(FlagSet(1)), 1), {}),
     "next position": lambda s: (s.next_position[0], {}),
     "erase changes": lambda s: (_all(s.erase(ERASURE))[0], {}),
     "erase outbox": lambda s: (_all(s.erase(ERASURE))[1], {}),

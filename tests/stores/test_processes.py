@@ -63,6 +63,14 @@ def test_what_all_processes_do_is_done_once(racers: Racers, database_url: str) -
     store.close()
 
 
+def test_what_processes_tally_at_once_all_counts(racers: Racers, database_url: str) -> None:
+    times = 10
+    racers.race(racing.tally, database_url, times)
+    store = SQLStore(database_url)
+    assert store.tallies("flag:1") == racing.tallied(RACERS, times)
+    store.close()
+
+
 def test_of_processes_that_change_one_tenant_at_once_exactly_one_succeeds_each_time(
     racers: Racers, database_url: str
 ) -> None:

@@ -26,7 +26,7 @@ def _call(opened, name, *arguments):
 
 def test_postgresql_without_tables_is_out_of_date_and_stays_empty(open_sql, engine_on, postgres_url):
     opened = open_sql(postgres_url)
-    with pytest.raises(SchemaOutOfDate, match=r"has no tables of ours.*needs version 2; run `payaid db upgrade`"):
+    with pytest.raises(SchemaOutOfDate, match=r"has no tables of ours.*needs version 5; run `payaid db upgrade`"):
         opened.store.prepare()
     assert _call(opened, "current") is None
     assert inspect(engine_on(postgres_url)).get_table_names() == []
@@ -61,7 +61,7 @@ def test_all_tables_are_as_this_release_needs_them(opened, engine_on, database_u
 @pytest.mark.parametrize("version", [0, SCHEMA_VERSION + 1])
 def test_tables_of_another_version_are_refused(opened, engine_on, database_url, version):
     _set_version(engine_on(database_url), version)
-    with pytest.raises(SchemaOutOfDate, match=f"has tables of version {version}, and this release needs version 2"):
+    with pytest.raises(SchemaOutOfDate, match=f"has tables of version {version}, and this release needs version 5"):
         opened.store.prepare()
     assert _call(opened, "current") == version
 
@@ -106,7 +106,7 @@ def test_ids_are_compared_by_bytes_whatever_the_servers_locale(engine_on, migrat
                 "AND attname IN ('tenant', 'plan', 'modules', 'operation', 'id', 'meter', 'lot', 'feature', 'holder')"
             )
         ).all()
-    assert len(rows) == 23
+    assert len(rows) == 24
     assert {collation for _, collation in rows} == {"C"}
 
 
@@ -126,7 +126,7 @@ def test_ids_are_bytes_on_mariadb(engine_on, made_url):
             )
         ).all()
         strict = connection.execute(text("SELECT @@sql_mode")).scalar_one()
-    assert len(rows) == 24
+    assert len(rows) == 25
     assert {kind for _, kind in rows} == {f"varbinary({4 * length})" for length in (255, 128, 40, 26)}
     assert set(texts) == {("longtext", "utf8mb4"), ("varchar", "utf8mb4")}
     assert "STRICT" in strict

@@ -11,6 +11,7 @@ import pytest
 from payaid_entitlements import AsyncEntitlements, Catalog, Entitlements
 from payaid_entitlements.errors import OutcomeUnknown, StoreUnavailable
 from payaid_entitlements.stores.ledger import AsyncLedger, Ledger
+from payaid_entitlements.stores.limiter import AsyncLimiter, Limiter
 from payaid_entitlements.stores.memory import AsyncMemoryStore, MemoryStore
 from payaid_entitlements.stores.ports import AsyncStore, Store
 from payaid_entitlements.testing import FaultyStore
@@ -63,7 +64,7 @@ def test_calls_are_noted_in_their_order():
     assert store.faults.calls == ["prepare", "read", "catalog"]
 
 
-@pytest.mark.parametrize("ports", [(Store, Ledger), (AsyncStore, AsyncLedger)])
+@pytest.mark.parametrize("ports", [(Store, Ledger, Limiter), (AsyncStore, AsyncLedger, AsyncLimiter)])
 def test_every_question_of_the_ports_can_fail(ports):
     methods = {
         name

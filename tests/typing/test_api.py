@@ -46,6 +46,7 @@ def test_public_names_are_sorted_and_exist():
     assert payaid_entitlements.__version__
 
 
+@pytest.mark.soak  # `nox -s typing` reads the same file
 def test_what_users_write_type_checks_and_what_must_not_does_not(tmp_path):
     """
     Unused ignores are errors: a line that begins to type-check is one.

@@ -28,7 +28,7 @@ from payaid_entitlements.errors import (
     Refused,
     ViewExpired,
 )
-from payaid_entitlements.web.fastapi.truth import view_of
+from payaid_entitlements.web.finding import view_of
 from tests.web.conftest import NOW, ask, asked
 
 
@@ -57,7 +57,7 @@ def test_a_refusal_is_a_problem_document_with_remedies_and_a_reference(gate):
     assert "retry-after" not in response.headers
     assert body == {
         "type": "urn:problem-type:payaid:plan.module_absent",
-        "title": "What the tenant holds does not include the module.",
+        "title": "Your plan does not include this module.",
         "status": 402,
         "detail": "Change to a plan, or add an add-on, that includes the module.",
         "reason": "plan.module_absent",

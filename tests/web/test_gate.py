@@ -11,6 +11,7 @@ from payaid_entitlements import OBSERVE, AsyncEntitlements, Entitlements, Tenant
 from payaid_entitlements.errors import ConfigurationError
 from payaid_entitlements.testing import sandbox
 from payaid_entitlements.web.fastapi import Gate
+from payaid_entitlements.web.tenancy import Tenancy, by, subdomain
 from tests.web.conftest import CATALOG, ask, asked, login
 
 
@@ -302,3 +303,22 @@ def test_of_two_gates_each_asks_for_its_own_tenant(ent):
 
     assert asked(app, "GET", "/hr", "pro", headers={"x-partner": "free"}) == (200, ["pro", "free", "free"])
     assert asked(app, "GET", "/hr", "free", headers={"x-partner": "pro"}) == (402, "plan.module_absent")
+
+
+def test_a_tenancy_says_whose_request_it_is(ent):
+    def verified(request):
+        return request.headers.get("x-tenant")
+
+    gate = Gate(ent, tenant=Tenancy(by(verified), beside=[subdomain(of="example.com")]))
+    app = FastAPI()
+
+    @app.get("/hr", dependencies=[gate.require_module("hr")])
+    async def people() -> str:
+        return current_tenant().tenant
+
+    gate.init_app(app)
+
+    assert asked(app, "GET", "/hr", "pro") == (200, "pro")
+    assert asked(app, "GET", "/hr", "pro", headers={"host": "pro.example.com"}) == (200, "pro")
+    assert asked(app, "GET", "/hr", "pro", headers={"host": "big.example.com"}) == (403, "tenant.conflict")
+    assert asked(app, "GET", "/hr", None, headers={"host": "big.example.com"}) == (401, "tenant.unidentified")

@@ -11,6 +11,7 @@ from payaid_entitlements import AddAddOn, ChangePlan, Contact, Decision, Reason,
 from payaid_entitlements.errors import (
     ConfigurationError,
     NotEntitled,
+    OperationUnnamed,
     OutcomeUnknown,
     Refused,
     StoreUnavailable,
@@ -19,7 +20,8 @@ from payaid_entitlements.errors import (
     ViewExpired,
 )
 from payaid_entitlements.web import Refusal, refusal
-from payaid_entitlements.web.refusing import ANSWERS, PROBLEM_SCHEMA, status_of
+from payaid_entitlements.web.problems import BY_KIND, status_of
+from payaid_entitlements.web.refusing import ANSWERS, PROBLEM_SCHEMA
 
 #: 402 is what money fixes. Every other refusal is somebody's decision, or an outage.
 MONEY = {
@@ -39,14 +41,22 @@ MONEY = {
     "allocation.no_room",
 }
 
+ALWAYS = {
+    "Content-Type": "application/problem+json",
+    "Content-Language": "en",
+    "Cache-Control": "no-store",
+    "Vary": "Accept, Accept-Language, Authorization, Cookie",
+}
+
 
 def refused(reason: Reason = Reason.PLAN_MODULE_ABSENT, *, reference: str = "") -> Refused:
     return NotEntitled(Decision(False, reason, "hr", "plan free@1", "free"), tenant="acme", reference=reference)
 
 
 @pytest.mark.parametrize("reason", list(Reason))
-def test_402_is_what_money_fixes_503_an_outage_and_403_the_rest(reason):
-    expected = 402 if reason.value in MONEY else 503 if reason is Reason.STORE_UNAVAILABLE else 403
+def test_402_is_what_money_fixes_429_what_is_too_fast_503_an_outage_and_403_the_rest(reason):
+    others = {Reason.STORE_UNAVAILABLE: 503, Reason.RATE_LIMITED: 429}
+    expected = 402 if reason.value in MONEY else others.get(reason, 403)
 
     assert status_of(reason) == expected
 
@@ -54,10 +64,10 @@ def test_402_is_what_money_fixes_503_an_outage_and_403_the_rest(reason):
 def test_a_refusal_is_a_problem_document():
     assert refusal(refused(reference="7F3K-92QX")) == Refusal(
         402,
-        {"Content-Type": "application/problem+json", "Cache-Control": "no-store"},
+        ALWAYS,
         {
             "type": "urn:problem-type:payaid:plan.module_absent",
-            "title": Reason.PLAN_MODULE_ABSENT.meaning,
+            "title": "Your plan does not include this module.",
             "status": 402,
             "detail": Reason.PLAN_MODULE_ABSENT.way_out,
             "reason": "plan.module_absent",
@@ -90,6 +100,8 @@ def test_remedies_are_told_in_their_order():
             datetime(2026, 10, 1, 8, 30, tzinfo=timezone(timedelta(hours=5, minutes=30))),
             "Thu, 01 Oct 2026 03:00:00 GMT",
         ),
+        (datetime.max.replace(tzinfo=UTC), "Fri, 31 Dec 9999 23:59:59 GMT"),
+        (datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC), "Fri, 31 Dec 9999 23:59:59 GMT"),
     ],
 )
 def test_what_opens_by_itself_says_when_and_never_too_early(at, header):
@@ -121,7 +133,7 @@ def test_an_outage_says_nothing_about_the_tenant():
 
     assert said == Refusal(
         503,
-        {"Retry-After": "2", "Content-Type": "application/problem+json", "Cache-Control": "no-store"},
+        {"Retry-After": "2", **ALWAYS},
         {
             "type": "urn:problem-type:payaid:store.unavailable",
             "title": "This cannot be decided at the moment.",
@@ -173,4 +185,12 @@ def test_every_document_keeps_the_schema_that_descriptions_show(reason):
 
 
 def test_every_status_is_described():
-    assert {status_of(reason) for reason in Reason} | {401} == set(ANSWERS)
+    kinds = {status for status, _ in BY_KIND.values()}
+
+    assert {status_of(reason) for reason in Reason} | {401} | kinds == set(ANSWERS)
+
+
+def test_a_request_that_names_no_operation_is_400():
+    said = refusal(OperationUnnamed("Idempotency-Key: send one"))
+
+    assert (said.status, said.body["reason"]) == (400, "operation.unnamed")

@@ -2,6 +2,7 @@
 
 # Without `from __future__ import annotations`: FastAPI evaluates annotations, and those below name local values.
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import Annotated
 from uuid import UUID
@@ -11,7 +12,8 @@ from fastapi import Depends, FastAPI, Header, HTTPException, Path, Security
 from fastapi.security import HTTPBearer, SecurityScopes
 from fastapi.testclient import TestClient
 
-from payaid_entitlements import DENY, TenantView
+from payaid_entitlements import DENY, TenantView, current_tenant
+from payaid_entitlements.errors import NoCurrentTenant
 from payaid_entitlements.web.fastapi import Gate
 from tests.web.conftest import ask, asked, login
 
@@ -122,7 +124,7 @@ def test_a_tenant_that_is_no_str_is_a_mistake_of_the_host(ent, other):
     app = an_app(Gate(ent, tenant=lambda: other))
 
     assert ask(app, "GET", "/hr").status_code == 500
-    with pytest.raises(TypeError, match=r"the tenant dependency gave .*; it must give a str or None"):
+    with pytest.raises(TypeError, match=r"the tenant of the request is .*; it must be a str or None"):
         TestClient(app).get("/hr")
 
 
@@ -245,3 +247,42 @@ def test_an_overridden_login_is_asked_instead(ent):
     app.dependency_overrides[login] = lambda: "pro"
 
     assert asked(app, "GET", "/hr", "free") == (200, "pro")
+
+
+def test_whoever_was_bound_before_a_request_is_bound_behind_it(ent, gate):
+    """Where a server runs requests in one task, one after the other; also when one fails."""
+
+    async def called(app, tenant):
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": "/it",
+            "query_string": b"",
+            "headers": [(b"x-tenant", tenant)],
+        }
+
+        async def receive():
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message):
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
+
+        await app(scope, receive, send)
+
+    async def run():
+        app = FastAPI()
+
+        @app.get("/it", dependencies=[gate.require_module("hr")])
+        async def it() -> str:
+            return current_tenant().tenant
+
+        gate.init_app(app)
+        for tenant in (b"pro", b"free"):
+            await called(app, tenant)
+            with pytest.raises(NoCurrentTenant):
+                current_tenant()
+
+    statuses: list[int] = []
+    asyncio.run(run())
+    assert statuses == [200, 402]

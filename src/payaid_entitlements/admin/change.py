@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from payaid_entitlements.core.altered import Altered
+from payaid_entitlements.core.flags.forecasting import Forecast
 
 
 class ChangeReason(StrEnum):
@@ -35,6 +36,9 @@ class Change:
         exceeds: Where more is in use than it leaves: ``seats: 7 used, 5 allowed``. Nothing is taken from anybody.
         altered: What is otherwise than before, in words.
         tenants: How many tenants it changed, or would change.
+        forecasts: For flags that were defined or imported: whom each of them moves, of what a listing of tenants knows.
+            Flags that move nobody by themselves have none; of very many only the first are counted.
+        uncounted: How many more flags it changes, of which nobody was counted.
     """
 
     id: str | None
@@ -47,6 +51,8 @@ class Change:
     exceeds: tuple[str, ...] = ()
     altered: tuple[Altered, ...] = ()
     tenants: int = 1
+    forecasts: tuple[Forecast, ...] = ()
+    uncounted: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterable, Mapping
 from os import PathLike
 
 from payaid_entitlements.admin.asking import Asking, R, optional_operation
+from payaid_entitlements.admin.percent import Percent, share
 from payaid_entitlements.admin.selling import migrate_add_on_all, migrate_all, publish_catalog
 from payaid_entitlements.admin.switches import set_killed, set_mode
 from payaid_entitlements.admin.undoing import undo_change
 from payaid_entitlements.core.catalog.model import Catalog
 from payaid_entitlements.core.controls import Enforcement, enforcement
 from payaid_entitlements.core.identity import Operation, identify, plain
+from payaid_entitlements.errors import ConfigurationError
 
 
 class ProductVerbs(Asking[R]):
@@ -81,7 +83,7 @@ class ProductVerbs(Asking[R]):
         return self._change(migrate_add_on_all(self._setting, self._by(because), key, to, progress))
 
     def kill(self, key: str, *, because: str | None = None, operation: Operation | None = None) -> R:
-        """Turn a module or feature off for everybody, at once."""
+        """Turn a module or feature off for everybody, at once; or a flag, which gives its off variant then."""
         return self._killed(key, True, because, operation)
 
     def restore(self, key: str, *, because: str | None = None, operation: Operation | None = None) -> R:
@@ -93,7 +95,13 @@ class ProductVerbs(Asking[R]):
         return self._change(set_killed(self._setting, self._by(because), plain("key", key), is_killed, known))
 
     def set_enforcement(
-        self, scope: str, mode: Enforcement | str, *, because: str | None = None, operation: Operation | None = None
+        self,
+        scope: str,
+        mode: Enforcement | str,
+        *,
+        percent: Percent = 100,
+        because: str | None = None,
+        operation: Operation | None = None,
     ) -> R:
         """
         Set whether refusals are carried out.
@@ -101,10 +109,22 @@ class ProductVerbs(Asking[R]):
         Args:
             scope: A module, or ``"*"`` for wherever no module has a mode of its own.
             mode: ``off``, ``observe`` or ``enforce``.
+            percent: Of the tenants, ``5`` or ``"0.5%"``: always the same ones, who stay in as it grows; in each scope
+                others. The rest stay under the mode that is stored for them. Where none is, or it is the same one,
+                they are observed, and enforced where *mode* is no enforcing.
+
+        Raises:
+            TypeError: *percent* is a float, or nothing that is a percentage.
+            ConfigurationError: It is not from 0 to 100, or finer than 0.001 %.
+            UnknownFeature: The catalog has no such module.
         """
         word = enforcement(mode, source="mode")
+        try:
+            parts = share(percent)
+        except ValueError as error:
+            raise ConfigurationError(f"percent: {error}") from None
         known = optional_operation(operation)
-        return self._change(set_mode(self._setting, self._by(because), plain("scope", scope), word, known))
+        return self._change(set_mode(self._setting, self._by(because), plain("scope", scope), word, known, parts))
 
     def undo(self, change_id: str, *, because: str | None = None, operation: Operation | None = None) -> R:
         """

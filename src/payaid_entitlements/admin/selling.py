@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
@@ -11,21 +11,43 @@ from typing import Final, cast
 from payaid_entitlements.admin.change import Author, Change, ChangeReason
 from payaid_entitlements.admin.tenants import MOST_TRIES, Request, Work, change_tenant, current_world
 from payaid_entitlements.cache.loading import Setting, announce, begin, renew
-from payaid_entitlements.cache.steps import Apply, Find, Flow, Join, Prepare, ReadCatalog, ReadTenants
+from payaid_entitlements.cache.steps import (
+    Apply,
+    Find,
+    Flow,
+    Join,
+    Prepare,
+    ReadCatalog,
+    ReadControls,
+    ReadFlags,
+    ReadTenants,
+)
 from payaid_entitlements.core.altered import Altered
 from payaid_entitlements.core.catalog.model import Catalog
 from payaid_entitlements.core.catalog.publication import Publication
 from payaid_entitlements.core.catalog.publishing import Published, publish
 from payaid_entitlements.core.controls import Controls
 from payaid_entitlements.core.facts import TenantDocument
+from payaid_entitlements.core.flags.model import FlagSet
+from payaid_entitlements.core.flags.narrowed import narrowed
+from payaid_entitlements.core.flags.publishing import (
+    dropped_of,
+    outlived,
+    remembering_dropped,
+    require_kept_buckets,
+    require_small,
+)
+from payaid_entitlements.core.flags.snapshot import effective
 from payaid_entitlements.core.ground import Ground
 from payaid_entitlements.core.instant import DAY, EARLIEST, LATEST, moment
 from payaid_entitlements.core.migrating import migrate, migrate_add_on
 from payaid_entitlements.core.period import zone
 from payaid_entitlements.core.world import World
-from payaid_entitlements.errors import ChangeConflict, ConfigurationError
+from payaid_entitlements.errors import CatalogInvalid, ChangeConflict, ConfigurationError
 from payaid_entitlements.stores.ports import Applied, Scope, TenantRow, Write
 
+#: What becomes of a flag that was changed since it was published.
+STAYS: Final = "stays so: what the catalog says of it does not count"
 #: How many tenants are looked at together.
 PAGE: Final = 100
 
@@ -35,7 +57,8 @@ def publish_catalog(setting: Setting, author: Author, catalog: Catalog, to_migra
     Sell what *catalog* says, then move the holders of *to_migrate*.
 
     Raises:
-        CatalogInvalid: It takes the meaning from what somebody may hold.
+        CatalogInvalid: It takes the meaning from what somebody may hold, or deals a live flag anew.
+        ChangeConflict: Somebody changed such a flag meanwhile.
         UnknownPlan: It has no plan of *to_migrate*; nothing was published.
         ConfigurationError: There is something to migrate, and the host keeps subscriptions itself; nothing was
             published.
@@ -43,18 +66,25 @@ def publish_catalog(setting: Setting, author: Author, catalog: Catalog, to_migra
     if to_migrate:
         _require_own(setting)
     yield Prepare()
-    tries_left = MOST_TRIES
+    tries_left, seen = MOST_TRIES, -1
     while True:
         tries_left -= 1
         held = cast("Published | None", (yield ReadCatalog()))
         published, publication = publish(held, catalog, today=_today(setting, catalog))
         for plan in to_migrate:
             published.plan(plan)
-        change = _described(setting, publication)
+        flag_set = cast("FlagSet", (yield ReadFlags()))
+        _require_flags(held, catalog, flag_set, seen)
+        published = published if publication.is_empty else remembering_dropped(held, published, flag_set)
+        seen = flag_set.revision
+        stays = outlived(None if held is None else held.catalog, catalog, flag_set)
+        controls = cast("Controls", (yield ReadControls()))
+        opened, closed = _narrowing(setting, held, catalog, flag_set, controls.killed)
+        change = replace(_described(setting, publication, stays), gains=opened, losses=closed)
         if publication.is_empty or author.is_dry:
             break
         try:
-            applied = cast("Applied", (yield _apply(setting, author, published, publication)))
+            applied = cast("Applied", (yield _apply(setting, author, published, publication, flag_set.revision)))
         except ChangeConflict:
             if not tries_left:
                 raise
@@ -81,10 +111,40 @@ def _today(setting: Setting, catalog: Catalog) -> date:
     return moment(within).astimezone(zone(catalog.timezone)).date()
 
 
-def _apply(setting: Setting, author: Author, published: Published, publication: Publication) -> Apply:
+def _require_flags(held: Published | None, catalog: Catalog, flag_set: FlagSet, seen: int) -> None:
+    """Refuse flags that deal anew or are too large. Where that was right a moment ago, somebody was faster."""
+    require_small(None if held is None else held.catalog, catalog)
+    if held is None:
+        return
+    try:
+        require_kept_buckets(held.catalog, catalog, flag_set, dropped_of(held, flag_set))
+    except CatalogInvalid as error:
+        if seen in (-1, flag_set.revision):
+            raise
+        told = "; ".join(problem.message for problem in error.problems)
+        raise ChangeConflict(
+            f"flags were changed by somebody else in the same moment, and now {told}; look again and repeat",
+            expected=seen,
+            found=flag_set.revision,
+        ) from error
+
+
+def _narrowing(
+    setting: Setting, held: Published | None, catalog: Catalog, flag_set: FlagSet, killed: Collection[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Modules and features that no flag keeps from anybody any more, and those that one does now."""
+    was, becomes = (
+        narrowed(effective(flags, flag_set), flag_set.progress, killed, setting.now())
+        for flags in ({} if held is None else held.catalog.flags, catalog.flags)
+    )
+    return tuple(sorted(was - becomes)), tuple(sorted(becomes - was)) if held is not None else ()
+
+
+def _apply(setting: Setting, author: Author, published: Published, publication: Publication, flags: int) -> Apply:
     now = setting.now()
     detail = {"asked": {"hash": publication.hash}, "difference": list(publication.lines())}
-    write = Write(setting.new_id(now), "publish", now, published=published, detail=detail)
+    # What the flag set says of the same flags is judged too: somebody may turn one in the same moment.
+    write = Write(setting.new_id(now), "publish", now, published=published, detail=detail, beside=(Scope.FLAGS, flags))
     return Apply(write, published.revision - 1, author.actor, author.because)
 
 
@@ -96,12 +156,13 @@ def _follow(setting: Setting) -> Flow[None]:
         yield from renew(setting)
 
 
-def _described(setting: Setting, publication: Publication) -> Change:
+def _described(setting: Setting, publication: Publication, stays: Sequence[str]) -> Change:
     altered = [Altered(str(each), "not sold", f"version {each.version}") for each in publication.all_added]
     altered += [
         Altered(str(each), f"version {each.version - 1}", f"version {each.version}") for each in publication.all_changed
     ]
     altered += [Altered(str(each), f"version {each.version}", "not sold") for each in publication.all_removed]
+    altered += [Altered(each, "changed since it was published", STAYS) for each in stays]
     reason = ChangeReason.UNCHANGED if publication.is_empty else ChangeReason.DRY_RUN
     return Change(None, False, reason, None, moment(setting.now()), altered=tuple(altered), tenants=0)
 

@@ -4,38 +4,70 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from payaid_entitlements.admin.change import Author, Change, ChangeReason
 from payaid_entitlements.admin.tenants import MOST_TRIES, current_world, first_of, repeated
 from payaid_entitlements.cache.loading import Setting, announce, renew
-from payaid_entitlements.cache.steps import Apply, Flow, ReadControls
+from payaid_entitlements.cache.steps import Apply, Flow, ReadControls, ReadFlags
 from payaid_entitlements.core.altered import Altered
 from payaid_entitlements.core.catalog.problems import did_you_mean
-from payaid_entitlements.core.controls import EVERYWHERE, Controls, Enforcement, Position, Switch
+from payaid_entitlements.core.controls import (
+    ENFORCE,
+    EVERYWHERE,
+    OBSERVE,
+    Controls,
+    Enforcement,
+    Position,
+    Stage,
+    Switch,
+    staged,
+)
+from payaid_entitlements.core.flags.model import PARTS, FlagSet
+from payaid_entitlements.core.flags.shares import percent
+from payaid_entitlements.core.flags.snapshot import effective
 from payaid_entitlements.core.instant import moment
 from payaid_entitlements.core.overriding import require_key
 from payaid_entitlements.errors import ChangeConflict, UnknownFeature
 from payaid_entitlements.stores.ports import Applied, Scope, Write
 
+if TYPE_CHECKING:
+    from payaid_entitlements.core.catalog.model import Catalog
+
 
 def set_killed(setting: Setting, author: Author, key: str, is_killed: bool, operation: str | None) -> Flow[Change]:
     """
-    Turn a module or feature off for everybody, or on again.
+    Turn a module, a feature or a flag off for everybody, or on again.
 
     Raises:
-        UnknownFeature: The catalog has no such key. A kill switch of a key that is not sold any more can be lifted.
+        UnknownFeature: There is no such key. A kill switch of a key that is not sold any more can be lifted.
     """
     world = yield from current_world(setting)
     if is_killed or key not in world.controls.killed:
-        require_key(world.catalog, key)
+        yield from _require_known(setting, world.catalog, key)
     verb = "kill" if is_killed else "restore"
     return (yield from turn(setting, author, verb, ("killed", key), is_killed, {"key": key}, operation))
 
 
-def set_mode(setting: Setting, author: Author, scope: str, mode: Enforcement, operation: str | None) -> Flow[Change]:
+def _require_known(setting: Setting, catalog: Catalog, key: str) -> Flow[None]:
+    """Pass for what may be killed. The flag set is asked last: a switch must turn though it cannot be read."""
+    near = setting.near.flags
+    if key in catalog.modules or key in catalog.features or (near is not None and key in near.flags):
+        return
+    flag_set = cast("FlagSet", (yield ReadFlags()))
+    if flag_set.damage is None:
+        require_key(catalog, key, flags=effective(catalog.flags, flag_set))
+    # Else nobody knows which flags there are, and it may be one of them. A switch of none does no harm.
+
+
+def set_mode(
+    setting: Setting, author: Author, scope: str, mode: Enforcement, operation: str | None, parts: int = PARTS
+) -> Flow[Change]:
     """
     Set the mode of a module, or of everywhere.
+
+    Args:
+        parts: For how many tenants, of `PARTS`. The others keep theirs.
 
     Raises:
         UnknownFeature: The catalog has no such module.
@@ -47,7 +79,27 @@ def set_mode(setting: Setting, author: Author, scope: str, mode: Enforcement, op
             f"the catalog has no module {scope!r}{did_you_mean(str(scope), modules)}; '*' is everywhere"
         )
     asked = {"scope": scope, "mode": mode.value}
-    return (yield from turn(setting, author, "set_enforcement", ("mode", scope), mode.value, asked, operation))
+    if parts != PARTS:
+        asked["percent"] = percent(parts)
+    to = mode_position(world.controls, scope, mode, parts)
+    return (yield from turn(setting, author, "set_enforcement", ("mode", scope), to, asked, operation))
+
+
+def mode_position(controls: Controls, scope: str, mode: Enforcement, parts: int) -> str:
+    """Where the switch of *scope* stands once *mode* holds for *parts* of `PARTS` there."""
+    return mode.value if parts == PARTS else staged(Stage(mode, parts), _left_over(controls, scope, mode))
+
+
+def _left_over(controls: Controls, scope: str, mode: Enforcement) -> Enforcement:
+    """
+    The mode of those whom a stage of *mode* has not reached: the one that is stored for them.
+
+    Where none is stored, or it is *mode* too, those whom nothing is enforced for are observed, and the others enforced.
+    """
+    stored = controls.modes.get(scope, controls.modes.get(EVERYWHERE))
+    if stored is None or stored is mode:
+        return ENFORCE if mode is not ENFORCE else OBSERVE
+    return stored
 
 
 def turn(

@@ -24,7 +24,7 @@ from payaid_entitlements.admin.change import Change
 from payaid_entitlements.admin.tenants import Request, change_tenant
 from payaid_entitlements.cache.counting import ForgetUsage
 from payaid_entitlements.cache.loading import Setting
-from payaid_entitlements.cache.steps import Flow
+from payaid_entitlements.cache.steps import Flow, ForgetActivity
 from payaid_entitlements.core import changing, overriding
 from payaid_entitlements.core.encoding import encode_value
 from payaid_entitlements.core.facts import TenantDocument
@@ -81,7 +81,7 @@ class TenantVerbs(Asking[R]):
         self,
         tenant: str,
         feature: str,
-        to: Value | Deny,
+        to: Value | Deny | list[str],
         *,
         from_: datetime | None = None,
         until: datetime | None = None,
@@ -92,14 +92,17 @@ class TenantVerbs(Asking[R]):
         tx: Transaction | None = None,
     ) -> R:
         """
-        Let a module or feature be *to* for a tenant, whatever was bought.
+        Let a module, a feature or a rate limit be *to* for a tenant, whatever was bought.
 
         Args:
+            feature: Its key; of a rate limit ``rate_limits.`` and its key.
             to: True, False or `DENY` for a module or switch; an amount, ``"500/month"``, `UNLIMITED` or `DENY` for what
-                is metered; else a value of the feature's type.
+                is metered; ``"500/hour"``, several such texts, `UNLIMITED` or `DENY` for a rate limit; else a value of
+                the feature's type.
             from_: It begins then; None for now.
             until: It ends then, and what was said before counts again; None for never.
-            user: Only for this user. `DENY` for the tenant or the user beats a value for the other.
+            user: Only for this user; of a rate limit only where it is ``per: user``. `DENY` for the tenant or the
+                user beats a value for the other.
 
         Raises:
             UnknownFeature: The catalog has no such key.
@@ -107,9 +110,10 @@ class TenantVerbs(Asking[R]):
             ConfigurationError: *to* is no value that it can have; the interval is over, or empty.
         """
         feature = plain("feature", feature)
+        value = tuple(to) if isinstance(to, list) else to
         given: dict[str, object] = {
             "feature": feature,
-            "to": encode_value(to),
+            "to": encode_value(value),
             "from": optional_instant(from_),
             "until": optional_instant(until),
             "user": user,
@@ -117,7 +121,7 @@ class TenantVerbs(Asking[R]):
         work = partial(
             overriding.override,
             feature=feature,
-            to=to,
+            to=value,
             from_=optional_instant(from_),
             until=optional_instant(until),
             user=None if user is None else identify("user", user),
@@ -295,6 +299,9 @@ def _forget(setting: Setting, request: Request) -> Flow[Change]:
     if not request.author.is_dry:
         # First: who is interrupted in between repeats it, and who has no facts may have used something all the same.
         yield ForgetUsage(request.tenant, request.tx)
+        yield ForgetActivity(request.tenant, request.tx)
+        if setting.sightings is not None:
+            setting.sightings.forget(request.tenant)
     return (yield from change_tenant(setting, request))
 
 

@@ -14,7 +14,7 @@ from typing import Final, cast
 from payaid_entitlements.admin.change import Author, Change, ChangeReason
 from payaid_entitlements.admin.exceeding import exceeding
 from payaid_entitlements.cache.loading import Setting, announce, begin, hosted, poll
-from payaid_entitlements.cache.steps import Apply, Flow, Join, ReadAudit, ReadHost, ReadTenants
+from payaid_entitlements.cache.steps import AfterCommit, Apply, Flow, Join, ReadAudit, ReadHost, ReadTenants
 from payaid_entitlements.core.altered import alterations, altered
 from payaid_entitlements.core.comparison import gains_and_losses
 from payaid_entitlements.core.earliest import counting
@@ -105,11 +105,19 @@ def change_tenant(setting: Setting, request: Request) -> Flow[Change]:
                 raise
     if not applied.applied:
         return repeated(applied.id, applied.revision, setting)
-    if request.tx is None:
-        # Inside the host's transaction nobody may see it before the commit; the change log tells all, this process too.
+    if request.tx is not None:
+        # Nobody may see it before the host's commit; and it may still be rolled back, so then the log is believed.
+        yield AfterCommit(request.tx, partial(_catch_up, setting, applied.position))
+    else:
         setting.near.invalidate(request.tenant, applied.revision, applied.position)
         yield from announce(setting, Scope.TENANT, request.tenant, applied)
     return replace(plan.change, id=applied.id, applied=True, reason=ChangeReason.APPLIED, revision=applied.revision)
+
+
+def _catch_up(setting: Setting, position: int) -> Flow[None]:
+    """Read the change log, unless that was done for a later line of the same transaction."""
+    if (setting.near.position or 0) < position:
+        yield from poll(setting)
 
 
 def current_world(setting: Setting, *, is_joined: bool = False) -> Flow[World]:
@@ -244,6 +252,7 @@ def _described(
 ) -> Change:
     """The change as it would be, with what it opens and closes now, and at the instant from which it holds."""
     effective = effective_at(outcome, now)
+    world = world.for_tenant(request.tenant)
 
     def seen(known: TenantDocument, at: Instant) -> Standpoint:
         return standpoint(situation(known, world, at, user=request.user, host=host), world)
@@ -289,7 +298,13 @@ def _first(request: Request) -> Flow[AuditEntry | None]:
 
 
 def first_of(
-    operation: str | None, verb: str, asked: Mapping[str, object], *, tenant: str | None, after: int = 0
+    operation: str | None,
+    verb: str,
+    asked: Mapping[str, object],
+    *,
+    tenant: str | None,
+    after: int = 0,
+    scope: Scope = Scope.CONTROLS,
 ) -> Flow[AuditEntry | None]:
     """
     Find the change that this operation made before; for the cases in which the store is not asked to write.
@@ -297,12 +312,13 @@ def first_of(
     Args:
         tenant: None for what is about everybody.
         after: Position in the audit trail behind which it must be.
+        scope: What is about everybody: the switches, or the flags.
     """
     if operation is None:
         return None
-    # An operation is the tenant's own; catalog and controls share theirs.
-    scope = Scope.CONTROLS if tenant is None else Scope.TENANT
-    step = ReadAudit(tenant=tenant, scope=scope, operation=operation, after=after, limit=1)
+    # An operation is the tenant's own; what is about everybody shares theirs.
+    about = scope if tenant is None else Scope.TENANT
+    step = ReadAudit(tenant=tenant, scope=about, operation=operation, after=after, limit=1)
     for entry in cast("Sequence[AuditEntry]", (yield step)):
         if entry.verb == verb and entry.detail.get("asked") == asked:
             return entry

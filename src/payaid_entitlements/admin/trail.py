@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
+from payaid_entitlements.admin.flagging import said_of
 from payaid_entitlements.admin.tenants import PAGE
 from payaid_entitlements.cache.steps import Flow, Prepare, ReadAudit
 from payaid_entitlements.core.altered import Altered, altered, features_of
+from payaid_entitlements.core.flags.touching import things_of
 from payaid_entitlements.core.instant import Instant, moment
 from payaid_entitlements.stores import ports
 from payaid_entitlements.stores.ports import Scope
@@ -44,10 +46,15 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class Trail:
-    """What is asked of the audit trail; filters join by "and"."""
+    """
+    What is asked of the audit trail; filters join by "and".
+
+    Attributes:
+        keys: Modules, features and flags, all of which an entry must name.
+    """
 
     tenant: str | None = None
-    feature: str | None = None
+    keys: frozenset[str] = frozenset()
     since: Instant | None = None
 
     def page(self, after: int) -> Flow[tuple[list[AuditEntry], int | None]]:
@@ -56,12 +63,15 @@ class Trail:
             yield Prepare()  # nothing may have been asked of the store before
         step = ReadAudit(tenant=self.tenant, since=self.since, after=after, limit=PAGE)
         found = cast("Sequence[ports.AuditEntry]", (yield step))
-        entries = [_public(entry) for entry in found if self.feature is None or self.feature in _features(entry)]
+        entries = [_public(entry) for entry in found if not self.keys or self.keys <= keys_of(entry)]
         return entries, found[-1].position if len(found) == PAGE else None
 
 
-def _features(entry: ports.AuditEntry) -> set[str]:
-    """The modules and features that an entry names."""
+def keys_of(entry: ports.AuditEntry) -> set[str]:
+    """Name the modules, features and flags that an entry names."""
+    if entry.scope is Scope.FLAGS:
+        was = cast("Mapping[str, Mapping[str, object]]", entry.detail["was"])
+        return {key for kind, key in things_of(was) if kind == "flag"}
     about = entry.detail.get("about")
     return features_of(entry.facts) | ({str(about[1])} if isinstance(about, list) else set())
 
@@ -78,6 +88,6 @@ def _public(entry: ports.AuditEntry) -> AuditEntry:
         entry.because,
         entry.operation,
         None if entry.as_of is None else moment(entry.as_of),
-        altered(entry.facts),
+        said_of(entry.detail) if entry.scope is Scope.FLAGS else altered(entry.facts),
         entry.detail,
     )

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import cast
 
 from payaid_entitlements.admin.change import Author, Change
+from payaid_entitlements.admin.flagging import FlagRequest, change_flags, undo_flags
 from payaid_entitlements.admin.switches import turn
 from payaid_entitlements.admin.tenants import PAGE, Request, change_tenant, current_world
 from payaid_entitlements.cache.loading import Setting
 from payaid_entitlements.cache.steps import Flow, ReadAudit
 from payaid_entitlements.core.controls import Position, Switch
 from payaid_entitlements.core.facts import NewFact, TenantDocument
+from payaid_entitlements.core.flags.touching import things_of
 from payaid_entitlements.core.ground import Ground
 from payaid_entitlements.core.instant import moment
 from payaid_entitlements.core.undoing import undone
@@ -50,6 +52,18 @@ def undo_change(setting: Setting, author: Author, change_id: str, operation: str
                     setting, author, "undo", switch, was, asked, operation, notes, check, after=entry.position
                 )
             )
+        case Scope.FLAGS:
+            undoing = FlagRequest(
+                "undo",
+                partial(undo_flags, entry.detail),
+                asked,
+                author,
+                operation,
+                notes={"undoes": change_id},
+                check=partial(_require_untouched, entry),
+                after=entry.position,
+            )
+            return (yield from change_flags(setting, undoing))
         case Scope.TENANT:  # pragma: no branch - there is no other scope
             request = Request(
                 str(entry.tenant),
@@ -78,7 +92,7 @@ def _require_undoable(entry: AuditEntry, document: TenantDocument) -> Flow[None]
 
 def _require_untouched(entry: AuditEntry) -> Flow[None]:
     about = _about(entry)
-    for other in _standing((yield from _since(entry))):
+    for other in standing_changes((yield from _since(entry))):
         if about & _about(other):
             raise ChangeConflict(
                 f"what change {entry.id!r} touched was changed since, by {other.verb} of {other.actor} at "
@@ -89,12 +103,14 @@ def _require_untouched(entry: AuditEntry) -> Flow[None]:
 
 
 def _about(entry: AuditEntry) -> set[tuple[str, ...]]:
+    if entry.scope is Scope.FLAGS:
+        return set(things_of(cast("Mapping[str, Mapping[str, object]]", entry.detail["was"])))
     about = entry.detail.get("about")
     return {tuple(about)} if isinstance(about, list) else {fact.subject for fact in entry.facts}
 
 
 def _since(entry: AuditEntry) -> Flow[list[AuditEntry]]:
-    """Read what came after *entry* about the same tenant, or about the controls."""
+    """Read what came after *entry* about the same tenant, the controls or the flags."""
     found: list[AuditEntry] = []
     after = entry.position
     while True:
@@ -106,8 +122,8 @@ def _since(entry: AuditEntry) -> Flow[list[AuditEntry]]:
         after = page[-1].position
 
 
-def _standing(later: Sequence[AuditEntry]) -> list[AuditEntry]:
-    """Leave out pairs of a change and its undoing: together they changed nothing."""
+def standing_changes(later: Sequence[AuditEntry]) -> list[AuditEntry]:
+    """Leave out pairs of a change and its undoing: together they changed nothing. Oldest first, as they are given."""
     ids = {entry.id for entry in later}
     undone: set[object] = set()
     standing: list[AuditEntry] = []

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Literal
 
-from payaid_entitlements.errors import SchemaOutOfDate, StoreDamaged, StoreUnavailable
+from payaid_entitlements.errors import EntitlementError, SchemaOutOfDate, StoreDamaged, StoreUnavailable
 
 #: Seconds for which it is open at first and at most; up to a quarter is taken off at random, so that many processes do
 #: not try at once.
@@ -41,7 +41,9 @@ class Breaker:
         clock: Seconds, never running backwards: how long it is open.
         quick: Quick failures in a row that open it; None when only a wait does, since a failure says nothing about
             the next question.
+        longest: Seconds for which it is open at most.
         unavailable: What is raised while it is open.
+        failure: What counts as one.
         tell: Is told when it opens and when it closes; must not raise.
         stopwatch: Seconds, never running backwards: how long an answer took.
         luck: Draws a number of the half-open interval from 0 to 1.
@@ -53,7 +55,9 @@ class Breaker:
         clock: Callable[[], float],
         *,
         quick: int | None = QUICK,
-        unavailable: type[StoreUnavailable] = StoreUnavailable,
+        longest: float = LONGEST,
+        unavailable: Callable[[str], EntitlementError] = StoreUnavailable,
+        failure: type[Exception] = StoreUnavailable,
         tell: Callable[[Literal["closed", "open"]], None] = lambda state: None,
         stopwatch: Callable[[], float] = time.monotonic,
         luck: Callable[[], float] = random.random,
@@ -61,7 +65,9 @@ class Breaker:
         self._what = what
         self._clock = clock
         self._quick = quick
+        self._longest = longest
         self._unavailable = unavailable
+        self._failure = failure
         self._tell = tell
         self._stopwatch = stopwatch
         self._luck = luck
@@ -86,7 +92,7 @@ class Breaker:
         Args:
             is_patient: It may have to wait, and that it waited long says no more than that it failed.
 
-        Only `StoreUnavailable` counts. What is damaged or out of date was answered; what was cancelled, and a mistake
+        Only what is a *failure* counts. What is damaged or out of date was answered; what was cancelled, and a mistake
         in a program, say nothing.
 
         Raises:
@@ -103,7 +109,7 @@ class Breaker:
         match error:
             case None | StoreDamaged() | SchemaOutOfDate():
                 self._close()
-            case StoreUnavailable():
+            case _ if isinstance(error, self._failure):
                 self._fail(is_trial, 0.0 if is_patient else self._stopwatch() - began)
             case _ if is_trial:
                 self._give_back()
@@ -139,7 +145,7 @@ class Breaker:
             self._failures += 1
             is_enough = self._quick is not None and self._failures >= self._quick
             if is_trial or seconds >= STALLED or is_enough:
-                self._pause = min(max(SHORTEST, 2 * self._pause), LONGEST)
+                self._pause = min(max(SHORTEST, 2 * self._pause), self._longest)
                 self._until = self._clock() + self._pause * (1 - self._luck() / 4)
                 self._is_tried = False
             is_open = self._until is not None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import sys
 import threading
 import time
 from asyncio import _get_running_loop
@@ -21,12 +22,15 @@ from payaid_entitlements.cache.counting import ForgetUsage, LedgerStep
 from payaid_entitlements.cache.gathering import Gathering
 from payaid_entitlements.cache.guarding import Breakers
 from payaid_entitlements.cache.steps import (
+    AddTallies,
     AfterCommit,
     Apply,
     AskShared,
     CallHost,
+    DropTallies,
     Find,
     Flow,
+    ForgetActivity,
     HostUnavailable,
     Join,
     Pause,
@@ -35,7 +39,9 @@ from payaid_entitlements.cache.steps import (
     ReadAudit,
     ReadCatalog,
     ReadControls,
+    ReadFlags,
     ReadHost,
+    ReadTallies,
     ReadTenants,
     Step,
 )
@@ -45,6 +51,7 @@ from payaid_entitlements.core.observing import Observer
 from payaid_entitlements.core.subscription import Subscription
 from payaid_entitlements.errors import ConfigurationError, StoreUnavailable
 from payaid_entitlements.forking import after_fork
+from payaid_entitlements.stores.activity import Activity, AsyncActivity
 from payaid_entitlements.stores.hurry import BEGINNING, GRACE, QUESTION, is_question, within
 from payaid_entitlements.stores.ledger import AsyncLedger, Ledger
 from payaid_entitlements.stores.ports import LOST_WITH_THE_PROCESS, AsyncStore, Store
@@ -82,6 +89,7 @@ class Driver:
 
     Args:
         ledger: Where usage is counted; None where nothing can be.
+        activity: Where is recorded what tenants do; None where nothing is.
         shared: Asked where flows say so; they do where there is one.
         clock: Seconds, never running backwards: how long a store that gave no answer is left alone.
         observer: Is told when that begins and ends.
@@ -94,6 +102,7 @@ class Driver:
         host: HostSubscriptions | None = None,
         *,
         ledger: Ledger | None = None,
+        activity: Activity | None = None,
         shared: SharedRedis | None = None,
         clock: Callable[[], float] = time.monotonic,
         observer: Observer | None = None,
@@ -102,6 +111,7 @@ class Driver:
         self.store = store
         self.host = host
         self.ledger = ledger
+        self.activity = activity
         self._ready: Ledger | None = None
         self.shared = shared
         self.clock = clock
@@ -132,7 +142,7 @@ class Driver:
         try:
             step = next(flow)
             if not self._never_waits:
-                _refuse_in_loop()
+                refuse_in_loop()
             while True:
                 try:
                     with self.breakers.guarding(step):
@@ -175,6 +185,8 @@ class Driver:
                 return store.catalog()
             case ReadControls():
                 return store.controls()
+            case ReadFlags():
+                return store.flags()
             case Apply():
                 return store.apply(
                     step.write,
@@ -197,6 +209,19 @@ class Driver:
                 )
             case Find():
                 return store.find(module=step.module, plan=step.plan, after=step.after, limit=step.limit)
+            case AddTallies(name, amounts):
+                store.add_tallies(name, amounts)
+                return None
+            case ReadTallies(name):
+                return store.tallies(name)
+            case DropTallies(name):
+                store.drop_tallies(name)
+                return None
+            case ForgetActivity(tenant, tx):
+                if self.activity is not None:
+                    self.activity.prepare()
+                    self.activity.forget(tenant, tx=tx)
+                return None
             case AskShared():
                 return cast("SharedRedis", self.shared).ask(step)
             case CallHost(function):
@@ -276,7 +301,8 @@ def _host_answers(tenant: str) -> Iterator[None]:
 
 
 def _after_commit(tx: object, then: Callable[[], object]) -> bool:
-    # Whoever has a transaction has SQLAlchemy.
+    if "sqlalchemy" not in sys.modules:
+        return False  # a transaction of a store of somebody's own
     from payaid_entitlements.stores.sql.committing import after_commit
 
     return after_commit(tx, then)
@@ -298,7 +324,13 @@ def _there(ledger: L | None) -> L:
     return ledger
 
 
-def _refuse_in_loop() -> None:
+def refuse_in_loop() -> None:
+    """
+    Refuse to wait where everybody else would have to.
+
+    Raises:
+        TypeError: An event loop is running in this thread.
+    """
     # Not `get_running_loop`, which raises where there is none: as a rule.
     if _get_running_loop() is not None:
         raise TypeError(
@@ -316,6 +348,7 @@ class AsyncDriver:
         host: AsyncHostSubscriptions | None = None,
         *,
         ledger: AsyncLedger | None = None,
+        activity: AsyncActivity | None = None,
         shared: AsyncSharedRedis | None = None,
         clock: Callable[[], float] = time.monotonic,
         observer: Observer | None = None,
@@ -323,6 +356,7 @@ class AsyncDriver:
         self.store = store
         self.host = host
         self.ledger = ledger
+        self.activity = activity
         self._ready: AsyncLedger | None = None
         self.shared = shared
         self.clock = clock
@@ -390,6 +424,8 @@ class AsyncDriver:
                 return await store.catalog()
             case ReadControls():
                 return await store.controls()
+            case ReadFlags():
+                return await store.flags()
             case Apply():
                 return await store.apply(
                     step.write,
@@ -412,6 +448,19 @@ class AsyncDriver:
                 )
             case Find():
                 return await store.find(module=step.module, plan=step.plan, after=step.after, limit=step.limit)
+            case AddTallies(name, amounts):
+                await store.add_tallies(name, amounts)
+                return None
+            case ReadTallies(name):
+                return await store.tallies(name)
+            case DropTallies(name):
+                await store.drop_tallies(name)
+                return None
+            case ForgetActivity(tenant, tx):
+                if self.activity is not None:
+                    await self.activity.prepare()
+                    await self.activity.forget(tenant, tx=tx)
+                return None
             case AskShared():
                 return await cast("AsyncSharedRedis", self.shared).ask(step)
             case CallHost(function):

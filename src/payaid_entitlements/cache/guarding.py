@@ -14,6 +14,7 @@ from typing import Any, Final
 from payaid_entitlements.cache.breaker import Asking, Breaker
 from payaid_entitlements.cache.counting import LedgerStep
 from payaid_entitlements.cache.steps import (
+    AddTallies,
     Apply,
     AskShared,
     CallHost,
@@ -23,6 +24,7 @@ from payaid_entitlements.cache.steps import (
     ReadCatalog,
     ReadControls,
     ReadHost,
+    ReadTallies,
     ReadTenants,
     Step,
 )
@@ -82,6 +84,8 @@ class Breakers:
             case _ if not is_question():
                 return _UNGUARDED
             case Prepare() | Poll() | ReadTenants(_, None) | ReadCatalog() | ReadControls():
+                return self.store.asking()
+            case AddTallies() | ReadTallies():
                 return self.store.asking()
             case ReadHost():
                 return self.host.asking()

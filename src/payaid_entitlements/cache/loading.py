@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
+from payaid_entitlements.cache.believing import believed
 from payaid_entitlements.cache.local import FOREVER, LEASE, NEVER, Entry, Later, LocalCache
 from payaid_entitlements.cache.steps import (
     Apply,
@@ -23,14 +24,15 @@ from payaid_entitlements.cache.steps import (
     Prepare,
     ReadCatalog,
     ReadControls,
+    ReadFlags,
     ReadHost,
     ReadTenants,
 )
 from payaid_entitlements.core.catalog.difference import difference
 from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.catalog.publishing import Published, publish
-from payaid_entitlements.core.controls import Enforcement
 from payaid_entitlements.core.facts import TenantDocument
+from payaid_entitlements.core.flags.snapshot import FlagSnapshot
 from payaid_entitlements.core.instant import MICROSECONDS, Instant, from_clock
 from payaid_entitlements.core.metering.meters import packed
 from payaid_entitlements.core.outage import STALE_FOR
@@ -38,14 +40,17 @@ from payaid_entitlements.core.resolution import Segment, resolve
 from payaid_entitlements.core.subscription import Subscription, Terms, terms_of
 from payaid_entitlements.core.world import Modes, World
 from payaid_entitlements.errors import ChangeConflict, ConfigurationError, StoreUnavailable, UnknownPlan
+from payaid_entitlements.forking import IMPORTING
 from payaid_entitlements.stores.ports import LOST_WITH_THE_PROCESS, Applied, Concern, LogEntry, LogPage, Scope, Write
 
 if TYPE_CHECKING:
     from payaid_entitlements.cache.listening import Listener
+    from payaid_entitlements.cache.seen.sightings import Sightings
     from payaid_entitlements.cache.shared.sharing import Sharing
     from payaid_entitlements.cache.snapshot import Snapshot
     from payaid_entitlements.core.catalog.model import Catalog
     from payaid_entitlements.core.controls import Controls
+    from payaid_entitlements.core.flags.model import FlagSet
     from payaid_entitlements.core.observing import Observer
 
 #: Seconds: a refusal is only given on what was known to be true less than this ago.
@@ -67,7 +72,10 @@ class Setting:
         sharing: What is known of the Redis that is shared with other processes; None where there is none.
         snapshot: What was last known, in a file, for when nothing is near; None where there is none.
         strict: Unknown keys raise. None where nobody said: then they are refused, and raise in tests.
+        own_flags: Those of *catalog*, for when nothing else is known.
+        killed: Flags that the environment of this process switches off, as `flag_kills` names them.
         new_id: Makes an id for a change from an instant.
+        sightings: What tenants were seen to do; None where nobody records it.
         tells_time: *wall* is a clock that the caller handed in: the ledger is told what time it is.
     """
 
@@ -83,6 +91,9 @@ class Setting:
     sharing: Sharing | None = None
     snapshot: Snapshot | None = None
     tells_time: bool = False
+    own_flags: FlagSnapshot = field(default_factory=FlagSnapshot)
+    killed: frozenset[str] = frozenset()
+    sightings: Sightings | None = None
 
     def now(self) -> Instant:
         """The instant that it is, for facts."""
@@ -163,6 +174,17 @@ def hold(setting: Setting, tenant: str, *, floor: int = 0, fresh: bool = False, 
         # It came from a copy that others made, and nobody could be asked whether that is true still.
         return _old(setting, loaded.entry, now, trouble or StoreUnavailable("the change log could not be read"))
     return loaded
+
+
+def hold_world(setting: Setting) -> Flow[World | None]:
+    """Find out what is sold, asking as little as possible and about nobody; None where nothing is known."""
+    if setting.near.world is None:
+        try:
+            yield Join(WORLD, partial(begin, setting), begins=True)
+        except StoreUnavailable:
+            return world_known(setting)
+    yield from _keep_lease(setting, NEVER)
+    return setting.near.world
 
 
 def _keep_lease(setting: Setting, needed: float) -> Flow[StoreUnavailable | None]:
@@ -282,7 +304,38 @@ def world_known(setting: Setting) -> World | None:
     """What is sold and how the switches stand: as it is known near, else as the snapshot file says."""
     if setting.near.world is not None or setting.snapshot is None:
         return setting.near.world
-    return setting.snapshot.world()
+    known = setting.snapshot.world()
+    return None if known is None else known[0]
+
+
+def flags_known(setting: Setting) -> FlagSnapshot:
+    """
+    All flags: as they are known near, else as the snapshot file says, else as the catalog does that was given.
+
+    Without any of these there is no flag, and whoever asks for one gets his own default.
+    """
+    if setting.near.flags is not None:
+        return setting.near.flags
+    known = None if setting.snapshot is None else setting.snapshot.world()
+    return known[1] if known is not None else setting.own_flags
+
+
+def hold_flags(setting: Setting) -> Flow[tuple[FlagSnapshot, bool]]:
+    """
+    All flags, for those of whom no tenant is known, asking as little as possible.
+
+    Returns:
+        Them, and whether they are only those that were last known, since the store gave no answer.
+
+    Raises:
+        ConfigurationError: Nothing was ever published.
+    """
+    near = setting.near
+    if near.world is None:
+        trouble = yield from _polled(setting, Join(WORLD, partial(begin, setting), begins=True))
+    else:
+        trouble = yield from _keep_lease(setting, NEVER)
+    return flags_known(setting), trouble is not None and near.clock() >= near.trusted
 
 
 @dataclass(frozen=True, slots=True)
@@ -475,8 +528,11 @@ def poll(setting: Setting) -> Flow[bool]:
             near.restart(page.position, page.history)
             if setting.snapshot is not None:
                 setting.snapshot.forget()
-        if is_cut or any(entry.scope is not Scope.TENANT for entry in page.entries):
+        scopes = {entry.scope for entry in page.entries}
+        if is_cut or not scopes.isdisjoint((Scope.CATALOG, Scope.CONTROLS)):
             yield from renew(setting)
+        elif Scope.FLAGS in scopes:
+            yield from renew_flags(setting)
         for entry in page.entries:
             if entry.tenant is not None:
                 near.invalidate(entry.tenant, entry.revision, entry.position)
@@ -497,9 +553,18 @@ def announce(setting: Setting, scope: Scope, tenant: str | None, applied: Applie
         yield from setting.sharing.announce(setting, line)
 
 
-def read_world(setting: Setting) -> Flow[World]:
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is the same for every tenant: the world, and all flags with the set that they were made of."""
+
+    world: World
+    flags: FlagSnapshot
+    flag_set: FlagSet
+
+
+def read_world(setting: Setting) -> Flow[Known]:
     """
-    Read what is published and how the switches stand.
+    Read what is published, how the switches stand, and how the flags do.
 
     Raises:
         ConfigurationError: Nothing was ever published.
@@ -510,16 +575,23 @@ def read_world(setting: Setting) -> Flow[World]:
             "nothing is published in this store; open with catalog='catalog.yaml', or run `payaid catalog publish`"
         )
     controls = cast("Controls", (yield ReadControls()))
+    flag_set = cast("FlagSet", (yield ReadFlags()))
     if strays := setting.modes.unknown(published.catalog):
         # Not an error here: a module that is retired must not stop processes that still name it.
         setting.observer.once(
             "enforcement.unknown_module", modules=strays, way_out="correct enforcement= and PAYAID_ENFORCEMENT_*"
         )
-    if lax := {scope: mode.value for scope, mode in controls.modes.items() if mode is not Enforcement.ENFORCE}:
+    if lax := {
+        scope: str(controls.position(("mode", scope))) for scope in controls.modes if not controls.is_enforced(scope)
+    }:
         setting.observer.once(
             "enforcement.is_not_on", store=lax, meaning="commercial refusals are not carried out there"
         )
-    return World.of(published, controls, setting.modes)
+    flag_set = believed(setting, published.catalog, flag_set)
+    flags = FlagSnapshot.of(
+        published.catalog.flags, flag_set, controls.killed, setting.killed, segments=published.catalog.segments
+    )
+    return Known(World.of(published, controls, setting.modes, flags.narrowing), flags, flag_set)
 
 
 def renew(setting: Setting) -> Flow[World]:
@@ -530,12 +602,36 @@ def renew(setting: Setting) -> Flow[World]:
     """
     near = setting.near
     while True:
-        generation, asked_at = near.generation, near.clock()
-        world = yield from read_world(setting)
-        if near.turn_to(world, generation):
+        since, asked_at = (near.generation, near.turns), near.clock()
+        known = yield from read_world(setting)
+        world = known.world.after(near.world)
+        if near.turn_to(world, known.flags, since):
             if setting.snapshot is not None:
-                setting.snapshot.keep_world(world, asked_at)
+                setting.snapshot.keep_world(world, known.flag_set, asked_at)
             return world
+
+
+def renew_flags(setting: Setting) -> Flow[FlagSnapshot]:
+    """
+    Read the flags anew. What tenants hold stays near, but where flags narrow other keys than before.
+
+    Of two that do so at once, the one that read earlier reads again, as in `renew`.
+    """
+    near = setting.near
+    while True:
+        since, asked_at, world = (near.generation, near.turns), near.clock(), near.world
+        if world is None:
+            # The client was closed meanwhile, or nobody has asked it yet: then all of it is read.
+            yield Join(WORLD, partial(begin, setting), begins=True)
+            return cast("FlagSnapshot", near.flags)
+        flag_set = believed(setting, world.catalog, cast("FlagSet", (yield ReadFlags())))
+        flags = FlagSnapshot.of(
+            world.catalog.flags, flag_set, world.controls.killed, setting.killed, segments=world.catalog.segments
+        )
+        if near.turn_to(world.narrowed_by(flags.narrowing), flags, since):
+            if setting.snapshot is not None:
+                setting.snapshot.keep_flags(flag_set, asked_at)
+            return flags
 
 
 def begin(setting: Setting) -> Flow[World]:
@@ -564,6 +660,10 @@ def begin(setting: Setting) -> Flow[World]:
 def _publish_if_empty(setting: Setting, catalog: Catalog) -> Flow[None]:
     published = cast("Published | None", (yield ReadCatalog()))
     if published is None:
+        # Once in the life of a store.
+        with IMPORTING:
+            from payaid_entitlements.core.flags.publishing import require_small
+        require_small(None, catalog)
         first, publication = publish(None, catalog)
         at = setting.now()
         write = Write(

@@ -20,6 +20,8 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from payaid_entitlements.core.flags.exposures import Exposures, exposing
+from payaid_entitlements.core.flags.snapshot import FlagSnapshot
 from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.core.metering.lots import Metered
 from payaid_entitlements.core.metering.meters import Packed
@@ -142,8 +144,12 @@ class LocalCache:
         self.clock = clock
         self.fresh_for = fresh_for
         self.generation = 0
+        #: Grows with each swap of `flags`.
+        self.turns = 0
         self._hand = 0
         self._told: Callable[[], None] | None = None
+        self._watching: tuple[Callable[[FlagSnapshot | None, FlagSnapshot], None], ...] = ()
+        self._listening: tuple[Exposures, ...] = ()
         self.reset()
         after_fork(self.reset)
 
@@ -170,6 +176,8 @@ class LocalCache:
         #: Which log `position` is of; None where the store cannot tell.
         self.history: bytes | None = None
         self.world: World | None = None
+        #: All flags as they stand in `world`; None before they were first read. Swapped as a whole.
+        self.flags: FlagSnapshot | None = None
         self._forget_floors(0)
         self._drop()
 
@@ -386,22 +394,58 @@ class LocalCache:
             self._forget_floors(position)
             self.position, self.history = position, history
 
-    def turn_to(self, world: World, generation: int) -> bool:
+    def turn_to(self, world: World, flags: FlagSnapshot, since: tuple[int, int]) -> bool:
         """
-        Believe nothing that was read before now; answers follow *world* from here on.
+        Answers follow *world* and *flags* from here on; nothing that was read under another world is believed.
+
+        Who asks a view finds that world in its entry: a key that flags narrow is marked in none that is older.
 
         Args:
-            generation: What `generation` was when reading *world* began; a drop since then makes it too old.
+            since: What `generation` and `turns` were when reading them began; a drop or a turn since then makes what
+                was read too old.
 
         Returns:
             Whether it was new enough.
         """
         with self.lock:
-            if generation != self.generation:
+            if since != (self.generation, self.turns):
                 return False
-            self.world = world
-            self._drop()
-            return True
+            before, self.flags = self.flags, self._listened(flags)
+            self.turns += 1
+            known, self.world = self.world, world
+            # Worlds that share their tables decide alike: what was read under the one holds under the other.
+            if known is None or known.tables is not world.tables:
+                self._drop()
+        for told in self._watching:
+            told(before, flags)
+        return True
+
+    def watch_flags(self, told: Callable[[FlagSnapshot | None, FlagSnapshot], None]) -> Callable[[], None]:
+        """
+        Call *told*, without the lock, with the flags before and after each swap; before the first there are none.
+
+        It must not raise and not block: whoever has heard of the change calls it.
+
+        Returns:
+            What ends it.
+        """
+        # A new tuple each time: it may be run through meanwhile.
+        self._watching = (*self._watching, told)
+
+        def end() -> None:
+            self._watching = tuple(each for each in self._watching if each is not told)
+
+        return end
+
+    def listen(self, exposures: Exposures) -> None:
+        """Tell *exposures* of what flags show from here on, also of those that are near now."""
+        with self.lock:
+            self._listening = (*self._listening, exposures)
+            if self.flags is not None:
+                self.flags = self._listened(self.flags.origin or self.flags)
+
+    def _listened(self, flags: FlagSnapshot) -> FlagSnapshot:
+        return exposing(flags, self._listening) if self._listening else flags
 
     def _drop(self) -> None:
         # Never back to a number that a reading under way may have seen.

@@ -28,6 +28,9 @@ from payaid_entitlements.cache.local import MOST_FLOORS, NEVER, LocalCache
 from payaid_entitlements.core.catalog.publishing import Published
 from payaid_entitlements.core.controls import Controls
 from payaid_entitlements.core.facts import TenantDocument
+from payaid_entitlements.core.flags import flag_set as flag_sets
+from payaid_entitlements.core.flags.model import FlagSet
+from payaid_entitlements.core.flags.snapshot import FlagSnapshot
 from payaid_entitlements.core.observing import Observer
 from payaid_entitlements.core.world import Modes, World
 from payaid_entitlements.errors import ConfigurationError
@@ -48,8 +51,8 @@ _BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 _LAYOUT: Final = (
     "CREATE TABLE stores (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)",
-    # A kind is a tenant, the catalog, the controls, or the life of a process, whose change log vouches for what it
-    # wrote. A text that is missing is a tenant's who was changed and not read since.
+    # A kind is a tenant, the catalog, the controls, the flags, or the life of a process, whose change log vouches for
+    # what it wrote. A text that is missing is a tenant's who was changed and not read since.
     """CREATE TABLE kept (store INTEGER NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, revision INTEGER NOT NULL,
     known REAL NOT NULL, life TEXT NOT NULL, text TEXT, UNIQUE (store, kind, name))""",
     "CREATE INDEX kept_known ON kept (known)",
@@ -68,10 +71,10 @@ _FIND: Final = (
     "WHERE vouching.store = kept.store AND vouching.kind = 'life' AND vouching.name = kept.life), known)), "
     "(SELECT max(known) FROM kept) FROM kept WHERE store = ? AND kind = 'tenant' AND name = ?"
 )
-_WORLD: Final = (
-    "SELECT kind, revision, known FROM kept WHERE store = ? AND kind IN ('catalog', 'controls') ORDER BY kind"
-)
-_TEXTS: Final = "SELECT text FROM kept WHERE store = ? AND kind IN ('catalog', 'controls') ORDER BY kind"
+#: In the order of the kinds: the catalog, the controls, and the flags, which a file of an older release has not.
+_OF_ALL: Final = "FROM kept WHERE store = ? AND kind IN ('catalog', 'controls', 'flags') ORDER BY kind"
+_WORLD: Final = f"SELECT kind, revision, known {_OF_ALL}"
+_TEXTS: Final = f"SELECT text {_OF_ALL}"
 _EMPTY: Final = "DELETE FROM kept WHERE store = ? AND kind IN ('tenant', 'life')"
 #: Also what a clock that was ahead has written: it would be in the way until then.
 _FORGET_OLD: Final = "DELETE FROM kept WHERE kind IN ('tenant', 'life') AND (known < ? OR known > ?)"
@@ -97,6 +100,7 @@ class Snapshot:
         near: What is near in this process, and what its change log contradicts.
         wall: Seconds since the epoch: ages are told by it, since the cache's clock ends with the process.
         modes: As in `World.of`.
+        killed: As in `FlagSnapshot.of`.
         observer: Is told when the file cannot be used.
 
     Attributes:
@@ -112,6 +116,7 @@ class Snapshot:
         wall: Callable[[], float],
         modes: Modes,
         observer: Observer,
+        killed: frozenset[str] = frozenset(),
     ) -> None:
         if not os.fspath(path):
             raise ConfigurationError("snapshot is empty; give the path of a file, or leave it out")
@@ -122,14 +127,16 @@ class Snapshot:
         self._near = near
         self._wall = wall
         self._modes = modes
+        self._killed = killed
         self._observer = observer
         self._pause_until = NEVER
         self._connection: sqlite3.Connection | None = None
         self._id = 0
         self._owes_everything = False
-        self._owed: list[_Row] = []
+        #: What is sold, the switches and the flags, by kind: written with what is written next.
+        self._owed: dict[str, _Row] = {}
         self._until_pruned = 0
-        self._world: tuple[object, World | None] = (None, None)
+        self._world: tuple[object, tuple[World, FlagSnapshot] | None] = (None, None)
         self._forget()
         near.heed(self.flush)
         # SQLite forbids to carry a connection into another process.
@@ -170,14 +177,27 @@ class Snapshot:
         known = self._instant(known_at)
         self._write([("tenant", each.tenant, each.revision, known, life, each.to_json()) for each in documents])
 
-    def keep_world(self, world: World, known_at: float) -> None:
-        """Write down what is sold and how the switches stand; when that fails, with what is written next."""
+    def keep_world(self, world: World, flag_set: FlagSet, known_at: float) -> None:
+        """Write down what is sold, how the switches and the flags stand; when that fails, with what is next."""
         known = self._instant(known_at)
-        self._owed = [
-            (kind, "", part.revision, known, "", part.to_json())
-            for kind, part in (("catalog", world.published), ("controls", world.controls))
-        ]
+        parts = (("catalog", world.published), ("controls", world.controls))
+        self._owe({kind: (kind, "", part.revision, known, "", part.to_json()) for kind, part in parts})
+        self.keep_flags(flag_set, known_at)
+
+    def keep_flags(self, flag_set: FlagSet, known_at: float) -> None:
+        """
+        Write down how the flags stand; when that fails, with what is written next.
+
+        Of flags that cannot be read what was written before stays: it is the last that is known.
+        """
+        if flag_set.damage is None:
+            text = flag_sets.to_json(flag_set)
+            self._owe({"flags": ("flags", "", flag_set.revision, self._instant(known_at), "", text)})
         self.flush()
+
+    def _owe(self, rows: dict[str, _Row]) -> None:
+        with self._lock:
+            self._owed = {**self._owed, **rows}
 
     def forget(self) -> None:
         """Forget everything about this store: its change log has a hole."""
@@ -209,7 +229,7 @@ class Snapshot:
                 connection.executemany(_CROSS_OUT, crossed)
                 vouching: _Row = ("life", life, 0, self._instant(confirmed), "", None)
                 # Not what was never known to be true.
-                put = [(self._id, *row) for row in (*owed, vouching, *rows) if row[3] > NEVER]
+                put = [(self._id, *row) for row in (*owed.values(), vouching, *rows) if row[3] > NEVER]
                 connection.executemany(_PUT, put)
                 self._until_pruned -= len(crossed) + len(rows)
                 if self._until_pruned < 0:
@@ -219,7 +239,7 @@ class Snapshot:
             raise
         self._owes_everything = False
         if self._owed is owed:
-            self._owed = []
+            self._owed = {}
         return True
 
     def _prune(self, connection: sqlite3.Connection, now: float) -> None:
@@ -256,26 +276,36 @@ class Snapshot:
                 return document, self._near.clock() - (now - known)
         return None
 
-    def world(self) -> World | None:
-        """What was sold and how the switches stood when they were last known; None when that is not known."""
+    def world(self) -> tuple[World, FlagSnapshot] | None:
+        """What was sold, how the switches and the flags stood, when last known; None when that is not known."""
         marks = self._use(lambda connection: connection.execute(_WORLD, (self._id,)).fetchall())
         known, world = self._world
-        if marks is None or len(marks) != 2 or self._owes_everything:
+        if marks is None or len(marks) < 2 or self._owes_everything:
             return None
         if marks != known:
             world = self._read_world()
             self._world = marks, world
         return world
 
-    def _read_world(self) -> World | None:
+    def _read_world(self) -> tuple[World, FlagSnapshot] | None:
         rows = self._use(lambda connection: connection.execute(_TEXTS, (self._id,)).fetchall())
         match rows:
-            case [(str(published),), (str(controls),)]:
+            case [(str(published),), (str(controls),), *rest]:
                 try:
-                    return World.of(Published.from_json(published), Controls.from_json(controls), self._modes)
+                    return self._made(published, controls, rest)
                 except ValueError as error:
                     self._complain(error)
         return None
+
+    def _made(self, published: str, controls: str, flags: list[tuple[str]]) -> tuple[World, FlagSnapshot]:
+        sold, switches = Published.from_json(published), Controls.from_json(controls)
+        flag_set = flag_sets.from_json(flags[0][0]) if flags else FlagSet()
+        if flag_set.damage is not None:  # of the file: what cannot be read is not written into it
+            raise ValueError(f"the flags of the snapshot file: {flag_set.damage.why}")
+        compiled = FlagSnapshot.of(
+            sold.catalog.flags, flag_set, switches.killed, self._killed, segments=sold.catalog.segments
+        )
+        return World.of(sold, switches, self._modes, compiled.narrowing), compiled
 
     # -- the file -----------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ colour. Tests drive it by hand.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -57,6 +57,14 @@ class ReadHost:
 
 
 @dataclass(frozen=True, slots=True)
+class ForgetActivity:
+    """Forget what a tenant was seen to do; where nobody records it, nothing was. Answer: nothing."""
+
+    tenant: str
+    tx: Transaction | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ReadCatalog:
     """Answer: `Published` or None."""
 
@@ -64,6 +72,11 @@ class ReadCatalog:
 @dataclass(frozen=True, slots=True)
 class ReadControls:
     """Answer: `Controls`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFlags:
+    """Answer: `FlagSet`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +113,28 @@ class Find:
     plan: str | None = None
     after: str | None = None
     limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class AddTallies:
+    """Add to counters that processes share. Answer: nothing."""
+
+    name: str
+    amounts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadTallies:
+    """Read such counters. Answer: amounts by field."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class DropTallies:
+    """Forget such counters. Answer: nothing."""
+
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +196,14 @@ Step = (
     | ReadHost
     | ReadCatalog
     | ReadControls
+    | ReadFlags
     | Apply
     | ReadAudit
     | Find
+    | AddTallies
+    | ReadTallies
+    | DropTallies
+    | ForgetActivity
     | Join
     | AskShared
     | CallHost

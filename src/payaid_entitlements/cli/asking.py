@@ -15,7 +15,7 @@ from payaid_entitlements.cli.printing import console, emit, notes, verdict, wort
 from payaid_entitlements.cli.references import explain_reference
 from payaid_entitlements.cli.remedies import remedy_in_words
 from payaid_entitlements.cli.times import parse_time, shown
-from payaid_entitlements.cli.written import known
+from payaid_entitlements.core.typed import known, overridable
 
 
 def check(
@@ -68,7 +68,9 @@ def check(
 
 def explain(
     tenant: Annotated[str | None, typer.Argument(metavar="TENANT", help="The id of a tenant.")] = None,
-    feature: Annotated[str | None, typer.Argument(metavar="FEATURE", help="A module or feature.")] = None,
+    feature: Annotated[
+        str | None, typer.Argument(metavar="FEATURE", help="A module, a feature, or rate_limits.KEY.")
+    ] = None,
     at: Annotated[str | None, typer.Option("--at", help="As of then, past or future: 2026-11-22T03:12+05:30.")] = None,
     reference: Annotated[
         str | None,
@@ -89,7 +91,7 @@ def explain(
     identified("tenant", tenant)
     when = None if at is None else parse_time(at)
     with opened(url) as store:
-        known(store.published().catalog, feature)
+        overridable(store.published().catalog, feature)
         explanation = store.ent.explain(tenant, feature, at=when, user=user)
         zone = store.zone(tenant)
     if as_json:

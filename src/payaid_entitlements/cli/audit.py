@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -11,6 +11,8 @@ import typer
 from rich.markup import escape
 from rich.text import Text
 
+from payaid_entitlements.admin.flagging import said_of
+from payaid_entitlements.admin.trail import keys_of
 from payaid_entitlements.cli.changing import said
 from payaid_entitlements.cli.confirming import Line, confirm
 from payaid_entitlements.cli.endings import Ending
@@ -19,9 +21,8 @@ from payaid_entitlements.cli.opening import Opened, actor, opened
 from payaid_entitlements.cli.options import MOST, AsJson, Because, Url, Yes, identified
 from payaid_entitlements.cli.printing import console, emit, notes
 from payaid_entitlements.cli.times import parse_length, parse_time, shown, stamp
-from payaid_entitlements.core.altered import features_of
 from payaid_entitlements.core.instant import Instant, instant, moment
-from payaid_entitlements.stores.ports import AuditEntry
+from payaid_entitlements.stores.ports import AuditEntry, Scope
 
 _PAGE = 500
 
@@ -39,26 +40,7 @@ def audit(
         identified("tenant", tenant)
     with opened(url) as store:
         begin = None if since is None else _since(since, store.now)
-        entries = deque(_entries(store, tenant, feature, begin), maxlen=limit)
-        if as_json:
-            emit([as_data(entry) for entry in entries])
-            return
-        zones: dict[str | None, ZoneInfo] = {}
-        out = console()
-        out.print(f"[dim]{escape(store.store.name)}[/]")
-        for entry in entries:
-            zone = zones.get(entry.tenant) or zones.setdefault(entry.tenant, store.zone(entry.tenant))
-            about = entry.tenant if entry.tenant is not None else entry.scope.value
-            when = shown(entry.recorded, zone)
-            line = Text.assemble((about, "bold"), f"  {entry.verb}  ", (f"{when}  by {entry.actor}  ", "dim"))
-            out.print(line.append(entry.id, "dim cyan"))
-            for what, old, new in _lines(entry, zone):
-                before = f"[dim]{escape(old)} -> [/]" if old else ""
-                out.print(f"    {escape(what)}  {before}{escape(new)}")
-            if entry.because:
-                out.print(f"    [italic]{escape(entry.because)}[/]")
-        if not entries:
-            notes().print("  [yellow]no such change is recorded[/]")
+        tell(store, deque(entries(store, tenant, feature, begin), maxlen=limit), as_json=as_json)
 
 
 def undo(
@@ -83,6 +65,29 @@ def undo(
             lines = [Line(f"{about} {what}", escape(new), escape(old)) for what, old, new in _lines(entry, zone)]
         confirm(store.store.name, lines, because=because, yes=yes, as_json=as_json)
         said(store.ent.admin(actor(), because=because).undo(change), zone, as_json=as_json)
+
+
+def tell(store: Opened, found: Collection[AuditEntry], *, as_json: bool) -> None:
+    """Show entries of the audit trail, or print them as JSON."""
+    if as_json:
+        emit([as_data(entry) for entry in found])
+        return
+    zones: dict[str | None, ZoneInfo] = {}
+    out = console()
+    out.print(f"[dim]{escape(store.store.name)}[/]")
+    for entry in found:
+        zone = zones.get(entry.tenant) or zones.setdefault(entry.tenant, store.zone(entry.tenant))
+        about = entry.tenant if entry.tenant is not None else entry.scope.value
+        when = shown(entry.recorded, zone)
+        line = Text.assemble((about, "bold"), f"  {entry.verb}  ", (f"{when}  by {entry.actor}  ", "dim"))
+        out.print(line.append(entry.id, "dim cyan"))
+        for what, old, new in _lines(entry, zone):
+            before = f"[dim]{escape(old)} -> [/]" if old else ""
+            out.print(f"    {escape(what)}  {before}{escape(new)}")
+        if entry.because:
+            out.print(f"    [italic]{escape(entry.because)}[/]")
+    if not found:
+        notes().print("  [yellow]no such change is recorded[/]")
 
 
 def as_data(entry: AuditEntry) -> dict[str, object]:
@@ -117,24 +122,23 @@ def _since(text: str, now: Instant) -> Instant:
     return instant(moment(now) - parse_length(text))
 
 
-def _entries(store: Opened, tenant: str | None, feature: str | None, since: Instant | None) -> Iterator[AuditEntry]:
+def entries(store: Opened, tenant: str | None, key: str | None, since: Instant | None) -> Iterator[AuditEntry]:
+    """Read the audit trail, oldest first; with a *key* only what names this module, feature or flag."""
     after = 0
     while True:
         page = store.store.audit(tenant=tenant, since=since, after=after, limit=_PAGE)
-        yield from (entry for entry in page if feature is None or _is_about(entry, feature))
+        yield from (entry for entry in page if key is None or key in keys_of(entry))
         if len(page) < _PAGE:
             return
         after = page[-1].position
 
 
-def _is_about(entry: AuditEntry, feature: str) -> bool:
-    about = entry.detail.get("about")
-    return feature in features_of(entry.facts) or (isinstance(about, list) and feature in about)
-
-
 def _lines(entry: AuditEntry, zone: ZoneInfo) -> Iterator[tuple[str, str, str]]:
     yield from changes_in_words(entry.facts, zone, entry.recorded)
-    if not entry.facts:
+    if entry.scope is Scope.FLAGS:
+        for each in said_of(entry.detail):
+            yield each.what, each.before, each.after
+    elif not entry.facts:
         for key, value in entry.detail.items():
             if key != "asked":
                 for line in value if isinstance(value, list) else [value]:

@@ -13,7 +13,9 @@ from payaid_entitlements.cli import REFUSED
 from payaid_entitlements.cli.opening import opened
 from payaid_entitlements.cli.options import AsJson, Url
 from payaid_entitlements.cli.printing import console, emit, grid, notes, worth_of
-from payaid_entitlements.core.catalog import Catalog, Plan, Problem, catalog_schema, difference, keys_module
+from payaid_entitlements.core.catalog import Catalog, Plan, Problem, Rate, catalog_schema, difference, keys_module
+from payaid_entitlements.core.ratelimit.limits import named_by
+from payaid_entitlements.core.ratelimit.rates import told
 from payaid_entitlements.errors import CatalogInvalid
 
 app = typer.Typer(help="What is sold: check it, show it, publish it.", no_args_is_help=True)
@@ -113,6 +115,11 @@ def show(
     for key, feature in catalog.features.items():
         if feature.module is None:
             table.add_row(escape(key), *_cells(catalog, key))
+    if catalog.rate_limits:
+        table.add_section()
+        table.add_row(Text("rate limits", "bold"), *("" for _ in catalog.plans))
+    for key, limit in catalog.rate_limits.items():
+        table.add_row(f"  {escape(key)}", *(_rates(named_by(limit, plan)) for plan in catalog.plans.values()))
     console().print(table)
     for add_on in catalog.add_ons.values():
         version = f"@{add_ons[add_on.key]}" if add_ons else ""
@@ -158,6 +165,10 @@ def _cells(catalog: Catalog, key: str) -> list[str]:
         value = plan.features.get(key)
         cells.append("[dim]-[/]" if value is None or value is False else escape(worth_of(value, feature)))
     return cells
+
+
+def _rates(rates: tuple[Rate, ...]) -> str:
+    return "\n".join(map(told, rates)) or "unlimited"
 
 
 def _price(plan: Plan) -> str:

@@ -25,6 +25,12 @@ def as_data(change: Change) -> dict[str, object]:
     }
 
 
+def opens(proposed: Change) -> list[str]:
+    """What a change of flags would let everybody have whose plan has it; for the terminal, before anybody says yes."""
+    keys = escape(", ".join(proposed.gains))
+    return [f"  [yellow]opens {keys}[/] to all whose plan has it"] if keys else []
+
+
 def said(
     change: Change,
     zone: ZoneInfo,

@@ -23,9 +23,14 @@ class Line:
     after: str
 
 
-def confirm(database: str, lines: Sequence[Line], *, because: str, yes: bool, as_json: bool) -> None:
+def confirm(
+    database: str, lines: Sequence[Line], *, because: str, yes: bool, as_json: bool, told: Sequence[str] = ()
+) -> None:
     """
     Show what would change, and return if it shall.
+
+    Args:
+        told: What else is to be known of it, a line each, marked up for the terminal.
 
     Raises:
         Ending: Nobody is there to ask, and ``--yes`` was not given; or the answer was no.
@@ -34,6 +39,8 @@ def confirm(database: str, lines: Sequence[Line], *, because: str, yes: bool, as
     out.print(f"[bold]database[/] {escape(database)}")
     for line in lines:
         out.print(f"  [bold]{escape(line.what)}[/]  {line.before} -> {line.after}")
+    for each in told:
+        out.print(each)
     out.print(f"  [dim]because {escape(because)}[/]")
     if yes:
         return

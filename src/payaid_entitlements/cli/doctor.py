@@ -19,7 +19,11 @@ from payaid_entitlements.cli.opening import PAGE, Opened, opened
 from payaid_entitlements.cli.options import AsJson, Url
 from payaid_entitlements.cli.printing import console, emit, grid
 from payaid_entitlements.core.catalog import Catalog, Published, difference
-from payaid_entitlements.core.controls import ENFORCE
+from payaid_entitlements.core.catalog.keyspace import RATE_LIMITS
+from payaid_entitlements.core.controls import ENFORCE, Stage, staged
+from payaid_entitlements.core.flags.flag_set import WAY_OUT
+from payaid_entitlements.core.flags.model import FlagSet
+from payaid_entitlements.core.flags.snapshot import effective
 from payaid_entitlements.core.instant import MICROSECONDS, Instant
 from payaid_entitlements.core.interval import format_duration
 from payaid_entitlements.core.subscription import terms_at
@@ -83,6 +87,9 @@ def examine(store: Opened, directory: Path) -> Iterator[Finding]:
         yield Finding("catalog", "fail", "nothing is published", "payaid catalog publish")
         return
     yield from _catalog(published, directory / DEFAULT_FILE)
+    if published.catalog.rate_limits:
+        yield from _limits(store)
+    yield from _flags(published, store.store.flags())
     yield from _tenants(store, published)
 
 
@@ -118,11 +125,35 @@ def _usage(store: Opened) -> Iterator[Finding]:
         yield Finding("usage", state, f"{concern.found}{where}; not so: {concern.promise}", concern.way_out)
 
 
+def _limits(store: Opened) -> Iterator[Finding]:
+    """Where calls are counted: does it answer, and what can it not promise?"""
+    limiting = store.ent._limiting
+    limiter = limiting.limiter
+    if limiter is None:
+        yield Finding("rate limits", "warn", "are counted nowhere", "name a limiter by PAYAID_LIMITER, to limit calls")
+        return
+    if not limiting.answers():
+        way_out = "meanwhile each limit's on_outage holds; look at it, and at PAYAID_LIMITER"
+        yield Finding("rate limits", "fail", f"{limiter.name} gives no answer", way_out)
+        return
+    is_own = limiter is getattr(store.store, "limiter", None)
+    where = "" if is_own else f" in {limiter.name}"
+    said = {concern.found for concern in store.store.concerns} if is_own else set[str]()
+    concerns = [concern for concern in limiter.concerns if concern.found not in said]
+    if not concerns:
+        yield Finding("rate limits", "ok", f"are counted{where}")
+    for concern in concerns:
+        yield Finding("rate limits", "warn", f"{concern.found}{where}; not so: {concern.promise}", concern.way_out)
+
+
 def _enforcement(store: Opened) -> Iterator[Finding]:
     controls, environment = store.store.controls(), environment_modes(os.environ)
     modes = Modes(environment=environment)
     scopes = {*controls.modes, *environment}
     soft = {scope: mode.value for scope in scopes if (mode := modes.of(scope, controls.modes)) is not ENFORCE}
+    for scope in scopes:
+        if (stage := modes.staged(scope, controls)) is not None:
+            soft[scope] = staged(Stage(stage.mode, stage.parts), stage.otherwise)
     if soft:
         said = ", ".join(f"{scope}: {mode}" for scope, mode in sorted(soft.items()))
         yield Finding("enforcement", "warn", f"refusals are not carried out everywhere ({said})", "unset it to enforce")
@@ -183,11 +214,27 @@ def _catalog(published: Published, file: Path) -> Iterator[Finding]:
         yield Finding("catalog.yaml", "ok", "the file here is what is sold")
 
 
+def _flags(published: Published, held: FlagSet) -> Iterator[Finding]:
+    if held.damage is not None:
+        yield Finding("flags", "fail", f"the stored flag set cannot be read: {held.damage.why}", WAY_OUT)
+        return
+    flags = effective(published.catalog.flags, held)
+    broken = [f"flag {key!r}: {flag.broken}" for key, flag in sorted(flags.items()) if flag.broken]
+    broken += [f"segment {name!r}: {each.why}" for (kind, name), each in held.unread.items() if kind == "segment"]
+    for found in broken[:_NAMED]:
+        yield Finding("flags", "fail", found, "define it anew: payaid flag import, or payaid flag set FLAG VARIANT")
+    if len(broken) > _NAMED:
+        yield Finding("flags", "fail", f"{len(broken) - _NAMED} more cannot be read", "payaid flag lint")
+    if not broken:
+        yield Finding("flags", "ok", f"{len(flags):,} are known, and can be read")
+
+
 def _tenants(store: Opened, published: Published) -> Iterator[Finding]:
     """One walk over all documents for everything that is asked of them."""
     count, unknown, old, add_ons, keys = 0, Counter[str](), Counter[str](), Counter[str](), Counter[str]()
     alike: dict[str, list[str]] = {}
     sold = {*published.catalog.modules, *published.catalog.features}
+    sold.update(f"{RATE_LIMITS}{key}" for key in published.catalog.rate_limits)
     for document in store.documents("looking at tenants"):
         count += 1
         alike.setdefault(_folded(document.tenant), []).append(document.tenant)

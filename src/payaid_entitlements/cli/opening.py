@@ -137,9 +137,10 @@ def opened(
         must_exist(url)
     store = open_store(url)
     # What an operator changes is announced as what an application changes is.
+    limiter = os.environ.get("PAYAID_LIMITER") or None
     ledger, besides = find_ledger(store, os.environ.get("PAYAID_LEDGER") or None)
     shared = os.environ.get("PAYAID_SHARED") or None
-    ent = Entitlements(store, ledger=ledger, shared=shared, strict=True, catalog=catalog, clock=clock)
+    ent = Entitlements(store, ledger=ledger, limiter=limiter, shared=shared, strict=True, catalog=catalog, clock=clock)
     try:
         with named(store):
             store.prepare()

@@ -70,5 +70,9 @@ Because = Annotated[str, _BECAUSE]
 PerhapsBecause = Annotated[str | None, _BECAUSE]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Tenant = Annotated[str, typer.Argument(metavar="TENANT", help="The id of a tenant.", callback=_tenant)]
+FlagKey = Annotated[str, typer.Argument(metavar="FLAG", help="The key of a flag.")]
 Feature = Annotated[str, typer.Argument(metavar="FEATURE", help="The key of a module or feature.")]
+Overridable = Annotated[
+    str, typer.Argument(metavar="FEATURE", help="The key of a module or feature, or rate_limits.KEY.")
+]
 User = Annotated[str | None, typer.Option("--user", help="A user inside the tenant.", callback=_user)]

@@ -15,15 +15,18 @@ from payaid_entitlements.cli.changing import said
 from payaid_entitlements.cli.confirming import Line, confirm
 from payaid_entitlements.cli.endings import Ending
 from payaid_entitlements.cli.opening import actor, opened
-from payaid_entitlements.cli.options import AsJson, Because, Feature, Tenant, Url, User, Yes, identified
+from payaid_entitlements.cli.options import AsJson, Because, Overridable, Tenant, Url, User, Yes, identified
 from payaid_entitlements.cli.printing import console, emit, grid, held, notes, worth_of
 from payaid_entitlements.cli.rehearsal import rehearsal
 from payaid_entitlements.cli.times import parse_length, parse_time, shown, stamp
-from payaid_entitlements.cli.written import known, parse_value
+from payaid_entitlements.cli.written import parse_value
 from payaid_entitlements.core.catalog import Catalog
-from payaid_entitlements.core.encoding import decode_value, encode_value
+from payaid_entitlements.core.catalog.keyspace import RATE_LIMITS
+from payaid_entitlements.core.encoding import encode_value
 from payaid_entitlements.core.facts import TenantDocument
 from payaid_entitlements.core.instant import Instant, instant, moment
+from payaid_entitlements.core.overriding import standing_overrides
+from payaid_entitlements.core.typed import overridable
 from payaid_entitlements.core.values import Deny, Value
 from payaid_entitlements.entitlements import Entitlements
 
@@ -65,27 +68,20 @@ class Override:
 
 def overrides_of(document: TenantDocument, at: Instant) -> list[Override]:
     """The overrides of a tenant that are in force at *at* or to come."""
-    found = []
-    for path, line in document.timelines.items():
-        if path[0] != "override":
-            continue
-        for fact, following in zip(line.facts, (*line.facts[1:], None), strict=True):
-            match fact.value:
-                case {"to": to, "until": until} if until is None or until > at:
-                    is_over = following is not None and following.since <= at
-                    if not is_over:
-                        user = path[2] if len(path) > 2 else None
-                        found.append(Override(path[1], user, decode_value(to), fact.since, until))
-    return sorted(found, key=lambda each: (each.feature, each.user or "", each.since))
+    return [
+        Override(each.feature, each.user, each.to, each.since, each.until) for each in standing_overrides(document, at)
+    ]
 
 
 @app.command("set")
 def set_(
     tenant: Tenant,
-    feature: Feature,
+    feature: Overridable,
     to: Annotated[
         str,
-        typer.Argument(metavar="VALUE", help="true, false, a value as in the catalog, unlimited or deny."),
+        typer.Argument(
+            metavar="VALUE", help="true, false, a value as in the catalog, rates joined by commas, unlimited or deny."
+        ),
     ],
     because: Because,
     for_: Annotated[str | None, typer.Option("--for", help="How long: 30m, 24h, 7d.")] = None,
@@ -121,7 +117,7 @@ def set_(
 @app.command()
 def clear(
     tenant: Tenant,
-    feature: Feature,
+    feature: Overridable,
     because: Because,
     user: User = None,
     yes: Yes = False,
@@ -131,7 +127,7 @@ def clear(
     """Take an override back before its end."""
     with opened(url) as store:
         published, zone = store.published(), store.zone(tenant)
-        known(published.catalog, feature)
+        overridable(published.catalog, feature)
         document = store.document(tenant)
         if not any((each.feature, each.user) == (feature, user) for each in overrides_of(document, store.now)):
             raise Ending(f"{_about(tenant, feature, user)} has no override in force or to come", code=REFUSED)
@@ -185,7 +181,10 @@ def list_(
 
 
 def _now_held(ent: Entitlements, tenant: str, feature: str, user: str | None, catalog: Catalog) -> str:
-    return held(ent.tenant(tenant, user=user, fresh=True).decide(feature, "write"), catalog.features.get(feature))
+    view = ent.tenant(tenant, user=user, fresh=True)
+    if feature.startswith(RATE_LIMITS):
+        return held(view.explain(feature).decision, None)
+    return held(view.decide(feature, "write"), catalog.features.get(feature))
 
 
 def _about(tenant: str, feature: str, user: str | None) -> str:

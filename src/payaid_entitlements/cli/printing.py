@@ -23,6 +23,10 @@ from payaid_entitlements.core.values import Allowance, Deny, Unlimited, Value
 #: Columns where the output is no terminal: tables in a log or a pipe must not be folded at 80.
 PIPED = 140
 
+#: Cells of the bar that shows how much of a limit is used.
+_BAR = 20
+#: From this part of a limit on the bar is yellow; red where nothing is left.
+_MUCH = Decimal("0.8")
 _UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 
 
@@ -58,6 +62,13 @@ def grid(*columns: str, title: str | None = None) -> Table:
     for column in columns:
         table.add_column(column, overflow="fold")
     return table
+
+
+def bar(part: Decimal, *, is_full: bool) -> str:
+    """How much of a limit is used, as a bar and in percent; *part* may be less than 0, and more than 1."""
+    cells = int(min(max(part, Decimal(0)), Decimal(1)) * _BAR)
+    colour = "red" if is_full else "yellow" if part >= _MUCH else "green"
+    return f"[{colour}]{'█' * cells}[/][dim]{'░' * (_BAR - cells)}[/] {int(part * 100)} %"
 
 
 def verdict(decision: Decision) -> Text:

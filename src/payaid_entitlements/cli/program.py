@@ -17,6 +17,10 @@ from payaid_entitlements.cli import (
     catalogs,
     database,
     doctor,
+    enforcement,
+    flags,
+    limits,
+    observing,
     overrides,
     publishing,
     seeding,
@@ -26,6 +30,7 @@ from payaid_entitlements.cli import (
 )
 from payaid_entitlements.cli.demo import command as demo
 from payaid_entitlements.cli.endings import Program
+from payaid_entitlements.cli.scan import command as scanning
 
 app = typer.Typer(
     cls=Program,
@@ -72,10 +77,15 @@ app.command("import", rich_help_panel=_SET_UP)(backup.import_)
 app.command("check", rich_help_panel=_ASK)(asking.check)
 app.command("explain", rich_help_panel=_ASK)(asking.explain)
 app.command("audit", rich_help_panel=_ASK)(audit.audit)
+app.add_typer(observing.app, name="observe", rich_help_panel=_ASK)
 app.add_typer(tenants.app, name="tenant", rich_help_panel=_ASK)
 app.add_typer(usage.app, name="usage", rich_help_panel=_ASK)
+app.add_typer(limits.app, name="limit", rich_help_panel=_ASK)
 app.add_typer(assignments.app, name="assignments", rich_help_panel=_ASK)
 app.add_typer(overrides.app, name="override", rich_help_panel=_CHANGE)
+app.add_typer(enforcement.app, name="enforcement", rich_help_panel=_CHANGE)
+app.add_typer(flags.app, name="flag", rich_help_panel=_CHANGE)
 app.command("undo", rich_help_panel=_CHANGE)(audit.undo)
 catalogs.app.command("publish")(publishing.publish)
+catalogs.app.command("scan")(scanning.scan_code)
 app.add_typer(catalogs.app, name="catalog", rich_help_panel=_SELL)

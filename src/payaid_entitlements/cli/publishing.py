@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from rich.markup import escape
 
+from payaid_entitlements.admin.selling import STAYS
 from payaid_entitlements.cli.catalogs import DEFAULT_FILE, File
-from payaid_entitlements.cli.changing import said
+from payaid_entitlements.cli.changing import opens, said
 from payaid_entitlements.cli.confirming import Line, confirm
 from payaid_entitlements.cli.opening import Opened, actor, opened
 from payaid_entitlements.cli.options import AsJson, Because, Url, Yes
@@ -13,6 +14,7 @@ from payaid_entitlements.cli.printing import console, emit, notes
 from payaid_entitlements.core.catalog import Catalog, PlanVersion, Publication
 from payaid_entitlements.core.catalog import publish as planned
 from payaid_entitlements.core.catalog.publication import OfferVersion
+from payaid_entitlements.core.flags.publishing import outlived
 from payaid_entitlements.core.subscription import terms_at
 
 
@@ -38,14 +40,18 @@ def publish(
                 console().print(f"[green]nothing to do[/]: {escape(publication.lines()[0])}")
             return
         staying = _staying(store, publication)
+        known = outlived(None if held is None else held.catalog, catalog, store.store.flags())
+        living = [Line(each, "changed since it was published", f"[yellow]{STAYS}[/]") for each in known]
+        proposed = store.ent.admin(actor(), because=because, dry_run=True).publish(catalog)
         before = "nothing" if held is None else f"revision {held.revision}, {held.catalog.hash[:12]}"
         after = f"revision {publication.revision}, {publication.hash[:12]}"
         confirm(
             store.store.name,
-            [Line("catalog", before, after), *_lines(publication, staying)],
+            [Line("catalog", before, after), *_lines(publication, staying), *living],
             because=because,
             yes=yes,
             as_json=as_json,
+            told=opens(proposed),
         )
         change = store.ent.admin(actor(), because=because).publish(catalog)
         versions = [

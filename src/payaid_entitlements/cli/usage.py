@@ -23,7 +23,7 @@ from payaid_entitlements.cli import REFUSED
 from payaid_entitlements.cli.endings import Ending
 from payaid_entitlements.cli.opening import Opened, opened
 from payaid_entitlements.cli.options import MOST, AsJson, Tenant, Url, identified
-from payaid_entitlements.cli.printing import console, emit, grid, notes
+from payaid_entitlements.cli.printing import bar, console, emit, grid, notes
 from payaid_entitlements.cli.progress import counting
 from payaid_entitlements.cli.times import parse_length, shown
 from payaid_entitlements.cli.written import counted
@@ -36,10 +36,6 @@ from payaid_entitlements.stores.ledger import Ledger
 
 app = typer.Typer(help="What is used, and what is left.", no_args_is_help=True)
 
-#: Cells of the bar that shows how much of a limit is used.
-_BAR = 20
-#: From this part of a limit on the bar is yellow; red where nothing is left.
-_MUCH = Decimal("0.8")
 #: Entries, and tenants, that are read at once.
 _PAGE = 500
 _COLUMNS = ("tenant", "feature", "unit", "limit", "used", "held", "remaining", "overage", "resets_at")
@@ -253,10 +249,7 @@ def _amount(amount: object) -> str:
 def _bar(line: Usage) -> str:
     if line.fraction is None:
         return ""
-    part = min(max(line.fraction, Decimal(0)), Decimal(1))
-    cells = int(part * _BAR)
-    colour = "red" if line.remaining == 0 else "yellow" if line.fraction >= _MUCH else "green"
-    return f"[{colour}]{'█' * cells}[/][dim]{'░' * (_BAR - cells)}[/] {int(line.fraction * 100)} %"
+    return bar(line.fraction, is_full=line.remaining == 0)
 
 
 def _rank(line: Usage) -> tuple[Decimal, Decimal]:

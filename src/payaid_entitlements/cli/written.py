@@ -2,29 +2,11 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from payaid_entitlements.cli.endings import Ending
 from payaid_entitlements.core.catalog import Catalog
 from payaid_entitlements.core.catalog.model import Kind
-from payaid_entitlements.core.catalog.problems import Findings, did_you_mean
-from payaid_entitlements.core.catalog.quantities import feature_value
-from payaid_entitlements.core.catalog.yaml12 import read_yaml
-from payaid_entitlements.core.values import DENY, UNLIMITED, Deny, Value
-from payaid_entitlements.errors import UnknownFeature
-
-
-def known(catalog: Catalog, key: str) -> str:
-    """
-    Return *key*, a module or feature of *catalog*.
-
-    Raises:
-        UnknownFeature: It is none; says which one was perhaps meant.
-    """
-    keys = (*catalog.modules, *catalog.features)
-    if key not in keys:
-        raise UnknownFeature(f"the catalog has no module or feature {key!r}{did_you_mean(key, keys)}")
-    return key
+from payaid_entitlements.core.typed import known, typed
+from payaid_entitlements.core.values import Deny, Value
 
 
 def counted(catalog: Catalog, key: str, *kinds: Kind) -> str:
@@ -51,26 +33,7 @@ def parse_value(catalog: Catalog, key: str, text: str) -> Value | Deny:
         UnknownFeature: The catalog has no such key.
         Ending: The text is no value of this feature.
     """
-    known(catalog, key)
-    word = text.strip().lower()
-    if word == "deny":
-        return DENY
-    feature = catalog.features.get(key)
-    if feature is None:
-        if word == "true":
-            return True
-        if word == "false":
-            return DENY
-        raise Ending(f"{key!r} is a module; write true, false or deny, not {text!r}")
-    if word == "unlimited":
-        return UNLIMITED
-    findings = Findings("<value>")
-    data = read_yaml(text, findings)
-    if findings.fatal:
-        raise Ending(f"{text!r} cannot be read: {findings.fatal[0].message}")
-    if feature.kind.is_metered and isinstance(data, int | Decimal) and not isinstance(data, bool):
-        return data  # without a window it keeps that of what is sold
     try:
-        return feature_value(feature, data)
+        return typed(catalog, key, text)
     except ValueError as error:
-        raise Ending(f"{key!r}: {error}") from None
+        raise Ending(str(error)) from None

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from payaid_entitlements.core.catalog.model import WIDTHS, Access, Catalog
 from payaid_entitlements.core.catalog.publishing import Published, publish
-from payaid_entitlements.core.conditions import differing_conditions
+from payaid_entitlements.core.conditions import differing_conditions, differing_limits_by_hand
 from payaid_entitlements.core.controls import Controls
 from payaid_entitlements.core.evaluation import Held, Situation
 from payaid_entitlements.core.instant import instant
@@ -202,6 +202,8 @@ def gains_and_losses(before: Standpoint, after: Standpoint) -> tuple[tuple[str, 
                 gains.append(line)
             if less or not more:
                 losses.append(line)
+    for each in differing_limits_by_hand(before, after):
+        (gains if each.is_more else losses).append(each.line)
     return tuple(gains), tuple(losses)
 
 

@@ -6,12 +6,15 @@ Two catalogs can give somebody the same 100 a month, and the second one less.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from payaid_entitlements.core.catalog.model import Access, Feature, OnExceed, Plan, Rate, Rollover
+from payaid_entitlements.core.catalog.keyspace import RATE_LIMITS
+from payaid_entitlements.core.catalog.model import Feature, OnExceed, Rollover
 from payaid_entitlements.core.interval import format_duration
+from payaid_entitlements.core.ratelimit.limits import Limit
+from payaid_entitlements.core.ratelimit.policy import Algorithm, Policy
 from payaid_entitlements.core.resolution import Standpoint
 from payaid_entitlements.core.values import Amount
 
@@ -38,9 +41,8 @@ def differing_conditions(before: Standpoint, after: Standpoint) -> Iterator[Diff
         if key in new.features and before.read[key].allowed and after.read[key].allowed:
             yield from _of_feature(feature, new.features[key])
     yield from _of_grants(before, after)
-    limits, limits_now = _rate_limits(before), _rate_limits(after)
-    for name in dict.fromkeys((*limits, *limits_now)):
-        yield from _of_rates(f"rate limit {name}", limits.get(name, {}), limits_now.get(name, {}))
+    for name in dict.fromkeys((*before.limits, *after.limits)):
+        yield from _of_limit(name, before.limits.get(name), after.limits.get(name))
 
 
 def _of_feature(was: Feature, now: Feature) -> Iterator[Difference]:
@@ -146,35 +148,55 @@ def _lot(lot: _Lot | None) -> str:
     return f"{lot[0]} for {format_duration(lot[1])}"
 
 
-#: Calls by the length of their window.
-_Rates = Mapping[int, int]
+def differing_limits_by_hand(before: Standpoint, after: Standpoint) -> Iterator[Difference]:
+    """Compare the rate limits of which overrides say something else than before."""
+    said, said_now = before.situation.overrides or {}, after.situation.overrides or {}
+    for name, limit in after.limits.items():
+        key = RATE_LIMITS + name
+        if said.get(key) != said_now.get(key):
+            yield from _of_limit(name, before.limits.get(name), limit)
 
 
-def _rate_limits(of: Standpoint) -> dict[str, _Rates]:
-    world = of.read.world
-    in_force = [held.source.plan for held in of.situation.held if held.standing.access is not Access.NONE]
-    plan: Plan | None = in_force[0] if in_force else world.default_plan
-    named: Mapping[str, tuple[Rate, ...]] = {} if plan is None else plan.rate_limits
-    return {
-        key: {rate.window: rate.limit for rate in named.get(key, limit.default)}
-        for key, limit in world.catalog.rate_limits.items()
-    }
+def _of_limit(key: str, was: Limit | None, now: Limit | None) -> Iterator[Difference]:
+    what = f"rate limit {key}"
+    is_denied, is_denied_now = (each is not None and each.is_denied for each in (was, now))
+    if is_denied is not is_denied_now:
+        words = ("denied", "not denied") if is_denied else ("not denied", "denied")
+        yield Difference(f"{what}: {' -> '.join(words)}", is_less=is_denied_now, is_more=is_denied)
+        return
+    before, after = _by_window(was), _by_window(now)
+    for window in dict.fromkeys((*before, *after)):
+        policy, policy_now = before.get(window), after.get(window)
+        if policy is not None and policy_now is not None and policy.quota == policy_now.quota:
+            yield from _of_policy(what, policy, policy_now)
+            continue
+        calls, calls_now = (None if each is None else each.quota for each in (policy, policy_now))
+        yield Difference(
+            f"{what}: {_calls(calls, window)} -> {_calls(calls_now, window)}",
+            is_less=_lets_less(calls, calls_now),
+            is_more=_lets_less(calls_now, calls),
+        )
 
 
-def _of_rates(what: str, was: _Rates, now: _Rates) -> Iterator[Difference]:
-    for window in dict.fromkeys((*was, *now)):
-        calls, calls_now = was.get(window), now.get(window)
-        if calls != calls_now:
-            yield Difference(
-                f"{what}: {_calls(calls, window)} -> {_calls(calls_now, window)}",
-                is_less=_lets_less(calls, calls_now),
-                is_more=_lets_less(calls_now, calls),
-            )
+def _of_policy(what: str, was: Policy, now: Policy) -> Iterator[Difference]:
+    if was.burst != now.burst:
+        is_less = now.burst < was.burst
+        yield Difference(f"{what} burst: {was.burst} -> {now.burst}", is_less=is_less, is_more=not is_less)
+    if was.is_enforced is not now.is_enforced:
+        words = ("observed", "enforced") if now.is_enforced else ("enforced", "observed")
+        yield Difference(f"{what}: {' -> '.join(words)}", is_less=now.is_enforced, is_more=was.is_enforced)
+
+
+def _by_window(limit: Limit | None) -> dict[int | None, Policy]:
+    """Its policies by the length of their window; under None what runs at once."""
+    policies = () if limit is None else limit.policies
+    return {None if each.algorithm is Algorithm.CONCURRENCY else each.window: each for each in policies}
 
 
 def _lets_less(calls: int | None, now: int | None) -> bool:
     return now is not None and (calls is None or now < calls)
 
 
-def _calls(calls: int | None, window: int) -> str:
-    return f"any number in {format_duration(window)}" if calls is None else f"{calls} in {format_duration(window)}"
+def _calls(calls: int | None, window: int | None) -> str:
+    number = "any number" if calls is None else calls
+    return f"{number} at once" if window is None else f"{number} in {format_duration(window)}"

@@ -8,7 +8,7 @@ never change their meaning, new ones may come: a caller treats one it does not k
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, NoReturn
 
@@ -17,6 +17,7 @@ from payaid_entitlements.core.observing import MISREAD
 from payaid_entitlements.core.values import Value
 from payaid_entitlements.errors import (
     NotEntitled,
+    NotReleased,
     QuotaExceeded,
     Refused,
     StoreUnavailable,
@@ -193,6 +194,22 @@ class Reason(StrEnum):
         "Renew or subscribe.",
     )
 
+    FLAG_ON = (
+        "flag.on",
+        "The flag that was asked is on.",
+        "Nothing to do.",
+    )
+    FLAG_ROLLOUT_EXCLUDED = (
+        "flag.rollout_excluded",
+        "A flag, named in `source`, does not let this tenant or user in yet; what is sold has no part in it.",
+        "Wait until the rollout reaches them; there is nothing to buy.",
+    )
+    FLAG_OFF = (
+        "flag.off",
+        "A flag, named in `source`, is switched off for everybody.",
+        "Wait until the operators switch it on again; there is nothing to buy.",
+    )
+
     QUOTA_GRANTED = (
         "quota.granted",
         "There was enough left, and it was taken.",
@@ -239,6 +256,22 @@ class Reason(StrEnum):
         "Remove some, or change to a plan, or add an add-on, with more.",
     )
 
+    RATE_WITHIN = (
+        "rate.within",
+        "The rate limits had room for this call, or nothing limits it.",
+        "Nothing to do.",
+    )
+    RATE_DEFAULT = (
+        "rate.default",
+        "Nothing that the tenant holds names this rate limit, so its default holds.",
+        "Nothing to do.",
+    )
+    RATE_LIMITED = (
+        "rate.limited",
+        "More calls were made than a rate limit lets through; the outcome names the limit, and when there is room.",
+        "Try again after the time that is said, or change to a plan with a higher limit.",
+    )
+
     STORE_UNAVAILABLE = (
         "store.unavailable",
         "The store gave no answer and nothing recent enough is known; this says nothing about the tenant.",
@@ -272,6 +305,8 @@ HARD = frozenset(
         Reason.OVERRIDE_DENIED,
         Reason.CATALOG_UNKNOWN,
         Reason.CATALOG_RETIRED,
+        Reason.FLAG_ROLLOUT_EXCLUDED,
+        Reason.FLAG_OFF,
         Reason.STORE_UNAVAILABLE,
     }
 )
@@ -299,6 +334,8 @@ _EXCEEDED = frozenset(
     }
 )
 _SUSPENDED = frozenset({Reason.SUBSCRIPTION_SUSPENDED, Reason.SUBSCRIPTION_REVOKED})
+#: What flags say of keys that they narrow.
+BY_FLAGS = frozenset({Reason.FLAG_ROLLOUT_EXCLUDED, Reason.FLAG_OFF})
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,7 +351,7 @@ class Decision:
         reason: What decided.
         feature: The key that was asked.
         source: What exactly decided, in words of the catalog: ``plan starter@2``, ``add-on whatsapp``,
-            ``override``, ``requires crm.contacts``, ``credit ai_credits``; empty where the
+            ``override``, ``requires crm.contacts``, ``credit ai_credits``, ``flag new-editor``; empty where the
             reason says it all.
         plan: Key of the plan that decided; None where none did.
         value: What the feature is worth: a config value, an `Allowance`, ``True`` for a switch or a module;
@@ -334,14 +371,30 @@ class Decision:
     degraded: bool = False
     usage: Usage | None = None
     # Two questions of the hit path, answered once. `settled`: allowed, and nothing else is to be done.
-    # `noteworthy`: to be counted each time it is given.
+    # `noteworthy`: to be counted each time it is given, or not to be given as it is.
     settled: bool = field(init=False, repr=False, compare=False, default=False)
     noteworthy: bool = field(init=False, repr=False, compare=False, default=False)
+    # Flags have still to be asked: this holds where they let it pass. None where no flag narrows the key.
+    beneath: Decision | None = field(init=False, repr=False, compare=False, default=None)
 
     def __post_init__(self) -> None:
         noteworthy = self.degraded or self.reason in COUNTED
         object.__setattr__(self, "noteworthy", noteworthy)
         object.__setattr__(self, "settled", self.allowed and not noteworthy)
+
+    def narrowed(self) -> Decision:
+        """
+        Give the same, marked so that nobody gives it before flags were asked; itself where it is a refusal.
+
+        Such a decision stands in tables only. A copy of it is not marked.
+        """
+        if not self.allowed:
+            return self
+        marked = replace(self)
+        object.__setattr__(marked, "beneath", self)
+        object.__setattr__(marked, "noteworthy", True)
+        object.__setattr__(marked, "settled", False)
+        return marked
 
     if not TYPE_CHECKING:  # pragma: no branch - whatever runs is not being type-checked
         # Hidden from type checkers, so that mypy's truthy-bool and a missing `await` are reported by them.
@@ -378,6 +431,8 @@ class Decision:
             kind = TenantSuspended
         elif self.reason in _EXCEEDED:
             kind = QuotaExceeded
+        elif self.reason in BY_FLAGS:
+            kind = NotReleased
         raise kind(self, tenant=tenant, reference=reference)
 
     def to_public(self) -> Mapping[str, object]:

@@ -19,6 +19,7 @@ from typing import Literal
 from payaid_entitlements.core.catalog.model import Access, Feature, Kind, Module
 from payaid_entitlements.core.controls import Enforcement
 from payaid_entitlements.core.decision import HARD, Decision, Intent, Reason
+from payaid_entitlements.core.flags.shares import percent
 from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.core.merging import Source, is_held, is_zero, merge, suits
 from payaid_entitlements.core.subscription import MAIN, Standing, State
@@ -106,7 +107,14 @@ class Evaluation:
         """Decide *key*, a module or a feature of the catalog."""
         decision = self.sold(key)
         mode = self._world.mode_of(key)
-        if decision.allowed or mode is Enforcement.ENFORCE:
+        if decision.allowed:
+            return decision
+        stage = self._world.staged_at(key)
+        if stage is not None:
+            reached = "has reached this tenant" if mode is stage.mode else "has not reached this tenant"
+            share = percent(stage.parts)
+            self._say(key, "enforcement", "note", f"mode {stage.mode.value} for {share} of tenants {reached}")
+        if mode is Enforcement.ENFORCE:
             return decision
         if decision.reason in HARD:
             self._say(key, "enforcement", "note", f"mode is {mode.value}, but this is never softened")

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from payaid_entitlements.core.catalog.keyspace import RATE_LIMITS
 from payaid_entitlements.core.catalog.model import Access
 from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.decision import Decision, Reason
@@ -19,6 +20,7 @@ from payaid_entitlements.core.facts import TenantDocument
 from payaid_entitlements.core.instant import LATEST, Instant, moment
 from payaid_entitlements.core.metering.granting import Grant, grants_at
 from payaid_entitlements.core.period import zone
+from payaid_entitlements.core.ratelimit.explaining import explain_limit
 from payaid_entitlements.core.resolution import held_of, next_transition, situation
 from payaid_entitlements.core.subscription import State, Terms, boundaries, terms_at
 from payaid_entitlements.core.tracing import Step
@@ -245,12 +247,13 @@ def explain(
     """
     Explain what *key* is to a tenant at *at*.
 
-    Pure. A key that no catalog has is explained too.
+    Pure. A rate limit is explained by ``rate_limits.`` and its key; a key that no catalog has is explained too.
 
     Args:
         document: Its facts; for the past its whole history.
         host: Subscriptions that the host keeps; None where it keeps none.
     """
+    world = world.for_tenant(document.tenant)
     return _explained(
         document.tenant,
         situation(document, world, at, user=user, host=host),
@@ -344,7 +347,9 @@ def _explained(
     grants: tuple[Grant, ...] = (),
 ) -> Explanation:
     steps: list[Step] = []
-    if key in world.catalog.modules or key in world.catalog.features:
+    if key.startswith(RATE_LIMITS):
+        decision = read = explain_limit(world, of, key, steps)
+    elif key in world.catalog.modules or key in world.catalog.features:
         decision = Evaluation(world, of, "write", steps).decide(key)
         read = Evaluation(world, of, "read").decide(key)
     else:

@@ -4,42 +4,57 @@ What lower floors tell upward: counts and warnings, through an `Observer` that i
 
 from __future__ import annotations
 
+import logging
+import sys
 import threading
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
+from payaid_entitlements.core.redacting import without_secrets
 from payaid_entitlements.forking import after_fork
 
-if TYPE_CHECKING:
-    from structlog.typing import FilteringBoundLogger
-
+#: By this name the host finds what we say, in structlog and in `logging`.
+LOGGER: Final = "payaid_entitlements"
 #: At most so many different things are logged "once" and counted apart; keys may come from callers.
 MOST_NAMES = 10_000
 
 
 class _Log:
     """
-    The log of the host, by structlog, which is imported when first something is said.
+    The log of the host: structlog where it has set that up, else the standard library's; secrets are masked in both.
 
-    It takes longer to import than most of ours, above all where rich is installed, and a process that has nothing to
-    complain of never needs it.
+    Nothing is configured here, which is the host's to do. Where it uses `logging` alone, an event is one line and its
+    fields are in ``record.payaid``.
     """
 
     def info(self, event: str, **fields: object) -> None:
         """Say that *event* happened."""
-        self._bound().info(event, **fields)
+        self._say(logging.INFO, event, None, fields)
 
     def warning(self, event: str, **fields: object) -> None:
         """Say that *event* happened and that somebody should look at it."""
-        self._bound().warning(event, **fields)
+        self._say(logging.WARNING, event, None, fields)
 
-    def _bound(self) -> FilteringBoundLogger:
-        import structlog
+    def error(self, event: str, *, error: BaseException, **fields: object) -> None:
+        """Say that something failed by *error*, which is handed on with its traceback."""
+        self._say(logging.ERROR, event, error, fields)
 
-        # By the configuration of now: the host may set up its logging after it has imported us.
-        logger: FilteringBoundLogger = structlog.get_logger("payaid_entitlements")
-        return logger
+    def _say(self, level: int, event: str, error: BaseException | None, fields: Mapping[str, object]) -> None:
+        said = without_secrets(fields)
+        # By the configuration of now: the host may set up its logging after it has imported us. What it has not
+        # imported it has not configured; to do that here takes longer than all of ours.
+        structlog = sys.modules.get("structlog")
+        if structlog is not None and structlog.is_configured():
+            if error is not None:
+                said["exc_info"] = error
+            # By its level, since not every logger that can be configured has a method of each name.
+            getattr(structlog.get_logger(LOGGER), logging.getLevelName(level).lower())(event, **said)
+            return
+        logger = logging.getLogger(LOGGER)
+        if logger.isEnabledFor(level):
+            line = " ".join((event, *(f"{name}={value!r}" for name, value in said.items())))
+            logger.log(level, "%s", line, exc_info=error, extra={"payaid": {"event": event, **said}})
 
 
 log: Final = _Log()

@@ -6,24 +6,63 @@ What is said is checked against the kind of the feature here, so that resolving 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from payaid_entitlements.core.catalog.keyspace import RATE_LIMITS
 from payaid_entitlements.core.catalog.model import ConfigType, Feature, Kind
 from payaid_entitlements.core.catalog.plain import DIGITS, is_short
 from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.catalog.quantities import feature_value, misfit
-from payaid_entitlements.core.encoding import encode_value
-from payaid_entitlements.core.facts import NewFact, Subject
+from payaid_entitlements.core.encoding import decode_value, encode_value
+from payaid_entitlements.core.facts import NewFact, Subject, TenantDocument
 from payaid_entitlements.core.instant import Instant, moment
+from payaid_entitlements.core.ratelimit.overriding import override_of_limit, require_limit
 from payaid_entitlements.core.values import DENY, UNLIMITED, Allowance, Deny, Value
 from payaid_entitlements.errors import ConfigurationError, UnknownFeature
 
 if TYPE_CHECKING:
     from payaid_entitlements.core.catalog.model import Catalog
     from payaid_entitlements.core.ground import Ground
+
+
+@dataclass(frozen=True, slots=True)
+class StandingOverride:
+    """
+    An override as the facts of a tenant have it, in force or to come.
+
+    Attributes:
+        user: None where it is the tenant's.
+        until: Exclusive; None for no end.
+    """
+
+    feature: str
+    user: str | None
+    to: Value | Deny | None
+    since: Instant
+    until: Instant | None
+    actor: str
+    because: str
+
+
+def standing_overrides(document: TenantDocument, at: Instant) -> list[StandingOverride]:
+    """List the overrides that are in force at *at* or to come, of the tenant and of its users."""
+    found = []
+    for path, line in document.timelines.items():
+        if path[0] != "override":
+            continue
+        for fact, following in zip(line.facts, (*line.facts[1:], None), strict=True):
+            match fact.value:
+                case {"to": to, "until": until, **said} if until is None or until > at:
+                    is_over = following is not None and following.since <= at
+                    if not is_over:
+                        user = path[2] if len(path) > 2 else None
+                        by = str(said.get("actor", "")), str(said.get("because", ""))
+                        found.append(StandingOverride(path[1], user, decode_value(to), fact.since, until, *by))
+    return sorted(found, key=lambda each: (each.feature, each.user or "", each.since))
 
 
 def override_subject(feature: str, user: str | None = None) -> Subject:
@@ -43,7 +82,7 @@ def override(
     actor: str,
 ) -> tuple[NewFact, ...]:
     """
-    Let a module or feature be *to*, whatever was bought, from *from_* (None: at once) until *until*.
+    Let a module, a feature or a rate limit be *to*, whatever was bought, from *from_* (None: at once) until *until*.
 
     What was said before of the same key counts again after *until*: an exception for a day does not lift a ban.
 
@@ -53,7 +92,7 @@ def override(
         ConfigurationError: *to* is no value that the feature can have; *from_* is over already, or *until* is, or is
             not after *from_*.
     """
-    value = override_value(on.world.catalog, feature, to)
+    value = override_value(on.world.catalog, feature, to, user)
     if not because:
         raise TypeError(
             f"an override of {feature!r} without a reason cannot be told from a mistake later; pass because='...', "
@@ -95,32 +134,38 @@ def clear_override(on: Ground, feature: str, *, user: str | None) -> tuple[NewFa
     """
     about = override_subject(feature, user)
     if about not in on.document.timelines:
-        require_key(on.world.catalog, feature)
+        if feature.startswith(RATE_LIMITS):
+            require_limit(on.world.catalog, feature)
+        else:
+            require_key(on.world.catalog, feature)
     return (NewFact(about, on.at, None),)
 
 
-def require_key(catalog: Catalog, key: str) -> None:
+def require_key(catalog: Catalog, key: str, *, flags: Collection[str] = ()) -> None:
     """
-    Pass for a module or feature.
+    Pass for a module or feature, or for one of *flags*, where those will do too.
 
     Raises:
-        UnknownFeature: The catalog has no such key.
+        UnknownFeature: There is no such key.
     """
-    if key not in catalog.modules and key not in catalog.features:
-        near = did_you_mean(str(key), [*catalog.modules, *catalog.features])
-        raise UnknownFeature(f"the catalog has no module or feature {key!r}{near}")
+    if key not in catalog.modules and key not in catalog.features and key not in flags:
+        near = did_you_mean(str(key), [*catalog.modules, *catalog.features, *flags])
+        what = "module, feature or flag" if flags else "module or feature"
+        raise UnknownFeature(f"the catalog has no {what} {key!r}{near}")
 
 
-def override_value(catalog: Catalog, key: str, to: object) -> Value | Deny:
+def override_value(catalog: Catalog, key: str, to: object, user: str | None = None) -> Value | Deny:
     """
     Check what an override says, and write it as plans have it.
 
     A number, a text as in the catalog (``"500/month"``, ``"10 GB"``) or `UNLIMITED` becomes an allowance for a metered
-    feature; without a window it keeps that of what was bought.
+    feature; without a window it keeps that of what was bought. Of a rate limit see `override_of_limit`.
 
     Raises:
         UnknownFeature, TypeError, ConfigurationError: As for `override`.
     """
+    if key.startswith(RATE_LIMITS):
+        return override_of_limit(require_limit(catalog, key), to, user)
     require_key(catalog, key)
     feature = catalog.features.get(key)
     number = to.limit if isinstance(to, Allowance) else to

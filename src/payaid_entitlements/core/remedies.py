@@ -315,8 +315,11 @@ def _replaced(situation: Situation, index: int, by: Held) -> Situation:
 
 def turns(candidate: Situation, world: World, key: str, holds: Mapping[str, Decision]) -> bool:
     """Does it open *key*, and is all that is held still held and worth as much?"""
-    if not _opens(candidate, world, key):
-        return False
+    return _opens(candidate, world, key) and keeps(candidate, world, holds)
+
+
+def keeps(candidate: Situation, world: World, holds: Mapping[str, Decision]) -> bool:
+    """Is all that is held still held, and worth as much?"""
     evaluation = Evaluation(world, _untroubled(candidate))
     for held, before in holds.items():
         after = evaluation.sold(held)

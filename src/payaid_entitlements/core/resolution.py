@@ -22,6 +22,7 @@ from payaid_entitlements.core.instant import EARLIEST, LATEST, Instant
 from payaid_entitlements.core.merging import Source
 from payaid_entitlements.core.metering.granting import grants_at
 from payaid_entitlements.core.metering.meters import Meters, meters_at
+from payaid_entitlements.core.ratelimit.holding import limits_held
 from payaid_entitlements.core.subscription import (
     MAIN,
     Standing,
@@ -36,6 +37,7 @@ from payaid_entitlements.core.subscription import (
 from payaid_entitlements.core.values import DENY, Deny, Value
 
 if TYPE_CHECKING:
+    from payaid_entitlements.core.ratelimit.limits import Limit
     from payaid_entitlements.core.world import World
 
 #: The subject of the fact about what was done to a tenant as a whole.
@@ -98,6 +100,11 @@ class Standpoint:
     modules: frozenset[str]
     situation: Situation
 
+    @property
+    def limits(self) -> Mapping[str, Limit]:
+        """Rate limits by key. Not kept: there may be a hundred thousand standpoints, and few are asked."""
+        return limits_held(self.write.world, self.situation)
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:
@@ -133,6 +140,7 @@ def resolve(
         At least one segment; the first holds at *at*, each next one from where the one before ends.
     """
     segments: list[Segment] = []
+    world = world.for_tenant(document.tenant)
     while len(segments) < MOST_SEGMENTS:
         # Read once for both.
         terms = terms_at(document, at) if host is None else host
@@ -403,7 +411,10 @@ def _decide_all(of: Situation, world: World, intent: Intent) -> dict[str, Decisi
 
 def _decide(of: Situation, world: World, intent: Intent, keys: Iterable[str]) -> dict[str, Decision]:
     evaluation = Evaluation(world, of, intent)
-    return {key: evaluation.decide(key) for key in keys}
+    decided = {key: evaluation.decide(key) for key in keys}
+    for key in world.narrowed.intersection(decided):
+        decided[key] = decided[key].narrowed()
+    return decided
 
 
 def _standpoint(

@@ -16,7 +16,7 @@ class Step:
 
     Attributes:
         rule: ``status``, ``kill``, ``override``, ``plan``, ``trial``, ``default``, ``grant``, ``credit``,
-            ``result``, ``requires``, ``enforcement``.
+            ``result``, ``requires``, ``enforcement``, ``flag``.
         text: What it found, in a sentence.
         depth: 0 for the key that was asked, 1 for what it requires, and so on.
     """

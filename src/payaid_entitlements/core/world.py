@@ -6,8 +6,8 @@ A world is immutable but for its memo of tables; a change of the catalog or of t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -15,11 +15,19 @@ from payaid_entitlements.core.catalog.keyspace import folded
 from payaid_entitlements.core.catalog.model import AddOn, Plan
 from payaid_entitlements.core.controls import EVERYWHERE, Controls, Enforcement
 from payaid_entitlements.core.metering.amounts import cost_in_units
+from payaid_entitlements.core.staging import Staged, is_reached
 from payaid_entitlements.errors import UnknownPlan
 
 if TYPE_CHECKING:
     from payaid_entitlements.core.catalog.model import Catalog
     from payaid_entitlements.core.catalog.publishing import Published
+    from payaid_entitlements.core.evaluation import Situation
+    from payaid_entitlements.core.ratelimit.limits import Limit
+    from payaid_entitlements.core.remedies import Remedy
+
+
+#: Worlds that are kept at once of those that stages make: two of each stage, in all combinations.
+MOST_VARIANTS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +47,27 @@ class Modes:
     environment: Mapping[str, Enforcement] = field(default_factory=dict)
 
     def of(self, module: str | None, stored: Mapping[str, Enforcement]) -> Enforcement:
-        """The mode of *module*; None asks for features of the whole account."""
+        """The mode of *module*, of those whom no stage has reached; None asks for features of the whole account."""
+        return self._found(module, stored)[0]
+
+    def staged(self, module: str | None, controls: Controls) -> Staged | None:
+        """What is decided by tenant where the mode of *module* is; None where it is one for all."""
+        otherwise, scope = self._found(module, controls.modes)
+        stage = None if scope is None else controls.stages.get(scope)
+        return None if scope is None or stage is None else Staged(scope, stage.mode, otherwise, stage.parts)
+
+    def _found(self, module: str | None, stored: Mapping[str, Enforcement]) -> tuple[Enforcement, str | None]:
+        """The mode, and the scope for which it is stored, where it comes from the store."""
         for scope in (module, EVERYWHERE):
             if scope is not None:
                 # Names of environment variables have no dashes.
-                for modes, name in ((self.environment, folded(scope)), (stored, scope), (self.program, scope)):
-                    if name in modes:
-                        return modes[name]
-        return Enforcement.ENFORCE
+                if (mode := self.environment.get(folded(scope))) is not None:
+                    return mode, None
+                if (mode := stored.get(scope)) is not None:
+                    return mode, scope
+                if (mode := self.program.get(scope)) is not None:
+                    return mode, None
+        return Enforcement.ENFORCE, None
 
     def unknown(self, catalog: Catalog) -> tuple[str, ...]:
         """Scopes that are no module of *catalog*: a typo there leaves the module that was meant as it is."""
@@ -67,7 +88,12 @@ class World:
             it, requires it or is paid by it, and so on.
         payers: By key of a quota the credits that pay for it, each with what one of the quota's smallest units costs,
             in smallest units of the credit.
+        narrowed: Keys of modules and features that flags may refuse, with all that is in those modules.
         tables: Decisions by shape, filled as shapes are met: shared by all tenants of one shape.
+        limits: Rate limits by plans and overrides, filled likewise.
+        raised: What was found for those who are limited, with the situation for which it was, by that and the limit.
+        staged: By module whose mode is decided by tenant, how. Only `for_tenant` has the modes of somebody, then.
+        variants: The worlds that `for_tenant` gives, by the scopes whose stages have reached somebody.
     """
 
     published: Published
@@ -75,15 +101,79 @@ class World:
     modes: Mapping[str | None, Enforcement]
     dependents: Mapping[str, tuple[str, ...]]
     payers: Mapping[str, tuple[tuple[str, int], ...]]
+    narrowed: frozenset[str] = frozenset()
     tables: dict[object, object] = field(default_factory=dict, compare=False, repr=False)
+    limits: dict[object, Mapping[str, Limit]] = field(default_factory=dict, compare=False, repr=False)
+    raised: dict[tuple[int, str], tuple[Situation, tuple[Remedy, ...]]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+    staged: Mapping[str | None, Staged] = field(default_factory=dict)
+    variants: dict[frozenset[str], World] = field(default_factory=dict, compare=False, repr=False)
 
     @staticmethod
-    def of(published: Published, controls: Controls, modes: Modes = Modes()) -> World:
-        """Join what is published with the switches."""
+    def of(published: Published, controls: Controls, modes: Modes = Modes(), narrowing: Iterable[str] = ()) -> World:
+        """
+        Join what is published with the switches.
+
+        Args:
+            narrowing: Keys of the modules and features that flags narrow.
+        """
         catalog = published.catalog
         scopes: tuple[str | None, ...] = (None, *catalog.modules)
         by_scope = {scope: modes.of(scope, controls.modes) for scope in scopes}
-        return World(published, controls, by_scope, dependents_in(catalog), payers_in(catalog))
+        staged = {scope: found for scope in scopes if (found := modes.staged(scope, controls)) is not None}
+        narrowed = narrowed_in(catalog, narrowing)
+        return World(published, controls, by_scope, dependents_in(catalog), payers_in(catalog), narrowed, staged=staged)
+
+    def for_tenant(self, tenant: str) -> World:
+        """
+        The same with the modes of *tenant*, where a stage decides them: itself mostly.
+
+        Shared by all tenants whom the same stages have reached, with their tables.
+        """
+        if not self.staged:
+            return self
+        parts = {each.scope: each.parts for each in self.staged.values()}
+        reached = frozenset(scope for scope, share in parts.items() if is_reached(scope, tenant, share))
+        found = self.variants.get(reached)
+        if found is None:
+            modes = {
+                module: each.mode if each.scope in reached else each.otherwise for module, each in self.staged.items()
+            }
+            if len(self.variants) >= MOST_VARIANTS:
+                self.variants.clear()
+            # With the same variants, so that one of another tenant is as good to start from.
+            found = replace(self, modes={**self.modes, **modes}, tables={}, raised={})
+            self.variants[reached] = found
+        return found
+
+    def narrowed_by(self, narrowing: Iterable[str]) -> World:
+        """The same where flags narrow other keys; itself where they are the same."""
+        narrowed = narrowed_in(self.catalog, narrowing)
+        return (
+            self if narrowed == self.narrowed else replace(self, narrowed=narrowed, tables={}, raised={}, variants={})
+        )
+
+    def after(self, before: World | None) -> World:
+        """
+        The same, sharing the tables of *before* where nobody is decided for otherwise than by that.
+
+        Kill switches of flags are the flags' business: whoever turns one in an emergency must not have every process
+        read every tenant again.
+        """
+        if before is None or (
+            self.catalog.hash,
+            self.published.revision,
+            self.modes,
+            self.staged,
+            self.narrowed,
+        ) != (before.catalog.hash, before.published.revision, before.modes, before.staged, before.narrowed):
+            return self
+        catalog = self.catalog
+        turned = self.controls.killed ^ before.controls.killed
+        if any(key in catalog.modules or key in catalog.features for key in turned):
+            return self
+        return replace(before, controls=self.controls)
 
     @property
     def catalog(self) -> Catalog:
@@ -123,13 +213,23 @@ class World:
         return None if feature is None else feature.module
 
     def mode_of(self, key: str) -> Enforcement:
-        """The mode under which *key* is decided."""
+        """The mode under which *key* is decided; by tenant where that is staged, see `for_tenant`."""
         return self.modes[self.module_of(key)]
+
+    def staged_at(self, key: str) -> Staged | None:
+        """What is decided by tenant where the mode of *key* is; None where it is one for all."""
+        return self.staged.get(self.module_of(key)) if self.staged else None
 
     def is_killed(self, key: str) -> bool:
         """Is *key*, or the module it belongs to, off for everybody?"""
         killed = self.controls.killed
         return bool(killed) and (key in killed or self.module_of(key) in killed)
+
+
+def narrowed_in(catalog: Catalog, narrowing: Iterable[str]) -> frozenset[str]:
+    """All keys that flags may refuse, where they narrow the modules and features *narrowing*."""
+    found = frozenset(narrowing)
+    return found | {key for key, feature in catalog.features.items() if feature.module in found}
 
 
 def dependents_in(catalog: Catalog) -> Mapping[str, tuple[str, ...]]:

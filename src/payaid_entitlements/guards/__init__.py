@@ -1,10 +1,10 @@
 """
 Decorators that let nobody pass who is not entitled, for functions of either colour, methods and generators.
 
-All guards on one function become one wrapper, which asks in one order however they are stacked: modules, features,
-slots, quotas. They ask the tenant that is bound (by a web gate, or ``with ent.bind(...)``), or the one that an argument
-names. A guard in a place where it would never run is loud: inside ``Depends(...)`` it is a ``TypeError``, above a
-route decorator a web gate finds it at start-up.
+All guards on one function become one wrapper, which asks in one order however they are stacked: rate limits, modules,
+features, flags, slots, quotas. They ask the tenant that is bound (by a web gate, or ``with ent.bind(...)``), or the one
+that an argument names. A guard in a place where it would never run is loud: inside ``Depends(...)`` it is a
+``TypeError``, above a route decorator a web gate finds it at start-up.
 """
 
 from __future__ import annotations
@@ -12,17 +12,25 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Final, NoReturn, ParamSpec, TypeVar, cast
 
 from payaid_entitlements.core.decision import Intent
 from payaid_entitlements.core.identity import identify, plain
 from payaid_entitlements.core.values import Amount
+from payaid_entitlements.errors import ConfigurationError
+from payaid_entitlements.guards.branching import Branch
+from payaid_entitlements.guards.late import of_method
+from payaid_entitlements.guards.limiting import Limited
 from payaid_entitlements.guards.metered import Metered
 from payaid_entitlements.guards.requirement import Rank, Requirement
 from payaid_entitlements.guards.rules import Rules
+from payaid_entitlements.guards.saying import Attributes, attributes_of
 from payaid_entitlements.guards.whom import Client
 from payaid_entitlements.guards.wrapping import wrap
+from payaid_entitlements.limiting.asking import require_cost
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -70,6 +78,43 @@ def require_feature(
 ) -> Guard:
     """Guard a function: only tenants pass that hold *feature*. Everything else as in `require_module`."""
     return _requiring(Rank.FEATURE, feature, access, tenant, legacy, client)
+
+
+def require_flag(
+    key: str,
+    *,
+    otherwise: Callable[..., object] | None = None,
+    attributes: Attributes | None = None,
+    tenant: str | None = None,
+    client: Client | None = None,
+) -> Guard:
+    """
+    Guard a function: only those run it for whom the flag *key* is on.
+
+    Args:
+        key: Of a boolean flag.
+        otherwise: Called instead with the same arguments, of which ``self`` is one in a class, and bound to the same
+            tenant; None refuses. Modules and features are required of both ways, slots and quotas taken by neither
+            but the function itself. It is of the function's kind; a plain one will do for a coroutine function.
+        attributes: What the flag's rules may look at besides, over what is bound: a mapping, or a plain function that
+            takes the arguments of the call and gives one, or None.
+        tenant, client: As in `require_module`.
+
+    Raises:
+        NotReleased: When the guarded function is called, the flag is not on, and there is no other way.
+        TypeError: When it is called, and the flag is not boolean, or *attributes* gives no mapping of names; now, where
+            *otherwise* cannot be called, or *attributes* is neither.
+        UnknownFlag: When it is called, there is no such flag, and the client is strict.
+        NoCurrentTenant, ConfigurationError: As in `require_module`.
+    """
+    identify("flag", key)
+    attributes = attributes_of(attributes)
+    if otherwise is None:
+        need = Requirement(Rank.FLAG, key, attributes=attributes)
+        return Guard("require_flag", key, Rules((need,), (), tenant, client))
+    if not callable(otherwise):
+        raise TypeError(f"otherwise={otherwise!r}: give a function that takes the same arguments")
+    return Guard("require_flag", key, Rules((), (), tenant, client, (Branch(key, otherwise, attributes),)))
 
 
 def consume_quota(
@@ -125,6 +170,43 @@ def assign_slot(feature: str, *, holder: str, tenant: str | None = None, client:
     return _taking(Rank.SLOT, feature, plain("holder", holder), 1, tenant, client)
 
 
+def rate_limit(
+    limit: str,
+    *,
+    cost: int = 1,
+    wait: timedelta | None = None,
+    tenant: str | None = None,
+    client: Client | None = None,
+) -> Guard:
+    """
+    Guard a function: each call is counted on a rate limit, before anything else is asked, and refused without room.
+
+    It limits the tenant that is bound, its user where the limit counts by user, and the address where it counts by
+    that: ``ent.bind(tenant, user=..., address=...)``, or what a web gate takes from the request. A call stays counted
+    when the function raises.
+
+    Args:
+        limit: Key of a rate limit of the catalog, not one of so many at once: that is ``ent.concurrent(...)``.
+        cost: Units that a call weighs; 1 or more.
+        wait: Sleep until there is room, for so long in total, instead of refusing at once.
+        tenant, client: As in `require_module`; then no user and no address is known.
+
+    Raises:
+        RateLimited: When the guarded function is called, and there is no room.
+        UnknownRateLimit: When it is called, and the catalog has no such limit.
+        StoreUnavailable: When it is called, the limiter gives no answer, and the limit lets nobody pass then.
+        TypeError: When it is called, and the limit counts by user or address and none is bound; or it would have to
+            wait, is a plain function, and an event loop is running.
+        NoCurrentTenant, ConfigurationError: As in `require_module`.
+    """
+    if wait is not None and wait < timedelta():
+        raise ConfigurationError(f"wait is {wait}; it is 0 or more")
+    if require_cost(cost) == 0:
+        raise ConfigurationError(f"rate_limit({limit!r}): cost is 0, so nothing would be counted; it is 1 or more")
+    counted = Limited(identify("limit", limit), cost, wait)
+    return Guard("rate_limit", limit, Rules((), (), tenant, client, limits=(counted,)))
+
+
 def _requiring(
     rank: Rank,
     key: str,
@@ -148,7 +230,7 @@ def _taking(rank: Rank, key: str, name: str, amount: Amount | str, tenant: str |
 
 
 class Guard:
-    """What `require_module`, `require_feature`, `assign_slot` and `consume_quota` give: put it on a function."""
+    """What `rate_limit`, `require_module` and the others give."""
 
     __slots__ = ("_key", "_name", "_rules")
 
@@ -159,6 +241,8 @@ class Guard:
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         """Put the guard around *function*; with a guard that is already there it becomes one."""
+        if isinstance(function, partial) and inspect.ismethod(function.func):
+            function = of_method(function)
         if not inspect.isfunction(function):
             raise TypeError(
                 f"{self!r} goes on a function or a method, not on {function!r}; "
@@ -170,12 +254,13 @@ class Guard:
             rules, original = rules.merged(there.rules), cast("Callable[P, R]", there.original)
         wrapper = wrap(original, rules)
         setattr(wrapper, _MARK, _Mark(original, wrapper, rules))
-        # All that is below other decorators too: a route decorator may stand under them.
-        covered: object = function
-        while inspect.isfunction(covered):
-            setattr(covered, _COVERED, covered)
-            covered = getattr(covered, "__wrapped__", None)
+        cover(function)
         return wrapper
+
+    @property
+    def rules(self) -> Rules:
+        """What it asks and takes, by itself."""
+        return self._rules
 
     @property
     def __signature__(self) -> NoReturn:
@@ -183,7 +268,7 @@ class Guard:
         # query string, let everybody pass, and give them the guard instead of guarding.
         way_out = (
             f"use gate.{self._name}({self._key!r}) of a payaid_entitlements.web.fastapi.Gate there"
-            if self._rules.requirements
+            if self._rules.requirements or self._rules.limits
             else "put it on the function, below the route decorator"
         )
         raise TypeError(f"{self!r} is a decorator and does nothing inside Depends(); {way_out}")
@@ -207,6 +292,17 @@ def rules_of(function: object) -> Rules | None:
             return mark.rules
         function = getattr(function, "__wrapped__", None)
     return None
+
+
+def cover(function: object) -> None:
+    """
+    Remember that a guard stands around *function*.
+
+    And around all that is below other decorators too: a route decorator may stand under them.
+    """
+    while inspect.isfunction(function):
+        setattr(function, _COVERED, function)
+        function = getattr(function, "__wrapped__", None)
 
 
 def is_covered(function: object) -> bool:

@@ -14,10 +14,11 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import ParamSpec, TypeVar, cast
 
 from payaid_entitlements.binding import Binding, bound, current_binding
+from payaid_entitlements.guards.branching import is_coroutine_function
 from payaid_entitlements.guards.delegating import Items, after
 from payaid_entitlements.guards.metered import Meter, Verb, giving_back
 from payaid_entitlements.guards.naming import argument
-from payaid_entitlements.guards.requirement import conclude, enforce, enforce_async, would_refuse
+from payaid_entitlements.guards.requirement import conclude, enforce, enforce_async, of_call, would_refuse
 from payaid_entitlements.guards.rules import Rules
 from payaid_entitlements.guards.whom import bind, bind_async
 from payaid_entitlements.metering.cancelling import begun, ended
@@ -33,7 +34,7 @@ _Plain = Generator[object, object, object]
 def charged(function: Callable[P, R], rules: Rules) -> Callable[P, R]:
     """Guard *function* by *rules*, which take something for each call."""
     meter, whom = Meter(function, rules.metered), _Whom(function, rules)
-    if inspect.iscoroutinefunction(function):
+    if is_coroutine_function(function):
         awaited = cast("Callable[P, Coroutine[object, object, object]]", function)
         return cast("Callable[P, R]", _coroutine(awaited, rules, meter, whom))
     if inspect.isasyncgenfunction(function):
@@ -75,13 +76,13 @@ def _plain(function: Callable[P, R], rules: Rules, meter: Meter, whom: _Whom) ->
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         taking = meter.taking(args, kwargs)
         binding = whom.find(args, kwargs)
-        enforce(binding, rules.requirements)
-        taken = _carry_out(binding, taking(binding.view.tenant))
+        enforce(binding, of_call(rules.requirements, args, kwargs))
+        taken = carry_out(binding, taking(binding.view.tenant))
         try:
             with whom.inside(binding):
                 result = function(*args, **kwargs)
         except BaseException:
-            _carry_out(binding, giving_back(taken))
+            carry_out(binding, giving_back(taken))
             raise
         return cast("R", _items(cast("_Plain", result), binding, taken)) if is_generator else result
 
@@ -94,7 +95,7 @@ def _items(inner: _Plain, binding: Binding, taken: Sequence[Verb]) -> _Plain:
     except GeneratorExit:
         raise
     except BaseException:
-        _carry_out(binding, giving_back(taken))
+        carry_out(binding, giving_back(taken))
         raise
 
 
@@ -105,7 +106,7 @@ def _coroutine(
     async def guarded(*args: P.args, **kwargs: P.kwargs) -> object:
         taking = meter.taking(args, kwargs)
         binding = await whom.find_async(args, kwargs)
-        await enforce_async(binding, rules.requirements)
+        await enforce_async(binding, of_call(rules.requirements, args, kwargs))
         taken = await _take(binding, taking(binding.view.tenant))
         try:
             with whom.inside(binding):
@@ -118,13 +119,12 @@ def _coroutine(
 
 
 def _async_generator(function: Callable[P, Items], rules: Rules, meter: Meter, whom: _Whom) -> Callable[P, Items]:
-    needs = rules.requirements
-
     @functools.wraps(function)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> Items:
+        needs = of_call(rules.requirements, args, kwargs)
         taking = meter.taking(args, kwargs)
         binding = whom.bound_already()
-        if binding is not None and not would_refuse(binding, needs):
+        if binding is not None and binding.is_found and not would_refuse(binding, needs):
             conclude(binding, needs)
         taken: tuple[Binding, tuple[Verb, ...]] | None = None
 
@@ -143,7 +143,7 @@ def _async_generator(function: Callable[P, Items], rules: Rules, meter: Meter, w
     return guarded
 
 
-def _carry_out(binding: Binding, verbs: _Verbs[T]) -> T:
+def carry_out(binding: Binding, verbs: _Verbs[T]) -> T:
     """Have the client of *binding* do all *verbs*."""
     try:
         verb = next(verbs)
@@ -158,8 +158,8 @@ def _carry_out(binding: Binding, verbs: _Verbs[T]) -> T:
         return cast("T", end.value)
 
 
-async def _carry_out_async(binding: Binding, verbs: _Verbs[T]) -> T:
-    """Same as `_carry_out`, awaited."""
+async def carry_out_async(binding: Binding, verbs: _Verbs[T]) -> T:
+    """Same as `carry_out`, awaited."""
     try:
         verb = next(verbs)
         while True:
@@ -175,9 +175,9 @@ async def _carry_out_async(binding: Binding, verbs: _Verbs[T]) -> T:
 
 async def _take(binding: Binding, verbs: _Verbs[tuple[Verb, ...]]) -> tuple[Verb, ...]:
     """Take all, and give it back where this task is cancelled meanwhile."""
-    return await begun(_carry_out_async(binding, verbs), lambda taken: _carry_out_async(binding, giving_back(taken)))
+    return await begun(carry_out_async(binding, verbs), lambda taken: carry_out_async(binding, giving_back(taken)))
 
 
 async def _give_back(binding: Binding, taken: Sequence[Verb]) -> None:
     """Give back, also in a task that is cancelled."""
-    await ended(_carry_out_async(binding, giving_back(taken)))
+    await ended(carry_out_async(binding, giving_back(taken)))

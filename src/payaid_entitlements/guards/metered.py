@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 Verb: TypeAlias = Callable[[Any], Any]
 #: Yields verbs, is sent what came of them or thrown their errors, and returns what gives back what was taken.
 Taking: TypeAlias = Generator[Verb, object, tuple[Verb, ...]]
+#: The same, which returns how much is left as well, by feature.
+Using: TypeAlias = "Generator[Verb, object, tuple[Mapping[str, Usage], tuple[Verb, ...]]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,8 @@ def _all_of(tenant: str, asked: Sequence[tuple[Rank, str, Mapping[str, object]]]
     try:
         for rank, name, amounts in asked:
             if rank is Rank.QUOTA:
-                quotas += yield from _quotas(tenant, amounts, name)
+                _, back = yield from use_up(tenant, amounts, name)
+                quotas += back
                 continue
             for key in amounts:
                 slots += yield from _slot(tenant, key, name)
@@ -137,20 +140,21 @@ def _slot(tenant: str, key: str, holder: str) -> Taking:
     return () if assigned.replayed else (lambda client: client.unassign(tenant, key, holder),)
 
 
-def _quotas(tenant: str, amounts: Mapping[str, object], name: str) -> Taking:
+def use_up(tenant: str, amounts: Mapping[str, object], name: str) -> Using:
     """
     Use up *amounts*, once for all calls of this name that do their work.
 
-    A call that failed was given back: the next one of its name is no repetition of it, and pays.
+    A call that failed was given back: the next one of its name is no repetition of it, and pays. Of one that is a
+    repetition there is nothing to give back.
     """
     names = require_another(name)
     while True:
         operation = next(names)
         usages = cast("Mapping[str, Usage]", (yield _consume(tenant, amounts, operation)))
         if not any(usage.replayed for usage in usages.values()):
-            return (_refund(tenant, operation),)
+            return usages, (_refund(tenant, operation),)
         if not (yield _was_given_back(tenant, operation)):
-            return ()
+            return usages, ()
 
 
 def _consume(tenant: str, amounts: Mapping[str, object], operation: str) -> Verb:

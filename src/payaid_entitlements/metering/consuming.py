@@ -82,6 +82,7 @@ def count(setting: Setting, handlers: Handlers, act: Act) -> Flow[Counted]:
     if posted.replayed:
         balances = yield from _balances(setting, act, wants)
     outcome = counted(setting, view, wants, posted, overflowing, balances)
+    view.used(want.key for want in wants)
     yield from tell(setting, handlers, crossed=bool(posted.crossings), tx=act.tx)
     return outcome
 

@@ -22,6 +22,7 @@ from uuid import uuid4
 from payaid_entitlements.answering import look
 from payaid_entitlements.cache.counting import Post
 from payaid_entitlements.cache.local import NEVER
+from payaid_entitlements.cache.seen.sightings import note_use
 from payaid_entitlements.core.identity import Operation, identify, operation_id
 from payaid_entitlements.core.metering.leased import LeasedUsage, keep, new
 from payaid_entitlements.core.metering.posting import Refund
@@ -260,6 +261,8 @@ class Leases:
         if meter.known(name) is None and type(amount) is int and 1 <= amount <= self.terms[feature].units:
             spent = yield from self._from_block(meter, tenant, feature, amount, operation)
             if spent is not None:
+                # Once for each block; who spends from it costs nothing more.
+                note_use(self._setting.sightings, self._setting.near.world, tenant, feature)
                 return spent
         with meter.lock:
             known = meter.known(name)
@@ -356,13 +359,15 @@ class Leases:
         (want,), (filled,) = outcome.wants, outcome.posted.filled
         entry = near.held.get(tenant)
         counted = None if entry is None or entry.counted is None else entry.counted.get(feature)
+        # A flag may refuse from one moment to the next, and no entry changes by it: such a feature is counted as ever.
+        is_narrowed = entry is not None and feature in entry.table.world.narrowed
         until = begun + min(terms.life.total_seconds(), (want.metered.holds.end - self._setting.now()) / _MICROSECONDS)
         with meter.lock:
             meter.scale = 10**want.metered.feature.decimals
             meter.block = _Block(name, want.metered, filled, entry, until)
         self._setting.observer.count("lease.taken", feature)
         # By facts that are near still, so that it is noticed when they change; and only where a refusal would be one.
-        is_good = counted is want.metered and want.decision.settled and want.is_enforced
+        is_good = counted is want.metered and want.decision.settled and want.is_enforced and not is_narrowed
         if not is_good:
             self._take_away((tenant, feature))
             yield from self._pay_back()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 
+from payaid_entitlements.core.controls import Controls, staged
+from payaid_entitlements.core.flags.flag_set import to_json
 from payaid_entitlements.stores.ports import Write
 
 
@@ -27,6 +30,14 @@ def _stored(write: Write) -> object:
     return [
         [[list(fact.subject), fact.since, fact.value] for fact in write.facts],
         None if write.published is None else write.published.catalog.hash,
-        None if write.controls is None else [dict(write.controls.modes), sorted(write.controls.killed)],
+        None if write.controls is None else _controls(write.controls),
         write.erase,
+        # At the end, and only where there is one: what was stored before there were flags keeps its digest.
+        *([] if write.flags is None else [to_json(replace(write.flags, revision=0))]),
     ]
+
+
+def _controls(controls: Controls) -> list[object]:
+    # Stages at the end, and only where there are some: as flags are.
+    stages = {scope: staged(stage) for scope, stage in controls.stages.items()}
+    return [dict(controls.modes), sorted(controls.killed), *([stages] if stages else [])]

@@ -15,11 +15,14 @@ from dataclasses import dataclass, field, replace
 from payaid_entitlements.core.catalog.publishing import Published
 from payaid_entitlements.core.controls import Controls
 from payaid_entitlements.core.facts import TenantDocument
+from payaid_entitlements.core.flags.model import FlagSet
 from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.errors import ChangeConflict, ConfigurationError
 from payaid_entitlements.forking import after_fork
 from payaid_entitlements.stores.digest import digest
+from payaid_entitlements.stores.memory_activity import AsyncMemoryActivity, MemoryActivity
 from payaid_entitlements.stores.memory_ledger import AsyncMemoryLedger, MemoryLedger
+from payaid_entitlements.stores.memory_limiter import AsyncMemoryLimiter, MemoryLimiter
 from payaid_entitlements.stores.ports import (
     LOST_WITH_THE_PROCESS,
     Applied,
@@ -41,6 +44,7 @@ from payaid_entitlements.stores.writing import (
     event_of,
     not_empty,
     operation_conflict,
+    require_tallies,
     scrubbed,
     target,
 )
@@ -53,6 +57,7 @@ class _Content:
     rows: dict[str, TenantRow] = field(default_factory=dict)
     published: Published | None = None
     controls: Controls = field(default_factory=Controls)
+    flags: FlagSet = field(default_factory=FlagSet)
     changes: list[AuditEntry] = field(default_factory=list)
     operations: dict[tuple[str | None, str], tuple[Applied, str]] = field(default_factory=dict)
     outbox: list[OutboxEvent] = field(default_factory=list)
@@ -64,6 +69,8 @@ class MemoryStore:
 
     Attributes:
         ledger: Where usage is counted that belongs to what this store says.
+        limiter: Where calls are counted.
+        activity: Which tenant did what on which day.
     """
 
     name = "memory"
@@ -72,7 +79,10 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.ledger = MemoryLedger()
+        self.limiter = MemoryLimiter()
+        self.activity = MemoryActivity()
         self._content = _Content()
+        self._tallies: dict[str, dict[str, int]] = {}
         self._renew_lock()
         after_fork(self._renew_lock)
 
@@ -96,6 +106,10 @@ class MemoryStore:
     def controls(self) -> Controls:
         """Same as `Store.controls`."""
         return self._content.controls
+
+    def flags(self) -> FlagSet:
+        """Same as `Store.flags`."""
+        return self._content.flags
 
     def apply(
         self,
@@ -122,6 +136,8 @@ class MemoryStore:
             found = self._revision(scope, tenant)
             if found != expect:
                 raise self._conflict(scope, tenant, expect, found)
+            if write.beside is not None and self._revision(write.beside[0], None) != write.beside[1]:
+                raise self._conflict(write.beside[0], None, write.beside[1], self._revision(write.beside[0], None))
             content.position += 1
             applied = Applied(write.id, True, revision, content.position)
             self._store(write, tenant)
@@ -162,6 +178,8 @@ class MemoryStore:
             content.published = write.published
         if write.controls is not None:
             content.controls = write.controls
+        if write.flags is not None:
+            content.flags = write.flags
 
     def _erase(self, tenant: str | None) -> None:
         content = self._content
@@ -179,7 +197,7 @@ class MemoryStore:
             return 0 if document is None else document.revision
         if scope is Scope.CATALOG:
             return 0 if content.published is None else content.published.revision
-        return content.controls.revision
+        return content.controls.revision if scope is Scope.CONTROLS else content.flags.revision
 
     def _conflict(self, scope: Scope, tenant: str | None, expect: int, found: int) -> ChangeConflict:
         faster = [
@@ -256,6 +274,24 @@ class MemoryStore:
         rows = self._content.rows
         return {tenant: rows[tenant] for tenant in tenants if tenant in rows}
 
+    def add_tallies(self, name: str, amounts: Mapping[str, int]) -> None:
+        """Same as `Store.add_tallies`."""
+        require_tallies(name, amounts)
+        with self._lock:
+            tallies = self._tallies.setdefault(name, {})
+            for each, amount in amounts.items():
+                tallies[each] = tallies.get(each, 0) + amount
+
+    def tallies(self, name: str) -> Mapping[str, int]:
+        """Same as `Store.tallies`."""
+        with self._lock:
+            return dict(self._tallies.get(name, {}))
+
+    def drop_tallies(self, name: str) -> None:
+        """Same as `Store.drop_tallies`."""
+        with self._lock:
+            self._tallies.pop(name, None)
+
     def restore(self, pages: Iterable[Sequence[Part]]) -> None:
         """Same as `Store.restore`."""
         self._must_be_empty()
@@ -282,6 +318,8 @@ class AsyncMemoryStore:
 
     Attributes:
         ledger: Same as `MemoryStore.ledger`, awaited.
+        limiter: Same as `MemoryStore.limiter`, awaited.
+        activity: Same as `MemoryStore.activity`, awaited.
 
     Args:
         store: To share what another client keeps; None for an empty one.
@@ -294,6 +332,8 @@ class AsyncMemoryStore:
     def __init__(self, store: MemoryStore | None = None) -> None:
         self._store = MemoryStore() if store is None else store
         self.ledger = AsyncMemoryLedger(self._store.ledger)
+        self.limiter = AsyncMemoryLimiter(self._store.limiter)
+        self.activity = AsyncMemoryActivity(self._store.activity)
 
     async def prepare(self) -> None:
         """Same as `Store.prepare`."""
@@ -309,6 +349,10 @@ class AsyncMemoryStore:
     async def controls(self) -> Controls:
         """Same as `Store.controls`."""
         return self._store.controls()
+
+    async def flags(self) -> FlagSet:
+        """Same as `Store.flags`."""
+        return self._store.flags()
 
     async def apply(
         self,
@@ -360,6 +404,18 @@ class AsyncMemoryStore:
         """Same as `Store.listed`."""
         return self._store.listed(tenants)
 
+    async def add_tallies(self, name: str, amounts: Mapping[str, int]) -> None:
+        """Same as `Store.add_tallies`."""
+        self._store.add_tallies(name, amounts)
+
+    async def tallies(self, name: str) -> Mapping[str, int]:
+        """Same as `Store.tallies`."""
+        return self._store.tallies(name)
+
+    async def drop_tallies(self, name: str) -> None:
+        """Same as `Store.drop_tallies`."""
+        self._store.drop_tallies(name)
+
     async def restore(self, pages: Iterable[Sequence[Part]]) -> None:
         """Same as `AsyncStore.restore`."""
         self._store.restore(pages)
@@ -384,8 +440,10 @@ def _keep(content: _Content, part: Part) -> None:
                 content.rows[document.tenant] = row
         case Published():
             content.published = part
-        case Controls():  # pragma: no branch - the types leave nothing else
+        case Controls():
             content.controls = part
+        case FlagSet():  # pragma: no branch - the types leave nothing else
+            content.flags = part
 
 
 def _refuse(tx: Transaction | None) -> None:

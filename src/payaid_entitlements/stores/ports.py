@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol, TypeAlias, Union
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, Union
 
 if TYPE_CHECKING:
     from payaid_entitlements.core.catalog.publishing import Published
     from payaid_entitlements.core.controls import Controls
     from payaid_entitlements.core.facts import Recorded, TenantDocument
+    from payaid_entitlements.core.flags.model import FlagSet
     from payaid_entitlements.core.instant import Instant
 
 #: The host's open transaction, as its library gives it; a store accepts its own kind or refuses.
@@ -29,6 +30,7 @@ class Scope(StrEnum):
     TENANT = "tenant"
     CATALOG = "catalog"
     CONTROLS = "controls"
+    FLAGS = "flags"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class Write:
     """
     One change, worked out: what is to be stored if nobody was faster.
 
-    Exactly one of `document`, `published` and `controls` is given; it carries the new revision.
+    Exactly one of `document`, `published`, `controls` and `flags` is given; it carries the new revision.
 
     Attributes:
         id: The change's id, of its own; sorts by time.
@@ -46,6 +48,8 @@ class Write:
         plan, modules: For a tenant: what `find` finds it by: the plan it holds, the modules that are licensed to it.
         erase: For a tenant: everything personal that was recorded before goes; a tombstone with the
             document's revision and generation stays.
+        beside: For the catalog and the flags: another part, and the revision of it that this was worked out with. Where
+            it is another one when this is written, the write conflicts as if its own were.
         detail: What an audit reader should see besides, as JSON data (for publishing: the lines of the difference).
             Its item ``asked``, where there is one, is what the caller asked: a repeated operation is known by it.
     """
@@ -56,10 +60,12 @@ class Write:
     document: TenantDocument | None = None
     published: Published | None = None
     controls: Controls | None = None
+    flags: FlagSet | None = None
     facts: tuple[Recorded, ...] = ()
     plan: str | None = None
     modules: tuple[str, ...] = ()
     erase: bool = False
+    beside: tuple[Scope, int] | None = None
     detail: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -83,7 +89,7 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """One line of the change log. *tenant* is None for the catalog and the controls."""
+    """One line of the change log. *tenant* is None for the catalog, the controls and the flags."""
 
     position: int
     scope: Scope
@@ -186,7 +192,7 @@ class KeptTenant:
 
 
 #: What a store is made of: all that is moved when it is moved.
-Part: TypeAlias = Union[KeptChange, KeptTenant, "Published", "Controls"]
+Part: TypeAlias = Union[KeptChange, KeptTenant, "Published", "Controls", "FlagSet"]
 
 
 class Wire(Protocol):
@@ -265,6 +271,9 @@ class Concern:
     way_out: str
 
 
+#: Fields that one addition to tallies has at most: one statement, and half a millisecond of a server's time.
+MOST_TALLIES: Final = 200
+
 #: What holds for whatever is kept in the memory of a process. Who opens that has chosen it: `doctor` says it, and
 #: nobody is warned.
 LOST_WITH_THE_PROCESS = Concern(
@@ -326,6 +335,10 @@ class Store(Protocol):
         """Read the operators' switches; revision 0 where nothing was ever set."""
         ...
 
+    def flags(self) -> FlagSet:
+        """Read the flags that were ever changed; revision 0 where none was."""
+        ...
+
     def apply(
         self,
         write: Write,
@@ -349,19 +362,19 @@ class Store(Protocol):
             expect: The revision that it was worked out from; 0 for what is not there yet.
             actor: Who asks.
             because: Why.
-            operation: The caller's id for this act, unique per tenant (per store for catalog and
-                controls). Seen before for the same act, the first outcome is returned and nothing is written,
-                whatever *expect* says, also when two do it at once. The same act has the same verb, and the same
-                ``detail["asked"]`` or, where that is not given, the same content (`stores.digest`).
+            operation: The caller's id for this act, unique per tenant (per store for catalog,
+                controls and flags together). Seen before for the same act, the first outcome is returned and nothing
+                is written, whatever *expect* says, also when two do it at once. The same act has the same verb, and
+                the same ``detail["asked"]`` or, where that is not given, the same content (`stores.digest`).
             as_of: When the source said it; kept for the audit trail.
             tx: The host's open transaction to join; it commits, or nothing happened.
 
         Raises:
-            ChangeConflict: The stored revision is another; nothing was written.
+            ChangeConflict: The stored revision is another, or that of what is `Write.beside` it; nothing was written.
             OperationConflict: *operation* was used before for another act; nothing was written.
             OutcomeUnknown: No answer. Repeat with the same *operation* to find out.
             ConfigurationError: *tx* is not an open transaction of this store's database.
-            ValueError: *write* carries not exactly one of document, published and controls.
+            ValueError: *write* carries not exactly one of document, published, controls and flags.
         """
         ...
 
@@ -398,7 +411,7 @@ class Store(Protocol):
         """
         Read the audit trail behind position *after*, oldest first; filters join by "and".
 
-        With *operation* what was done by it: at most one change of each tenant, and one of catalog and controls.
+        With *operation* what was done by it: at most one change of each tenant, and one of catalog, controls and flags.
         """
         ...
 
@@ -422,13 +435,37 @@ class Store(Protocol):
         whoever has read the other store's log further than it came is told of a gap, and forgets what it knows.
 
         Args:
-            pages: Changes by their position, each once; a tenant, the catalog or the controls may come again, and
-                then the last holds. Each is read once and kept no longer than it is needed.
+            pages: Changes by their position, each once; a tenant, the catalog, the controls or the flags may come
+                again, and then the last holds. Each is read once and kept no longer than it is needed.
 
         Raises:
             StoreNotEmpty: Something was written here before; nothing was changed.
             OutcomeUnknown: No answer. Repeat it: where it has happened, the store is not empty.
         """
+        ...
+
+    def add_tallies(self, name: str, amounts: Mapping[str, int]) -> None:
+        """
+        Add *amounts*, by field, to the tallies called *name*: all of them or none, in one statement.
+
+        Additions of any number of processes at once all count. Tallies are what is measured, not what is decided: they
+        are in no change log and no backup, and an addition of which nobody knows whether it arrived is never repeated.
+
+        Args:
+            name: As a tenant is named; at most 255 characters.
+            amounts: At most `MOST_TALLIES`, each from -2**53 to 2**53; their fields at most 255 characters.
+
+        Raises:
+            ValueError: There are too many of them, or they are out of bounds. Nothing was added.
+        """
+        ...
+
+    def tallies(self, name: str) -> Mapping[str, int]:
+        """Read the tallies called *name*, by field, in one round trip; what was never added to is absent."""
+        ...
+
+    def drop_tallies(self, name: str) -> None:
+        """Forget the tallies called *name*; harmless where there are none."""
         ...
 
     def close(self) -> None:
@@ -468,6 +505,10 @@ class AsyncStore(Protocol):
 
     async def controls(self) -> Controls:
         """Same as `Store.controls`."""
+        ...
+
+    async def flags(self) -> FlagSet:
+        """Same as `Store.flags`."""
         ...
 
     async def apply(
@@ -514,6 +555,18 @@ class AsyncStore(Protocol):
 
     async def listed(self, tenants: Sequence[str]) -> Mapping[str, TenantRow]:
         """Same as `Store.listed`."""
+        ...
+
+    async def add_tallies(self, name: str, amounts: Mapping[str, int]) -> None:
+        """Same as `Store.add_tallies`."""
+        ...
+
+    async def tallies(self, name: str) -> Mapping[str, int]:
+        """Same as `Store.tallies`."""
+        ...
+
+    async def drop_tallies(self, name: str) -> None:
+        """Same as `Store.drop_tallies`."""
         ...
 
     async def restore(self, pages: Iterable[Sequence[Part]]) -> None:

@@ -16,22 +16,30 @@ from payaid_entitlements.testing.sandbox import Sandbox, sandbox
 
 if TYPE_CHECKING:
     from payaid_entitlements.testing.contracts import (
+        ActivityContract,
+        AsyncActivityContract,
         AsyncLedgerContract,
+        AsyncLimiterContract,
         AsyncStoreContract,
         JoiningContract,
         LedgerContract,
         LedgerJoiningContract,
+        LimiterContract,
         StoreContract,
     )
 
 __all__ = [
+    "ActivityContract",
+    "AsyncActivityContract",
     "AsyncLedgerContract",
+    "AsyncLimiterContract",
     "AsyncStoreContract",
     "FakeClock",
     "FaultyStore",
     "JoiningContract",
     "LedgerContract",
     "LedgerJoiningContract",
+    "LimiterContract",
     "Sandbox",
     "StoreContract",
     "sandbox",
@@ -40,11 +48,15 @@ __all__ = [
 _CONTRACTS = "payaid_entitlements.testing.contracts"
 _IN_CONTRACTS = frozenset(
     {
+        "ActivityContract",
+        "AsyncActivityContract",
         "AsyncLedgerContract",
+        "AsyncLimiterContract",
         "AsyncStoreContract",
         "JoiningContract",
         "LedgerContract",
         "LedgerJoiningContract",
+        "LimiterContract",
         "StoreContract",
     }
 )

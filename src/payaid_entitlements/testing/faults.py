@@ -10,9 +10,12 @@ from payaid_entitlements.errors import OutcomeUnknown, StoreUnavailable
 
 if TYPE_CHECKING:
     from payaid_entitlements.stores.ledger import AsyncLedger, Ledger
+    from payaid_entitlements.stores.limiter import AsyncLimiter, Limiter
     from payaid_entitlements.stores.ports import AsyncStore, Store
 
-_READS = frozenset({"prepare", "read", "catalog", "controls", "changes_since", "find", "audit", "outbox", "listed"}) | {
+_READS = frozenset(
+    {"prepare", "read", "catalog", "controls", "flags", "changes_since", "find", "audit", "outbox", "listed", "tallies"}
+) | {
     "balances",
     "hold",
     "slots",
@@ -21,7 +24,17 @@ _READS = frozenset({"prepare", "read", "catalog", "controls", "changes_since", "
     "tenants",
     "book",
 }
-_WRITES = frozenset({"apply", "restore"}) | {"post", "lock", "claim_events", "drop_events", "prune", "forget"}
+_WRITES = frozenset({"apply", "restore", "add_tallies", "drop_tallies"}) | {
+    "post",
+    "lock",
+    "claim_events",
+    "drop_events",
+    "prune",
+    "forget",
+    "hit",
+    "give_back",
+    "reset",
+}
 
 
 class Faults:
@@ -59,19 +72,21 @@ class Faults:
 
 class FaultyStore:
     """
-    A store, or a ledger, that passes everything on to *inner*, unless `faults` says otherwise. Serves both colours.
+    A store, a ledger or a limiter that passes everything on to *inner*, unless `faults` says otherwise.
 
-    Every name of the port is looked up in *inner*, so whatever the port will have is covered. The ledger of a store
-    fails as the store does.
+    Every name of the port is looked up in *inner*, so whatever the port will have is covered. The ledger and the
+    limiter of a store fail as the store does.
     """
 
-    def __init__(self, inner: Store | AsyncStore | Ledger | AsyncLedger, faults: Faults | None = None) -> None:
+    def __init__(
+        self, inner: Store | AsyncStore | Ledger | AsyncLedger | Limiter | AsyncLimiter, faults: Faults | None = None
+    ) -> None:
         self.inner = inner
         self.faults = Faults() if faults is None else faults
 
     def __getattr__(self, name: str) -> object:
         found = getattr(self.inner, name)
-        if name == "ledger":
+        if name in ("ledger", "limiter", "activity"):
             return FaultyStore(found, self.faults)
         if name in _READS or name in _WRITES:
             return (

@@ -12,17 +12,24 @@ from typing import cast
 from payaid_entitlements.admin import Admin, Change
 from payaid_entitlements.cache.driving import Driver
 from payaid_entitlements.cache.local import NEVER, LocalCache
+from payaid_entitlements.core.flags.details import FlagValue
+from payaid_entitlements.core.flags.model import Flag
+from payaid_entitlements.core.identity import identify
 from payaid_entitlements.core.metering.usage import Usage
 from payaid_entitlements.core.observing import Tally
 from payaid_entitlements.core.values import Amount, Deny, Value
 from payaid_entitlements.entitlements import AsyncEntitlements, Entitlements
 from payaid_entitlements.errors import ConfigurationError
+from payaid_entitlements.limiting.asking import AsyncLimiting, SyncLimiting
+from payaid_entitlements.limiting.outcome import RateLimitOutcome
+from payaid_entitlements.limiting.permits import draw
 from payaid_entitlements.metering.showing import show
 from payaid_entitlements.stores.memory import AsyncMemoryStore, MemoryStore
 from payaid_entitlements.stores.ports import AsyncStore, Store
 from payaid_entitlements.testing.clock import FakeClock
 from payaid_entitlements.testing.exhausting import exhaust
 from payaid_entitlements.testing.faults import Faults, FaultyStore
+from payaid_entitlements.testing.forcing import force, put_back
 
 
 class _Swap:
@@ -88,12 +95,16 @@ class Sandbox:
             tells_time=True,
             strict=True if setting.strict is None else setting.strict,
         )
+        processes = client._limiting.processes
+        self._limiting = SyncLimiting(setting, getattr(faulty, "limiter", None), processes)
+        limiting: SyncLimiting | AsyncLimiting = self._limiting
         store: Store | AsyncStore = faulty
         if isinstance(client, AsyncEntitlements):
             store = cast("AsyncStore", FaultyStore(AsyncMemoryStore(memory), self.faults))
             ledger = getattr(store, "ledger", None)
+            limiting = AsyncLimiting(setting, getattr(store, "limiter", None), processes)
         # The driver stays the one of the client, which refuses to wait in an event loop: a test must not hide that.
-        self._swap.put(client, _store=store, _ledger=ledger)
+        self._swap.put(client, _store=store, _ledger=ledger, _limiting=limiting)
         self._swap.put(client._driver, store=store, ledger=ledger, host=None, clock=clock, observer=self._tally)
         client._driver.reset()
         clock.when_put_back(self._forget)
@@ -113,7 +124,9 @@ class Sandbox:
     def _close_breakers(self) -> None:
         # What was down is up again, for the next question and not a moment later.
         self._driver.reset()
+        self._limiting.reset()
         self.client._driver.reset()
+        self.client._limiting.reset()
 
     def admin(self, actor: str = "test", *, because: str | None = "test") -> Admin:
         """Change anything, as an application would; see `Admin`."""
@@ -134,6 +147,19 @@ class Sandbox:
         """
         return Overriding(self, self.admin().override(tenant, feature, to, user=user))
 
+    def flag(self, key: str, to: FlagValue) -> Forcing:
+        """
+        Let *to* come out of a flag for everybody. It ends with the test, or with the ``with`` block that this opens.
+
+        Args:
+            key: A flag that there is not is made: only the store knows those that `Admin` makes.
+            to: The name of a variant, or a value of the flag's type.
+
+        Raises:
+            ConfigurationError: The flag has no such variant, and is of another type.
+        """
+        return Forcing(self, key, self._driver.run(force(self._setting, identify("flag", key), to)))
+
     def usage(self, tenant: str, feature: str, *, user: str | None = None) -> Usage:
         """How much of *feature* is used, as `Entitlements.usage` says it."""
         return self._driver.run(show(self._setting, tenant, (feature,), user))[feature]
@@ -146,6 +172,28 @@ class Sandbox:
             ConfigurationError: It has no limit, or *leave* is more than that.
         """
         return self._driver.run(exhaust(self._setting, tenant, feature, leave))
+
+    def exhaust_rate_limit(
+        self, tenant: str, limit: str, *, leave: int = 0, user: str | None = None, address: str | None = None
+    ) -> RateLimitOutcome:
+        """
+        Let just so many calls be made until *leave* more have room in a rate limit.
+
+        Args:
+            user, address: Whose calls, where the limit counts by them.
+
+        Raises:
+            ConfigurationError: Nothing limits, *leave* is more than that, or fewer are left already.
+            TypeError, UnknownRateLimit: As for `Entitlements.rate_limit`.
+        """
+        course = self._driver.ask(self._limiting.find(tenant, limit, user, address))
+        left = self._limiting.ask(course, 0).remaining
+        if left is None or left < leave:
+            raise ConfigurationError(f"of {limit!r} {'all' if left is None else left} are left to {tenant!r}")
+        permits = [draw() for _ in range(left - leave)] if course.is_held else []
+        for permit in permits:
+            self._limiting.ask(course, 1, permit)
+        return self._limiting.ask(course, 0 if permits else left - leave)
 
     @contextmanager
     def outage(self, *, is_warm: bool = False) -> Iterator[Faults]:
@@ -188,6 +236,23 @@ class Overriding:
         # Undone, not cleared: there may have been another one before. None where it was so already.
         if self._change.id is not None:
             self._within.admin().undo(self._change.id)
+
+
+class Forcing:
+    """A flag that was forced; as a context manager it is put back at the end of the block."""
+
+    def __init__(self, within: Sandbox, key: str, was: tuple[bool, Flag | None]) -> None:
+        self._within = within
+        self._key = key
+        self._was = was
+
+    def __enter__(self) -> Forcing:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._within._driver.run(put_back(self._within._setting, self._key, self._was))
 
 
 @contextmanager

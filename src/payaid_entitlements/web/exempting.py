@@ -19,3 +19,8 @@ def exempt(endpoint: F) -> F:
 def is_exempt(endpoint: object) -> bool:
     """Is it open on purpose?"""
     return getattr(endpoint, _MARK, False) is True
+
+
+def is_exempt_class(view: type) -> bool:
+    """Is just this class open on purpose? One that is made of it has to say so itself."""
+    return vars(view).get(_MARK) is True

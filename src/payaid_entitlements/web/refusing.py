@@ -1,49 +1,28 @@
 """
-From an error to what goes over the wire: a problem document as in RFC 9457, the same from every framework. Pure.
+What goes over the wire: a problem document as in RFC 9457, or a page that says the same, the same from every framework.
 
-402 is what money fixes, 403 what policy forbids, 503 what an outage hides, 401 a request of nobody. Clients act on
-`reason`, which is stable, and show the rest.
+Pure. Clients act on `reason`, which is stable, and show the rest.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, timedelta
-from email.utils import format_datetime
 from typing import Final
 
 from payaid_entitlements.core.decision import Reason
-from payaid_entitlements.core.remedies import Remedy, WaitUntil
-from payaid_entitlements.errors import EntitlementError, OutcomeUnknown, Refused, StoreUnavailable, TenantUnidentified
+from payaid_entitlements.core.remedies import Remedy
+from payaid_entitlements.errors import EntitlementError
+from payaid_entitlements.web.problems import Problem, problem_of
+from payaid_entitlements.web.words import Said, Words, shipped_words
 
 #: Media type of problem documents, RFC 9457 section 3.
 PROBLEM: Final = "application/problem+json"
 #: What `type` begins with; the reason follows. It names the kind of problem and is not to be opened.
 TYPE: Final = "urn:problem-type:payaid:"
-#: Seconds after which asking again may help, in an outage.
-RETRY_AFTER: Final = 2
-
-#: What paying, buying or renewing turns around. Everything else that is refused is forbidden by somebody.
-_MONEY: Final = frozenset(
-    {
-        Reason.PLAN_MODULE_ABSENT,
-        Reason.PLAN_FEATURE_ABSENT,
-        Reason.PLAN_ZERO,
-        Reason.DEPENDENCY_MISSING,
-        Reason.SUBSCRIPTION_NONE,
-        Reason.SUBSCRIPTION_TRIAL_ENDED,
-        Reason.SUBSCRIPTION_ENDED,
-        Reason.SUBSCRIPTION_CANCELLED,
-        Reason.SUBSCRIPTION_PAST_DUE,
-        Reason.QUOTA_EXHAUSTED,
-        Reason.QUOTA_GRACE_ENDED,
-        Reason.CREDIT_EXHAUSTED,
-        Reason.ALLOCATION_FULL,
-        Reason.ALLOCATION_NO_ROOM,
-    }
-)
+#: What a refusal depends on: on how it was asked for, and on who is asking (RFC 9110 section 12.5.5).
+VARY: Final = ("Accept", "Accept-Language", "Authorization", "Cookie")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,26 +31,23 @@ class Refusal:
     A response that refuses.
 
     Attributes:
-        status: 401, 402, 403 or 503.
+        status: 400 or more, mostly 401, 402, 403, 409, 429 or 503.
         headers: Names and values; the media type is among them.
         body: The problem document, as JSON data.
+        page: What is sent in its place to who would rather have a page; None for all others.
     """
 
     status: int
     headers: dict[str, str]
     body: dict[str, object]
+    page: str | None = None
 
     @property
     def content(self) -> bytes:
-        """The body as it goes over the wire."""
-        return json.dumps(self.body, ensure_ascii=False).encode()
-
-
-def status_of(reason: Reason) -> int:
-    """The status that a refusal for *reason* has."""
-    if reason is Reason.STORE_UNAVAILABLE:
-        return 503
-    return 402 if reason in _MONEY else 403
+        """What goes over the wire, in UTF-8."""
+        text = json.dumps(self.body, ensure_ascii=False) if self.page is None else self.page
+        # Half a surrogate pair, which a client may put into a key, is no text; nobody is let in for it.
+        return text.encode(errors="replace")
 
 
 def refusal(
@@ -80,64 +56,52 @@ def refusal(
     remedies: Iterable[Remedy] = (),
     root: Reason | None = None,
     challenge: str = "Bearer",
+    legacy: bool = False,
+    language: str = "",
 ) -> Refusal:
     """
-    Say *error* to a client.
+    Say *error* to a client, as a problem document; `Answers` knows pages, and your own words, too.
 
     Args:
-        error: `Refused`, `StoreUnavailable` or `TenantUnidentified`; every other one is not for clients.
+        error: What clients are told: `Refused`, `StoreUnavailable`, `TenantUnidentified`, `TenantConflict`, a conflict
+            of operations, holds, changes or slots, `OperationUnnamed`, `RouteUnknown` or `UnknownApiVersion`.
         remedies: What the tenant could do, the cheapest first.
         root: Why what is required is missing, where the reason is that something is: the status follows it.
         challenge: How to log in, for ``WWW-Authenticate`` (RFC 9110 section 11.6.1), on 401.
+        legacy: Of what came too fast also say ``X-RateLimit-*``, for clients that know no other fields.
+        language: The request's ``Accept-Language``, or the tag of a language.
 
     Raises:
         EntitlementError: *error* itself, when it is not for clients: a mistake of the host.
     """
-    match error:
-        case Refused(decision=decision):
-            offers = tuple(remedies)
-            reason = decision.reason
-            more: dict[str, object] = {"feature": decision.feature, "remedies": [each.to_public() for each in offers]}
-            if error.reference:
-                more["reference"] = error.reference
-            return _said(status_of(root or reason), reason, reason.meaning, reason.way_out, _opening(offers), more)
-        case OutcomeUnknown():
-            # Without Retry-After: clients that obey it by themselves would do it twice.
-            return _said(503, "store.outcome_unknown", "It is not known whether this has happened.", "Look first.")
-        case StoreUnavailable():
-            after = {"Retry-After": str(RETRY_AFTER)}
-            return _said(503, Reason.STORE_UNAVAILABLE, "This cannot be decided at the moment.", _AGAIN, after)
-        case TenantUnidentified():
-            return _said(401, "tenant.unidentified", ANSWERS[401], "Log in.", {"WWW-Authenticate": challenge})
-        case _:
-            raise error
+    problem = problem_of(error, remedies=remedies, root=root, challenge=challenge, legacy=legacy)
+    return written(problem, worded(problem, shipped_words(), language))
 
 
-_AGAIN: Final = "Try again in a moment."
+def worded(problem: Problem, words: Words, language: str) -> Said:
+    """The words for *problem* in the first language of *language*, an ``Accept-Language``, that has any."""
+    return words.of(problem.words or problem.reason, language, str(problem.members.get("feature", "")))
 
 
-def _said(
-    status: int,
-    reason: str,
-    title: str,
-    detail: str,
-    headers: Mapping[str, str] | None = None,
-    more: Mapping[str, object] | None = None,
-) -> Refusal:
-    body = {"type": f"{TYPE}{reason}", "title": title, "status": status, "detail": detail, "reason": str(reason)}
-    # A stored refusal would outlive the purchase that turns it around.
-    always = {"Content-Type": PROBLEM, "Cache-Control": "no-store"}
-    return Refusal(status, {**(headers or {}), **always}, {**body, **(more or {})})
-
-
-def _opening(remedies: Iterable[Remedy]) -> dict[str, str]:
-    """When it opens by itself, as RFC 9110 section 10.2.3 writes it: to the full second, never too early."""
-    for remedy in remedies:
-        if isinstance(remedy, WaitUntil):
-            at = remedy.at.astimezone(UTC)
-            whole = at.replace(microsecond=0) + timedelta(seconds=1 if at.microsecond else 0)
-            return {"Retry-After": format_datetime(whole, usegmt=True)}
-    return {}
+def written(problem: Problem, said: Said, vary: Iterable[str] = VARY) -> Refusal:
+    """Write *problem* as a document."""
+    body: dict[str, object] = {
+        "type": f"{TYPE}{problem.reason}",
+        "title": said.title,
+        "status": problem.status,
+        "detail": said.detail,
+        "reason": problem.reason,
+        **problem.members,
+    }
+    headers = {
+        **problem.headers,
+        "Content-Type": PROBLEM,
+        "Content-Language": said.language,
+        # A stored refusal would outlive the purchase that turns it around, or be read by somebody else.
+        "Cache-Control": "no-store",
+        "Vary": ", ".join(vary),
+    }
+    return Refusal(problem.status, headers, body)
 
 
 #: The schema of a problem document, for API descriptions.
@@ -152,8 +116,22 @@ PROBLEM_SCHEMA: Final[dict[str, object]] = {
         "status": {"type": "integer", "description": "The HTTP status again."},
         "detail": {"type": "string", "description": "The way out, in words."},
         "reason": {"type": "string", "description": "Stable code: family.word. Treat an unknown one as its family."},
-        "feature": {"type": "string", "description": "Key of the module or feature that was refused."},
+        "feature": {"type": "string", "description": "Key of the module, feature or rate limit that refused."},
+        "violated-policies": {
+            "type": "array",
+            "description": "Of what came too fast: names of the policies without room, as in RateLimit-Policy.",
+            "items": {"type": "string"},
+        },
         "reference": {"type": "string", "description": "To quote to support: it says what was answered, and when."},
+        "upgrade_url": {
+            "type": "string",
+            "description": "Where to go: of the cheapest remedy that has one; http, https or relative.",
+        },
+        "versions": {
+            "type": "array",
+            "description": "Versions of the API that can be asked for, the oldest first, where the request did not.",
+            "items": {"type": "string"},
+        },
         "remedies": {
             "type": "array",
             "description": "What would turn it around, the cheapest first.",
@@ -163,8 +141,12 @@ PROBLEM_SCHEMA: Final[dict[str, object]] = {
 }
 #: What each guarded route may answer besides its own, for API descriptions.
 ANSWERS: Final = {
+    400: "The request does not say by which key it is known when it is repeated.",
     401: "The request does not say for whom it is.",
     402: "The tenant's plan does not include it, or its subscription has lapsed; the body names what would open it.",
     403: "It is paused, suspended, killed or denied; paying does not change that.",
+    404: "There is nothing at this address.",
+    409: "It contradicts what was done before, or by others: it comes twice, too late, or was overtaken.",
+    429: "More requests were made than a rate limit lets through; Retry-After says when there is room.",
     503: "It cannot be decided at the moment; this says nothing about the tenant.",
 }

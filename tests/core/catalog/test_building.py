@@ -124,7 +124,9 @@ def test_flags_and_limits_are_data(example: Catalog) -> None:
         ("invoicing.recurring",),
         "tenant",
     )
-    assert list(flag.rules) == ["rollout"]
+    assert [rule.id for rule in flag.rules] == ["rollout"]
+    assert flag.rules[0].rollout is not None
+    assert [share for _, share in flag.rules[0].rollout.steps] == [5_000, 25_000, 50_000, 100_000]
 
 
 def value(kind: dict[str, object], written: object) -> Value:

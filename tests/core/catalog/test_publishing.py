@@ -568,13 +568,13 @@ def test_values_that_look_alike_are_told_apart() -> None:
     """The text "1" and the number 1 differ, and it shows."""
 
     def of(value: object) -> Catalog:
-        return Catalog.load({"flags": {"f": {"rules": value}}})
+        return Catalog.load({"flags": {"f": {"variants": {"v": value}}}})
 
-    assert [str(item) for item in difference(of(1), of("1"))] == ['flags.f.rules: 1 -> "1"']
-    assert [str(item) for item in difference(of(True), of(1))] == ["flags.f.rules: true -> 1"]
+    assert [str(item) for item in difference(of(1), of("1"))] == ['flags.f.variants.v: 1 -> "1"']
+    assert [str(item) for item in difference(of(True), of(1))] == ["flags.f.variants.v: true -> 1"]
     assert [str(item) for item in difference(of([{"a": 1, "b": 2}]), of([{"b": 2, "a": 1}]))] == []
     assert [str(item) for item in difference(of(Decimal("1.5")), of("1.5"))] == [
-        'flags.f.rules: {"$decimal": "1.5"} -> "1.5"'
+        'flags.f.variants.v: {"$decimal": "1.5"} -> "1.5"'
     ]
 
 

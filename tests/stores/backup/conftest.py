@@ -12,7 +12,7 @@ from payaid_entitlements.testing.contracts.writes import catalog_write, controls
 
 
 def put(store, write, **named):
-    made = write.document or write.published or write.controls
+    made = write.document or write.published or write.controls or write.flags
     return store.apply(write, expect=made.revision - 1, **{"actor": "asha", "because": "a ticket", **named})
 
 

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import stat
+import zlib
 
 import pytest
 
@@ -237,9 +238,18 @@ def test_a_compressed_file_that_is_damaged_is_noticed(full, sqlite):
     for place in range(20, len(packed), 7):
         broken = bytearray(packed)
         broken[place] ^= 4
-        with pytest.raises(BackupInvalid):
-            verify(io.BytesIO(bytes(broken)))
+        if not _says_the_same(bytes(broken), packed):
+            with pytest.raises(BackupInvalid):
+                verify(io.BytesIO(bytes(broken)))
     refused(packed[: len(packed) // 2], sqlite, "cannot be read")
+
+
+def _says_the_same(broken, packed):
+    """Bits that fill up a last byte say nothing."""
+    try:
+        return gzip.decompress(broken) == gzip.decompress(packed)
+    except (EOFError, OSError, zlib.error):
+        return False
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ def _moves(places, store):
 
 
 @settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(acts=st.lists(ACTS, max_size=14))
 def test_all_moves_to_every_store_and_back(places, acts):

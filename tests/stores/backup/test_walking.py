@@ -15,7 +15,14 @@ from payaid_entitlements.stores.backup.walking import ForgottenMeanwhile, walked
 from payaid_entitlements.stores.memory import MemoryStore
 from payaid_entitlements.stores.ports import KeptChange, KeptTenant, LogPage
 from payaid_entitlements.stores.sql import SQLStore
-from payaid_entitlements.testing.contracts.writes import catalog_write, controls_write, everything, tenant_write
+from payaid_entitlements.testing.contracts.writes import (
+    catalog_write,
+    controls_write,
+    everything,
+    flags_write,
+    next_write,
+    tenant_write,
+)
 from tests.stores.backup.conftest import change, forget, put
 from tests.stores.conftest import driven
 
@@ -70,6 +77,10 @@ class Meddled(MemoryStore):
         self._meddle("controls")
         return super().controls()
 
+    def flags(self):
+        self._meddle("flags")
+        return super().flags()
+
 
 def test_what_a_change_made_is_behind_it(full):
     parts = parts_of(full)
@@ -93,7 +104,7 @@ def test_pages_of_any_size_give_the_same(full, monkeypatch, size):
 
 
 @pytest.mark.parametrize("size", [2, 100])
-@pytest.mark.parametrize("read", ["audit", "outbox", "listed", "read", "controls"])
+@pytest.mark.parametrize("read", ["audit", "outbox", "listed", "read", "controls", "flags"])
 def test_what_is_written_between_two_reads_is_in_it_as_it_came_last(monkeypatch, read, size):
     monkeypatch.setattr(walking, "PAGE", size)
     store = Meddled()
@@ -101,10 +112,13 @@ def test_what_is_written_between_two_reads_is_in_it_as_it_came_last(monkeypatch,
         change(store, tenant)
     switches = controls_write()
     put(store, switches)
+    flags = flags_write()
+    put(store, flags)
 
     def meddle():
         change(store, "acme", plan="other", modules=())
         put(store, controls_write(switches.controls))
+        put(store, next_write(flags))
         change(store, "new")
 
     store.acts = {read: [meddle, lambda: change(store, "beta")]}

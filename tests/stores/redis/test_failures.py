@@ -22,6 +22,7 @@ READS = {
     "read": lambda store: store.read(["acme"]),
     "catalog": lambda store: store.catalog(),
     "controls": lambda store: store.controls(),
+    "flags": lambda store: store.flags(),
     "changes_since": lambda store: store.changes_since(None),
     "find": lambda store: store.find(),
     "audit": lambda store: store.audit(),
@@ -206,6 +207,9 @@ def test_the_permissions_that_the_guide_names_are_enough_and_no_key_of_others_is
     assert [concern.found for concern in store.concerns] == ["appendfsync is everysec"]
     write = tenant_write("acme")
     _write(store, write)
+    store.add_tallies("flag:1", {"n": 2})
+    assert store.tallies("flag:1") == {"n": 2}
+    store.drop_tallies("flag:1")
     for act in READS.values():
         act(store)
     assert _write(store, same_again(write)).applied is False
@@ -335,7 +339,14 @@ def test_what_is_no_text_is_damaged(open_redis, redis_url, redis_client, field):
     store = open_redis(redis_url + PATIENT)
     redis_client.hset("{payaid}:documents", field, b"1\n\xff")
     with pytest.raises(StoreDamaged):
-        {"=acme": READS["read"], "controls": READS["controls"], "catalog": READS["catalog"]}[field](store)
+        READS["read" if field == "=acme" else field](store)
+
+
+def test_flags_that_are_no_text_say_so_and_stop_nobody(open_redis, redis_url, redis_client):
+    store = open_redis(redis_url + PATIENT)
+    redis_client.hset("{payaid}:documents", "flags", b"1\n\xff")
+    found = READS["flags"](store)
+    assert (found.revision, bool(found.damage), dict(found.flags)) == (1, True, {})
 
 
 def test_documents_that_are_older_than_the_log_are_not_written_to(open_redis, redis_url, redis_client):

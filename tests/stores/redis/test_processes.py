@@ -61,6 +61,13 @@ def url(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue(request.param))
 
 
+def test_what_processes_tally_at_once_all_counts(racers: Racers, url: str) -> None:
+    racers.race(racing.tally, url, 10)
+    store = open_store(url)
+    assert store.tallies("flag:1") == racing.tallied(RACERS, 10)
+    store.close()
+
+
 def _race_while_scripts_are_forgotten(racers: Racers, servers, url: str, tenants: int, times: int) -> None:
     url = _prepared(url)
     futures = racers.start(racing.change_many, url, tenants, times)

@@ -14,12 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import cast
+from typing import Literal, cast
 
 from payaid_entitlements.cli.demo.calling import Caller, Reply
 from payaid_entitlements.cli.demo.stage import Stage
 from payaid_entitlements.cli.opening import Opened
 from payaid_entitlements.cli.references import found_tenant
+from payaid_entitlements.core.flags.forecasting import Forecast
 from payaid_entitlements.core.reference import read_reference
 
 #: Seconds within which every process has seen a change without a channel: the promise.
@@ -127,6 +128,7 @@ class Story:
             ("one request", self._one_request()),
             ("what is used up", self._usage()),
             ("money", self._money()),
+            ("a rollout", self._rollout()),
             ("time passes", self._time()),
             ("operators", self._operators()),
             ("speed", self._speed()),
@@ -201,6 +203,28 @@ class Story:
             "change.superseded",
             lambda: self._buys("pay-0", "free", paid - timedelta(hours=1)),
         )
+
+    def _rollout(self) -> Iterator[Plan]:
+        path = "/invoices/recurring"
+        yield (
+            "new-checkout is on for nobody yet: not even everything may use what it narrows",
+            "403 flag.rollout_excluded",
+            lambda: self._post("everything", path),
+        )
+        yield "10 % of tenants get it; who enters is counted before", _entering(2), lambda: self._grow(10)
+        yield "50 %: who was in stays in", _entering(6), lambda: self._grow(50)
+        yield "100 %", _entering(4), lambda: self._grow(100)
+        yield (
+            "everything may now, in the process that was not told",
+            "201",
+            lambda: self._awaited(201, "everything", path, self.stage.second.call, is_write=True),
+        )
+        yield (
+            "it loses orders: killed for everybody, no deployment",
+            "403 flag.off",
+            lambda: self._turn("kill", 403),
+        )
+        yield "mended: restored to the 100 % that it had", "201", lambda: self._turn("restore", 201)
 
     def _time(self) -> Iterator[Plan]:
         yield "trial, on day 1 of 14, writes an invoice", "201", lambda: self._post("trial", "/invoices")
@@ -334,12 +358,23 @@ class Story:
         self.operator.ent.admin("operator", because="INC-4712: a mistake").reinstate("everything")
         return self._awaited(200, "everything", "/hr/payroll-runs", self.stage.second.call)
 
-    def _awaited(self, status: int, tenant: str, path: str, call: Caller) -> Seen:
+    def _grow(self, percent: int) -> Seen:
+        admin, begun = self.operator.ent.admin("operator", because=f"{percent} %"), time.perf_counter()
+        told = admin.forecast("new-checkout", percent)
+        admin.rollout("new-checkout", percent)
+        return Seen(str(told), (time.perf_counter() - begun) * 1000)
+
+    def _turn(self, verb: Literal["kill", "restore"], status: int) -> Seen:
+        admin = self.operator.ent.admin("operator", because="INC-4713: orders are lost")
+        (admin.kill if verb == "kill" else admin.restore)("new-checkout")
+        return self._awaited(status, "everything", "/invoices/recurring", self.stage.second.call, is_write=True)
+
+    def _awaited(self, status: int, tenant: str, path: str, call: Caller, *, is_write: bool = False) -> Seen:
         """Ask again and again until the answer is *status*, or the promise is broken."""
         token = self.token(tenant)
         begun = time.perf_counter()
         while True:
-            reply = call.get(path, token=token)
+            reply = call.post(path, token=token) if is_write else call.get(path, token=token)
             took = time.perf_counter() - begun
             if reply.status == status or took > SEEN_WITHIN:
                 return Seen(reply.said, took * 1000)
@@ -361,6 +396,10 @@ class Story:
         replies = [self.stage.first.call.get("/crm/contacts", token=token) for _ in range(REQUESTS)]
         passed = sum(reply.status == 200 for reply in replies)
         return Seen(f"200 x {passed}", percentile(self.stage.timings, 50))
+
+
+def _entering(count: int) -> str:
+    return str(Forecast("new-checkout", enter=count))
 
 
 def percentile(values: Sequence[float], percent: int) -> float:

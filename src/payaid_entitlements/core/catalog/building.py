@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from payaid_entitlements.core.catalog import written
 from payaid_entitlements.core.catalog.definitions import cycles, read_definitions
@@ -12,7 +12,6 @@ from payaid_entitlements.core.catalog.lints import look_closer
 from payaid_entitlements.core.catalog.model import (
     Access,
     Catalog,
-    Flag,
     Lifecycle,
     Plan,
     RateLimit,
@@ -25,16 +24,42 @@ from payaid_entitlements.core.catalog.offers import (
     with_currency,
 )
 from payaid_entitlements.core.catalog.plain import Plain, as_json, content_hash
-from payaid_entitlements.core.catalog.quantities import day, rates, stages
+from payaid_entitlements.core.catalog.quantities import day, stages
+from payaid_entitlements.core.catalog.rate_limits import read_rate_limits
 from payaid_entitlements.core.catalog.reading import Reading
 from payaid_entitlements.core.catalog.shape import fit
+from payaid_entitlements.core.catalog.source import read_source
+from payaid_entitlements.core.flags.checking import check_flags, check_segments
+from payaid_entitlements.core.flags.model import Flag, FlagType
+from payaid_entitlements.core.flags.reading import Known, read_segments, read_written
 from payaid_entitlements.core.period import zone
 from payaid_entitlements.errors import CatalogInvalid
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import date
 
     from payaid_entitlements.core.catalog.problems import Findings, Path
+    from payaid_entitlements.core.flags.model import Condition
+
+#: What another release may have published, and is no reason to refuse everything that the catalog sells.
+_FORGIVEN: Final = frozenset({"flags", "rate_limits", "segments"})
+
+
+def rebuild(document: Mapping[str, object]) -> Catalog:
+    """
+    Build the catalog that was published as *document*, by this release or another one.
+
+    What is strict is publishing; what was published must be readable. So a flag that cannot be read is `Flag.broken`
+    and fails alone, and a segment that cannot be is left out, so that the flags that name it fail. A rate limit that
+    cannot be read is left out too: whoever asks for it is told that there is none, and all else is answered.
+
+    Raises:
+        CatalogInvalid: Something else is wrong.
+    """
+    data, findings = read_source(document)
+    findings.forgives = _FORGIVEN
+    return build(data, findings)
 
 
 def build(data: dict[str, Plain], findings: Findings) -> Catalog:
@@ -52,14 +77,14 @@ def build(data: dict[str, Plain], findings: Findings) -> Catalog:
     reading = Reading(findings, left_out, is_whole=not left_out)
     reading.retired = _retired(document, reading)
     read_definitions(document, reading)
-    for section, what, keys in (
-        ("plans", "plan", document.plans),
-        ("add_ons", "add-on", document.add_ons),
-        ("rate_limits", "rate limit", document.rate_limits),
-    ):
-        check_section(section, what, keys, reading)
+    check_section("plans", "plan", document.plans, reading)
+    check_section("add_ons", "add-on", document.add_ons, reading)
+    check_section("rate_limits", "rate limit", document.rate_limits, reading, parts=2)
     reading.take(("timezone",), "timezone", zone, document.timezone)
-    limits = {key: _rate_limit(key, limit, reading) for key, limit in document.rate_limits.items()}
+    limits = read_rate_limits(document, reading)
+    segments = read_segments(document.segments, reading)
+    check_segments(segments, reading)
+    segments = {name: each for name, each in segments.items() if ("segments", name) not in findings.forgiven}
     as_written = as_json(data)
     assert isinstance(as_written, dict)  # of a mapping; narrows the type
     catalog = Catalog(
@@ -74,7 +99,8 @@ def build(data: dict[str, Plain], findings: Findings) -> Catalog:
         hash=content_hash(as_written),
         lifecycle=_lifecycle(document, reading),
         rate_limits=limits,
-        flags={key: _flag(key, flag, reading) for key, flag in document.flags.items()},
+        flags=_flags(document, segments, reading),
+        segments=segments,
         retired=reading.retired,
         timezone=document.timezone,
         default_plan=_default_plan(document, reading),
@@ -147,20 +173,17 @@ def _lifecycle(document: written.WrittenCatalog, reading: Reading) -> Lifecycle:
     return Lifecycle(past_due or Lifecycle().past_due, Access(read.paused))
 
 
-def _rate_limit(key: str, read: written.WrittenRateLimit, reading: Reading) -> RateLimit:
-    default = reading.take(("rate_limits", key, "default"), f"rate limit {key!r}", rates, read.default)
-    return RateLimit(key, read.per, default or (), read.burst, read.on_outage)
+def _flags(document: written.WrittenCatalog, segments: Mapping[str, Condition], reading: Reading) -> dict[str, Flag]:
+    # Segments that could not be read are not unknown.
+    known = Known(document.flags, {*document.segments, *segments})
+    flags = {key: read_written(key, flag, known, reading) for key, flag in document.flags.items()}
+    check_flags(flags, reading)
+    for (section, *named), why in reading.findings.forgiven.items():
+        for key in map(str, named if section == "flags" else ()):
+            # One of which nothing could be read is there all the same, so that nobody takes it for a misspelt key.
+            flags[key] = replace(flags.get(key) or _unread(key), broken=why)
+    return flags
 
 
-def _flag(key: str, read: written.WrittenFlag, reading: Reading) -> Flag:
-    who, path = f"flag {key!r}", ("flags", key)
-    for index, name in enumerate(read.narrows):
-        known = reading.modules.keys() | reading.features.keys()
-        reading.names(name, known, "module or feature", who, (*path, "narrows", index))
-    remove_by = None
-    if read.remove_by is not None:
-        remove_by = reading.take((*path, "remove_by"), f"{who}, remove_by", day, read.remove_by)
-    rules: dict[str, object] = {
-        name: getattr(read, name) for name in written.FLAG_RULES if name in read.model_fields_set
-    }
-    return Flag(key, read.owner, remove_by, read.bucket_by, tuple(read.narrows), rules)
+def _unread(key: str) -> Flag:
+    return Flag(key, FlagType.BOOLEAN, {"on": True, "off": False}, "off", "off", salt=key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from payaid_entitlements.core.catalog import written
-from payaid_entitlements.core.catalog.keyspace import check_part, check_spellings
+from payaid_entitlements.core.catalog.keyspace import RATE_LIMITS, check_part, check_spellings
 from payaid_entitlements.core.catalog.model import (
     ConfigType,
     FailPolicy,
@@ -38,6 +38,9 @@ def read_definitions(document: written.WrittenCatalog, reading: Reading) -> None
     for key, module in document.modules.items():
         path: Path = ("modules", key)
         check_part(key, "module", path, reading)
+        if f"{key}." == RATE_LIMITS:
+            message = f"a module cannot be called {key!r}: overrides name rate limits so; rename it"
+            reading.findings.add("key.reserved", message, path)
         places[key] = path
         reading.modules[key] = _module(key, module, path, reading)
         for name, feature in module.features.items():

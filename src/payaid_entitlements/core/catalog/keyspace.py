@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: One part of a key. Small letters, because nobody tells `CRM` from `crm` when it is said aloud.
 PART: Final = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+#: What an override calls a rate limit: this, then its key.
+RATE_LIMITS: Final = "rate_limits."
 
 
 def folded(key: str) -> str:
@@ -25,11 +27,12 @@ def folded(key: str) -> str:
     return re.sub(r"[.-]", "_", key.lower())
 
 
-def check_section(section: str, what: str, keys: Iterable[str], reading: Reading) -> None:
-    """Check the keys of a *section* that has a space of its own."""
+def check_section(section: str, what: str, keys: Iterable[str], reading: Reading, *, parts: int = 1) -> None:
+    """Check the keys of a *section* that has a space of its own; each has so many *parts* at most, joined by ``.``."""
     places: dict[str, Path] = {key: (section, key) for key in keys}
     for key, path in places.items():
-        check_part(key, what, path, reading)
+        for part in key.split(".", parts - 1):
+            check_part(part, what, path, reading)
     check_spellings(places, reading)
 
 

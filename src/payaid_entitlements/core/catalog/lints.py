@@ -31,8 +31,8 @@ def look_closer(catalog: Catalog, reading: Reading) -> None:
         _check_add_on(add_on, catalog, reading)
     _check_windows(catalog, reading)
     for key, flag in catalog.flags.items():
-        if not any(flag.rules.values()):
-            message = f"flag {key!r} has no rollout, variants or targeting, so it never changes anything"
+        if not flag.rules and not flag.targeting:
+            message = f"flag {key!r} has no rollout, rules or targeting, so it never changes anything"
             reading.findings.add("flag.empty", message, ("flags", key), fatal=False)
     if not catalog.plans:
         message = "the catalog has no plans, so nobody holds anything"

@@ -13,13 +13,16 @@ from datetime import date
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Literal
 
+from payaid_entitlements.core.ratelimit.policy import Algorithm
 from payaid_entitlements.core.values import Amount, Value
 
 if TYPE_CHECKING:
     from os import PathLike
 
     from payaid_entitlements.core.catalog.problems import Problem
+    from payaid_entitlements.core.flags.model import Condition, Flag
     from payaid_entitlements.core.interval import Interval
+    from payaid_entitlements.core.ratelimit.limits import OnOutage, Per
 
 #: A length of time in microseconds, as `Instant` is a point in microseconds.
 Microseconds = int
@@ -182,10 +185,15 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """So many calls in so long; several together all hold."""
+    """
+    So many calls in so long; several together all hold.
+
+    Attributes:
+        window: None for so many at once.
+    """
 
     limit: int
-    window: Microseconds
+    window: Microseconds | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +205,7 @@ class Plan:
         rank: Position in the catalog, from 0; a higher rank is a bigger plan.
         version: From 1; grows when publishing changes what the plan contains.
         modules, features: All that is sold. A metered feature's value is an `Allowance`.
+        rate_limits: In place of the limits' defaults; no rates for no limit.
         trial: How long a trial lasts; None where there is none.
         buy: ``checkout``; ``contact_us`` has no price to show; ``hidden`` is never offered.
         url: Where to buy it.
@@ -279,32 +288,36 @@ class Lifecycle:
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """A rate limit as data; the engine that counts reads it."""
-
-    key: str
-    per: Literal["tenant", "user", "address"]
-    default: tuple[Rate, ...]
-    burst: int | None = None
-    on_outage: Literal["open", "closed", "local_share"] = "local_share"
-
-
-@dataclass(frozen=True, slots=True)
-class Flag:
     """
-    A flag as data; the engine that evaluates reads it.
+    A rate limit as data; the engine that counts reads it.
 
     Attributes:
-        narrows: Features that are refused outside the rollout. A flag never grants.
-        rules: What was written besides (rollout, variants, targeting ...), as plain data; a number
-            with a point is a `Decimal`.
+        per: Whose calls are counted together.
+        default: What holds where no plan says otherwise; nothing for no limit.
+        burst: Of GCRA: most units at once, by the rate with the shortest window. None for the rate's own units.
+        on_outage: What holds while the limiter gives no answer.
+        algorithm: How calls are counted. Concurrency where the limit is on what runs at once.
+        held: Of what runs at once: after which a permit that was not given back is free again.
+        counts_toward: Keys of limits on which its calls are counted too.
+        is_observed: It is only counted, and refuses nobody.
+        lease: Units that a process takes at once.
     """
 
     key: str
-    owner: str | None = None
-    remove_by: date | None = None
-    bucket_by: Literal["tenant", "user"] = "tenant"
-    narrows: tuple[str, ...] = ()
-    rules: Mapping[str, object] = field(default_factory=dict)
+    per: Per
+    default: tuple[Rate, ...]
+    burst: int | None = None
+    on_outage: OnOutage = "local_share"
+    algorithm: Algorithm = Algorithm.GCRA
+    held: Microseconds = 300_000_000
+    counts_toward: tuple[str, ...] = ()
+    is_observed: bool = False
+    lease: int = 1
+
+    @property
+    def is_at_once(self) -> bool:
+        """Does it limit what runs at once, rather than calls in a window?"""
+        return self.algorithm is Algorithm.CONCURRENCY
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,6 +331,7 @@ class Catalog:
         hash: SHA-256 of the canonical document, hexadecimal; the order of plans counts, comments do not.
         timezone: IANA name of the zone in which calendar windows begin.
         default_plan: Key of the plan of tenants without a subscription; None refuses them.
+        flags, segments: First values; what was changed since is in the flag set.
         retired: Keys that were sold once and are never used again, with their day.
         lints: What looks wrong but does not keep the catalog from being used; not part of what is equal.
     """
@@ -331,6 +345,7 @@ class Catalog:
     lifecycle: Lifecycle = Lifecycle()
     rate_limits: Mapping[str, RateLimit] = field(default_factory=dict)
     flags: Mapping[str, Flag] = field(default_factory=dict)
+    segments: Mapping[str, Condition] = field(default_factory=dict)
     retired: Mapping[str, date] = field(default_factory=dict)
     timezone: str = "UTC"
     default_plan: str | None = None

@@ -18,14 +18,15 @@ from payaid_entitlements.core.catalog.model import (
     Price,
 )
 from payaid_entitlements.core.catalog.plain import described
-from payaid_entitlements.core.catalog.quantities import countable, feature_value, rates
+from payaid_entitlements.core.catalog.quantities import countable, feature_value
 from payaid_entitlements.core.period import parse_duration, parse_interval
+from payaid_entitlements.core.ratelimit.rates import rates_of
 from payaid_entitlements.core.values import UNLIMITED, Allowance, Amount, Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from payaid_entitlements.core.catalog.model import Rate
+    from payaid_entitlements.core.catalog.model import Rate, RateLimit
     from payaid_entitlements.core.catalog.problems import Path
     from payaid_entitlements.core.catalog.reading import Reading
 
@@ -105,7 +106,7 @@ def with_currency(document: written.WrittenCatalog) -> dict[str, written.Written
     }
 
 
-def read_plan(key: str, rank: int, flat: Flat, limits: Mapping[str, object], reading: Reading) -> Plan:
+def read_plan(key: str, rank: int, flat: Flat, limits: Mapping[str, RateLimit], reading: Reading) -> Plan:
     """Read a flattened plan; *limits* are the rate limits that the catalog defines."""
     who, own = f"plan {key!r}", ("plans", key)
     plan, at = flat.plan, flat.origins
@@ -123,7 +124,8 @@ def read_plan(key: str, rank: int, flat: Flat, limits: Mapping[str, object], rea
         place = at[("rate_limits", name)]
         writer = f"plan {place[1]!r}"
         if reading.names(name, limits, "rate limit", writer, place):
-            rate_limits[name] = reading.take(place, f"{writer}, rate limit {name!r}", rates, texts) or ()
+            read_rates = reading.take(place, f"{writer}, rate limit {name!r}", rates_of, limits[name], texts)
+            rate_limits[name] = read_rates or ()
     modules = tuple(
         name
         for name in plan.modules

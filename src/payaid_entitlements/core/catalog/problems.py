@@ -48,17 +48,24 @@ class Findings:
         file: What to call the source.
         marks: Line of each path that has one, from 1.
         aliases: By the path of what was written elsewhere the path at which it is written; see `line`.
+        forgives: Sections in which nothing is fatal: of what is wrong there, `forgiven` has the first message.
+        forgiven: By section and key.
     """
 
     def __init__(self, file: str = "<catalog>", marks: Mapping[Path, int] | None = None) -> None:
         self.file = file
         self.marks: dict[Path, int] = dict(marks or {})
         self.aliases: dict[Path, Path] = {}
+        self.forgives: frozenset[str] = frozenset()
+        self.forgiven: dict[Path, str] = {}
         # A dictionary as an ordered set: a value that three plans inherit is wrong once.
         self._found: dict[Problem, None] = {}
 
     def add(self, code: str, message: str, path: Path, *, fatal: bool = True, line: int | None = None) -> None:
         """Note a problem at *path*; without a *line* it is that of the path or of what contains it."""
+        if fatal and self.forgives.intersection(path[:1]):
+            self.forgiven.setdefault(path[:2], message)
+            return
         where = line if line is not None else self.line(path)
         self._found[Problem(code, message, dotted(path), self.file, where, fatal)] = None
 

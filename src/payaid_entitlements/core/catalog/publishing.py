@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from payaid_entitlements.core.catalog.difference import difference
@@ -42,6 +42,8 @@ class Published:
         versions: All versions of each plan, from 1, also of plans that are not sold any more.
         add_on_versions: The same of add-ons.
         written, written_add_ons: The same as JSON data, flattened, as they are kept.
+        dropped: Flags that the catalog let go while they were live, as they are stored (`encode_flag`), by key: who
+            has one of these keys again may not deal anew. See `payaid_entitlements.core.flags.publishing`.
     """
 
     revision: int
@@ -50,6 +52,7 @@ class Published:
     add_on_versions: Mapping[str, tuple[AddOn, ...]]
     written: Mapping[str, tuple[_Raw, ...]]
     written_add_ons: Mapping[str, tuple[_Raw, ...]]
+    dropped: Mapping[str, _Raw] = field(default_factory=dict)
 
     def plan(self, key: str, version: int | None = None) -> Plan:
         """
@@ -79,24 +82,26 @@ class Published:
 
     def to_json(self) -> str:
         """Write all of it as one text, which `from_json` reads back to an equal value."""
-        data = {
+        data: dict[str, object] = {
             "format": 1,
             "revision": self.revision,
             "catalog": self.catalog.document,
             "plans": _kept_data(self.versions, self.written, "plan"),
             "add_ons": _kept_data(self.add_on_versions, self.written_add_ons, "add_on"),
         }
+        if self.dropped:
+            data["dropped"] = dict(self.dropped)
         return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> Published:
         """
-        Read what `to_json` wrote.
+        Read what `to_json` wrote, also in another release: a flag that this one cannot read fails alone.
 
         Raises:
             CatalogInvalid: *text* is something else, or from a release with another format.
         """
-        from payaid_entitlements.core.catalog.model import Catalog
+        from payaid_entitlements.core.catalog.building import rebuild
         from payaid_entitlements.core.catalog.versions import read_add_on_version, read_version
 
         try:
@@ -111,7 +116,7 @@ class Published:
                 "plans": dict(plans),
                 "add_ons": dict(add_ons),
             }:
-                catalog = Catalog.load(document)
+                catalog = rebuild(document)
             case _:
                 raise _unreadable("it has another format than this release reads")
         kept = _kept(plans, catalog.plans, "plan")
@@ -121,7 +126,13 @@ class Published:
         add_on_versions = _read(kept_add_ons, catalog.add_ons, read_add_on_version, catalog, findings)
         if findings.fatal:
             raise CatalogInvalid(findings.fatal)
-        return cls(revision, catalog, versions, add_on_versions, _raw(kept), _raw(kept_add_ons))
+        # Releases before there was this read over it.
+        dropped = {key: each for key, each in _mapping(data.get("dropped")).items() if isinstance(each, dict)}
+        return cls(revision, catalog, versions, add_on_versions, _raw(kept), _raw(kept_add_ons), dropped)
+
+
+def _mapping(data: object) -> dict[str, Any]:
+    return data if isinstance(data, dict) else {}
 
 
 #: Each version with the rank that it had last.
@@ -239,7 +250,8 @@ def publish(held: Published | None, catalog: Catalog, *, today: date | None = No
         _sold_add_on,
     )
     revision = 1 if held is None else held.revision + 1
-    now = Published(revision, catalog, versions, add_on_versions, written, written_add_on_versions)
+    dropped = {} if held is None else held.dropped
+    now = Published(revision, catalog, versions, add_on_versions, written, written_add_on_versions, dropped)
     return now, _publication(held, now)
 
 

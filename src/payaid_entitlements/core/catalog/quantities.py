@@ -42,7 +42,7 @@ _BYTES: Final = {
 _UNITS: Final = {unit.lower(): size for unit, size in _BYTES.items()}
 _SIZE: Final = re.compile(r"([0-9]{1,20}(?:\.[0-9]{1,20})?)\s*([A-Za-z]+)")
 _AMOUNT: Final = re.compile(r"[0-9]{1,30}(?:\.[0-9]{1,20})?")
-_RATE: Final = re.compile(r"([0-9]{1,18})\s*/\s*(.+)")
+_RATE: Final = re.compile(r"([0-9]{1,18})(?:\s*/\s*(.+)|\s+at\s+once)")
 _PERCENT: Final = re.compile(r"([0-9]{1,6})\s*%")
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _COUNTABLE: Final = (ConfigType.INT, ConfigType.DECIMAL, ConfigType.DURATION, ConfigType.SIZE)
@@ -178,20 +178,29 @@ def size(text: str) -> int:
 
 
 def rate(text: str) -> Rate:
-    """Read a rate: ``30/minute``, ``100/15 minutes``."""
+    """Read a rate: ``30/minute``, ``100/15 minutes``, ``5 at once``."""
     match = _RATE.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f"{text!r} is no rate; write calls and a window, such as `30/minute`")
-    window = match[2] if match[2][0].isdecimal() else f"1 {match[2]}"
-    limit, length = int(match[1]), parse_duration(window)
-    if not limit or not length:
+        near = did_you_mean(text, ["unlimited"])
+        raise ValueError(
+            f"{text!r} is no rate; write calls and a window, such as `30/minute`, or `5 at once`, or `unlimited`{near}"
+        )
+    limit, window = int(match[1]), match[2]
+    length = None if window is None else parse_duration(window if window[0].isdecimal() else f"1 {window}")
+    if not limit or length == 0:
         raise ValueError(f"{text!r} lets no call pass; a rate is at least one call in a window")
     return Rate(limit, length)
 
 
 def rates(texts: list[str]) -> tuple[Rate, ...]:
-    """Read several rates that all hold, no two over one window."""
+    """Read several rates that all hold, no two over one window; nothing for ``unlimited``."""
+    if texts == ["unlimited"]:
+        return ()
+    if "unlimited" in texts:
+        raise ValueError("`unlimited` stands alone; remove the rates beside it, or remove it")
     read = tuple(rate(text) for text in texts)
+    if len(read) > 1 and any(item.window is None for item in read):
+        raise ValueError("`at once` stands alone; for calls in a window define another rate limit")
     if len({item.window for item in read}) < len(read):
         raise ValueError("two rates have the same window; keep the smaller one")
     return read
@@ -208,7 +217,7 @@ def on_exceed(text: str) -> OnExceed:
                 raise ValueError(f"`soft_until` takes at least 100%, such as `soft_until 110%`, not {percent!r}")
             return OnExceed("soft_until", percent=int(found[1]))
         case ["grace_then_block", length]:
-            return OnExceed("grace_then_block", grace=_length(length))
+            return OnExceed("grace_then_block", grace=duration(length))
     words = ("hard", "soft", "soft_until 110%", "grace_then_block 3 days", "warn")
     raise ValueError(f"write one of {', '.join(words)}, not {described(text)}{did_you_mean(text, words)}")
 
@@ -219,7 +228,7 @@ def on_outage(text: str) -> FailPolicy:
         case ["closed" | "open" as kind]:
             return FailPolicy(kind)
         case ["last_known_good", length]:
-            return FailPolicy("last_known_good", _length(length))
+            return FailPolicy("last_known_good", duration(length))
     words = ("closed", "open", "last_known_good 10 minutes")
     raise ValueError(f"write one of {', '.join(words)}, not {described(text)}{did_you_mean(text, words)}")
 
@@ -245,7 +254,7 @@ def _stage(text: str) -> Stage:
     if access not in tuple(Access):
         near = did_you_mean(access, list(Access))
         raise ValueError(f"write `full for 7 days`, `read_only for 14 days` or `none`, not {described(text)}{near}")
-    return Stage(Access(access), _length(length) if length else None)
+    return Stage(Access(access), duration(length) if length else None)
 
 
 def day(text: str) -> date:
@@ -258,8 +267,9 @@ def day(text: str) -> date:
     raise ValueError(f"write a day such as 2027-03-31, not {described(text)}")
 
 
-def _length(text: str) -> Microseconds:
-    length = parse_duration(text)
-    if not length:
+def duration(text: str) -> Microseconds:
+    """Read a length of time that is more than none."""
+    read = parse_duration(text)
+    if not read:
         raise ValueError(f"{text!r} is no time at all")
-    return length
+    return read

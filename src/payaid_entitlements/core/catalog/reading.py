@@ -66,8 +66,16 @@ class Reading:
         """Tell whether *key* is defined, but in a way that could not be read."""
         module, _, feature = key.partition(".")
         places: tuple[Path, ...] = (
-            (("modules", module, "features", feature),)
+            (("modules", module, "features", feature), ("rate_limits", key))
             if feature
-            else (("modules", key), ("features", key), ("plans", key), ("rate_limits", key), ("add_ons", key))
+            else (
+                ("modules", key),
+                ("features", key),
+                ("plans", key),
+                ("rate_limits", key),
+                ("add_ons", key),
+                ("flags", key),
+                ("segments", key),
+            )
         )
         return any(place[:end] in self.left_out for place in places for end in range(1, len(place) + 1))

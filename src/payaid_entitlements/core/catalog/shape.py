@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from payaid_entitlements.core.catalog import written
 from payaid_entitlements.core.catalog.plain import Plain, described
 from payaid_entitlements.core.catalog.problems import did_you_mean, dotted
+from payaid_entitlements.core.flags import written as flags
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -141,11 +142,19 @@ def _known_fields(path: Path, data: Plain) -> list[str]:
             model = written.WrittenPrice
         case (*_, "rollover"):
             model = written.WrittenRollover
+        case ("flags", _, *_, "rollout"):
+            model = flags.WrittenRollout
+        case ("flags", _, *_, "schedule", int()):
+            model = flags.WrittenScheduled
+        case ("flags", _, "rules", int()):
+            model = flags.WrittenRule
+        case ("flags", _, "exclusion" | "holdout"):
+            model = flags.WrittenShare
         case (str() as section, *_):
             model = _SECTIONS.get(section)
         case _:
             model = written.WrittenCatalog
-    return list(model.model_fields) if model is not None else []
+    return [field.alias or name for name, field in model.model_fields.items()] if model is not None else []
 
 
 _SECTIONS: Final[dict[str, type[BaseModel]]] = {
@@ -154,7 +163,7 @@ _SECTIONS: Final[dict[str, type[BaseModel]]] = {
     "add_ons": written.WrittenAddOn,
     "lifecycle": written.WrittenLifecycle,
     "rate_limits": written.WrittenRateLimit,
-    "flags": written.WrittenFlag,
+    "flags": flags.WrittenFlag,
 }
 
 

@@ -9,92 +9,33 @@ imported where a document is read and nowhere else.
 
 from __future__ import annotations
 
-from decimal import Decimal
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field
 
-from payaid_entitlements.core.catalog.plain import described
-
-_KEY: Final = "^[a-z][a-z0-9_-]*$"
-_REFERENCE: Final = r"^[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)?$"
-_NUMBER: Final[dict[str, object]] = {"type": "number"}
-
-
-def _amount(value: object) -> int | Decimal:
-    if isinstance(value, int | Decimal) and not isinstance(value, bool):
-        return value
-    raise ValueError(f"write a number, not {described(value)}")
-
-
-def _value(value: object) -> bool | int | Decimal | str | list[str]:
-    if isinstance(value, bool | int | Decimal | str):
-        return value
-    if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return value
-    raise ValueError(f"write true, false, a number, text or a list of texts, not {described(value)}")
-
-
-def _texts(value: object) -> list[str]:
-    if isinstance(value, str):
-        return [value]
-    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
-        return value
-    raise ValueError(f"write text or a list of texts, not {described(value)}")
-
-
-Number = Annotated[int | Decimal, PlainValidator(_amount), WithJsonSchema(_NUMBER)]
-FeatureValue = Annotated[
-    bool | int | Decimal | str | list[str],
-    PlainValidator(_value),
-    WithJsonSchema(
-        {
-            "type": ["boolean", "number", "string", "array"],
-            "items": {"type": "string"},
-            "examples": [True, 5, "100/month", "unlimited", "10 GB", "24 hours"],
-        }
-    ),
-]
-Rates = Annotated[
-    list[str],
-    PlainValidator(_texts),
-    WithJsonSchema(
-        {
-            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
-            "examples": ["30/minute", ["20/second", "600/minute"]],
-        }
-    ),
-]
-Stages = Annotated[
-    list[str],
-    PlainValidator(_texts),
-    WithJsonSchema(
-        {
-            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
-            "examples": [["full for 7 days", "read_only for 14 days", "none"]],
-        }
-    ),
-]
-Anything = Annotated[object, PlainValidator(lambda value: value), WithJsonSchema({})]
-Title = Annotated[str, Field(min_length=1, max_length=200, description="What people read; defaults to the key.")]
-Url = Annotated[str, Field(min_length=1, max_length=2000, description="Where to buy it.")]
-Reference = Annotated[str, Field(json_schema_extra={"pattern": _REFERENCE})]
-Requires = Annotated[list[Reference], Field(description="Modules and features that must be held too.")]
-OnOutage = Annotated[
-    str,
-    Field(
-        description="When the store cannot be reached: `closed`, `open` or `last_known_good 10 minutes`.",
-        json_schema_extra={"pattern": "^(closed|open|last_known_good .+)$"},
-    ),
-]
-Day = Annotated[str, Field(json_schema_extra={"format": "date"})]
-Unit = Annotated[str, Field(min_length=1, max_length=64, description="What one of it is called: `seat`.")]
+from payaid_entitlements.core.catalog.fields import (
+    KEY,
+    REFERENCE,
+    STRICT,
+    Day,
+    FeatureValue,
+    Number,
+    OnOutage,
+    Rates,
+    Reference,
+    Requires,
+    Stages,
+    Title,
+    Unit,
+    Url,
+)
+from payaid_entitlements.core.flags.written import ConditionData, WrittenFlag
 
 
 class Written(BaseModel):
     """What every part has in common: nothing is converted, nothing unknown is passed over."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = STRICT
 
 
 class _Feature(Written):
@@ -211,7 +152,7 @@ class WrittenPlan(Written):
     url: Url | None = None
     modules: list[str] = []
     features: dict[Reference, FeatureValue] = {}
-    rate_limits: dict[str, Rates] = {}
+    rate_limits: dict[Reference, Rates] = {}
 
 
 class WrittenAddOn(Written):
@@ -241,33 +182,34 @@ class WrittenLifecycle(Written):
 
 
 class WrittenRateLimit(Written):
-    """Calls per window; it protects us, where a quota is sold."""
+    """Calls per window, or what runs at once; it protects us, where a quota is sold."""
 
-    per: Literal["tenant", "user", "address"] = "tenant"
+    per: Literal["tenant", "user", "address"] = Field(
+        default="tenant",
+        description="Whose calls are counted together; of `user`, each user in each tenant.",
+    )
     default: Rates
-    burst: Annotated[int, Field(ge=1)] | None = None
-    on_outage: Literal["open", "closed", "local_share"] = "local_share"
-
-
-class WrittenFlag(Written):
-    """A flag's first values; afterwards they live in the flag set."""
-
-    title: Title = ""
-    owner: str | None = None
-    remove_by: Day | None = None
-    bucket_by: Literal["tenant", "user"] = "tenant"
-    narrows: list[Reference] = Field(default=[], description="Features that are refused outside the rollout.")
-    rollout: Anything = None
-    variants: Anything = None
-    default: Anything = None
-    targeting: Anything = None
-    rules: Anything = None
-    prerequisites: Anything = None
-    salt: Anything = None
-
-
-#: What of a flag is for the engine that evaluates it.
-FLAG_RULES: Final = ("rollout", "variants", "default", "targeting", "rules", "prerequisites", "salt")
+    burst: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="Most units at once, by the rate of the shortest window; else that rate's own."
+    )
+    algorithm: Literal["gcra", "sliding_log", "sliding_counter", "fixed_window"] = Field(
+        default="gcra", description="How calls are counted."
+    )
+    held: str | None = Field(
+        default=None,
+        description="Of `5 at once`: after which one that was not given back is free again; `5 minutes`.",
+    )
+    observe: bool = Field(default=False, description="It is only counted, and refuses nobody.")
+    on_outage: Literal["open", "closed", "local_share"] = Field(
+        default="local_share",
+        description="While the limiter gives no answer: all pass, none does, or a share of it by each process.",
+    )
+    counts_toward: list[Reference] = Field(
+        default=[], description="Rate limits on which its calls are counted too, all of them or none."
+    )
+    lease: Annotated[int, Field(ge=1)] = Field(
+        default=1, description="Units that a process takes at once, and spends on its own for at most a second."
+    )
 
 
 class WrittenCatalog(Written):
@@ -292,6 +234,9 @@ class WrittenCatalog(Written):
     lifecycle: WrittenLifecycle = WrittenLifecycle()
     rate_limits: dict[str, WrittenRateLimit] = {}
     flags: dict[str, WrittenFlag] = {}
+    segments: dict[str, ConditionData] = Field(
+        default={}, description="Conditions with a name, for the rules of several flags."
+    )
     retired: dict[str, Day] = Field(default={}, description="Keys that are never used again, with their day.")
 
 
@@ -301,6 +246,7 @@ def schema() -> dict[str, object]:
     properties = written["properties"]
     assert isinstance(properties, dict)  # of every model's schema; narrows the type
     properties["$schema"] = {"type": "string"}
-    for section in ("plans", "add_ons", "modules", "features", "rate_limits", "flags"):
-        properties[section]["propertyNames"] = {"pattern": _KEY, "maxLength": 64}
+    for section in ("plans", "add_ons", "modules", "features", "flags", "segments"):
+        properties[section]["propertyNames"] = {"pattern": KEY, "maxLength": 64}
+    properties["rate_limits"]["propertyNames"] = {"pattern": REFERENCE, "maxLength": 129}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **written}

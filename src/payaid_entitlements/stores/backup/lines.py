@@ -3,8 +3,8 @@ A backup file, line by line: what is written for each part of a store, and how i
 
 JSON lines in UTF-8. The first says what the file is, the last counts the others and has their SHA-256; between them is
 one line for each part: first what is used, ``{"usage": ...}`` for each tenant with ``{"entries": ...}`` behind it; then
-``{"change": ...}``, ``{"tenant": ...}``, ``{"catalog": ...}`` or ``{"controls": ...}``, in the order of the change log.
-Two stores that hold the same, and are not changed meanwhile, give the same lines between.
+``{"change": ...}``, ``{"tenant": ...}``, ``{"catalog": ...}``, ``{"controls": ...}`` or ``{"flags": ...}``, in the
+order of the change log. Two stores that hold the same, and are not changed meanwhile, give the same lines between.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from typing import Any, Final
 from payaid_entitlements.core.catalog.publishing import Published
 from payaid_entitlements.core.controls import Controls
 from payaid_entitlements.core.facts import TenantDocument, recorded_from_json, recorded_to_json
+from payaid_entitlements.core.flags.flag_set import from_json as flags_from_json
+from payaid_entitlements.core.flags.flag_set import to_json as flags_to_json
+from payaid_entitlements.core.flags.model import FlagSet
 from payaid_entitlements.core.metering.encoding import balance_data, debit_data, debit_from, take_data, take_from
 from payaid_entitlements.core.metering.kept import Book, KeptAccount, KeptEntry, KeptHold
 from payaid_entitlements.core.metering.posting import Balance, Slot
@@ -31,7 +34,7 @@ from payaid_entitlements.stores.ports import AuditEntry, KeptChange, KeptTenant,
 FORMAT: Final = 1
 #: The first release that reads `FORMAT`.
 NEEDS: Final = "0.1.0"
-KINDS: Final = ("usage", "entries", "change", "tenant", "catalog", "controls")
+KINDS: Final = ("usage", "entries", "change", "tenant", "catalog", "controls", "flags")
 
 _COMPACT: Final = (",", ":")
 _END: Final = b'{"end":'
@@ -168,8 +171,10 @@ def write(part: Part | Counted) -> tuple[str, bytes]:
             kind, text = "tenant", f'{{"document":{document.to_json()},"listed":{found}}}'
         case Published():
             kind, text = "catalog", part.to_json()
-        case Controls():  # pragma: no branch - the types leave nothing else
+        case Controls():
             kind, text = "controls", part.to_json()
+        case FlagSet():  # pragma: no branch - the types leave nothing else
+            kind, text = "flags", flags_to_json(part)
     return kind, f'{{"{kind}":{text}}}\n'.encode()
 
 
@@ -232,6 +237,12 @@ def read(line: bytes, number: int) -> Part | Counted:
                 return Published.from_json(json.dumps(data))
             case {"controls": dict(data)}:
                 return Controls.from_json(json.dumps(data))
+            case {"flags": dict(data)}:
+                # As it is written: what this release cannot read goes on as it was.
+                flags = flags_from_json(line[len(b'{"flags":') : line.rindex(b"}")])
+                if flags.damage is not None and "damage" not in data:
+                    raise ValueError(flags.damage.why)
+                return flags
             case _:
                 raise ValueError("it is no part of a store")
     except (EntitlementError, LookupError, TypeError, ValueError, RecursionError) as error:

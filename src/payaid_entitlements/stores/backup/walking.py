@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from payaid_entitlements.core.catalog.publishing import Published
     from payaid_entitlements.core.controls import Controls
     from payaid_entitlements.core.facts import TenantDocument
+    from payaid_entitlements.core.flags.model import FlagSet
 
 #: Changes that are read, and written, at once.
 PAGE: Final = 500
@@ -104,6 +105,7 @@ class _Page:
     documents: Mapping[str, TenantDocument]
     published: Published | None
     controls: Controls | None
+    flags: FlagSet | None
 
     @staticmethod
     def read(store: Store, after: int) -> _Page:
@@ -118,6 +120,7 @@ class _Page:
             store.read(tenants) if tenants else {},
             store.catalog() if Scope.CATALOG in scopes else None,
             store.controls() if Scope.CONTROLS in scopes else None,
+            store.flags() if Scope.FLAGS in scopes else None,
         )
 
     @property
@@ -131,7 +134,8 @@ class _Page:
         for entry in self.entries:
             yield KeptChange(entry, self.events.get(entry.position))
             found = self._revision(entry)
-            if found < entry.revision:
+            # Flags may be behind: `payaid db downgrade` takes them and leaves the lines that tell of them.
+            if found < entry.revision and entry.scope is not Scope.FLAGS:
                 what = entry.scope.value if entry.tenant is None else f"tenant {entry.tenant!r}"
                 raise StoreDamaged(
                     f"{name}: {what} is at revision {found}, and its change log at {entry.revision}: "
@@ -143,7 +147,7 @@ class _Page:
     def _made(self, entry: AuditEntry) -> Part:
         if entry.tenant is not None:
             return KeptTenant(self.documents[entry.tenant], self.rows.get(entry.tenant))
-        made = self.published if entry.scope is Scope.CATALOG else self.controls
+        made = self._one(entry.scope)
         assert made is not None  # it has a revision
         return made
 
@@ -151,8 +155,13 @@ class _Page:
         if entry.tenant is not None:
             document = self.documents.get(entry.tenant)
             return 0 if document is None else document.revision
-        made = self.published if entry.scope is Scope.CATALOG else self.controls
+        made = self._one(entry.scope)
         return 0 if made is None else made.revision
+
+    def _one(self, scope: Scope) -> Published | Controls | FlagSet | None:
+        if scope is Scope.CATALOG:
+            return self.published
+        return self.controls if scope is Scope.CONTROLS else self.flags
 
 
 def _is_forgetting(store: Store, entry: AuditEntry, start: int) -> bool:

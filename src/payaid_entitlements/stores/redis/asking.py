@@ -14,6 +14,8 @@ from typing import Any, Final, TypeVar
 from payaid_entitlements.core.catalog.publishing import Published
 from payaid_entitlements.core.controls import Controls
 from payaid_entitlements.core.facts import TenantDocument
+from payaid_entitlements.core.flags.flag_set import from_json as flags_from_json
+from payaid_entitlements.core.flags.model import FlagSet
 from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.errors import SchemaOutOfDate, StoreDamaged, StoreIncomplete
 from payaid_entitlements.stores.digest import digest
@@ -35,6 +37,7 @@ from payaid_entitlements.stores.redis.layout import (
     CATALOG,
     CONTROLS,
     FILLING,
+    FLAGS,
     LAYOUT,
     VERSION,
     Keys,
@@ -46,12 +49,21 @@ from payaid_entitlements.stores.redis.layout import (
     plan_begin,
     row_of,
     sized,
+    tallies_key,
     tenant_field,
     tenant_row,
     trail_path,
     who_was_faster,
 )
-from payaid_entitlements.stores.writing import change_conflict, operation_conflict, target
+from payaid_entitlements.stores.writing import (
+    change_conflict,
+    kept,
+    operation_conflict,
+    require_tallies,
+    scope_kept,
+    scope_read,
+    target,
+)
 
 T = TypeVar("T")
 
@@ -66,11 +78,13 @@ class Ask:
 
     Attributes:
         changes: It is a change, so a lost answer leaves its outcome unknown.
+        key: The script takes this one, and none of the others.
     """
 
     what: str | Script
     parts: tuple[Part, ...]
     changes: bool = False
+    key: str | None = None
 
 
 class _OfAnotherRelease(StoreDamaged):
@@ -135,6 +149,30 @@ class Questions:
         (held,) = yield from self._held(CONTROLS)
         return Controls() if held is None else Controls.from_json(content_of(held))
 
+    def flags(self) -> Asking[FlagSet]:
+        """Read the flags."""
+        (held,) = yield from self._held(FLAGS)
+        if held is None:
+            return FlagSet()
+        revision, _, content = held.partition(b"\n")
+        return flags_from_json(content, int(revision) if revision.isdigit() else None)
+
+    def add_tallies(self, name: str, amounts: Mapping[str, int]) -> Asking[None]:
+        """Add to tallies."""
+        require_tallies(name, amounts)
+        if amounts:
+            said = tuple(part for pair in amounts.items() for part in pair)
+            yield Ask(scripts.ADD_TALLIES, said, changes=True, key=tallies_key(self.prefix, name))
+
+    def tallies(self, name: str) -> Asking[Mapping[str, int]]:
+        """Read tallies."""
+        found = iter((yield Ask(scripts.TALLIES, (), key=tallies_key(self.prefix, name))))
+        return {field.decode(): int(amount) for field, amount in zip(found, found, strict=True)}
+
+    def drop_tallies(self, name: str) -> Asking[None]:
+        """Forget tallies."""
+        yield Ask("DEL", (tallies_key(self.prefix, name),), changes=True)
+
     def apply(
         self,
         write: Write,
@@ -147,6 +185,7 @@ class Questions:
     ) -> Asking[Applied]:
         """Store *write*, or find that it is known already, or that somebody was faster."""
         scope, tenant, _, revision = target(write)
+        word, mark = scope_kept(scope)
         # Nothing is sent to a server that does not answer: what fails here has certainly not been done.
         yield from self._held()
         stays, personal = entry_of(write, actor=actor, because=because, operation=operation, as_of=as_of)
@@ -159,12 +198,12 @@ class Questions:
                         scope.value if tenant is None else tenant_field(tenant),
                         expect,
                         revision,
-                        _content(write),
+                        kept(write),
                         write.id,
                         operation_field(tenant, operation),
                         f" {revision} {digest(write)} {write.id}",
                         trail_path(scope, tenant),
-                        scope.value,
+                        word,
                         tenant or "",
                         row_of(write) if write.document is not None and not write.erase else "",
                         "1" if write.erase else "",
@@ -173,6 +212,8 @@ class Questions:
                         self.channel,
                         # The script knows the position, which is what a message begins with.
                         written(LogEntry(0, scope, tenant, revision)).removeprefix("[0"),
+                        mark,
+                        *(("", "") if write.beside is None else (write.beside[0].value, write.beside[1])),
                     ),
                     changes=True,
                 )
@@ -188,6 +229,8 @@ class Questions:
                 # Of a client that repeats, the first time may have been a moment ago.
                 is_this = self.repeats and its_id == write.id
                 return Applied(its_id, is_this, int(its_revision), int(position))
+            case [b"beside", found] if write.beside is not None:
+                raise change_conflict(write.beside[0], None, write.beside[1], int(found), ())
             case _:
                 _, found, *newest = answer
                 faster = who_was_faster([each for each in newest if each is not None], expect)
@@ -203,8 +246,8 @@ class Questions:
         if position is None:
             return histories.given(history, LogPage((), end))
         entries = tuple(
-            LogEntry(int(place), Scope(scope.decode()), tenant.decode() or None, int(revision))
-            for place, scope, tenant, revision in found[:count]
+            LogEntry(int(place), scope_read(word.decode(), int(mark)), tenant.decode() or None, int(revision))
+            for place, word, tenant, revision, mark in found[:count]
         )
         begins = entries[0].position if entries else end + 1
         if histories.is_another(history, position) or begins > position + 1 or position > end:
@@ -335,8 +378,3 @@ class Questions:
             f"a part of what {self.name} had is gone, as when a server evicts keys or somebody deletes them; "
             "restore it from a backup"
         )
-
-
-def _content(write: Write) -> str:
-    carried = write.document or write.published or write.controls
-    return "" if carried is None else carried.to_json()

@@ -66,24 +66,28 @@ class Client:
     Args:
         place: A URL, or a client of the host's, which stays open and keeps its own timeouts and retries.
         prefix: For a host's client: what all keys begin with. A URL says it itself.
+        patience: Seconds to connect, and to wait for an answer, where a URL does not say.
 
     Attributes:
+        given: The *place*: who wants connections of his own makes another client of it.
         name: Where it is, for people.
         prefix: What all our keys begin with.
         number: Of the database on its server.
         repeats: May it send again what was not answered? A host's client may.
         is_cluster: Is it one? Then a script's keys must have one hash tag.
         keeps_for: Microseconds for which a ledger there remembers operations.
+        waits: Seconds for which it waits for an answer; None where it is a host's.
 
     Raises:
         ConfigurationError: It is no Redis, of the other colour, or a client that reads from replicas.
     """
 
-    def __init__(self, place: str | HostClient, *, prefix: str | None = None) -> None:
+    def __init__(self, place: str | HostClient, *, prefix: str | None = None, patience: float = PATIENCE) -> None:
+        self.given, self._patience = place, patience
         self._place: Place | None = None
         self._hosts: Any = None
         if isinstance(place, str):
-            self._place = place_of(place)
+            self._place = place_of(place, patience)
             self.name, self.prefix = self._place.name, _agreed(self._place.prefix, prefix)
             self.number = int(self._place.options.get("db") or 0)
             self.is_cluster, self.keeps_for = self._place.is_cluster, self._place.keeps_for
@@ -93,6 +97,7 @@ class Client:
             self.number = _number_of(place)
             self.is_cluster, self.keeps_for = isinstance(place, RedisCluster | AsyncRedisCluster), KEPT
         self.repeats = self._hosts is not None
+        self.waits: float | None = None if self._place is None else self._place.options["socket_timeout"]
         self._forgotten: list[Any] = []
         self._made: Any = None
         self._begin_anew()
@@ -114,7 +119,7 @@ class Client:
         made = self._made
         if made is None:
             # A cluster that does not answer is waited for by one thread after the other: not by all, for long.
-            if not self._lock.acquire(timeout=2 * PATIENCE):
+            if not self._lock.acquire(timeout=2 * self._patience):
                 raise RedisTimeoutError(f"{self.name} was not reached yet by another thread")
             try:
                 made = self._made
@@ -141,19 +146,21 @@ class Client:
         try:
             if self._place is None or self.is_cluster:
                 return self.call("EVALSHA", script.sha, len(keys), *keys, *arguments)
-            return self._ask_at_once("EVALSHA", script.sha, len(keys), *keys, *arguments)
+            return self._ask_at_once(self.raw, "EVALSHA", script.sha, len(keys), *keys, *arguments)
         except NoScriptError:
             # It was not run: nothing is done twice.
             return self.call("EVAL", script.source, len(keys), *keys, *arguments)
 
-    def _ask_at_once(self, *command: Part) -> Any:
+    def _ask_at_once(self, raw: Any, *command: Part) -> Any:
         """
         Same as `call`, for what has an answer that the driver's client makes nothing of, on one server of ours.
 
         What that client does besides, which is to measure and to repeat, takes longer than the server does.
+
+        Args:
+            raw: The driver's client of that server. Held to the end: another thread may close, and who lets go of it
+                last ends all connections.
         """
-        # Held to the end: another thread may close, and who lets go of the client last ends all connections.
-        raw = self.raw
         pool = raw.connection_pool
         try:
             connection = pool.get_connection()
@@ -182,13 +189,26 @@ class Client:
 
 
 class AsyncClient:
-    """Same as `Client`, awaited. Each event loop has connections of its own."""
+    """
+    Same as `Client`, awaited. Each event loop has connections of its own.
 
-    def __init__(self, place: str | AsyncHostClient, *, prefix: str | None = None) -> None:
+    Args:
+        slack: Seconds for which connections wait longer than `waits` says: for who keeps the time himself.
+    """
+
+    def __init__(
+        self,
+        place: str | AsyncHostClient,
+        *,
+        prefix: str | None = None,
+        patience: float = PATIENCE,
+        slack: float = 0.0,
+    ) -> None:
+        self.given, self._slack = place, slack
         self._place: Place | None = None
         self._hosts: Any = None
         if isinstance(place, str):
-            self._place = place_of(place)
+            self._place = place_of(place, patience)
             self.name, self.prefix = self._place.name, _agreed(self._place.prefix, prefix)
             self.number = int(self._place.options.get("db") or 0)
             self.is_cluster, self.keeps_for = self._place.is_cluster, self._place.keeps_for
@@ -198,6 +218,7 @@ class AsyncClient:
             self.number = _number_of(place)
             self.is_cluster, self.keeps_for = isinstance(place, RedisCluster | AsyncRedisCluster), KEPT
         self.repeats = self._hosts is not None
+        self.waits: float | None = None if self._place is None else self._place.options["socket_timeout"]
         self._forgotten: list[Any] = []
         self._made: WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = WeakKeyDictionary()
         after_fork(self._begin_anew)
@@ -215,7 +236,7 @@ class AsyncClient:
         loop = asyncio.get_running_loop()
         made = self._made.get(loop)
         if made is None:
-            made = self._made[loop] = _make_async(self._place)
+            made = self._made[loop] = _make_async(self._place, self._slack)
         return made
 
     async def call(self, *command: Part) -> Any:
@@ -272,14 +293,16 @@ def _make(place: Place) -> HostClient:
     return Redis(**_address(place), retry=retry, **place.options)
 
 
-def _make_async(place: Place) -> AsyncHostClient:
+def _make_async(place: Place, slack: float) -> AsyncHostClient:
     retry = AsyncRetry(NoBackoff(), 0)
+    options = {**place.options, "socket_timeout": place.options["socket_timeout"] + slack}
     if place.is_cluster:
         nodes = [AsyncClusterNode(*node) for node in place.nodes]
-        cluster = AsyncRedisCluster(startup_nodes=nodes, retry=retry, **place.options)
+        # By itself it ends all connections each fifth time that something has moved: also those on which others wait.
+        cluster = AsyncRedisCluster(startup_nodes=nodes, retry=retry, reinitialize_steps=0, **options)
         cast("Any", cluster).commands_parser = _KeyComesFirst()
         return cluster
-    return AsyncRedis(**_address(place), retry=retry, **place.options)
+    return AsyncRedis(**_address(place), retry=retry, **options)
 
 
 def _servers_of(made: Any) -> Sequence[Any]:

@@ -46,7 +46,7 @@ def answered() -> Iterator[None]:
     try:
         yield
     except FAILURES as error:
-        raise _unavailable(error) from error
+        raise unavailable(error) from error
 
 
 @contextmanager
@@ -67,7 +67,7 @@ def sent(operation: str | None, *, repeats: bool) -> Iterator[None]:
 def failed(error: Exception, operation: str | None, *, repeats: bool) -> StoreUnavailable:
     """What one of `FAILURES` means for a change: see `sent`."""
     if isinstance(error, _NOT_DONE) and not repeats:
-        return _unavailable(error)
+        return unavailable(error)
     return OutcomeUnknown(
         f"Redis gave no answer to a change: {_first_line(error)}; repeat with the same operation to find out",
         operation=operation,
@@ -83,7 +83,8 @@ def was_closed(error: RedisConnectionError) -> bool:
     return type(error) is RedisConnectionError
 
 
-def _unavailable(error: Exception) -> StoreUnavailable:
+def unavailable(error: Exception) -> StoreUnavailable:
+    """What one of `FAILURES` means where nothing was to be changed, or where it does not matter."""
     if "WRONGTYPE" in str(error):
         return StoreDamaged(f"somebody else uses a key of ours, under another type: {_first_line(error)}")
     for kind, word, means in _MEANS:

@@ -2,20 +2,22 @@
 Under which keys what is kept, and how it is written there.
 
 All keys have one hash tag, so one script can change them together, on a cluster too. What people name (tenants,
-modules, plans, operations) is never a part of a key: it is a field or a member, behind its length where something
-follows. So two different things never have one name, whatever characters are in them.
+modules, plans, operations) is never a part of a key, but that of tallies is the end of theirs: it is a field or a
+member, behind its length where something follows. So two different things never have one name, whatever characters are
+in them.
 
 ======== ======== ====================================================================================
 key      type     holds
 ======== ======== ====================================================================================
-documents hash    ``=tenant``, ``catalog``, ``controls``: revision, newline, JSON; ``position``: the newest; ``layout``:
-                  the version of all this; ``origin``: made by chance when the store was
+documents hash    ``=tenant``, ``catalog``, ``controls``, ``flags``: revision, newline, JSON; ``position``: the newest;
+                  ``layout``: the version of all this; ``origin``: made by chance when the store was
 rows      hash    tenant: revision, newline, JSON of plan and modules; a tenant that was forgotten has none
 index     sorted  ``ttenant``, ``m3:crmtenant``, ``p3:protenant``, ``a5:=acme0000000000000007``,
                   ``q9:operation0000000000000007``: members in the order of bytes
 log       stream  the change log; the id of an entry is its position
 trail     hash    position: what stays of a change, newline, what is personal, newline, its operation's field in `known`
 known     hash    ``iid``: the position of a change; ``o5:=acmeoperation``: the outcome of an operation
+tallies:  hash    a key for each name, which follows: what was measured, by field
 ======== ======== ====================================================================================
 
 Documents, catalog and the newest position are one key: a server that evicts it has lost all, and says so; it never
@@ -34,7 +36,7 @@ from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.errors import StoreDamaged
 from payaid_entitlements.stores.digest import digest
 from payaid_entitlements.stores.ports import AuditEntry, OutboxEvent, Scope, TenantRow, Write
-from payaid_entitlements.stores.writing import event_of, target
+from payaid_entitlements.stores.writing import event_of, scope_kept, scope_read, target
 
 #: Grows when any of this changes.
 VERSION: Final = "1"
@@ -45,6 +47,7 @@ FILLING: Final = "0"
 LAYOUT: Final = "layout"
 CATALOG: Final = "catalog"
 CONTROLS: Final = "controls"
+FLAGS: Final = "flags"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,11 @@ class Keys:
         return (self.documents, self.rows, self.index, self.log, self.trail, self.known)
 
 
+def tallies_key(prefix: str, name: str) -> str:
+    """Where the tallies *name* are: a key of their own, on the server that has the others."""
+    return f"{{{prefix}}}:tallies:{name}"
+
+
 def channel_of(prefix: str, number: int = 0) -> str:
     """
     The name of the channel on which each change is published, by the script that makes it.
@@ -85,7 +93,7 @@ def tenant_field(tenant: str) -> str:
 
 
 def trail_path(scope: Scope, tenant: str | None) -> bytes:
-    """What the members begin with that lead to what was recorded of a tenant, of the catalog or of the controls."""
+    """What the members begin with that lead to the trail of a tenant, of the catalog, the controls or the flags."""
     return sized("a", scope.value if tenant is None else tenant_field(tenant))
 
 
@@ -96,7 +104,7 @@ def sized(kind: str, name: str) -> bytes:
 
 
 def operation_field(tenant: str | None, operation: str | None) -> bytes:
-    """Where the outcome of *operation* is; empty when there is none. Catalog and controls share theirs."""
+    """Where the outcome of *operation* is; empty when there is none. Catalog, controls and flags share theirs."""
     if operation is None:
         return b""
     return sized("o", "" if tenant is None else tenant_field(tenant)) + operation.encode()
@@ -143,7 +151,8 @@ def entry_of(
     """What stays of a change for ever, and what is personal to its tenant."""
     scope, tenant, generation, revision = target(write)
     event = event_of(write, 0)
-    stays = [write.id, scope.value, tenant, generation, revision, write.recorded, write.verb, actor, as_of]
+    word, mark = scope_kept(scope)
+    stays = [write.id, word, tenant, mark or generation, revision, write.recorded, write.verb, actor, as_of]
     known = None if operation is None else digest(write)
     personal = [because, operation, recorded_to_json(write.facts), write.detail, event.payload, known]
     # In ASCII: what people write may have halves of characters, which nothing else can encode.
@@ -152,7 +161,8 @@ def entry_of(
 
 def trail_entry(entry: AuditEntry, event: OutboxEvent | None) -> tuple[str, str]:
     """The same, of a change that another store had; nothing is told to others where that did not tell it any more."""
-    stays = [entry.id, entry.scope.value, entry.tenant, entry.generation, entry.revision, entry.recorded]
+    word, mark = scope_kept(entry.scope)
+    stays = [entry.id, word, entry.tenant, mark or entry.generation, entry.revision, entry.recorded]
     told = None if event is None else event.payload
     personal = [entry.because, entry.operation, recorded_to_json(entry.facts), entry.detail, told, entry.digest]
     return _json([*stays, entry.verb, entry.actor, entry.as_of]), _json(personal)
@@ -165,9 +175,9 @@ def audit_entry(position: int, held: bytes) -> AuditEntry:
     return AuditEntry(
         change,
         position,
-        Scope(scope),
+        scope_read(scope, generation),
         tenant,
-        generation,
+        max(generation, 0),
         revision,
         recorded,
         verb,
@@ -183,9 +193,9 @@ def audit_entry(position: int, held: bytes) -> AuditEntry:
 
 def outbox_event(position: int, held: bytes) -> OutboxEvent | None:
     """Read what is told to others of a change; None where nothing is, any more."""
-    _, scope, _, _, _, _, verb, _, _ = _stays(held)
+    _, word, _, generation, _, _, verb, _, _ = _stays(held)
     told = _personal(held)[4]
-    return None if told is None else OutboxEvent(position, f"{scope}.{verb}", told)
+    return None if told is None else OutboxEvent(position, f"{scope_read(word, generation).value}.{verb}", told)
 
 
 def who_was_faster(held: Sequence[bytes], expect: int) -> list[str]:

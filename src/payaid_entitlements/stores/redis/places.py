@@ -38,8 +38,6 @@ PATIENCE: Final = 0.2
 # A driver opens connections as they are needed, and refuses the 101st question at once unless told otherwise.
 # RESP2: by RESP3, redis-py 8 sends on an idle connection that the server has closed (asyncio), and the command fails.
 _OURS: Final[Mapping[str, Any]] = {
-    "socket_timeout": PATIENCE,
-    "socket_connect_timeout": PATIENCE,
     "max_connections": 500,
     "protocol": 2,
 }
@@ -72,18 +70,21 @@ class Place:
     keeps_for: int = KEPT
 
 
-def place_of(url: str) -> Place:
+def place_of(url: str, patience: float = PATIENCE) -> Place:
     """
     Read *url*.
 
     Several servers of a cluster are separated by commas: ``redis+cluster://one:7000,two:7000``.
+
+    Args:
+        patience: Seconds to connect, and to wait for an answer, where the URL does not say.
 
     Raises:
         ConfigurationError: It is no URL of a Redis, or has an option of ours that there is not.
     """
     # Neither the text nor what a parser says of it is shown: a part of it may be a password.
     try:
-        return _read(url)
+        return _read(url, patience)
     except ConfigurationError:
         raise
     except (LookupError, ValueError, TypeError):
@@ -107,7 +108,7 @@ def checked_prefix(prefix: str) -> str:
     return prefix
 
 
-def _read(url: str) -> Place:
+def _read(url: str, patience: float) -> Place:
     parts = urlsplit(url)
     scheme = SCHEMES[parts.scheme]
     is_cluster = parts.scheme.endswith("+cluster")
@@ -127,7 +128,8 @@ def _read(url: str) -> Place:
     found.pop("connection_class", None)
     for name in found.keys() - _TAKEN - inspect.signature(Redis.__init__).parameters.keys():
         raise ConfigurationError(f"redis-py has no option {name!r}")
-    options: dict[str, Any] = {**_OURS, **found}
+    waits = {"socket_timeout": patience, "socket_connect_timeout": patience}
+    options: dict[str, Any] = {**waits, **_OURS, **found}
     if scheme == "unix":
         options["unix_socket_path"] = options.pop("path")
         return Place(f"unix://{parts.path}", prefix, False, (), options, keeps_for)

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from payaid_entitlements.core.catalog.publishing import Published
+from payaid_entitlements.core.controls import Controls
+from payaid_entitlements.core.flags.model import FlagSet
 from payaid_entitlements.errors import StoreIncomplete
 from payaid_entitlements.stores.ports import KeptChange, KeptTenant, Part
 from payaid_entitlements.stores.redis import clients, scripts
@@ -20,6 +22,7 @@ from payaid_entitlements.stores.redis.layout import (
     CATALOG,
     CONTROLS,
     FILLING,
+    FLAGS,
     VERSION,
     operation_field,
     row_in,
@@ -28,7 +31,7 @@ from payaid_entitlements.stores.redis.layout import (
     trail_entry,
     trail_path,
 )
-from payaid_entitlements.stores.writing import continued, not_empty
+from payaid_entitlements.stores.writing import continued, not_empty, part_kept, scope_kept
 
 #: Parts that one script stores: a millisecond or two of the server's time.
 BATCH: Final = 100
@@ -77,7 +80,7 @@ def _said(part: Part) -> Iterator[clients.Part]:
     """A part as the script takes it: its kind, and then what that kind has."""
     if isinstance(part, KeptChange):
         entry = part.entry
-        yield from ("change", entry.position, entry.scope.value, entry.tenant or "", entry.revision)
+        yield from ("change", entry.position, *scope_kept(entry.scope), entry.tenant or "", entry.revision)
         yield from (trail_path(entry.scope, entry.tenant), *trail_entry(entry, part.event), entry.id)
         yield operation_field(entry.tenant, entry.operation)
         yield f"{entry.position} {entry.revision} {entry.digest} {entry.id}"
@@ -88,5 +91,10 @@ def _said(part: Part) -> Iterator[clients.Part]:
         yield f"{document.revision}\n{document.to_json()}"
         yield "" if part.row is None else f"{part.row.revision}\n{row_in(part.row.plan, part.row.modules)}"
     else:
-        yield from ("one", CATALOG if isinstance(part, Published) else CONTROLS)
-        yield f"{part.revision}\n{part.to_json()}"
+        yield from ("one", _field(part), f"{part.revision}\n{part_kept(part)}")
+
+
+def _field(part: Published | Controls | FlagSet) -> str:
+    if isinstance(part, Published):
+        return CATALOG
+    return CONTROLS if isinstance(part, Controls) else FLAGS

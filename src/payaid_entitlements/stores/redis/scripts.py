@@ -55,7 +55,8 @@ APPLY: Final = Script(
 local field, expect, revision, content = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local id, operation, outcome, path = ARGV[6], ARGV[7], ARGV[8], ARGV[9]
 local scope, tenant, row, erase = ARGV[10], ARGV[11], ARGV[12], ARGV[13] == '1'
-local stays, personal, channel, message = ARGV[14], ARGV[15], ARGV[16], ARGV[17]
+local stays, personal, channel, message, mark = ARGV[14], ARGV[15], ARGV[16], ARGV[17], ARGV[18]
+local beside, beside_expect = ARGV[19], ARGV[20]
 
 if operation ~= '' then
     local first = redis.call('HGET', known, operation)
@@ -74,6 +75,10 @@ if found ~= expect then
     end
     return answer
 end
+if beside ~= '' then
+    local other = string.match(redis.call('HGET', documents, beside) or '', '^(%d+)\\n') or '0'
+    if other ~= beside_expect then return {'beside', other} end
+end
 local old = scope == 'tenant' and redis.call('HGET', rows, tenant) or false
 -- The other keys too are of their kind, or nothing is written.
 redis.call('ZCARD', index)
@@ -87,7 +92,9 @@ end
 
 local position = plain(tonumber(head) + 1)
 -- The first thing that is written: where it fails nothing was.
-local added = redis.pcall('XADD', log, position .. '-0', 's', scope, 't', tenant, 'r', revision)
+local line = {'s', scope, 't', tenant, 'r', revision}
+if mark ~= '0' then line[7], line[8] = 'g', mark end
+local added = redis.pcall('XADD', log, position .. '-0', unpack(line))
 if type(added) == 'table' and added.err then
     if string.find(added.err, 'XADD', 1, true) then return {'damaged'} end
     return added
@@ -140,7 +147,7 @@ if ARGV[2] ~= '' then
     local from = plain(tonumber(ARGV[2]) + 1) .. '-0'
     for _, entry in ipairs(redis.call('XRANGE', log, from, '+', 'COUNT', ARGV[3])) do
         local has = entry[2]
-        answer[#answer + 1] = {string.match(entry[1], '^(%d+)'), has[2], has[4], has[6]}
+        answer[#answer + 1] = {string.match(entry[1], '^(%d+)'), has[2], has[4], has[6], has[8] or '0'}
     end
 end
 return answer
@@ -249,10 +256,12 @@ local function words(count)
 end
 local store = {}
 function store.change()
-    local position, scope, tenant, revision, path, stays, personal, id, operation, outcome, by = words(11)
+    local position, scope, mark, tenant, revision, path, stays, personal, id, operation, outcome, by = words(12)
     if redis.call('HEXISTS', trail, position) == 1 then return end
     local place = string.format('%016.0f', tonumber(position))
-    redis.call('XADD', log, position .. '-0', 's', scope, 't', tenant, 'r', revision)
+    local line = {'s', scope, 't', tenant, 'r', revision}
+    if mark ~= '0' then line[7], line[8] = 'g', mark end
+    redis.call('XADD', log, position .. '-0', unpack(line))
     redis.call('HSET', trail, position, stays .. '\\n' .. personal .. '\\n' .. operation)
     redis.call('HSET', known, 'i' .. id, position)
     redis.call('ZADD', index, 0, path .. place)
@@ -312,3 +321,16 @@ redis.call('HSET', documents, 'layout', ARGV[1], 'origin', ARGV[2], 'position', 
 return {'filled'}
 """
 )
+
+# -- tallies: the one key is that of a name --------------------------------------------------------------------------
+
+#: Add amounts, each behind its field.
+ADD_TALLIES: Final = Script(
+    """
+for number = 1, #ARGV, 2 do redis.call('HINCRBY', KEYS[1], ARGV[number], ARGV[number + 1]) end
+return {'added'}
+"""
+)
+
+#: All fields, each before its amount.
+TALLIES: Final = Script("return redis.call('HGETALL', KEYS[1])")

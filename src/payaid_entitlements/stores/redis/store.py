@@ -18,6 +18,7 @@ from redis.exceptions import ResponseError
 from payaid_entitlements.core.catalog.publishing import Published
 from payaid_entitlements.core.controls import Controls
 from payaid_entitlements.core.facts import TenantDocument
+from payaid_entitlements.core.flags.model import FlagSet
 from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.errors import ConfigurationError
 from payaid_entitlements.stores.ports import (
@@ -32,6 +33,7 @@ from payaid_entitlements.stores.ports import (
     Transaction,
     Write,
 )
+from payaid_entitlements.stores.redis.activity.activity import AsyncRedisActivity, RedisActivity
 from payaid_entitlements.stores.redis.asking import Ask, Asking, Questions
 from payaid_entitlements.stores.redis.clients import AsyncClient, Client
 from payaid_entitlements.stores.redis.durability import CONFIG, INFO, UNKNOWN, durability_of
@@ -39,6 +41,7 @@ from payaid_entitlements.stores.redis.failing import answered, sent, was_closed
 from payaid_entitlements.stores.redis.histories import Histories
 from payaid_entitlements.stores.redis.layout import channel_of
 from payaid_entitlements.stores.redis.ledger import AsyncRedisLedger, RedisLedger
+from payaid_entitlements.stores.redis.limiter import AsyncRedisLimiter, RedisLimiter
 from payaid_entitlements.stores.redis.listening import RedisChannel, log_end
 from payaid_entitlements.stores.redis.restoring import restoring
 
@@ -74,6 +77,9 @@ class _Common:
         """Same as `Store.concerns`."""
         return self._durability.concerns
 
+    def _keys(self, ask: Ask) -> tuple[str, ...]:
+        return self._questions.keys.all if ask.key is None else (ask.key,)
+
 
 class RedisStore(_Common):
     """
@@ -92,6 +98,16 @@ class RedisStore(_Common):
     def ledger(self) -> RedisLedger:
         """The ledger in the same Redis, with the same client. Its keys are apart from the store's."""
         return RedisLedger(self._client)
+
+    @cached_property
+    def activity(self) -> RedisActivity:
+        """Which tenant did what on which day, in the same Redis, with the same client. Its keys are apart."""
+        return RedisActivity(self._client)
+
+    @cached_property
+    def limiter(self) -> RedisLimiter:
+        """The limiter in the same Redis, with connections of its own that wait for 50 ms."""
+        return RedisLimiter(self._client)
 
     def prepare(self) -> None:
         """Same as `Store.prepare`: an empty Redis is made ready; no other needs a migration."""
@@ -120,6 +136,10 @@ class RedisStore(_Common):
     def controls(self) -> Controls:
         """Same as `Store.controls`."""
         return self._ask(self._questions.controls())
+
+    def flags(self) -> FlagSet:
+        """Same as `Store.flags`."""
+        return self._ask(self._questions.flags())
 
     def apply(
         self,
@@ -175,6 +195,18 @@ class RedisStore(_Common):
         """Same as `Store.listed`."""
         return self._ask(self._questions.listed(tenants))
 
+    def add_tallies(self, name: str, amounts: Mapping[str, int]) -> None:
+        """Same as `Store.add_tallies`."""
+        self._ask(self._questions.add_tallies(name, amounts))
+
+    def tallies(self, name: str) -> Mapping[str, int]:
+        """Same as `Store.tallies`."""
+        return self._ask(self._questions.tallies(name))
+
+    def drop_tallies(self, name: str) -> None:
+        """Same as `Store.drop_tallies`."""
+        self._ask(self._questions.drop_tallies(name))
+
     def restore(self, pages: Iterable[Sequence[Part]]) -> None:
         """Same as `Store.restore`: what is killed leaves a store that is refused until it is filled anew."""
         self._ask(restoring(self._questions, pages, secrets.token_hex(8)))
@@ -182,6 +214,8 @@ class RedisStore(_Common):
     def close(self) -> None:
         """Same as `Store.close`. A client of yours stays open."""
         self._client.close()
+        if "limiter" in self.__dict__:
+            self.limiter.close()
 
     def _ask(self, flow: Asking[T], operation: str | None = None) -> T:
         try:
@@ -206,7 +240,7 @@ class RedisStore(_Common):
     def _perform(self, ask: Ask) -> Any:
         if isinstance(ask.what, str):
             return self._client.call(ask.what, *ask.parts)
-        return self._client.run(ask.what, self._questions.keys.all, ask.parts)
+        return self._client.run(ask.what, self._keys(ask), ask.parts)
 
 
 class AsyncRedisStore(_Common):
@@ -220,6 +254,16 @@ class AsyncRedisStore(_Common):
     def ledger(self) -> AsyncRedisLedger:
         """Same as `RedisStore.ledger`, awaited."""
         return AsyncRedisLedger(self._client)
+
+    @cached_property
+    def activity(self) -> AsyncRedisActivity:
+        """Same as `RedisStore.activity`, awaited."""
+        return AsyncRedisActivity(self._client)
+
+    @cached_property
+    def limiter(self) -> AsyncRedisLimiter:
+        """Same as `RedisStore.limiter`, awaited."""
+        return AsyncRedisLimiter(self._client)
 
     async def prepare(self) -> None:
         """Same as `RedisStore.prepare`."""
@@ -248,6 +292,10 @@ class AsyncRedisStore(_Common):
     async def controls(self) -> Controls:
         """Same as `Store.controls`."""
         return await self._ask(self._questions.controls())
+
+    async def flags(self) -> FlagSet:
+        """Same as `Store.flags`."""
+        return await self._ask(self._questions.flags())
 
     async def apply(
         self,
@@ -303,6 +351,18 @@ class AsyncRedisStore(_Common):
         """Same as `Store.listed`."""
         return await self._ask(self._questions.listed(tenants))
 
+    async def add_tallies(self, name: str, amounts: Mapping[str, int]) -> None:
+        """Same as `Store.add_tallies`."""
+        await self._ask(self._questions.add_tallies(name, amounts))
+
+    async def tallies(self, name: str) -> Mapping[str, int]:
+        """Same as `Store.tallies`."""
+        return await self._ask(self._questions.tallies(name))
+
+    async def drop_tallies(self, name: str) -> None:
+        """Same as `Store.drop_tallies`."""
+        await self._ask(self._questions.drop_tallies(name))
+
     async def restore(self, pages: Iterable[Sequence[Part]]) -> None:
         """Same as `RedisStore.restore`; *pages* are read where this runs, and nothing else runs meanwhile."""
         await self._ask(restoring(self._questions, pages, secrets.token_hex(8)))
@@ -310,6 +370,8 @@ class AsyncRedisStore(_Common):
     async def aclose(self) -> None:
         """Same as `Store.close`. A client of yours stays open."""
         await self._client.aclose()
+        if "limiter" in self.__dict__:
+            await self.limiter.aclose()
 
     async def _ask(self, flow: Asking[T], operation: str | None = None) -> T:
         try:
@@ -334,7 +396,7 @@ class AsyncRedisStore(_Common):
     async def _perform(self, ask: Ask) -> Any:
         if isinstance(ask.what, str):
             return await self._client.call(ask.what, *ask.parts)
-        return await self._client.run(ask.what, self._questions.keys.all, ask.parts)
+        return await self._client.run(ask.what, self._keys(ask), ask.parts)
 
 
 def _refuse(tx: Transaction | None) -> None:

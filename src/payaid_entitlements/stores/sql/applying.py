@@ -90,8 +90,9 @@ def applying(
         yield statement
     position = (yield last).rows[0][0]
     if tenant is None:
-        # Catalog and controls share one name space of operations, and their writers first meet here.
+        # Catalog, controls and flags share one name space of operations, and their writers first meet here.
         yield from _first(statements, write, operation, is_latest=True)
+        yield from _require_beside(statements, write)
     for statement in statements.append(
         write,
         position,
@@ -116,8 +117,20 @@ def _first(statements: Statements, write: Write, operation: str | None, *, is_la
     return None
 
 
+def _require_beside(statements: Statements, write: Write) -> Generator[Executable, Answer, None]:
+    """Compare what the write was worked out with. Whoever else writes that waits for the sequencer, or is done."""
+    if write.beside is None:
+        return
+    scope, expect = write.beside
+    rows = (yield statements.revision_beside(scope)).rows
+    found = rows[0][0] if rows else 0
+    if found != expect:
+        faster = [f"{verb} by {who}" for verb, who in (yield statements.faster(scope, None, expect)).rows]
+        raise change_conflict(scope, None, expect, found, faster)
+
+
 def _conflict(statements: Statements, write: Write, expect: int) -> Generator[Executable, Answer, ChangeConflict]:
     scope, tenant, _, _ = target(write)
-    rows = (yield statements.found_revision(write)).rows
-    faster = [f"{verb} by {who}" for verb, who in (yield statements.faster(write, expect)).rows]
+    rows = (yield statements.found_revision(scope, tenant)).rows
+    faster = [f"{verb} by {who}" for verb, who in (yield statements.faster(scope, tenant, expect)).rows]
     return change_conflict(scope, tenant, expect, rows[0][0] if rows else 0, faster)

@@ -1,4 +1,8 @@
-"""After the host's commit, and only then: SQLAlchemy tells of it for a `Session`; for a `Connection` nobody does."""
+"""
+After the host's commit, and only then.
+
+SQLAlchemy tells of it for a `Session`, and for a `Connection` nobody does; Django tells of it for each of its own.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,8 @@ from typing import Final
 from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
+
+from payaid_entitlements.stores.sql.joining import is_django
 
 _WAITING: Final = "payaid_entitlements.after_commit"
 
@@ -20,6 +26,11 @@ def after_commit(tx: object, then: Callable[[], object]) -> bool:
         False where nobody tells of the commit, and *then* is not called: for a `Connection`, whose event comes before
         the commit is done, and for a session within the transaction of one.
     """
+    if is_django(tx):
+        from payaid_entitlements.stores.django.joining import on_commit
+
+        on_commit(tx, then)
+        return True
     session = tx.sync_session if isinstance(tx, AsyncSession) else tx
     if not isinstance(session, Session) or isinstance(session.bind, Connection):
         return False

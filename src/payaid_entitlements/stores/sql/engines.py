@@ -8,6 +8,7 @@ fails at once with "database is locked" when somebody else has written in betwee
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 from weakref import WeakSet
@@ -30,6 +31,9 @@ WRITES: Final = "payaid_writes"
 #: statement ends by that and costs no connection.
 LONGEST: Final = PATIENCE + 0.5
 
+#: As SQLAlchemy asks it: the dialect, the pool's record, the arguments by position and by name.
+Connecting = Callable[[Dialect, Any, list[Any], dict[str, Any]], None]
+
 _POSTGRESQL = {"postgresql": "postgresql+psycopg"}
 _SYNC = {"sqlite": "sqlite", **_POSTGRESQL, **{name: f"{name}+pymysql" for name in MYSQL}}
 _ASYNC = {"sqlite": "sqlite+aiosqlite", **_POSTGRESQL, **{name: f"{name}+asyncmy" for name in MYSQL}}
@@ -50,10 +54,19 @@ class _Pool(QueuePool):
         self._longest = seconds
 
 
-def sync_engine(url: URL) -> Engine:
-    """Make an engine for *url*, whose driver we choose; connects to nothing yet."""
+def sync_engine(url: URL, *, connecting: Connecting | None = None) -> Engine:
+    """
+    Make an engine for *url*, whose driver we choose; connects to nothing yet.
+
+    Args:
+        connecting: Is called before each connection is made, for SQLAlchemy's event ``do_connect``, with what it is
+            made with, which it may change.
+    """
     url = url.set(drivername=_SYNC[url.get_backend_name()])
     engine = create_engine(url, poolclass=_Pool, **_options(url))
+    if connecting is not None:
+        # Before the listeners below, which connect: there is no other way to be the first.
+        event.listen(engine, "do_connect", connecting)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
     elif engine.dialect.name == "postgresql":

@@ -6,19 +6,17 @@ What cannot be that is refused with the way out: another database, autocommit, a
 
 from __future__ import annotations
 
-import os.path
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import URL, Connection, Engine, TwoPhaseTransaction
+from sqlalchemy import Connection, Engine, TwoPhaseTransaction
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 
 from payaid_entitlements.errors import ConfigurationError
-from payaid_entitlements.stores.sql.columns import MYSQL
 from payaid_entitlements.stores.sql.engines import is_immediate
-from payaid_entitlements.stores.sql.places import is_file, shown
+from payaid_entitlements.stores.sql.places import is_same_place, shown
 
 
 def joined(tx: object, engine: Engine) -> Connection:
@@ -26,12 +24,17 @@ def joined(tx: object, engine: Engine) -> Connection:
     Find the connection of the host's transaction.
 
     Args:
-        tx: A SQLAlchemy `Session` or `Connection` in a transaction. A session begins one by itself.
+        tx: A SQLAlchemy `Session` or `Connection` in a transaction, of which a session begins one by itself; or
+            Django's ``connection`` within ``transaction.atomic()``.
         engine: Ours; it must be of the same database.
 
     Raises:
         ConfigurationError: It is something else.
     """
+    if is_django(tx):
+        from payaid_entitlements.stores.django.joining import lent
+
+        return lent(tx, engine)
     with _usable():
         match tx:
             case Session():
@@ -48,7 +51,12 @@ def joined(tx: object, engine: Engine) -> Connection:
 
 
 async def joined_async(tx: object, engine: AsyncEngine) -> AsyncConnection:
-    """Same as `joined`, for `AsyncSession` and `AsyncConnection`."""
+    """Same as `joined`, for `AsyncSession` and `AsyncConnection`. Django has no transaction that could be awaited."""
+    if is_django(tx):
+        raise ConfigurationError(
+            "a transaction of Django's is synchronous: open Entitlements, and call it where the transaction is, "
+            "in a function that you await by sync_to_async"
+        )
     with _usable():
         match tx:
             case AsyncSession():
@@ -62,6 +70,11 @@ async def joined_async(tx: object, engine: AsyncEngine) -> AsyncConnection:
                 )
         await connection.run_sync(_require, engine.sync_engine)
         return connection
+
+
+def is_django(tx: object) -> bool:
+    """Is *tx* a connection of Django's? Without importing what may not be installed."""
+    return any(each.__module__.startswith("django.") for each in type(tx).__mro__)
 
 
 def may_notify(connection: Connection | None) -> bool:
@@ -80,7 +93,7 @@ def _usable() -> Iterator[None]:
 
 def _require(connection: Connection, engine: Engine) -> None:
     theirs, ours = connection.engine, engine
-    if theirs.pool is not ours.pool and not _is_same_place(theirs.url, ours.url):
+    if theirs.pool is not ours.pool and not is_same_place(theirs.url, ours.url):
         raise ConfigurationError(
             f"tx is a transaction on {shown(theirs.url)}, and the entitlements are on {shown(ours.url)}: "
             "two databases do not commit together"
@@ -96,25 +109,6 @@ def _require(connection: Connection, engine: Engine) -> None:
             "an SQLite transaction that reads first and writes later fails under load; call "
             "payaid_entitlements.stores.sql.begin_immediate(engine) once on your engine"
         )
-
-
-def _is_same_place(one: URL, other: URL) -> bool:
-    if {one.get_backend_name(), other.get_backend_name()} == {"sqlite"}:
-        return is_file(one) and is_file(other) and _path(one) == _path(other)
-    return _place(one) == _place(other)
-
-
-def _path(url: URL) -> str:
-    return os.path.realpath(str(url.database))
-
-
-def _place(url: URL) -> tuple[object, ...]:
-    backend = url.get_backend_name()
-    if backend in MYSQL:
-        return "mysql", url.query.get("unix_socket") or (url.host, str(url.port or 3306)), url.database
-    # A socket's directory can only be given in the query.
-    host, port = url.host or url.query.get("host"), url.port or url.query.get("port") or 5432
-    return backend, host, str(port), url.database
 
 
 def _commits_by_itself(connection: Connection) -> bool:

@@ -6,6 +6,7 @@ Everything of ours in a URL begins with ``payaid_`` and is taken out before a dr
 
 from __future__ import annotations
 
+import os.path
 from dataclasses import dataclass
 from typing import Final
 
@@ -42,9 +43,9 @@ class Place:
     keeps_for: int = KEPT
 
 
-def place_of(url: str) -> Place:
+def place_of(url: str | URL) -> Place:
     """
-    Read *url*.
+    Read *url*, which a person wrote or SQLAlchemy has read.
 
     Raises:
         ConfigurationError: It names no database that is supported, or an SQLite database without a file, or has an
@@ -108,3 +109,23 @@ def is_file(url: URL) -> bool:
     """Does an SQLite database at *url* outlive its process?"""
     database = url.database or ""
     return bool(database) and ":memory:" not in database and url.query.get("mode") != "memory"
+
+
+def is_same_place(one: URL, other: URL) -> bool:
+    """Are both of one database, so that one transaction may be about both?"""
+    if {one.get_backend_name(), other.get_backend_name()} == {"sqlite"}:
+        return is_file(one) and is_file(other) and _path(one) == _path(other)
+    return _place(one) == _place(other)
+
+
+def _path(url: URL) -> str:
+    return os.path.realpath(str(url.database))
+
+
+def _place(url: URL) -> tuple[object, ...]:
+    backend = url.get_backend_name()
+    if backend in MYSQL:
+        return "mysql", url.query.get("unix_socket") or (url.host, str(url.port or 3306)), url.database
+    # A socket's directory can only be given in the query.
+    host, port = url.host or url.query.get("host"), url.port or url.query.get("port") or 5432
+    return backend, host, str(port), url.database

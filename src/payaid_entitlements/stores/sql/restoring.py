@@ -12,15 +12,13 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
 from sqlalchemy import Executable
 
-from payaid_entitlements.core.catalog.publishing import Published
-from payaid_entitlements.core.controls import Controls
 from payaid_entitlements.core.facts import recorded_to_json
 from payaid_entitlements.stores.ports import KeptChange, KeptTenant, Part
 from payaid_entitlements.stores.sql.applying import Answer
 from payaid_entitlements.stores.sql.licensed import InTable
 from payaid_entitlements.stores.sql.statements import Statements
 from payaid_entitlements.stores.sql.tables import NO_TENANT
-from payaid_entitlements.stores.writing import continued, not_empty
+from payaid_entitlements.stores.writing import continued, not_empty, part_kept, scope_kept
 
 #: A statement, and its values for each of many rows.
 Filling = tuple[Executable, Sequence[Mapping[str, object]]]
@@ -53,10 +51,10 @@ def restoring(statements: Statements, name: str, pages: Iterable[Sequence[Part]]
         if in_table is not None:
             yield from _filled(in_table.put, list(_modules(tenants.values())))
         for part in page:
-            if isinstance(part, Published | Controls):
-                drop, put = statements.replace_catalog if isinstance(part, Published) else statements.replace_controls
+            if not isinstance(part, KeptChange | KeptTenant):
+                drop, put = statements.replace(part)
                 yield drop, [{}]
-                yield put, [{"one": 1, "revision": part.revision, "content": part.to_json()}]
+                yield put, [{"one": 1, "revision": part.revision, "content": part_kept(part)}]
     yield statements.go_on, [{"to": continued(last)}]
 
 
@@ -67,12 +65,13 @@ def _filled(statement: Executable, rows: _Rows) -> Generator[Filling, Answer, No
 
 def _change(kept: KeptChange) -> Mapping[str, object]:
     entry = kept.entry
+    word, mark = scope_kept(entry.scope)
     return {
         "position": entry.position,
         "id": entry.id,
-        "scope": entry.scope.value,
+        "scope": word,
         "tenant": entry.tenant or NO_TENANT,
-        "generation": entry.generation,
+        "generation": mark or entry.generation,
         "revision": entry.revision,
         "recorded": entry.recorded,
         "verb": entry.verb,

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Row,
     Select,
     String,
+    Table,
     Text,
     any_,
     bindparam,
@@ -26,9 +27,12 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy import cast as sql_cast
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import mysql, postgresql, sqlite
 
+from payaid_entitlements.core.catalog.publishing import Published
+from payaid_entitlements.core.controls import Controls
 from payaid_entitlements.core.facts import TenantDocument, recorded_from_json, recorded_to_json
+from payaid_entitlements.core.flags.model import FlagSet
 from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.stores.digest import digest
 from payaid_entitlements.stores.messages import written
@@ -36,7 +40,7 @@ from payaid_entitlements.stores.ports import AuditEntry, LogEntry, LogPage, Outb
 from payaid_entitlements.stores.sql.columns import MYSQL
 from payaid_entitlements.stores.sql.licensed import InColumn, InTable
 from payaid_entitlements.stores.sql.tables import NO_TENANT, SCHEMA_VERSION, WORKS_FROM, Tables, tables
-from payaid_entitlements.stores.writing import event_of, target
+from payaid_entitlements.stores.writing import event_of, kept, scope_kept, scope_read, target
 
 #: A row as the driver gives it; its columns are those of the statement beside the mapper.
 AnyRow = Row[*tuple[Any, ...]]
@@ -119,6 +123,12 @@ class Statements:
         return select(c.content).where(c.one == 1)
 
     @cached_property
+    def flags(self) -> Executable:
+        """Which flags were ever changed, and how they are; and the revision of that, which may be all one can read."""
+        c = self.tables.flags.c
+        return select(c.content, c.revision).where(c.one == 1)
+
+    @cached_property
     def head(self) -> Select[Any]:
         """The newest position."""
         c = self.tables.sequencer.c
@@ -129,7 +139,7 @@ class Statements:
         """The change log behind ``position``, at most ``limit`` lines."""
         c = self.tables.changes.c
         return (
-            select(c.position, c.scope, c.tenant, c.revision)
+            select(c.position, c.scope, c.tenant, c.revision, c.generation)
             .where(c.position > bindparam("position"))
             .order_by(c.position)
             .limit(bindparam("limit"))
@@ -191,10 +201,11 @@ class Statements:
         if tenant is not None:
             found = found.where(c.tenant == tenant)
         if scope is not None:
-            found = found.where(c.scope == scope.value)
+            word, generation = scope_kept(scope)
+            found = found.where(c.scope == word)
             if scope is not Scope.TENANT:
-                # Says nothing more, but there is an index for it.
-                found = found.where(c.tenant == NO_TENANT)
+                # The first says nothing more, but there is an index for it.
+                found = found.where(c.tenant == NO_TENANT, c.generation == generation)
         if id is not None:
             found = found.where(c.id == id)
         if operation is not None:
@@ -238,13 +249,8 @@ class Statements:
             if expect == 0:
                 return self._insert_if_absent(t, {"tenant": document.tenant, **values})
             return update(t).where(t.c.tenant == document.tenant, t.c.revision == expect).values(values)
-        if write.published is not None:
-            table, content = self.tables.catalog, write.published.to_json()
-            revision = write.published.revision
-        else:
-            controls = cast("Any", write.controls)
-            table, content, revision = self.tables.controls, controls.to_json(), controls.revision
-        row = {"one": 1, "revision": revision, "content": content}
+        table = self._one(target(write)[0])
+        row = {"one": 1, "revision": target(write)[3], "content": kept(write)}
         if expect == 0:
             return self._insert_if_absent(table, row)
         return update(table).where(table.c.one == 1, table.c.revision == expect).values(row)
@@ -260,21 +266,34 @@ class Statements:
         # then, and a closed cursor of psycopg says -1: nothing could be written to an empty PostgreSQL.
         return cast("Executable", absent.execution_options(preserve_rowcount=True))
 
-    def found_revision(self, write: Write) -> Executable:
-        """The revision that is stored of what *write* is about."""
-        if write.document is not None:
+    def found_revision(self, scope: Scope, tenant: str | None) -> Executable:
+        """The revision that is stored of a tenant, or of what is no tenant's."""
+        if tenant is not None:
             t = self.tables.tenants
-            return self._latest(select(t.c.revision).where(t.c.tenant == write.document.tenant))
-        one = self.tables.catalog if write.published is not None else self.tables.controls
-        return self._latest(select(one.c.revision).where(one.c.one == 1))
+            return self._latest(select(t.c.revision).where(t.c.tenant == tenant))
+        return self._latest(self.revision_beside(scope))
 
-    def faster(self, write: Write, expect: int) -> Executable:
+    def revision_beside(self, scope: Scope) -> Select[Any]:
+        """
+        The revision that is committed of what is no tenant's, for a transaction of our own.
+
+        It is not waited for whoever writes it at the moment: that one waits for the sequencer, which is ours.
+        """
+        one = self._one(scope)
+        return select(one.c.revision).where(one.c.one == 1)
+
+    def _one(self, scope: Scope) -> Table:
+        """The table whose one row has what is no tenant's."""
+        t = self.tables
+        return {Scope.CATALOG: t.catalog, Scope.CONTROLS: t.controls, Scope.FLAGS: t.flags}[scope]
+
+    def faster(self, scope: Scope, tenant: str | None, expect: int) -> Executable:
         """Who changed the same thing since *expect*."""
-        scope, tenant, _, _ = target(write)
         c = self.tables.changes.c
-        found = select(c.verb, c.actor).where(
-            c.tenant == (tenant or NO_TENANT), c.scope == scope.value, c.revision > expect
-        )
+        word, generation = scope_kept(scope)
+        found = select(c.verb, c.actor).where(c.tenant == (tenant or NO_TENANT), c.scope == word, c.revision > expect)
+        if tenant is None:
+            found = found.where(c.generation == generation)
         return self._latest(found.order_by(c.position).limit(5))
 
     def erase(self, write: Write) -> Iterable[Executable]:
@@ -322,12 +341,13 @@ class Statements:
             notifies: On PostgreSQL those who listen are told when it is committed.
         """
         scope, tenant, generation, revision = target(write)
+        word, mark = scope_kept(scope)
         yield insert(self.tables.changes).values(
             position=position,
             id=write.id,
-            scope=scope.value,
+            scope=word,
             tenant=tenant or NO_TENANT,
-            generation=generation,
+            generation=mark or generation,
             revision=revision,
             recorded=write.recorded,
             verb=write.verb,
@@ -398,15 +418,41 @@ class Statements:
         """Take the document of the tenant ``key`` away."""
         return delete(self.tables.tenants).where(self.tables.tenants.c.tenant == bindparam("key"))
 
-    @cached_property
-    def replace_catalog(self) -> tuple[Executable, Executable]:
-        """Take away what is published, and put something there."""
-        return delete(self.tables.catalog), insert(self.tables.catalog)
+    def replace(self, part: Published | Controls | FlagSet) -> tuple[Executable, Executable]:
+        """Take away what is published, the switches or the flags, and put others there."""
+        match part:
+            case Published():
+                table = self.tables.catalog
+            case Controls():
+                table = self.tables.controls
+            case FlagSet():  # pragma: no branch - the types leave nothing else
+                table = self.tables.flags
+        return delete(table), insert(table)
+
+    # -- tallies ------------------------------------------------------------------------------------------------------
+
+    def add_tallies(self, name: str, amounts: Mapping[str, int]) -> Executable:
+        """Add *amounts* to the tallies *name*. All add in one order of fields, so that nobody waits in a ring."""
+        t = self.tables.tallies
+        rows = [{"name": name, "field": field, "amount": amounts[field]} for field in sorted(amounts)]
+        if self._is_mysql:
+            adding = mysql.insert(t).values(rows)
+            return adding.on_duplicate_key_update(amount=t.c.amount + adding.inserted.amount)
+        upsert: Any = (postgresql.insert if self.dialect == "postgresql" else sqlite.insert)(t).values(rows)
+        summed = t.c.amount + upsert.excluded.amount
+        return cast(
+            "Executable", upsert.on_conflict_do_update(index_elements=["name", "field"], set_={"amount": summed})
+        )
 
     @cached_property
-    def replace_controls(self) -> tuple[Executable, Executable]:
-        """Take the switches away, and put others there."""
-        return delete(self.tables.controls), insert(self.tables.controls)
+    def tallies(self) -> Executable:
+        """The tallies ``name``."""
+        c = self.tables.tallies.c
+        return select(c.field, c.amount).where(c.name == bindparam("name"))
+
+    def drop_tallies(self, name: str) -> Executable:
+        """Forget the tallies *name*."""
+        return delete(self.tables.tallies).where(self.tables.tallies.c.name == name)
 
     def first_rows(self) -> Iterable[Executable]:
         """The rows that tables begin with."""
@@ -420,9 +466,13 @@ def documents(rows: Iterable[AnyRow]) -> dict[str, TenantDocument]:
 
 
 def log_page(rows: Sequence[AnyRow], position: int, limit: int) -> LogPage:
-    """A page of the log, from (position, scope, tenant, revision); rows beyond *limit* only say that there are more."""
+    """
+    A page of the log, from (position, scope, tenant, revision, generation); rows beyond *limit* only say that there
+    are more.
+    """
     entries = tuple(
-        LogEntry(place, Scope(scope), tenant or None, revision) for place, scope, tenant, revision in rows[:limit]
+        LogEntry(place, scope_read(word, generation), tenant or None, revision)
+        for place, word, tenant, revision, generation in rows[:limit]
     )
     # Positions have no holes: the sequencer's row goes back with a transaction that fails.
     is_cut = entries[0].position > position + 1
@@ -435,9 +485,9 @@ def audit_entries(rows: Iterable[AnyRow]) -> list[AuditEntry]:
         AuditEntry(
             change,
             position,
-            Scope(scope),
+            scope_read(scope, generation),
             tenant or None,
-            generation,
+            max(generation, 0),
             revision,
             recorded,
             verb,

@@ -21,6 +21,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from payaid_entitlements.core.catalog.publishing import Published
 from payaid_entitlements.core.controls import Controls
 from payaid_entitlements.core.facts import TenantDocument
+from payaid_entitlements.core.flags.flag_set import from_json as flags_from_json
+from payaid_entitlements.core.flags.model import FlagSet
 from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.errors import ConfigurationError
 from payaid_entitlements.forking import after_fork, before_fork
@@ -39,6 +41,7 @@ from payaid_entitlements.stores.ports import (
     Transaction,
     Write,
 )
+from payaid_entitlements.stores.sql.activity.activity import AsyncSQLActivity, SQLActivity
 from payaid_entitlements.stores.sql.applying import answer_of, applying
 from payaid_entitlements.stores.sql.columns import MYSQL
 from payaid_entitlements.stores.sql.durability import QUESTIONS
@@ -55,6 +58,7 @@ from payaid_entitlements.stores.sql.engines import (
 from payaid_entitlements.stores.sql.failures import committing, mapped, racing, was_closed
 from payaid_entitlements.stores.sql.joining import joined, joined_async, may_notify
 from payaid_entitlements.stores.sql.ledger.ledger import AsyncSQLLedger, SQLLedger
+from payaid_entitlements.stores.sql.limiter.limiter import AsyncSQLLimiter, SQLLimiter
 from payaid_entitlements.stores.sql.places import Place, is_file, place_of, require_place, shown
 from payaid_entitlements.stores.sql.reading import reading_log
 from payaid_entitlements.stores.sql.restoring import restoring
@@ -67,6 +71,8 @@ from payaid_entitlements.stores.sql.statements import (
     outbox_events,
 )
 from payaid_entitlements.stores.sql.tables import PREFIX, SCHEMA_VERSION
+from payaid_entitlements.stores.sql.tallying import trying
+from payaid_entitlements.stores.writing import require_tallies
 
 
 class _Common:
@@ -211,6 +217,16 @@ class SQLStore(_Common):
         """The ledger in this database, on the same engine."""
         return SQLLedger(self)
 
+    @cached_property
+    def activity(self) -> SQLActivity:
+        """Which tenant did what on which day, in this database, on the same engine."""
+        return SQLActivity(self)
+
+    @cached_property
+    def limiter(self) -> SQLLimiter:
+        """The limiter in this database, on the same engine."""
+        return SQLLimiter(self)
+
     def prepare(self) -> None:
         """Same as `Store.prepare`."""
         version = self.current()
@@ -277,6 +293,11 @@ class SQLStore(_Common):
         """Same as `Store.controls`."""
         rows = self._rows(self._statements.controls)
         return Controls.from_json(rows[0][0]) if rows else Controls()
+
+    def flags(self) -> FlagSet:
+        """Same as `Store.flags`."""
+        rows = self._rows(self._statements.flags)
+        return flags_from_json(*rows[0]) if rows else FlagSet()
 
     def apply(
         self,
@@ -374,6 +395,25 @@ class SQLStore(_Common):
         rows = self._statements.licensed.rows(self._rows(self._statements.listed, {"tenants": list(tenants)}))
         return {row.tenant: row for row in rows}
 
+    def add_tallies(self, name: str, amounts: Mapping[str, int]) -> None:
+        """Same as `Store.add_tallies`."""
+        require_tallies(name, amounts)
+        if amounts:
+            self._tally(self._statements.add_tallies(name, amounts))
+
+    def tallies(self, name: str) -> Mapping[str, int]:
+        """Same as `Store.tallies`."""
+        return dict(map(tuple, self._rows(self._statements.tallies, {"name": name})))
+
+    def drop_tallies(self, name: str) -> None:
+        """Same as `Store.drop_tallies`."""
+        self._tally(self._statements.drop_tallies(name))
+
+    def _tally(self, statement: Executable) -> None:
+        for again in trying():
+            with again, self._transaction(None, None, 0) as connection:
+                connection.execute(statement)
+
     def restore(self, pages: Iterable[Sequence[Part]]) -> None:
         """Same as `Store.restore`."""
         flow = restoring(self._statements, self.name, pages)
@@ -425,6 +465,16 @@ class AsyncSQLStore(_Common):
     def ledger(self) -> AsyncSQLLedger:
         """The ledger in this database, on the same engine."""
         return AsyncSQLLedger(self)
+
+    @cached_property
+    def activity(self) -> AsyncSQLActivity:
+        """Same as `SQLStore.activity`, awaited."""
+        return AsyncSQLActivity(self)
+
+    @cached_property
+    def limiter(self) -> AsyncSQLLimiter:
+        """The limiter in this database, on the same engine."""
+        return AsyncSQLLimiter(self)
 
     async def prepare(self) -> None:
         """Same as `Store.prepare`."""
@@ -482,6 +532,11 @@ class AsyncSQLStore(_Common):
         """Same as `Store.controls`."""
         rows = await self._rows(self._statements.controls)
         return Controls.from_json(rows[0][0]) if rows else Controls()
+
+    async def flags(self) -> FlagSet:
+        """Same as `Store.flags`."""
+        rows = await self._rows(self._statements.flags)
+        return flags_from_json(*rows[0]) if rows else FlagSet()
 
     async def apply(
         self,
@@ -580,6 +635,26 @@ class AsyncSQLStore(_Common):
         """Same as `Store.listed`."""
         rows = self._statements.licensed.rows(await self._rows(self._statements.listed, {"tenants": list(tenants)}))
         return {row.tenant: row for row in rows}
+
+    async def add_tallies(self, name: str, amounts: Mapping[str, int]) -> None:
+        """Same as `Store.add_tallies`."""
+        require_tallies(name, amounts)
+        if amounts:
+            await self._tally(self._statements.add_tallies(name, amounts))
+
+    async def tallies(self, name: str) -> Mapping[str, int]:
+        """Same as `Store.tallies`."""
+        return dict(map(tuple, await self._rows(self._statements.tallies, {"name": name})))
+
+    async def drop_tallies(self, name: str) -> None:
+        """Same as `Store.drop_tallies`."""
+        await self._tally(self._statements.drop_tallies(name))
+
+    async def _tally(self, statement: Executable) -> None:
+        for again in trying():
+            with again:
+                async with self._transaction(None, None, 0) as connection:
+                    await connection.execute(statement)
 
     async def restore(self, pages: Iterable[Sequence[Part]]) -> None:
         """Same as `AsyncStore.restore`."""

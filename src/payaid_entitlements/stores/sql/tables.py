@@ -23,11 +23,13 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.schema import SchemaItem
 
 from payaid_entitlements.errors import ConfigurationError
+from payaid_entitlements.stores.sql.activity.tables import activity_table
 from payaid_entitlements.stores.sql.columns import MYSQL, key, long
 from payaid_entitlements.stores.sql.ledger.tables import LedgerTables, ledger_tables
+from payaid_entitlements.stores.sql.limiter.tables import rates_table
 
 #: Grows with each migration; the row in the database says which version it has.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 5
 #: Releases that need this version, or a later one, can use tables of `SCHEMA_VERSION` too.
 WORKS_FROM = 1
 
@@ -51,11 +53,14 @@ class Tables:
         modules: Which modules are licensed to whom; the index of `find`. None on PostgreSQL, where a column of
             *tenants* has them.
         changes: Append-only: audit trail, facts and change log in one. Its position comes from `sequencer`.
-        catalog, controls: One row each.
+        catalog, controls, flags: One row each.
         sequencer: One row, updated last in each transaction, so that positions appear in their order.
         outbox: What is to be told to others.
+        tallies: What was measured, by name and field.
         schema: One row: which version the tables have.
         ledger: What was used.
+        rates: The counters of rate limits.
+        activity: Which tenant did what on which day.
     """
 
     metadata: MetaData
@@ -64,10 +69,14 @@ class Tables:
     changes: Table
     catalog: Table
     controls: Table
+    flags: Table
     sequencer: Table
     outbox: Table
+    tallies: Table
     schema: Table
     ledger: LedgerTables
+    rates: Table
+    activity: Table
 
 
 def require_names(prefix: str, schema: str | None) -> None:
@@ -152,14 +161,14 @@ def tables(dialect: str, prefix: str = PREFIX, schema: str | None = None) -> Tab
         Index(f"{prefix}changes_operation", "operation", "tenant", unique=True),
         Index(f"{prefix}changes_tenant", "tenant", "position"),
     )
-    one = [
+    catalog, controls, flags = [
         table(
             name,
             Column("one", Integer, primary_key=True, autoincrement=False),
             Column("revision", BigInteger, nullable=False),
             Column("content", long(), nullable=False),
         )
-        for name in ("catalog", "controls")
+        for name in ("catalog", "controls", "flags")
     ]
     sequencer = table(
         "sequencer",
@@ -175,14 +184,35 @@ def tables(dialect: str, prefix: str = PREFIX, schema: str | None = None) -> Tab
         # For forgetting a tenant: the outbox may be long, and a statement has seconds.
         Index(f"{prefix}outbox_tenant", "tenant"),
     )
+    tallies = table(
+        "tallies",
+        Column("name", key(), primary_key=True),
+        Column("field", key(), primary_key=True),
+        Column("amount", BigInteger, nullable=False),
+        sqlite_with_rowid=False,
+    )
     version = table(
         "schema",
         # As Alembic has it: ``number.oldest``.
         Column("version_num", String(32), nullable=False),
         PrimaryKeyConstraint("version_num", name=f"{prefix}schema_pkc"),
     )
-    ledger = ledger_tables(prefix, table)
-    return Tables(metadata, tenants, modules, changes, one[0], one[1], sequencer, outbox, version, ledger)
+    return Tables(
+        metadata,
+        tenants,
+        modules,
+        changes,
+        catalog,
+        controls,
+        flags,
+        sequencer,
+        outbox,
+        tallies,
+        version,
+        ledger_tables(prefix, table),
+        rates_table(dialect, table),
+        activity_table(prefix, table),
+    )
 
 
 def _licensed(prefix: str, is_array: bool) -> list[SchemaItem]:

@@ -1,4 +1,4 @@
-"""An asynchronous store or ledger, called as if it were the other one: so each test is written once."""
+"""An asynchronous store, ledger or limiter, called as if it were the other one: so each test is written once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, TypeVar
 
+from payaid_entitlements.stores.activity import AsyncActivity
 from payaid_entitlements.stores.ledger import AsyncLedger
+from payaid_entitlements.stores.limiter import AsyncLimiter
 from payaid_entitlements.stores.ports import AsyncStore
 
 T = TypeVar("T")
@@ -42,15 +44,15 @@ class LoopThread:
 
 
 class Awaited:
-    """A `Store` or `Ledger` that passes each call on to an `AsyncStore` or `AsyncLedger` and waits for it."""
+    """A `Store`, `Ledger`, `Limiter` or `Activity` that passes each call on to an asynchronous one and waits for it."""
 
-    def __init__(self, store: AsyncStore | AsyncLedger, loop: LoopThread) -> None:
+    def __init__(self, store: AsyncStore | AsyncLedger | AsyncLimiter | AsyncActivity, loop: LoopThread) -> None:
         self._store = store
         self._loop = loop
 
     def __getattr__(self, name: str) -> object:
         found = getattr(self._store, name)
-        if name == "ledger":
+        if name in ("ledger", "limiter", "activity"):
             return Awaited(found, self._loop)
         return self._calling(found) if callable(found) else found
 

@@ -16,6 +16,7 @@ from payaid_entitlements.testing.contracts.writes import (
     controls_write,
     everything,
     first_write,
+    flags_write,
     next_write,
     same_again,
     tenant_write,
@@ -82,11 +83,12 @@ class Operations:
         assert _put(store, catalog_write(), "webhook-1").applied
         assert [entry.operation for entry in store.audit()] == ["webhook-1"] * 4
 
-    def test_catalog_and_controls_share_theirs(self, store: Store) -> None:
+    def test_catalog_controls_and_flags_share_theirs(self, store: Store) -> None:
         _put(store, catalog_write(), "release-7")
         before = everything(store)
-        with pytest.raises(OperationConflict):
-            _put(store, controls_write(), "release-7")
+        for write in (controls_write(), flags_write()):
+            with pytest.raises(OperationConflict):
+                _put(store, write, "release-7")
         assert everything(store) == before
 
     def test_it_is_compared_by_its_bytes(self, store: Store) -> None:
@@ -119,19 +121,19 @@ class Operations:
         assert [outcome for outcome in outcomes if outcome is not first] == [replace(first, applied=False)] * 3
         assert [entry.id for entry in store.audit()][expect:] == [first.id]
 
-    def test_catalog_and_controls_that_use_one_at_once_do_one_of_them(
+    def test_catalog_controls_and_flags_that_use_one_at_once_do_one_of_them(
         self, store: Store, open_store: Callable[[], Store]
     ) -> None:
-        clients = [open_store(), open_store()]
+        clients = [open_store() for _ in range(3)]
         for number in range(5):
             operation, before = f"release-{number}", everything(store)
-            writes = (catalog_write(before[2]), controls_write(before[3]))
-            expected = (0 if before[2] is None else before[2].revision, before[3].revision)
+            writes = (catalog_write(before[2]), controls_write(before[3]), flags_write(before[4]))
+            expected = (0 if before[2] is None else before[2].revision, before[3].revision, before[4].revision)
             outcomes = at_once(
                 [
                     partial(_put, client, write, operation, expect)
                     for client, write, expect in zip(clients, writes, expected, strict=True)
                 ]
             )
-            assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Applied", "OperationConflict"]
-            assert len(store.audit()) == len(before[5]) + 1
+            assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Applied", *["OperationConflict"] * 2]
+            assert len(store.audit()) == len(before[6]) + 1

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from payaid_entitlements.core.controls import Controls
+from payaid_entitlements.core.flags.model import FlagSet
 from payaid_entitlements.stores.ports import Store
 from payaid_entitlements.testing.contracts.writes import (
     catalog_write,
     controls_write,
+    flags_write,
     next_write,
     tenant_write,
 )
@@ -53,13 +57,14 @@ ALIKE = (
 
 
 class Reading:
-    """`Store.read`, `Store.catalog`, `Store.controls`."""
+    """`Store.read`, `Store.catalog`, `Store.controls`, `Store.flags`."""
 
     def test_an_empty_store_knows_nobody_and_sells_nothing(self, store: Store) -> None:
         assert store.read(["acme"]) == {}
         assert store.catalog() is None
         assert store.controls() == Controls()
         assert store.controls().revision == 0
+        assert store.flags() == FlagSet()
 
     def test_a_document_is_read_as_it_was_written(self, store: Store) -> None:
         write = tenant_write("acme")
@@ -112,3 +117,13 @@ class Reading:
             assert write.controls is not None
             store.apply(write, expect=write.controls.revision - 1, actor="asha", because=None)
             assert store.controls() == write.controls
+
+    def test_the_flags_are_as_they_were_set_last(self, store: Store) -> None:
+        first = flags_write()
+        assert first.flags is not None
+        removed = replace(first, id=flags_write().id, flags=FlagSet(2, {**first.flags.flags, "gone": None}))
+        for write in (first, removed):
+            assert write.flags is not None
+            store.apply(write, expect=write.flags.revision - 1, actor="asha", because=None)
+            assert store.flags() == write.flags
+            assert store.controls() == Controls()

@@ -16,6 +16,7 @@ from payaid_entitlements.testing.contracts.writes import (
     catalog_write,
     controls_write,
     everything,
+    flags_write,
     forgetting,
     next_write,
     same_again,
@@ -32,10 +33,12 @@ def _other() -> MemoryStore:
     acme, beta = tenant_write("acme", modules=("hr", "crm")), tenant_write("beta", plan=None, modules=())
     gone, published, controls = tenant_write("gone"), catalog_write(), controls_write()
     assert gone.document is not None
+    flags = flags_write()
     writes = [acme, published, beta, gone, controls, next_write(acme), forgetting(gone.document), next_write(published)]
+    writes += [flags, next_write(flags)]
     store = MemoryStore()
     for number, write in enumerate(writes, start=1):
-        made = write.document or write.published or write.controls
+        made = write.document or write.published or write.controls or write.flags
         assert made is not None
         because, operation = f"ticket {number}", f"op-{number}"
         store.apply(write, expect=made.revision - 1, actor="asha", because=because, operation=operation, as_of=number)

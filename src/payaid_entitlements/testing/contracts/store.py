@@ -17,12 +17,15 @@ from payaid_entitlements.testing.contracts.opening import Opening
 from payaid_entitlements.testing.contracts.operations import Operations
 from payaid_entitlements.testing.contracts.reading import Reading
 from payaid_entitlements.testing.contracts.restoring import Restoring
+from payaid_entitlements.testing.contracts.tallies import Tallies
 from payaid_entitlements.testing.contracts.telling import Telling
 from payaid_entitlements.testing.contracts.trail import Trail
 from payaid_entitlements.testing.contracts.writing import Writing
 
 
-class StoreContract(Opening, Reading, Writing, Operations, ChangeLog, Finding, Trail, Forgetting, Restoring, Telling):
+class StoreContract(
+    Opening, Reading, Writing, Operations, ChangeLog, Finding, Trail, Forgetting, Restoring, Telling, Tallies
+):
     """
     What every `Store` must keep; each sentence of the port is a test.
 

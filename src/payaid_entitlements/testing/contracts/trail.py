@@ -11,6 +11,7 @@ from payaid_entitlements.testing.contracts.writes import (
     NOW,
     catalog_write,
     controls_write,
+    flags_write,
     same_again,
     tenant_write,
 )
@@ -48,13 +49,17 @@ class Trail:
             )
         ]
 
-    def test_an_entry_of_catalog_or_controls_has_no_tenant(self, store: Store) -> None:
-        for write in (catalog_write(), controls_write()):
+    def test_an_entry_of_catalog_controls_or_flags_has_no_tenant(self, store: Store) -> None:
+        for write in (catalog_write(), controls_write(), flags_write()):
             store.apply(write, expect=0, actor="asha", because=None)
         assert [(entry.scope, entry.tenant, entry.because, entry.facts) for entry in store.audit()] == [
             (Scope.CATALOG, None, None, ()),
             (Scope.CONTROLS, None, None, ()),
+            (Scope.FLAGS, None, None, ()),
         ]
+        assert [entry.generation for entry in store.audit()] == [0, 0, 0]
+        for number, scope in enumerate((Scope.CATALOG, Scope.CONTROLS, Scope.FLAGS), 1):
+            assert [entry.position for entry in store.audit(scope=scope)] == [number]
 
     def test_facts_come_with_what_they_replaced(self, store: Store) -> None:
         first = tenant_write("acme", plan="free")

@@ -7,12 +7,14 @@ import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TypeVar
 
 from payaid_entitlements.core.catalog import Catalog
 from payaid_entitlements.core.catalog.publishing import Published, publish
 from payaid_entitlements.core.controls import Controls
 from payaid_entitlements.core.facts import NewFact, TenantDocument, record
+from payaid_entitlements.core.flags.model import Flag, FlagSet, FlagType
 from payaid_entitlements.core.identity import change_id
 from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.stores.ports import AuditEntry, LogEntry, OutboxEvent, Scope, Store, TenantRow, Write
@@ -66,6 +68,7 @@ def same_again(write: Write) -> Write:
         document=write.document,
         published=write.published,
         controls=write.controls,
+        flags=write.flags,
         facts=write.facts,
         plan=write.plan,
         modules=write.modules,
@@ -96,6 +99,17 @@ def controls_write(held: Controls | None = None, *, verb: str = "kill") -> Write
     return Write(change, verb, recorded, controls=held.with_killed(f"module_{held.revision}"))
 
 
+def flags_write(held: FlagSet | None = None, *, verb: str = "define_flag") -> Write:
+    """What defines one more flag."""
+    change, recorded = _stamp()
+    held = held or FlagSet()
+    key = f"flag-{held.revision}"
+    flag = Flag(key, FlagType.BOOLEAN, {"on": True, "off": False}, "on", "off", salt=key, title="\u00e4, \U0001f642")
+    return Write(
+        change, verb, recorded, flags=replace(held, revision=held.revision + 1, flags={**held.flags, key: flag})
+    )
+
+
 def first_write(scope: Scope) -> Write:
     """A write of *scope* into a store in which nothing is."""
     match scope:
@@ -105,13 +119,17 @@ def first_write(scope: Scope) -> Write:
             return catalog_write()
         case Scope.CONTROLS:
             return controls_write()
+        case Scope.FLAGS:
+            return flags_write()
 
 
 def next_write(write: Write) -> Write:
     """A write that is worked out from what *write* stores."""
     if write.document is not None:
         return tenant_write(write.document.tenant, write.document)
-    return catalog_write(write.published) if write.published is not None else controls_write(write.controls)
+    if write.published is not None:
+        return catalog_write(write.published)
+    return flags_write(write.flags) if write.flags is not None else controls_write(write.controls)
 
 
 def stored(store: Store, scope: Scope) -> object:
@@ -123,11 +141,13 @@ def stored(store: Store, scope: Scope) -> object:
             return store.catalog()
         case Scope.CONTROLS:
             return store.controls()
+        case Scope.FLAGS:
+            return store.flags()
 
 
 def carried(write: Write) -> object:
     """What *write* stores."""
-    return write.document or write.published or write.controls
+    return write.document or write.published or write.controls or write.flags
 
 
 def whole_log(store: Store, position: int = 0, *, limit: int = 1000) -> list[LogEntry]:
@@ -147,6 +167,7 @@ Everything = tuple[
     Mapping[str, TenantDocument],
     Published | None,
     Controls,
+    FlagSet,
     list[LogEntry],
     list[AuditEntry],
     list[OutboxEvent],
@@ -162,6 +183,7 @@ def everything(store: Store) -> Everything:
         store.read(known),
         store.catalog(),
         store.controls(),
+        store.flags(),
         whole_log(store),
         audit,
         list(store.outbox(limit=10_000)),

@@ -17,6 +17,7 @@ from payaid_entitlements.testing.contracts.writes import (
     controls_write,
     everything,
     first_write,
+    flags_write,
     next_write,
     same_again,
     stored,
@@ -105,10 +106,37 @@ class Writing:
         positions = {outcome.position: outcome for outcome in outcomes if isinstance(outcome, Applied)}
         assert [entry.position for entry in log] == sorted(positions)
 
-    def test_catalog_controls_and_tenants_have_revisions_of_their_own(self, store: Store) -> None:
+    def test_catalog_controls_flags_and_tenants_have_revisions_of_their_own(self, store: Store) -> None:
         for scope in Scope:
             assert _put(store, first_write(scope)).revision == 1
-        assert [entry.revision for entry in whole_log(store)] == [1, 1, 1]
+        assert [entry.revision for entry in whole_log(store)] == [1] * len(Scope)
+
+    @pytest.mark.parametrize(("scope", "other"), [(Scope.CATALOG, Scope.FLAGS), (Scope.FLAGS, Scope.CATALOG)])
+    def test_what_was_worked_out_beside_another_revision_conflicts(
+        self, store: Store, scope: Scope, other: Scope
+    ) -> None:
+        """A catalog and the flags are judged together, and each is written by itself."""
+        _put(store, replace(first_write(scope), beside=(other, 0)))
+        _put(store, first_write(other), actor="vikram")
+        before = everything(store)
+        for expect in (0, 2):
+            with pytest.raises(ChangeConflict) as caught:
+                _put(store, replace(next_write(first_write(scope)), beside=(other, expect)), expect=1)
+                pytest.fail(f"stored beside revision 1, though worked out beside {expect}: compare `Write.beside`")
+            assert (caught.value.expected, caught.value.found) == (expect, 1)
+        assert everything(store) == before
+        assert _put(store, replace(next_write(first_write(scope)), beside=(other, 1)), expect=1).applied
+
+    def test_of_two_that_are_written_beside_each_other_one_succeeds(
+        self, store: Store, open_store: Callable[[], Store]
+    ) -> None:
+        _put(store, first_write(Scope.CATALOG))
+        _put(store, first_write(Scope.FLAGS))
+        publishing = replace(next_write(first_write(Scope.CATALOG)), beside=(Scope.FLAGS, 1))
+        turning = replace(next_write(first_write(Scope.FLAGS)), beside=(Scope.CATALOG, 1))
+        writes = [publishing, turning]
+        outcomes = at_once([partial(_put, open_store(), write, 1) for write in writes])
+        assert sorted(type(each).__name__ for each in outcomes) == ["Applied", "ChangeConflict"]
 
     def test_a_write_that_carries_nothing_or_two_things_is_refused(self, store: Store) -> None:
         before = everything(store)
@@ -118,6 +146,8 @@ class Writing:
             replace(tenant, published=catalog.published),
             replace(catalog, controls=controls.controls),
             replace(tenant, controls=controls.controls),
+            replace(tenant, flags=flags_write().flags),
+            replace(controls, flags=flags_write().flags),
         ):
             with pytest.raises(ValueError):
                 _put(store, write)

@@ -4,18 +4,18 @@ The look over all routes when the app starts: what would let everybody pass with
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from fastapi.dependencies.models import Dependant
 from starlette.applications import Starlette
 
-from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.entitlements import AsyncEntitlements, Entitlements
 from payaid_entitlements.errors import ConfigurationError
 from payaid_entitlements.guards import is_covered, rules_of
 from payaid_entitlements.guards.requirement import Rank, Requirement
-from payaid_entitlements.web.fastapi.marks import calls, is_maker, marks
+from payaid_entitlements.web.fastapi.marks import Mark, calls, is_maker, marks
 from payaid_entitlements.web.fastapi.walking import Place, all_places
+from payaid_entitlements.web.needs import unknown
 
 
 def audit(app: Starlette, ent: AsyncEntitlements | Entitlements, *, refuse_unguarded: bool) -> None:
@@ -45,9 +45,12 @@ def _mistakes(place: Place, ent: AsyncEntitlements | Entitlements, *, refuse_ung
     if rules is not None:
         if rules.tenant is None and not found:
             yield "its guard has no tenant to ask; add the dependency gate.tenant, or tenant='argument'"
-        for need in rules.requirements:
-            yield from unknown(ent, need)
-    if place.is_exempt or rules is not None or any(mark.need is not None for mark in found):
+        for need in (*rules.requirements, *(Requirement(Rank.LIMIT, limit.key) for limit in rules.limits)):
+            yield from unknown(ent.catalog, need)
+    yield from _paid_once(found)
+    # How often is not who: a limit alone lets everybody pass.
+    is_guarded = rules is not None and bool(rules.requirements or rules.metered)
+    if place.is_exempt or is_guarded or any(mark.is_entitling for mark in found):
         return
     if place.is_bypassing:
         yield (
@@ -58,6 +61,22 @@ def _mistakes(place: Place, ent: AsyncEntitlements | Entitlements, *, refuse_ung
         yield "no gate or guard stands before it; add gate.require_module(...), or mark it with exempt(...)"
 
 
+def _paid_once(found: Iterable[Mark]) -> Iterator[str]:
+    """A second act under the name of the first one is a repetition of it, or in conflict with it."""
+    seen: set[object] = set()
+    for mark in found:
+        if mark.need is None or not mark.is_taking:
+            continue
+        # Where the client names what is done, each feature has a name of its own.
+        name = mark.operation or mark.need.key
+        if name in seen:
+            yield (
+                f"two gates use something up under one operation, the second one {mark.need.key!r}; "
+                "give it an operation of its own"
+            )
+        seen.add(name)
+
+
 def _makers(dependant: Dependant | None) -> Iterator[str]:
     for call in calls(dependant):
         if is_maker(call):
@@ -66,30 +85,16 @@ def _makers(dependant: Dependant | None) -> Iterator[str]:
 
 def is_guarded(place: Place) -> bool:
     """May this route refuse somebody?"""
-    return rules_of(place.endpoint) is not None or any(True for _ in marks(place.dependant))
+    rules = rules_of(place.endpoint)
+    return (rules is not None and rules.may_refuse) or any(True for _ in marks(place.dependant))
 
 
-def require_known(ent: AsyncEntitlements | Entitlements, need: Requirement) -> None:
-    """
-    Refuse a key that the catalog of *ent* does not have.
-
-    Raises:
-        ConfigurationError: It has not. Where no catalog was given, nothing is known before the first question.
-    """
-    for mistake in unknown(ent, need):
-        raise ConfigurationError(f"gate.require_{need.rank.name.lower()}({need.key!r}): {mistake}")
+def is_named_by_client(place: Place) -> bool:
+    """Must a request say by which key it is known when it is repeated?"""
+    return any(mark.is_named_by_client for mark in marks(place.dependant))
 
 
-def unknown(ent: AsyncEntitlements | Entitlements, need: Requirement) -> Iterator[str]:
-    """What is wrong with the key of *need*."""
-    catalog = ent.catalog
-    if catalog is None:
-        return
-    keys = catalog.modules if need.rank is Rank.MODULE else catalog.features
-    if need.key not in keys:
-        others = catalog.features if need.rank is Rank.MODULE else catalog.modules
-        word = need.rank.name.lower()
-        if need.key in others:
-            yield f"{need.key!r} is no {word}; use require_{'feature' if need.rank is Rank.MODULE else 'module'}"
-        else:
-            yield f"the catalog has no {word} {need.key!r}{did_you_mean(need.key, [*keys, *others])}"
+def is_limited(place: Place) -> bool:
+    """May this route be called too often?"""
+    rules = rules_of(place.endpoint)
+    return (rules is not None and bool(rules.limits)) or any(mark.is_limit for mark in marks(place.dependant))

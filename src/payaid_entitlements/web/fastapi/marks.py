@@ -10,7 +10,7 @@ from fastapi import params
 from fastapi.dependencies.models import Dependant
 from fastapi.dependencies.utils import get_dependant
 
-from payaid_entitlements.guards.requirement import Requirement
+from payaid_entitlements.guards.requirement import Rank, Requirement
 
 _NAME: Final = "__payaid_gate__"
 _MAKER: Final = "__payaid_maker__"
@@ -24,10 +24,32 @@ class Mark:
     What a dependency of a gate does.
 
     Attributes:
-        need: What it requires; None where it only binds the tenant.
+        need: What it requires, uses up, or the rate limit on which it counts; None where it only binds the tenant.
+        operation: Of what it uses up: the dependency that names it; None where the client does.
     """
 
     need: Requirement | None
+    operation: Callable[..., object] | None = None
+
+    @property
+    def is_limit(self) -> bool:
+        """Does it only say how often, and not who?"""
+        return self.need is not None and self.need.rank is Rank.LIMIT
+
+    @property
+    def is_taking(self) -> bool:
+        """Does it use something up?"""
+        return self.need is not None and self.need.rank is Rank.QUOTA
+
+    @property
+    def is_named_by_client(self) -> bool:
+        """Must each request say by which key it is known when it is repeated?"""
+        return self.is_taking and self.operation is None
+
+    @property
+    def is_entitling(self) -> bool:
+        """Does it refuse those who do not hold something?"""
+        return self.need is not None and self.need.rank is not Rank.LIMIT
 
 
 def mark(dependency: object, what: Mark) -> None:
@@ -61,8 +83,34 @@ def calls(dependant: Dependant | None) -> Iterator[object]:
         yield dependency.call
 
 
+def put_in_order(dependant: Dependant | None) -> None:
+    """
+    Let the rate limits of a route be counted before it is asked what anybody holds, wherever they were written, and
+    quotas be used up when all else has let the request pass.
+
+    As guards do: whoever asks all the time for what they do not hold is limited too. What is no gate stays where it is.
+    """
+    if dependant is None:
+        return
+    found = dependant.dependencies
+    asks = (at for at, each in enumerate(found) if any(mark.is_entitling for mark in (*_own(each), *marks(each))))
+    first = next(asks, len(found))
+    early = [each for each in found[first:] if any(mark.is_limit for mark in _own(each))]
+    late = [each for each in found if any(mark.is_taking for mark in _own(each))]
+    # By identity: two that are alike are equal.
+    moved = {id(each) for each in (*early, *late)}
+    before, after = ([each for each in some if id(each) not in moved] for some in (found[:first], found[first:]))
+    found[:] = [*before, *early, *after, *late]
+
+
+def _own(dependant: Dependant) -> Iterator[Mark]:
+    found = getattr(dependant.call, _NAME, None)
+    if isinstance(found, Mark):
+        yield found
+
+
 def is_gate(dependency: params.Depends) -> bool:
-    """Does *dependency*, or one that it has itself, refuse those who are not entitled?"""
+    """Does *dependency*, or one that it has itself, refuse those who are not entitled, or who call too often?"""
     call = dependency.dependency
     if call is None:
         return False

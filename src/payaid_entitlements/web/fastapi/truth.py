@@ -4,27 +4,31 @@ One request, one truth: the bindings of a request, kept with it. Whoever asks ab
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final
 
 from starlette.requests import HTTPConnection
 
 from payaid_entitlements.binding import AsyncBinding, Binding, SyncBinding
-from payaid_entitlements.core.decision import Intent
 from payaid_entitlements.entitlements import AsyncEntitlements, Entitlements
 from payaid_entitlements.guards import rules_of
-from payaid_entitlements.guards.requirement import would_refuse
+from payaid_entitlements.guards.requirement import of_any_call, would_refuse
 from payaid_entitlements.view import TenantView
+from payaid_entitlements.web.address import client_address
+from payaid_entitlements.web.finding import view_of
+from payaid_entitlements.web.request import intent_of
+from payaid_entitlements.web.versions.current import note_version
 
 Client = AsyncEntitlements | Entitlements
 
 #: Where the scope of a request keeps its bindings.
 _KEY: Final = "payaid_entitlements"
-#: Methods that only read (RFC 9110 section 9.2.1, safe methods).
-_READS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+#: Where it keeps what rate limits said, for the fields of its response.
+OUTCOMES: Final = "payaid_rate_limits"
 
 
-async def binding_of(ent: Client, connection: HTTPConnection, tenant: str, user: str | None) -> Binding:
+async def binding_of(
+    ent: Client, connection: HTTPConnection, tenant: str, user: str | None, proxies: int | None
+) -> Binding:
     """
     The binding of *tenant* for this request: made at the first question, the same afterwards.
 
@@ -34,9 +38,9 @@ async def binding_of(ent: Client, connection: HTTPConnection, tenant: str, user:
     kept = _kept(connection)
     binding = kept.get((ent, tenant, user))
     if binding is None:
-        binding = kept[ent, tenant, user] = await _new(ent, connection, tenant, user)
+        binding = kept[ent, tenant, user] = await _new(ent, connection, tenant, user, address_of(connection, proxies))
         rules = rules_of(connection.scope.get("endpoint"))
-        if rules is not None and rules.tenant is None and would_refuse(binding, rules.requirements):
+        if rules is not None and rules.tenant is None and would_refuse(binding, of_any_call(rules.requirements)):
             await binding.confirmed_async()
     return binding
 
@@ -54,21 +58,26 @@ async def view_that_refused(ent: Client, connection: HTTPConnection, tenant: str
     return None if kept else await view_of(ent, tenant)
 
 
-async def view_of(ent: Client, tenant: str, user: str | None = None) -> TenantView:
-    """Take a view with a client of either colour; from a synchronous one in a thread, where the store must be asked."""
-    if isinstance(ent, AsyncEntitlements):
-        return await ent.tenant(tenant, user=user)
-    near = ent.peek_tenant(tenant, user=user)
-    return await asyncio.to_thread(ent.tenant, tenant, user=user) if near is None else near
+def address_of(connection: HTTPConnection, proxies: int | None) -> str | None:
+    """From where a request comes, behind so many proxies; None where nobody has said how many there are."""
+    if proxies is None:
+        return None
+    peer = None if connection.client is None else connection.client.host
+    return client_address(peer, connection.headers.getlist("x-forwarded-for"), proxies=proxies)
 
 
-async def _new(ent: Client, connection: HTTPConnection, tenant: str, user: str | None) -> Binding:
-    # A websocket has no method: what comes over it may write.
-    access: Intent = "read" if connection.scope.get("method") in _READS else "write"
-    view = await view_of(ent, tenant, user)
+async def _new(ent: Client, connection: HTTPConnection, tenant: str, user: str | None, address: str | None) -> Binding:
+    access = intent_of(connection.scope.get("method", ""))
+    view = ent.peek_tenant(tenant, user=user) or await view_of(ent, tenant, user)
+    binding: Binding
     if isinstance(ent, AsyncEntitlements):
-        return AsyncBinding(view, ent, access)
-    return SyncBinding(view, ent, access)
+        binding = AsyncBinding(view, ent, access, address=address)
+    else:
+        binding = SyncBinding(view, ent, access, address=address)
+    # Where it is told how limits stand, guards say it too.
+    binding.outcomes = connection.scope.get(OUTCOMES)
+    note_version(ent, tenant)
+    return binding
 
 
 def _kept(connection: HTTPConnection) -> dict[tuple[Client, str, str | None], Binding]:

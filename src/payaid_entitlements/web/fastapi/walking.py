@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeGuard
 
 from fastapi import APIRouter, FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, APIWebSocketRoute, iter_route_contexts
 from starlette.applications import Starlette
-from starlette.routing import BaseRoute, Host, Mount, Route, Router, WebSocketRoute
+from starlette.routing import BaseRoute, Route, Router
 
 from payaid_entitlements.web.exempting import is_exempt as is_marked_exempt
 from payaid_entitlements.web.fastapi.marks import is_gate
-
-#: So many middlewares around one mounted app are looked through.
-_DEEPEST = 50
+from payaid_entitlements.web.starlette.walking import is_mount, methods_of, unwrapped
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,27 +42,9 @@ class Place:
         return f"{'/'.join(self.methods)} {self.path or '/'}"
 
 
-def apps(app: Starlette) -> Iterator[Starlette]:
-    """*app* and all apps that are mounted in it, however deep, also inside middleware and under host names."""
-    yield app
-    yield from _mounted(app.routes)
-
-
-def _mounted(routes: Sequence[BaseRoute]) -> Iterator[Starlette]:
-    # Since FastAPI 0.137 included routers are nodes of a tree; a flat loop would miss what is inside.
-    for context in iter_route_contexts(routes):
-        route = context.original_route
-        if _is_mount(route):
-            inside = _unwrapped(route.app)
-            if isinstance(inside, Starlette):
-                yield from apps(inside)
-            elif inside is not None:
-                yield from _mounted(inside.routes)
-
-
 def places(app: Starlette) -> Iterator[Place]:
     """The routes of *app* itself, without those of mounted apps and without the pages that FastAPI adds to itself."""
-    yield from (place for route, place in _walk(app, "", False, False) if not _is_mount(route))
+    yield from (place for route, place in _walk(app, "", False, False) if not is_mount(route))
 
 
 def all_places(
@@ -79,7 +58,7 @@ def all_places(
         is_exempt, is_bypassing: What stands around it, as in `Place`.
     """
     for route, place in _walk(app, path, is_exempt, is_bypassing):
-        inside = _unwrapped(route.app) if _is_mount(route) else None
+        inside = unwrapped(route.app) if is_mount(route) else None
         if inside is not None:
             yield from all_places(inside, place.path, is_exempt=place.is_exempt, is_bypassing=place.is_bypassing)
         else:
@@ -92,7 +71,7 @@ def _walk(app: Starlette | Router, prefix: str, is_open: bool, is_bypassing: boo
     not_asked = {id(route) for route in _not_asked(app.routes, has_gate)}
     for context in iter_route_contexts(app.routes):
         route = context.original_route
-        mounted = route.app if _is_mount(route) else None
+        mounted = route.app if is_mount(route) else None
         endpoint = mounted or context.endpoint or route
         if isinstance(route, Route) and getattr(endpoint, "__module__", "") == FastAPI.__module__:
             continue
@@ -100,10 +79,10 @@ def _walk(app: Starlette | Router, prefix: str, is_open: bool, is_bypassing: boo
             route,
             Place(
                 prefix + ((context.path if mounted else context.path_format) or ""),
-                _methods(route, context.methods),
+                methods_of(route, context.methods),
                 endpoint,
                 context.dependant if isinstance(route, APIRoute | APIWebSocketRoute) else None,
-                is_open or is_marked_exempt(endpoint) or is_marked_exempt(_unwrapped(mounted)),
+                is_open or is_marked_exempt(endpoint) or is_marked_exempt(unwrapped(mounted)),
                 is_bypassing or id(route) in not_asked,
             ),
         )
@@ -119,24 +98,3 @@ def _not_asked(routes: Sequence[BaseRoute], is_gated: bool) -> Iterator[BaseRout
             yield from _not_asked(router.routes, is_gated or any(map(is_gate, around)))
         elif is_gated and not isinstance(route, APIRoute | APIWebSocketRoute):
             yield route
-
-
-def _methods(route: BaseRoute, methods: Collection[str] | None) -> tuple[str, ...]:
-    if _is_mount(route):
-        return ("app",)
-    if isinstance(route, WebSocketRoute):
-        return ("websocket",)
-    return tuple(sorted(methods or ("any method",)))
-
-
-def _is_mount(route: BaseRoute) -> TypeGuard[Mount | Host]:
-    return isinstance(route, Mount | Host)
-
-
-def _unwrapped(app: object) -> Starlette | Router | None:
-    """The app inside middleware, which keeps what it wraps as `app`, as all of Starlette's does."""
-    for _ in range(_DEEPEST):
-        if isinstance(app, Starlette | Router):
-            return app
-        app = getattr(app, "app", None)
-    return None

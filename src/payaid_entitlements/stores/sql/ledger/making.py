@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import Any, Final, cast
 
 from sqlalchemy import (
-    BigInteger,
     BindParameter,
     ClauseElement,
     ColumnElement,
@@ -18,23 +17,19 @@ from sqlalchemy import (
     Table,
     and_,
     bindparam,
-    func,
     insert,
-    literal_column,
     or_,
     select,
 )
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
+from payaid_entitlements.stores.sql.clock import clock as clock_of
 from payaid_entitlements.stores.sql.columns import MYSQL
 from payaid_entitlements.stores.sql.ledger.prepared import Prepared
 from payaid_entitlements.stores.sql.ledger.tables import LedgerTables
 
 #: How many rows one statement names at most, each by its whole key; older SQLite takes no more than 999 values.
 MOST_KEYS: Final = 300
-
-_MYSQL_CLOCK: Final = "TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6))"
-_POSTGRESQL_CLOCK: Final = "CAST(floor(extract(epoch FROM statement_timestamp()) * 1000000) AS BIGINT)"
 
 
 class Making:
@@ -70,10 +65,7 @@ class Making:
     @cached_property
     def now(self) -> ColumnElement[int]:
         """The time, in UTC: when a statement came to the server. It is the same for all rows, so that indices serve."""
-        given: BindParameter[int] = bindparam("now", type_=BigInteger)
-        if self.is_sqlite:
-            return given
-        return func.coalesce(given, literal_column(_MYSQL_CLOCK if self.is_mysql else _POSTGRESQL_CLOCK, BigInteger))
+        return clock_of(self.dialect.name)
 
     @cached_property
     def clock(self) -> Prepared:

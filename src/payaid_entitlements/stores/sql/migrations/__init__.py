@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from payaid_entitlements.stores.sql.migrations import v1, v2
+from payaid_entitlements.stores.sql.migrations import v1, v2, v3, v4, v5
 
 #: The migration to version 1, to 2 and so on.
-MIGRATIONS: tuple[ModuleType, ...] = (v1, v2)
+MIGRATIONS: tuple[ModuleType, ...] = (v1, v2, v3, v4, v5)

@@ -1,0 +1,1 @@
+"""An app that sells things, and is itself sold by modules."""

@@ -1,0 +1,64 @@
+"""What only shows where flags are looked at together: circles, prerequisites, and shares of one group that overlap."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from payaid_entitlements.core.catalog.definitions import cycles
+from payaid_entitlements.core.catalog.problems import did_you_mean
+from payaid_entitlements.core.flags.conditions import named_segments
+from payaid_entitlements.core.flags.shares import percent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from payaid_entitlements.core.catalog.reading import Reading
+    from payaid_entitlements.core.flags.model import Condition, Flag, Share
+
+
+def check_flags(flags: Mapping[str, Flag], reading: Reading) -> None:
+    """Check how *flags* fit together."""
+    for key, flag in flags.items():
+        # A prerequisite that there is not was said where the flag was read.
+        for needs in (each for each in flag.needs if each.flag in flags):
+            for name in sorted(needs.variants - flags[needs.flag].variants.keys()):
+                near = did_you_mean(name, flags[needs.flag].variants)
+                message = f"flag {key!r} needs {needs.flag!r} to be {name[:80]!r}, which it has no variant for{near}"
+                reading.findings.add("unknown.variant", message, ("flags", key, "needs", needs.flag))
+    for circle in cycles({key: tuple(each.flag for each in flag.needs) for key, flag in flags.items()}):
+        message = f"flag {' needs '.join(map(repr, (*circle, circle[0])))}: one of them must stand alone"
+        reading.findings.add("flag.cycle", message, ("flags", circle[0], "needs"))
+    _check_groups(flags, reading)
+
+
+def check_segments(segments: Mapping[str, Condition], reading: Reading) -> None:
+    """Refuse segments that name one another in a circle."""
+    edges = {name: tuple(sorted(named_segments(condition))) for name, condition in segments.items()}
+    for circle in cycles(edges):
+        message = f"segment {' names '.join(map(repr, (*circle, circle[0])))}: one of them must stand alone"
+        reading.findings.add("segment.cycle", message, ("segments", circle[0]))
+
+
+def _check_groups(flags: Mapping[str, Flag], reading: Reading) -> None:
+    groups: dict[str, list[tuple[Share, Flag]]] = {}
+    for flag in flags.values():
+        if flag.exclusion is not None:
+            groups.setdefault(flag.exclusion.group, []).append((flag.exclusion, flag))
+    for group, members in groups.items():
+        members.sort(key=lambda member: member[0].start)
+        far, first = members[0]
+        for share, flag in members[1:]:
+            if share.start < far.end:
+                message = (
+                    f"flags {first.key!r} and {flag.key!r} exclude each other in the group {group!r}, but both have "
+                    f"{percent(share.start)} to {percent(min(share.end, far.end))} of it; give each a part of its own"
+                )
+                reading.findings.add("exclusion.overlap", message, ("flags", flag.key, "exclusion"))
+            if (first.bucket_by, first.fallback) != (flag.bucket_by, flag.fallback):
+                message = (
+                    f"flags {first.key!r} and {flag.key!r} exclude each other in the group {group!r}, but bucket by "
+                    f"{first.bucket_by} and by {flag.bucket_by}; only ids of one sort can be kept apart"
+                )
+                reading.findings.add("exclusion.bucket_by", message, ("flags", flag.key, "exclusion"))
+            if share.end > far.end:
+                far, first = share, flag

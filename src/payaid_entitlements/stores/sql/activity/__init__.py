@@ -1,0 +1,1 @@
+"""Which tenant did what on which day, in a SQL database."""

@@ -1,0 +1,1 @@
+"""Counters of calls in a database, for those who have no Redis."""

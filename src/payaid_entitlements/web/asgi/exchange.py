@@ -1,0 +1,182 @@
+"""One request, or one websocket, as the middleware sees it pass: whose it is, and whether it has been answered."""
+
+from __future__ import annotations
+
+import sys
+from asyncio import get_running_loop
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final, Protocol, TypeAlias
+
+from payaid_entitlements.web.answers import answerable
+from payaid_entitlements.web.finding import Client, Seeking, Who
+from payaid_entitlements.web.rate_fields import rate_fields
+from payaid_entitlements.web.refusing import Refusal
+from payaid_entitlements.web.request import READS
+
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+Scope: TypeAlias = MutableMapping[str, Any]
+App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+#: Close code for what policy forbids, RFC 6455 section 7.4.1.
+POLICY: Final = 1008
+#: From here on it is the server that has failed (RFC 9110 section 15.6).
+_ERROR: Final = 500
+#: A close frame holds 125 bytes, two of them the code (RFC 6455 section 5.5).
+LONGEST_CLOSE: Final = 123
+
+
+class Around(Protocol):
+    """
+    The middleware, as far as a request has to know it.
+
+    Attributes:
+        client: Of either colour.
+        is_legacy: Are limits told in older fields too?
+    """
+
+    client: Client
+    is_legacy: bool
+
+    def who(self, scope: Scope) -> Who | Awaitable[Who]:
+        """Whose request it is."""
+        ...
+
+    def address(self, scope: Scope) -> str | None:
+        """Where it comes from."""
+        ...
+
+
+class Exchange(Seeking):
+    """
+    One HTTP request, which is its binding too: of every request there is this one object, and nothing else of ours.
+
+    Messages pass as they come; none is kept. Except a 5xx that an app sends while it handles what we would answer:
+    frameworks do that and raise it again, behind which nothing could be answered any more. It is kept until it is clear
+    whether that happens.
+    """
+
+    __slots__ = ("_around", "_scope", "_send", "has_begun", "held")
+
+    def __init__(self, around: Around, scope: Scope, send: Send) -> None:
+        # All of it here, and no function for what is asked for later: this is what a request costs that asks nothing.
+        self.client = around.client
+        self.access = "read" if scope["method"] in READS else "write"
+        self.outcomes = []
+        self.takings = None
+        self._loop = get_running_loop()
+        self._inner = None
+        self._around = around
+        self._scope = scope
+        self._send = send
+        self.has_begun = False
+        self.held: list[Message] | None = None
+
+    def seek(self) -> Who | Awaitable[Who]:
+        """Same as `Seeking.seek`."""
+        return self._around.who(self._scope)
+
+    @property
+    def address(self) -> str | None:
+        """Same as `Binding.address`."""
+        return self._around.address(self._scope)
+
+    def tell(self, message: Message) -> Awaitable[None]:
+        """Stand in for the server's ``send``."""
+        if self.has_begun:
+            return self._send(message)
+        if self.held is not None:
+            self.held.append(message)
+            return _nothing()
+        if message["type"] == "http.response.start":
+            if message["status"] >= _ERROR and answerable(sys.exc_info()[1]) is not None:
+                self.held = [message]
+                return _nothing()
+            self.has_begun = True
+            outcomes = self.outcomes
+            if outcomes:
+                message = _with_fields(message, rate_fields(outcomes, legacy=self._around.is_legacy))
+        return self._send(message)
+
+    async def release(self) -> None:
+        """Send what was held back: it was the answer after all."""
+        held, self.held = self.held or (), None
+        for message in held:
+            self.has_begun = True
+            await self._send(message)
+
+    async def refuse(self, said: Refusal, method: str) -> None:
+        """Answer with *said*."""
+        self.held = None
+        self.has_begun = True
+        start: Message = _start(said)
+        outcomes = self.outcomes
+        if outcomes:
+            start = _with_fields(start, rate_fields(outcomes, legacy=self._around.is_legacy))
+        await self._send(start)
+        # To HEAD with the fields that GET would have, and without a body (RFC 9110 section 9.3.2).
+        await self._send({"type": "http.response.body", "body": b"" if method == "HEAD" else said.content})
+
+
+class Socket:
+    """A websocket: what was said last decides how it can be refused."""
+
+    __slots__ = ("_receive", "_send", "has_ended", "is_open")
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self.is_open = False
+        self.has_ended = False
+
+    async def hear(self) -> Message:
+        """Stand in for the server's ``receive``."""
+        message = await self._receive()
+        if message["type"] == "websocket.disconnect":
+            self.has_ended = True
+        return message
+
+    def tell(self, message: Message) -> Awaitable[None]:
+        """Stand in for the server's ``send``."""
+        kind = message["type"]
+        if kind == "websocket.accept":
+            self.is_open = True
+        elif kind in ("websocket.close", "websocket.http.response.start"):
+            self.has_ended = True
+        return self._send(message)
+
+    async def refuse(self, said: Refusal, *, can_deny: bool) -> None:
+        """
+        Refuse with *said*: as a response, or with 1008 where that is not possible.
+
+        Args:
+            can_deny: Can the server answer a handshake with a response (ASGI extension ``websocket.http.response``)?
+        """
+        self.has_ended = True
+        if can_deny and not self.is_open:
+            await self._send(_start(said) | {"type": "websocket.http.response.start"})
+            await self._send({"type": "websocket.http.response.body", "body": said.content})
+        else:
+            reason = str(said.body["reason"])[:LONGEST_CLOSE]
+            await self._send({"type": "websocket.close", "code": POLICY, "reason": reason})
+
+
+async def _nothing() -> None:
+    """Nothing is sent."""
+
+
+def _start(said: Refusal) -> dict[str, Any]:
+    fields = said.headers | {"Content-Length": str(len(said.content))}
+    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in fields.items()]
+    return {"type": "http.response.start", "status": said.status, "headers": headers}
+
+
+def _with_fields(message: Message, fields: dict[str, str]) -> Message:
+    """*message* with *fields* that it does not have: a refusal says what refused, and nothing else."""
+    headers = list(message.get("headers", ()))
+    there = {name.lower() for name, _ in headers}
+    if b"ratelimit" in there:
+        return message
+    told = ((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in fields.items())
+    return {**message, "headers": [*headers, *(each for each in told if each[0] not in there)]}

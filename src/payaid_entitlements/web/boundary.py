@@ -1,0 +1,239 @@
+"""
+A wall around a module: what goes wrong inside is told as that module's failure, and stays there.
+
+A decorator, a context manager of both colours, and (`web.isolating`) a middleware. What is an answer to a request
+passes: a refusal, a redirect, "not found". Everything else becomes `ModuleFailed`, which web gates answer with a
+problem document that names the module; after several in a row the module is left alone for a moment
+(`ModuleUnavailable`), so that what it waits for can recover and nobody else waits with it.
+
+Source: Nygard, Release It! (2nd edition), sections 5.2 (circuit breaker) and 5.3 (bulkheads).
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Any, Final, Literal, ParamSpec, Self, TypeVar, cast
+
+from payaid_entitlements.cache.breaker import Breaker
+from payaid_entitlements.core.identity import identify
+from payaid_entitlements.core.observing import log
+from payaid_entitlements.errors import ConfigurationError, EntitlementError, ModuleFailed, ModuleUnavailable
+from payaid_entitlements.forking import after_fork
+from payaid_entitlements.guards.branching import Kind, kind_of
+from payaid_entitlements.web.failing import failure_of, report
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+#: Failures in a row after which a module is left alone.
+FAILURES: Final = 5
+#: Seconds for which it is left alone at most; half a second at first, and twice as long after each try that fails.
+LONGEST: Final = 30.0
+
+#: What frameworks raise that is an answer and no failure: by where it is defined, so that none of them is imported.
+_ANSWERS: Final = frozenset(
+    {
+        ("starlette.exceptions", "HTTPException"),
+        ("starlette.exceptions", "WebSocketException"),
+        ("starlette.requests", "ClientDisconnect"),
+        ("starlette.websockets", "WebSocketDisconnect"),
+        ("fastapi.exceptions", "RequestValidationError"),
+        ("werkzeug.exceptions", "HTTPException"),
+        ("django.http.response", "Http404"),
+        ("django.core.exceptions", "PermissionDenied"),
+        ("django.core.exceptions", "BadRequest"),
+        ("django.core.exceptions", "SuspiciousOperation"),
+        ("django.http.multipartparser", "MultiPartParserError"),
+        ("rest_framework.exceptions", "APIException"),
+    }
+)
+#: Mistakes of the host among our own errors: they are failures of its code.
+_OURS: Final = (LookupError, ValueError)
+
+#: Who has entered which boundary, the innermost last; by context, since one object may serve many requests at once.
+_entered: ContextVar[tuple[tuple[bool, float], ...]] = ContextVar("payaid_entitlements.boundaries", default=())
+
+
+class _Failed(Exception):
+    """Stands for any failure, to the breaker."""
+
+
+class ModuleBoundary:
+    """What `module_boundary` gives."""
+
+    __slots__ = ("_passes", "module")
+
+    def __init__(self, module: str, passes: tuple[type[Exception], ...]) -> None:
+        self.module = module
+        self._passes = passes
+
+    def __enter__(self) -> Self:
+        """Begin the block, unless the module is left alone."""
+        _entered.set((*_entered.get(), self._enter()))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let answers pass, and make `ModuleFailed` of a failure."""
+        *others, entered = _entered.get()
+        _entered.set(tuple(others))
+        self._leave(entered, error)
+
+    @contextmanager
+    def piecewise(self) -> Iterator[None]:
+        """
+        Give the boundary for what runs in pieces: ``with`` around a ``yield``.
+
+        Its pieces may run in different contexts, and between them others enter; so it keeps by itself when it began.
+        """
+        entered = self._enter()
+        try:
+            yield
+        except BaseException as error:
+            self._leave(entered, error)
+            raise
+        else:
+            self._leave(entered, None)
+
+    def _enter(self) -> tuple[bool, float]:
+        try:
+            return BREAKERS.of(self.module).enter()
+        except _Open:
+            raise ModuleUnavailable(self.module) from None
+
+    def _leave(self, entered: tuple[bool, float], error: BaseException | None) -> None:
+        is_trial, began = entered
+        failed = isinstance(error, Exception) and not (isinstance(error, self._passes) or is_answer(error))
+        # Who was cancelled says nothing about the module; who got an answer does.
+        outcome = _Failed() if failed else None if isinstance(error, Exception) else error
+        BREAKERS.of(self.module).leave(outcome, is_trial, began, is_patient=True)
+        if failed:
+            failure = failure_of(self.module, cast("Exception", error))
+            report(failure)
+            raise ModuleFailed(self.module, reference=failure.reference) from error
+
+    async def __aenter__(self) -> Self:
+        """Same as ``with``."""
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Same as ``with``."""
+        self.__exit__(kind, error, trace)
+
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        """Put the boundary around *function*: plain, a coroutine, or a generator of either colour."""
+        kind = kind_of(function)
+        if kind is Kind.COROUTINE:
+            awaited = cast("Callable[P, Coroutine[Any, Any, Any]]", function)
+
+            @functools.wraps(function)
+            async def isolated(*args: P.args, **kwargs: P.kwargs) -> Any:
+                with self:
+                    return await awaited(*args, **kwargs)
+
+            return cast("Callable[P, R]", isolated)
+        if kind is Kind.ITEMS:
+            items = cast("Callable[P, AsyncGenerator[Any, Any]]", function)
+
+            @functools.wraps(function)
+            async def isolated_items(*args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[Any, Any]:
+                with self.piecewise():
+                    async for item in items(*args, **kwargs):
+                        yield item
+
+            return cast("Callable[P, R]", isolated_items)
+
+        @functools.wraps(function)
+        def isolated_call(*args: P.args, **kwargs: P.kwargs) -> R:
+            with self:
+                result = function(*args, **kwargs)
+            return cast("R", self._generator(result)) if isinstance(result, Generator) else result
+
+        return isolated_call
+
+    def _generator(self, inner: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+        with self.piecewise():
+            return (yield from inner)
+
+    def __repr__(self) -> str:
+        return f"module_boundary({self.module!r})"
+
+
+def module_boundary(module: str, *, passes: tuple[type[Exception], ...] = ()) -> ModuleBoundary:
+    """
+    Keep what goes wrong in *module* inside: as a decorator, or ``with`` and ``async with`` around a block.
+
+    All boundaries of one module in a process count together.
+
+    Args:
+        module: Key of the module.
+        passes: Errors of yours that are answers, and that your framework handles outside of the boundary.
+
+    Raises:
+        ModuleFailed: From the block: it raised something that is no answer, which is the cause.
+        ModuleUnavailable: Instead of running the block: it has failed five times in a row, a moment ago.
+    """
+    identify("module", module)
+    given: Sequence[object] = passes
+    if not all(isinstance(each, type) and issubclass(each, Exception) for each in given):
+        raise ConfigurationError(f"passes={passes!r}: give a tuple of types of exceptions")
+    return ModuleBoundary(module, passes)
+
+
+def is_answer(error: Exception) -> bool:
+    """Is *error* how a framework, or this library, says something to the client, rather than a failure?"""
+    if isinstance(error, ModuleFailed | ModuleUnavailable):
+        # Of a module inside this one: it has been told of.
+        return True
+    if isinstance(error, EntitlementError):
+        return not isinstance(error, _OURS)
+    return any((kind.__module__, kind.__name__) in _ANSWERS for kind in type(error).__mro__)
+
+
+class _Open(EntitlementError):
+    """The breaker is open."""
+
+
+class _Breakers:
+    """Those of this process, by module."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Breaker] = {}
+        # A child knows nothing of what failed in its parent, and waits for no lock of it.
+        after_fork(self.forget)
+
+    def forget(self) -> None:
+        self._known.clear()
+
+    def of(self, module: str) -> Breaker:
+        # One that is made twice at once is kept once.
+        return self._known.get(module) or self._known.setdefault(module, self._new(module))
+
+    def _new(self, module: str) -> Breaker:
+        return Breaker(
+            module,
+            time.monotonic,
+            quick=FAILURES,
+            longest=LONGEST,
+            unavailable=_Open,
+            failure=_Failed,
+            tell=lambda state: _tell(module, state),
+        )
+
+
+def _tell(module: str, state: Literal["closed", "open"]) -> None:
+    if state == "open":
+        log.warning("module.left_alone", module=module)
+    else:
+        log.info("module.recovered", module=module)
+
+
+BREAKERS: Final = _Breakers()

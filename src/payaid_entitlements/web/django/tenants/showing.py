@@ -1,0 +1,183 @@
+"""What the pages show of a tenant, as plain texts: templates get neither decisions nor anything that asks."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from payaid_entitlements.admin.trail import AuditEntry
+from payaid_entitlements.core.catalog.keyspace import RATE_LIMITS
+from payaid_entitlements.core.catalog.model import Catalog
+from payaid_entitlements.core.decision import Decision
+from payaid_entitlements.core.facts import TenantDocument
+from payaid_entitlements.core.instant import Instant, instant, moment
+from payaid_entitlements.core.metering.usage import Usage
+from payaid_entitlements.core.overriding import StandingOverride, standing_overrides
+from payaid_entitlements.core.values import Deny
+from payaid_entitlements.core.worth import told
+from payaid_entitlements.entitlements import Entitlements
+from payaid_entitlements.errors import StoreUnavailable
+from payaid_entitlements.view import TenantView
+
+#: Entries of the audit trail that a page shows, the newest.
+NEWEST = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """
+    One key, and what it comes to.
+
+    Attributes:
+        depth: 0 for modules and what is in none, 1 for what is in one.
+        why: The reason's code; *meaning* says it in a sentence.
+        worth: What it is worth; empty for what is only on or off.
+        usage: ``12 of 100 used``; empty where nothing is counted.
+    """
+
+    key: str
+    title: str
+    depth: int
+    is_allowed: bool
+    why: str
+    meaning: str
+    source: str
+    worth: str
+    usage: str
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """
+    An override, in force or to come.
+
+    Attributes:
+        since: Where it is to come; None where it is in force.
+    """
+
+    key: str
+    user: str
+    to: str
+    since: datetime | None
+    until: datetime | None
+    actor: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """
+    All that one page shows.
+
+    Attributes:
+        revision: 0 where nothing was ever recorded.
+        trail: The newest first.
+        failed: What could not be read, in words; empty where all was.
+    """
+
+    tenant: str
+    plan: str
+    state: str
+    revision: int
+    valid_until: datetime | None
+    lines: tuple[Line, ...]
+    overrides: tuple[Override, ...]
+    trail: tuple[AuditEntry, ...]
+    failed: str
+
+
+def page_of(client: Entitlements, tenant: str) -> Page:
+    """
+    Read all of *tenant*, as it is now: past the caches.
+
+    Raises:
+        StoreUnavailable: The store gave no answer.
+        ConfigurationError: Nothing was ever published, or the tables are not there.
+    """
+    view = client.tenant(tenant, fresh=True)
+    catalog = catalog_of(client)
+    failed = ""
+    usages: dict[str, Usage] = {}
+    try:
+        usages = client.usage(tenant)
+    except StoreUnavailable as error:
+        failed = f"usage is not known now: {error}"
+    trail = deque(client.admin("django").audit(tenant), NEWEST)
+    document = client._store.read([tenant]).get(tenant) or TenantDocument(tenant)
+    at = instant(view.at)
+    return Page(
+        tenant,
+        view.plan or "none",
+        "no subscription" if view.state is None else view.state.value,
+        view.revision,
+        view.valid_until,
+        tuple(_lines(view, catalog, usages)),
+        tuple(_override(each, at) for each in standing_overrides(document, at)),
+        tuple(reversed(trail)),
+        failed,
+    )
+
+
+def catalog_of(client: Entitlements) -> Catalog:
+    """
+    Give what is sold now.
+
+    Raises:
+        StoreUnavailable: The store gave no answer, and nothing was known before.
+    """
+    world = client._near.world
+    if world is None:
+        raise StoreUnavailable("the store gave no answer")
+    return world.catalog
+
+
+def worth_of(value: object) -> str:
+    """A value in words; empty for what is only on or off."""
+    if value is None or value is True:
+        return ""
+    return "denied" if isinstance(value, Deny) else told(value)  # type: ignore[arg-type] # all others are values
+
+
+def _lines(view: TenantView, catalog: Catalog, usages: dict[str, Usage]) -> Iterator[Line]:
+    for key, module in catalog.modules.items():
+        yield _line(key, module.title, 0, view.decide(key, "write"), None)
+        for feature in module.features:
+            title = catalog.features[feature].title
+            yield _line(feature, title, 1, view.decide(feature, "write"), usages.get(feature))
+    for key, defined in catalog.features.items():
+        if defined.module is None:
+            yield _line(key, defined.title, 0, view.decide(key, "write"), usages.get(key))
+    for key in catalog.rate_limits:
+        yield _line(RATE_LIMITS + key, "", 0, view.explain(RATE_LIMITS + key).decision, None)
+
+
+def _line(key: str, title: str, depth: int, decision: Decision, usage: Usage | None) -> Line:
+    reason = decision.reason
+    used = ""
+    if usage is not None:
+        used = f"{usage.used} of {told(usage.limit)} used" + (f", {usage.held} held" if usage.held else "")
+    return Line(
+        key,
+        title if title != key else "",
+        depth,
+        decision.allowed,
+        reason.value,
+        reason.meaning,
+        decision.source,
+        worth_of(decision.value),
+        used,
+    )
+
+
+def _override(each: StandingOverride, at: Instant) -> Override:
+    return Override(
+        each.feature,
+        each.user or "",
+        worth_of(each.to) or "yes",
+        moment(each.since) if each.since > at else None,
+        None if each.until is None else moment(each.until),
+        each.actor,
+        each.because,
+    )

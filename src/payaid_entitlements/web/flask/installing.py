@@ -1,0 +1,109 @@
+"""What a gate adds to an app: what is bound around it, and answers to refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+from flask import Flask, Response, current_app, request
+
+from payaid_entitlements.binding import CURRENT
+from payaid_entitlements.errors import EntitlementError
+from payaid_entitlements.web.answers import ANSWERED
+from payaid_entitlements.web.finding import view_of_refused
+from payaid_entitlements.web.flask.asking import asked_by
+from payaid_entitlements.web.flask.audit import audit, open_endpoints
+from payaid_entitlements.web.wsgi.calling import App, Call, Environ, StartResponse
+
+if TYPE_CHECKING:
+    from payaid_entitlements.web.flask.gate import Gate
+
+#: Under which name an app keeps its gates.
+_NAME: Final = "payaid_entitlements"
+
+
+def install(app: Flask, gate: Gate, *, refuse_unguarded: bool, is_static_open: bool) -> None:
+    """Install *gate* in *app*, or tell it other options there, and look over what is there already."""
+    known: dict[Gate, Installed] = app.extensions.setdefault(_NAME, {})
+    installed = known.get(gate)
+    if installed is None:
+        installed = known[gate] = Installed(app, gate)
+        # The way that Flask documents for middleware; inside what the host has put around its app already.
+        app.wsgi_app = installed  # type: ignore[method-assign] # as Flask has it done
+    installed.refuses_unguarded = refuse_unguarded
+    installed.is_static_open = is_static_open
+    handlers = app.error_handler_spec[None][None]
+    for kind in ANSWERED:
+        # What the host answers itself is right, also where it answers all errors of the library in one place.
+        if not {kind, EntitlementError} & handlers.keys():
+            app.register_error_handler(kind, _answer)
+    installed.look_over()
+    installed.is_done = False
+
+
+class Installed:
+    """
+    One gate in one app: binds around the app, until the last byte is read, and looks over its views before the first.
+
+    Attributes:
+        refuses_unguarded, is_static_open: As `Gate.init_app` was told.
+        is_done: All views were looked over.
+    """
+
+    def __init__(self, app: Flask, gate: Gate) -> None:
+        self._app = app
+        self._gate = gate
+        self._inner: App = app.wsgi_app
+        self._open: frozenset[str] = frozenset()
+        self.refuses_unguarded = False
+        self.is_static_open = False
+        self.is_done = False
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve one request."""
+        if not self.is_done:
+            # Flask takes no more views once it has begun to serve.
+            self.look_over()
+        visit = self._gate.begin(environ, self._open)
+        return Call(visit, self._gate.answers, environ, start_response).run(self._inner)
+
+    def look_over(self) -> None:
+        """
+        Look over all views that are there.
+
+        Raises:
+            ConfigurationError: As `Gate.init_app` says.
+        """
+        self._open = open_endpoints(self._app, is_static_open=self.is_static_open)
+        audit(self._app, self._gate, self._open, refuse_unguarded=self.refuses_unguarded)
+        for asked in self._app.before_request_funcs.values():
+            _put_limits_first(asked)
+        self.is_done = True
+
+
+def _put_limits_first(asked: list[Any]) -> None:
+    """
+    Count before it is asked what anybody holds, wherever that was written.
+
+    As guards do: whoever asks all the time for what they do not hold is limited too. What is no gate stays where it is.
+    """
+    steps = [asked_by(each) for each in asked]
+    first = next((at for at, each in enumerate(steps) if each is not None and each.is_entitling), None)
+    if first is not None:
+        late = [at for at, each in enumerate(steps) if at > first and each is not None and each.is_limit]
+        asked[first:] = [asked[at] for at in late] + [asked[at] for at in range(first, len(asked)) if at not in late]
+
+
+def _answer(error: EntitlementError) -> Response:
+    """Answer in the name of the gate that was asked."""
+    environ: dict[str, Any] = request.environ
+    gates: list[Gate] = list(current_app.extensions[_NAME])
+    gate = next((each for each in gates if each.is_asked(environ)), gates[0])
+    binding = CURRENT.get()
+    said = gate.answers.say(
+        error,
+        view=None if binding is None else view_of_refused(binding, error),
+        accept=environ.get("HTTP_ACCEPT", ""),
+        language=environ.get("HTTP_ACCEPT_LANGUAGE", ""),
+    )
+    return Response(said.content, said.status, said.headers)

@@ -1,0 +1,150 @@
+"""
+A boundary as middleware, around an app that is mounted for one module: plain ASGI and WSGI.
+
+It answers itself, since what is raised through a mounted app is a 500 before any other part of the host sees it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
+from http import HTTPStatus
+from typing import Any, Final, TypeAlias
+
+from payaid_entitlements.errors import ModuleFailed, ModuleUnavailable
+from payaid_entitlements.web.answers import Answers
+from payaid_entitlements.web.boundary import ModuleBoundary, module_boundary
+from payaid_entitlements.web.refusing import Refusal
+from payaid_entitlements.web.request import EnvironRequest, Incoming, ScopeRequest
+
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+ASGIApp: TypeAlias = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+WSGIApp: TypeAlias = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+_ANSWERED: Final = (ModuleFailed, ModuleUnavailable)
+#: Messages behind which nothing can be answered.
+_BEGUN: Final = ("http.response.start", "websocket.http.response.start", "websocket.close")
+
+
+class IsolatedASGI:
+    """
+    An ASGI app whose errors stay inside.
+
+    What fails when its response has begun is told and logged, and raised on: the server ends the connection, by which
+    the client sees that something is missing.
+
+    Args:
+        app: The app of one module.
+        module: Its key.
+        answers: How the failure is said.
+    """
+
+    def __init__(self, app: ASGIApp, module: str, *, answers: Answers | None = None) -> None:
+        self.app = app
+        self._boundary: ModuleBoundary = module_boundary(module)
+        self._answers = answers or Answers()
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Run the app inside its boundary."""
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        has_begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal has_begun
+            # A websocket that was accepted can be closed, once, and nothing more be said.
+            has_begun = has_begun or message["type"] in _BEGUN
+            await send(message)
+
+        async def heard() -> Message:
+            nonlocal has_begun
+            message = await receive()
+            # Who has left is told nothing.
+            has_begun = has_begun or message["type"] == "websocket.disconnect"
+            return message
+
+        try:
+            with self._boundary:
+                await self.app(scope, heard, watched)
+        except _ANSWERED as error:
+            if has_begun:
+                raise
+            said = _said(self._answers, error, ScopeRequest(scope))
+            if scope["type"] == "websocket":
+                # RFC 6455 section 7.4.1: the server met what it did not expect.
+                await send({"type": "websocket.close", "code": 1011, "reason": str(said.body["reason"])})
+                return
+            headers = [
+                (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in said.headers.items()
+            ]
+            await send({"type": "http.response.start", "status": said.status, "headers": headers})
+            # To HEAD with the fields that GET would have, and without a body (RFC 9110 section 9.3.2).
+            await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else said.content})
+
+
+class IsolatedWSGI:
+    """
+    A WSGI app whose errors stay inside, also those of the body that it gives piece by piece.
+
+    Args:
+        app, module, answers: As in `IsolatedASGI`.
+    """
+
+    def __init__(self, app: WSGIApp, module: str, *, answers: Answers | None = None) -> None:
+        self.app = app
+        self._boundary: ModuleBoundary = module_boundary(module)
+        self._answers = answers or Answers()
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Run the app inside its boundary."""
+
+        def answer(error: ModuleFailed | ModuleUnavailable) -> list[bytes]:
+            said = _said(self._answers, error, EnvironRequest(environ))
+            phrase = HTTPStatus(said.status).phrase
+            headers = [*said.headers.items(), ("Content-Length", str(len(said.content)))]
+            # In place of what the app may have begun; raises the error where that was sent already (PEP 3333).
+            start_response(f"{said.status} {phrase}", headers, sys.exc_info())
+            return [] if environ["REQUEST_METHOD"] == "HEAD" else [said.content]
+
+        try:
+            with self._boundary:
+                pieces = self.app(environ, start_response)
+        except _ANSWERED as error:
+            return answer(error)
+        return pieces if isinstance(pieces, list | tuple) else _Body(pieces, self._boundary, answer)
+
+
+class _Body:
+    """The pieces of a body, taken inside the boundary."""
+
+    def __init__(
+        self,
+        pieces: Iterable[bytes],
+        boundary: ModuleBoundary,
+        answer: Callable[[ModuleFailed | ModuleUnavailable], list[bytes]],
+    ) -> None:
+        self._pieces = pieces
+        self._boundary = boundary
+        self._answer = answer
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            with self._boundary.piecewise():
+                yield from self._pieces
+        except _ANSWERED as error:
+            yield from self._answer(error)
+
+    def close(self) -> None:
+        """Let go of what the app holds (PEP 3333)."""
+        close = getattr(self._pieces, "close", None)
+        if close is not None:
+            close()
+
+
+def _said(answers: Answers, error: ModuleFailed | ModuleUnavailable, asked: Incoming) -> Refusal:
+    return answers.say(
+        error, accept=", ".join(asked.header("accept")), language=", ".join(asked.header("accept-language"))
+    )

@@ -1,0 +1,109 @@
+"""Routes of an app of Starlette, or of one that is built on it, and of all apps that are mounted in it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeGuard
+
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute, Host, Mount, Router, WebSocketRoute
+
+#: So many middlewares around one app are looked through.
+_DEEPEST: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """
+    A route, as it is reached.
+
+    Attributes:
+        route: As it was made.
+        path: Below the app or router that it was found in, with names in braces; of what is mounted, where.
+        methods: In upper case, sorted; or what stands in for them: ``websocket``, ``any method``, ``app``.
+        endpoint: What runs; of what is mounted, the app.
+        context: What FastAPI knows about it besides.
+    """
+
+    route: BaseRoute
+    path: str
+    methods: tuple[str, ...]
+    endpoint: Any
+    context: Any
+
+
+def found_in(routes: Sequence[BaseRoute]) -> Iterator[Found]:
+    """Each of *routes*, those of included routers too. What is mounted is not entered."""
+    for context in _contexts(routes):
+        route = getattr(context, "original_route", context)
+        if is_mount(route):
+            yield Found(route, getattr(context, "path", None) or "", methods_of(route, None), route.app, context)
+        else:
+            yield Found(
+                route,
+                getattr(context, "path_format", None) or getattr(context, "path", None) or "",
+                methods_of(route, getattr(context, "methods", None)),
+                getattr(context, "endpoint", None) or route,
+                context,
+            )
+
+
+def _contexts(routes: Sequence[BaseRoute]) -> Iterator[Any]:
+    # Since FastAPI 0.137 included routers are nodes of a tree; a flat loop would miss what is inside. Where nobody has
+    # imported FastAPI there are none.
+    if "fastapi" not in sys.modules:
+        return iter(routes)
+    from fastapi.routing import iter_route_contexts
+
+    return iter_route_contexts(routes)
+
+
+def apps(app: Starlette) -> Iterator[Starlette]:
+    """*app* and all apps that are mounted in it, however deep, also inside middleware and under host names."""
+    yield app
+    yield from _mounted(app.routes)
+
+
+def _mounted(routes: Sequence[BaseRoute]) -> Iterator[Starlette]:
+    for found in found_in(routes):
+        if is_mount(found.route):
+            inside = unwrapped(found.endpoint)
+            if isinstance(inside, Starlette):
+                yield from apps(inside)
+            elif inside is not None:
+                yield from _mounted(inside.routes)
+
+
+def is_mount(route: BaseRoute) -> TypeGuard[Mount | Host]:
+    """Is it an app that is mounted?"""
+    return isinstance(route, Mount | Host)
+
+
+def chain(app: object) -> Iterator[object]:
+    """*app* and what is inside, as far as middleware keeps what it wraps as `app`, as all of Starlette's does."""
+    for _ in range(_DEEPEST):
+        if app is None:
+            return
+        yield app
+        if isinstance(app, Starlette | Router):
+            return
+        app = getattr(app, "app", None)
+
+
+def unwrapped(app: object) -> Starlette | Router | None:
+    """The app with routes inside middleware; None where there is none."""
+    for each in chain(app):
+        if isinstance(each, Starlette | Router):
+            return each
+    return None
+
+
+def methods_of(route: BaseRoute, methods: Collection[str] | None) -> tuple[str, ...]:
+    """The methods of *route* in upper case, sorted; or what stands in for them, as in `Found`."""
+    if is_mount(route):
+        return ("app",)
+    if isinstance(route, WebSocketRoute):
+        return ("websocket",)
+    return tuple(sorted(methods or ("any method",)))

@@ -1,0 +1,281 @@
+"""How a guarded rollout goes on, holds, and goes back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from payaid_entitlements.core.flags.model import Flag, FlagType, Guard, Metric, Progress, Rollout, Rule, Stage
+from payaid_entitlements.core.flags.rollouts import machine
+from payaid_entitlements.core.flags.rollouts.machine import advance, plan_of, standing
+from payaid_entitlements.core.flags.rollouts.measured import Measured, Rate, Side
+from payaid_entitlements.core.flags.rollouts.schedule import share
+from payaid_entitlements.core.instant import DAY
+from payaid_entitlements.errors import ConfigurationError
+
+ERRORS = Metric("error_rate", None, 500, against_control=True)
+STEPS = ((10 * DAY, 5_000), (11 * DAY, 25_000), (13 * DAY, 50_000), (14 * DAY, 100_000))
+START = 10 * DAY
+
+
+def flag(guard: Guard | None, steps: tuple[tuple[int, int], ...] = STEPS) -> Flag:
+    early = Rule("staff", "on", rollout=Rollout(((0, 1_000),)))
+    rules = (early, Rule("all", "on", rollout=Rollout(steps, guard)))
+    return Flag("new-checkout", FlagType.BOOLEAN, {"on": True, "off": False}, "off", "off", rules=rules)
+
+
+def rates(inside: tuple[int, int], control: tuple[int, int] = (10, 1_000)) -> Measured:
+    return Measured(
+        Side(inside[1], rates={"error_rate": Rate(*inside)}), Side(control[1], rates={"error_rate": Rate(*control)})
+    )
+
+
+WELL, NOTHING = rates((10, 1_000)), Measured()
+MONITORED = flag(Guard((ERRORS,)))
+TIMED = flag(Guard())
+
+
+def begun(of: Flag, at: int = START) -> Progress:
+    progress = advance(of, None, NOTHING, at)
+    assert progress is not None
+    return progress
+
+
+def test_a_flag_without_a_guard_has_no_progress() -> None:
+    for without in (flag(None), flag(Guard(), ())):
+        assert plan_of(without) is None
+        assert advance(without, None, NOTHING, 20 * DAY) is None
+
+
+def test_it_begins_when_the_plan_says() -> None:
+    assert advance(MONITORED, None, NOTHING, START - 1) is None
+    assert begun(MONITORED) == Progress("all", Stage.RUNNING, 0, START, 1)
+
+
+def test_a_step_lasts_for_its_time_and_the_next_one_is_another_attempt() -> None:
+    first = begun(MONITORED)
+    assert advance(MONITORED, first, WELL, START + DAY - 1) is None
+    second = advance(MONITORED, first, WELL, START + DAY)
+    assert second == Progress("all", Stage.RUNNING, 1, START + DAY, 2)
+    # The second one lasts two days, from when it really began.
+    late = advance(MONITORED, first, WELL, START + 5 * DAY)
+    assert late == Progress("all", Stage.RUNNING, 1, START + 5 * DAY, 2)
+    assert advance(MONITORED, late, WELL, START + 7 * DAY - 1) is None
+
+
+def walked(of: Flag, measured: Measured, at: int, *, times: int = 10) -> list[Progress]:
+    found, progress = [], None
+    for _ in range(times):
+        progress = advance(of, progress, measured, at) or progress
+        if progress is not None and progress not in found:
+            found.append(progress)
+    return found
+
+
+def test_what_is_measured_is_never_skipped_however_late_anybody_looks() -> None:
+    assert [each.step for each in walked(MONITORED, WELL, 1_000 * DAY)] == [0]
+    progress, seen = None, []
+    for day in range(1_000, 1_010):
+        progress = advance(MONITORED, progress, WELL, day * DAY) or progress
+        assert progress is not None
+        seen.append((progress.step, progress.stage))
+    running = Stage.RUNNING
+    assert seen[:6] == [(0, running), (1, running), (1, running), (2, running), (3, running), (3, Stage.COMPLETED)]
+    assert progress is not None
+    assert progress.attempt == 4
+
+
+def test_where_time_alone_is_waited_for_all_steps_that_are_due_are_taken_at_once() -> None:
+    assert begun(TIMED) == Progress("all", Stage.RUNNING, 0, START, 1)
+    assert begun(TIMED, 13 * DAY + 5) == Progress("all", Stage.RUNNING, 2, 13 * DAY, 2)
+    first = begun(TIMED)
+    assert advance(TIMED, first, NOTHING, 11 * DAY - 1) is None
+    assert advance(TIMED, first, NOTHING, 13 * DAY) == Progress("all", Stage.RUNNING, 2, 13 * DAY, 2)
+    done = advance(TIMED, first, NOTHING, 100 * DAY)
+    assert done is not None
+    assert (done.stage, done.step) == (Stage.COMPLETED, 3)
+    assert advance(TIMED, done, NOTHING, 200 * DAY) is None
+
+
+def test_one_step_is_completed_as_soon_as_it_was_measured() -> None:
+    one = flag(Guard((ERRORS,), samples=10), ((START, 50_000),))
+    first = begun(one)
+    assert advance(one, first, rates((0, 9)), START + 1) is not None  # says what it waits for
+    done = advance(one, first, rates((0, 10)), START + 1)
+    assert done == replace(first, stage=Stage.COMPLETED)
+
+
+def test_a_breach_rolls_back_at_once_and_says_what_was_measured() -> None:
+    back = advance(MONITORED, begun(MONITORED), rates((90, 1_000)), START + 1)
+    assert back is not None
+    assert (back.stage, back.step, back.attempt) == (Stage.ROLLED_BACK, 0, 1)
+    assert back.because.startswith("error_rate: at least 5.690%")
+    assert "inside (90 of 1000), at most" in back.because
+    plan = plan_of(MONITORED)
+    assert plan is not None
+    assert share(plan.rollout, back, START + 1) == 0
+    assert advance(MONITORED, back, WELL, 100 * DAY) is None
+
+
+def test_all_that_is_broken_is_said() -> None:
+    both = flag(Guard((ERRORS, Metric("error_rate", None, 100, against_control=False))))
+    back = advance(both, begun(both), rates((90, 1_000)), START + 1)
+    assert back is not None
+    assert back.because.count("error_rate: ") == 2
+
+
+def test_it_holds_until_enough_was_measured_and_says_so_once() -> None:
+    waits = flag(Guard((ERRORS,), samples=500))
+    first = begun(waits)
+    assert advance(waits, first, rates((0, 10)), START + DAY - 1) is None
+    holds = advance(waits, first, rates((0, 10)), START + DAY)
+    assert holds == replace(first, because="waits for samples: 10 of 500 when it was due")
+    assert advance(waits, holds, rates((0, 20)), START + 2 * DAY) is None
+    second = advance(waits, holds, rates((0, 500)), START + 2 * DAY)
+    assert second == Progress("all", Stage.RUNNING, 1, START + 2 * DAY, 2)
+
+
+def test_it_holds_where_nothing_is_measured() -> None:
+    holds = advance(MONITORED, begun(MONITORED), NOTHING, START + DAY)
+    assert holds is not None
+    assert (holds.step, holds.because) == (0, "nothing is measured: of error_rate")
+    inside_only = rates((0, 100), (0, 0))
+    assert advance(MONITORED, begun(MONITORED), inside_only, START + DAY) == holds
+
+
+def test_it_holds_where_ids_are_on_the_wrong_side() -> None:
+    ids = Measured(replace(WELL.inside, ids=400), replace(WELL.control, ids=600), 1)
+    holds = advance(MONITORED, begun(MONITORED), ids, START + DAY)
+    assert holds is not None
+    assert holds.because == ("sample ratio mismatch: 40.00% of those who were measured are inside, and 5% should be")
+    # What is only counted is not compared.
+    counted = flag(Guard(samples=5))
+    second = advance(counted, begun(counted), ids, START + DAY)
+    assert second is not None
+    assert second.step == 1
+
+
+def test_it_holds_until_somebody_approves_and_each_step_anew() -> None:
+    asks = flag(Guard((ERRORS,), approval=True))
+    first = begun(asks)
+    holds = advance(asks, first, WELL, START + DAY)
+    assert holds == replace(first, because="waits for approval")
+    assert advance(asks, holds, WELL, START + 9 * DAY) is None
+    approved = machine.approved(asks, holds)
+    second = advance(asks, approved, WELL, START + 9 * DAY)
+    assert second == Progress("all", Stage.RUNNING, 1, START + 9 * DAY, 2)
+    assert advance(asks, machine.approved(asks, second), WELL, START + 9 * DAY + 1) is None
+    # Behind the last step nobody else comes in, so nobody is asked.
+    last = replace(first, step=3, since=0)
+    done = advance(asks, last, WELL, START)
+    assert done is not None
+    assert done.stage is Stage.COMPLETED
+
+
+def test_what_is_paused_stands_still_and_nobody_leaves() -> None:
+    paused = machine.paused(MONITORED, begun(MONITORED), "INC-1")
+    assert (paused.stage, paused.because) == (Stage.PAUSED, "INC-1")
+    assert advance(MONITORED, paused, rates((90, 1_000)), 100 * DAY) is None
+    plan = plan_of(MONITORED)
+    assert plan is not None
+    assert share(plan.rollout, paused, 0) == 5_000
+    resumed = machine.resumed(MONITORED, paused, 20 * DAY)
+    assert resumed == Progress("all", Stage.RUNNING, 0, 20 * DAY, 1)
+    assert advance(MONITORED, resumed, WELL, 21 * DAY - 1) is None
+
+
+def test_a_new_start_is_another_attempt() -> None:
+    back = machine.rolled_back(MONITORED, begun(MONITORED), "somebody called")
+    assert (back.stage, back.because) == (Stage.ROLLED_BACK, "somebody called")
+    anew = machine.restarted(MONITORED, back, 30 * DAY)
+    assert anew == Progress("all", Stage.PENDING, 0, 30 * DAY, 1)
+    assert advance(MONITORED, anew, WELL, 30 * DAY - 1) is None
+    assert advance(MONITORED, anew, rates((90, 1_000)), 30 * DAY) == Progress("all", Stage.RUNNING, 0, 30 * DAY, 2)
+    timed = machine.restarted(TIMED, replace(back, stage=Stage.COMPLETED), 30 * DAY)
+    assert advance(TIMED, timed, NOTHING, 31 * DAY) == Progress("all", Stage.RUNNING, 1, 31 * DAY, 3)
+
+
+def test_what_has_not_begun_can_be_called_off() -> None:
+    assert machine.rolled_back(MONITORED, None, "not now").stage is Stage.ROLLED_BACK
+
+
+def test_progress_of_another_rule_is_none_of_this_one() -> None:
+    plan = plan_of(MONITORED)
+    assert plan is not None
+    other = Progress("former", Stage.COMPLETED, 3, 0, 8, because="x")
+    assert standing(plan, other) == Progress("all", Stage.PENDING, 0, START, 8)
+    assert standing(plan, Progress("all", Stage.RUNNING, 9, 0, 1)).step == 3
+    started = advance(MONITORED, other, NOTHING, START)
+    assert started is not None
+    assert started.attempt == 9
+
+
+RUNNING = Progress("all", Stage.RUNNING, 0, START, 1)
+
+
+@pytest.mark.parametrize(
+    ("verb", "stages"),
+    [
+        (machine.approved, {Stage.RUNNING}),
+        (lambda of, at: machine.paused(of, at, "x"), {Stage.RUNNING}),
+        (lambda of, at: machine.resumed(of, at, 0), {Stage.PAUSED}),
+        (lambda of, at: machine.restarted(of, at, 0), {Stage.ROLLED_BACK, Stage.COMPLETED}),
+        (lambda of, at: machine.rolled_back(of, at, "x"), set(Stage) - {Stage.ROLLED_BACK}),
+    ],
+)
+def test_verbs_fit_where_they_fit(verb: Callable[[Flag, Progress | None], Progress], stages: set[Stage]) -> None:
+    asks = flag(Guard((ERRORS,), approval=True))
+    for stage in Stage:
+        if stage in stages:
+            assert verb(asks, replace(RUNNING, stage=stage)).rule == "all"
+        else:
+            with pytest.raises(ConfigurationError, match=f"'new-checkout' is {stage.value}, so it cannot be"):
+                verb(asks, replace(RUNNING, stage=stage))
+    with pytest.raises(ConfigurationError, match="has no guarded rollout"):
+        verb(flag(None), RUNNING)
+
+
+def test_what_waits_for_nobody_is_not_approved() -> None:
+    with pytest.raises(ConfigurationError, match="waits for no approval"):
+        machine.approved(MONITORED, RUNNING)
+
+
+LOOKS = st.lists(
+    st.tuples(st.integers(0, 3 * DAY), st.integers(0, 60), st.integers(0, 1_000), st.booleans()), max_size=30
+)
+
+
+@given(LOOKS, st.booleans(), st.integers(0, 800))
+def test_it_grows_step_by_step_and_only_a_rollback_takes_anybody_out(
+    looks: list[tuple[int, int, int, bool]], asks: bool, samples: int
+) -> None:
+    of = flag(Guard((ERRORS,), samples, asks))
+    plan = plan_of(of)
+    assert plan is not None
+    progress, at, attempts = None, 0, set()
+    for later, bad, count, approves in looks:
+        at += later
+        before = 0 if progress is None else share(plan.rollout, progress, at)
+        if approves and asks and progress is not None and progress.stage is Stage.RUNNING:
+            progress = machine.approved(of, progress)
+        following = advance(of, progress, rates((min(bad, count), count)), at)
+        if following is None:
+            continue
+        now = share(plan.rollout, following, at)
+        if following.stage is Stage.ROLLED_BACK:
+            assert now == 0
+            assert following.because
+        else:
+            assert now >= before
+            assert following.step <= (0 if progress is None else progress.step + 1)
+        if progress is not None and following.step != progress.step:
+            assert following.attempt == progress.attempt + 1
+            assert at >= progress.since + (STEPS[progress.step + 1][0] - STEPS[progress.step][0])
+            assert count >= samples
+            assert progress.approved or not asks
+            attempts.add(following.attempt)
+        progress = following

@@ -1,0 +1,104 @@
+"""Files of flags: of flagd's sort or of ours, all of it or nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from payaid_entitlements.core.catalog import Catalog
+from payaid_entitlements.core.flags.documents import Flags, is_flagd, read_file, read_flags
+from payaid_entitlements.errors import FlagsInvalid
+from tests.core.conftest import SMALL
+
+SOLD = Catalog.load(SMALL)
+ON = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "off"}
+
+
+def read(source: Any, known: Flags | None = None) -> Flags:
+    flags, segments = ({}, {}) if known is None else (known.flags, known.segments)
+    return read_flags(read_file(source), catalog=SOLD, flags=flags, segments=segments)
+
+
+def codes(source: Any, known: Flags | None = None) -> set[str]:
+    with pytest.raises(FlagsInvalid) as caught:
+        read(source, known)
+    return {each.code for each in caught.value.problems}
+
+
+@pytest.mark.parametrize(
+    ("data", "is_it"),
+    [
+        ({"flags": {"a": ON}}, True),
+        ({"flags": [{"key": "a", **ON}]}, True),
+        ({"$schema": "x", "flags": {}}, True),
+        ({"$evaluators": {}, "flags": {}}, True),
+        ({"flags": {"a": {"rollout": "5%"}}}, False),
+        ({"flags": {"a": 5}}, False),
+        ({"segments": {}}, False),
+    ],
+)
+def test_which_sort_it_is_shows(data: dict[str, Any], is_it: bool):
+    assert is_flagd(data) is is_it
+
+
+def test_a_file_of_ours_is_read_in_each_format(tmp_path: Path):
+    data = {"flags": {"look": {"rollout": "5%", "metadata": {"weight": 0.5}}}, "segments": {"near": {"country": "IN"}}}
+    files = {"a.json": json.dumps(data), "b.yaml": json.dumps(data), "c.toml": '[flags.look]\nrollout = "5%"'}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    assert read(tmp_path / "a.json") == read(str(tmp_path / "b.yaml")) == read(data)
+    assert set(read(tmp_path / "c.toml").flags) == {"look"}
+    (tmp_path / "d.JSON").write_text(json.dumps({"flags": {"a": ON}}))
+    assert set(read(tmp_path / "d.JSON").flags) == {"a"}
+
+
+def test_what_cannot_be_read_at_all_is_said(tmp_path: Path):
+    (tmp_path / "a.yaml").write_text("flags: {look: {")
+    (tmp_path / "b.json").write_text('{"flags": {"a": {}, "a": {}}}')
+    assert codes(tmp_path / "a.yaml") == {"syntax"}
+    assert codes(tmp_path / "b.json") == {"duplicate.key"}
+    assert codes(tmp_path / "c.txt") == {"file.format"}
+    with pytest.raises(TypeError):
+        read(5)
+
+
+def test_problems_name_their_lines(tmp_path: Path):
+    (tmp_path / "a.yaml").write_text("flags:\n  look:\n    rollout: 500%\n")
+    with pytest.raises(FlagsInvalid, match=r"a\.yaml:3: .*500%"):
+        read(tmp_path / "a.yaml")
+
+
+def test_flags_of_a_file_may_name_one_another_and_what_is_there():
+    there = read({"flags": {"base": {}}, "segments": {"near": {"country": "IN"}}})
+    found = read(
+        {
+            "flags": {
+                "first": {"needs": {"second": "on", "base": "on"}},
+                "second": {"rules": [{"when": {"segment": "near"}}, {"when": {"segment": "far"}}]},
+            },
+            "segments": {"far": {"not": {"segment": "near"}}},
+        },
+        there,
+    )
+    assert (set(found.flags), set(found.segments)) == ({"first", "second"}, {"far"})
+    assert codes({"flags": {"a": {"needs": {"b": "on"}}, "b": {"needs": {"a": "on"}}}}) == {"flag.cycle"}
+    assert codes({"flags": {"crm": {}, "a": {"unknown": 5}}}) >= {"key.taken"}
+    assert codes({"segments": {"a": {"segment": "b"}, "b": {"segment": "a"}}}) == {"segment.cycle"}
+
+
+def test_what_was_wrong_before_is_not_the_fault_of_the_file():
+    """But what it makes wrong of what is there is."""
+    half = {"exclusion": {"group": "g", "percent": "60%"}}
+    one, other = read({"flags": {"one": half}}).flags, read({"flags": {"other": half}}).flags
+    there = Flags({**one, **other})
+    assert set(read({"flags": {"third": {}}}, there).flags) == {"third"}
+    assert codes({"flags": {"third": half}}, there) == {"exclusion.overlap"}
+
+
+def test_flags_of_flagd_are_strict():
+    assert set(read({"flags": {"a": ON}}).flags) == {"a"}
+    assert codes({"flags": {"crm": ON}}) == {"key.taken"}
+    assert codes({"flags": {"a": {**ON, "state": "ON"}}})

@@ -1,0 +1,70 @@
+"""Serve the shop over HTTP, walk through it as two customers, and say what came of it. Run in the shop's folder."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import threading
+from http.cookiejar import CookieJar
+from urllib.error import HTTPError
+from urllib.parse import urlencode
+from urllib.request import HTTPCookieProcessor, Request, build_opener
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+
+sys.path.insert(0, os.getcwd())
+os.environ["DJANGO_SETTINGS_MODULE"] = "project.settings"
+
+from django.core.management import call_command
+from project.wsgi import application  # the folder is on the path now
+
+
+class Quiet(WSGIRequestHandler):
+    def log_message(self, *_: object) -> None: ...
+
+
+class Browser:
+    def __init__(self, site: str) -> None:
+        self.site = site
+        self.opener = build_opener(HTTPCookieProcessor(CookieJar()))
+
+    def ask(self, path: str, data: dict[str, str] | None = None, **headers: str) -> tuple[int, str, str]:
+        fields = {name.replace("_", "-"): value for name, value in headers.items()}
+        body = None if data is None else urlencode(data).encode()
+        try:
+            with self.opener.open(Request(self.site + path, body, fields)) as response:
+                return response.status, response.headers["Content-Type"], response.read().decode()
+        except HTTPError as error:
+            with error:
+                return error.code, error.headers["Content-Type"], error.read().decode()
+
+    def log_in(self, org: str) -> None:
+        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', self.ask("/")[2])[1]
+        assert self.ask("/login", {"org": org, "csrfmiddlewaretoken": token})[0] == 200
+
+
+def tour(site: str) -> None:
+    nobody = Browser(site)
+    print("nobody", *(nobody.ask(path)[0] for path in ("/", "/orders", "/analytics/", "/nowhere")))
+    for org in ("asha", "bina"):
+        browser = Browser(site)
+        browser.log_in(org)
+        page = browser.ask("/orders")[2]
+        seen = [word for word in ("Export<", "Analytics<", "new cart", "pro has it", "0 invoices") if word in page]
+        print(org, "sees", *seen, sep=" | ")
+        for path in ("/orders/export", "/analytics/", *(f"/invoices/{number}" for number in (1, 2, 13, 3))):
+            print(org, path, browser.ask(path)[0])
+        status, kind, text = browser.ask("/orders/export", accept="text/html")
+        print(org, status, kind, "<html" in text)
+        key = {"x-api-key": f"key-of-{org}"}
+        print(org, "api", *(nobody.ask(path, **key)[0] for path in ("/api/orders/", "/api/orders/export/")))
+    print("api", nobody.ask("/api/orders/")[:2], [nobody.ask("/api/orders/", **key)[0] for _ in range(3)])
+
+
+if __name__ == "__main__":
+    call_command("check", stdout=sys.stdout)
+    call_command("seed", stdout=sys.stdout)
+    with make_server("127.0.0.1", 0, application, handler_class=Quiet) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        tour(f"http://127.0.0.1:{server.server_port}")
+        server.shutdown()

@@ -1,0 +1,74 @@
+"""The store on a database of Django's: the contracts of those who join, in Django's own transactions."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import pytest
+
+from payaid_entitlements.stores.ledger import Ledger
+from payaid_entitlements.stores.opening import open_store
+from payaid_entitlements.stores.ports import Store
+from payaid_entitlements.testing import JoiningContract, LedgerJoiningContract
+from tests.project.databases import databases, settings_for
+
+
+class _InDjango:
+    """A database of each kind, a store on it as Django names it, and Django's own transactions."""
+
+    @pytest.fixture(params=["sqlite_url", "migrated_url", "made_url"])
+    def shop(self, request: pytest.FixtureRequest) -> Iterator[None]:
+        with databases(shop=settings_for(request.getfixturevalue(request.param))):
+            yield
+
+    @pytest.fixture
+    def begin(self, shop: None) -> Callable[[], Any]:
+        from django.db import connections, transaction
+
+        @contextmanager
+        def begin() -> Iterator[object]:
+            with transaction.atomic(using="shop"):
+                yield connections["shop"]
+            if threading.current_thread() is not threading.main_thread():
+                connections["shop"].close()
+
+        return begin
+
+    @pytest.fixture
+    def open_shop(self, shop: None) -> Iterator[Callable[[], Any]]:
+        with ExitStack() as stack:
+
+            def another() -> Any:
+                store: Any = open_store("django://shop")
+                stack.callback(store.close)
+                store.prepare()
+                return store
+
+            yield another
+
+
+class TestStore(_InDjango, JoiningContract):
+    """On MariaDB changes are written by the same statements as usage, of which `TestLedger` is."""
+
+    @pytest.fixture(params=["sqlite_url", "migrated_url"])
+    def shop(self, request: pytest.FixtureRequest) -> Iterator[None]:
+        with databases(shop=settings_for(request.getfixturevalue(request.param))):
+            yield
+
+    @pytest.fixture
+    def store(self, open_shop: Callable[[], Any]) -> Store:
+        store: Store = open_shop()
+        return store
+
+
+class TestLedger(_InDjango, LedgerJoiningContract):
+    @pytest.fixture
+    def open_ledger(self, open_shop: Callable[[], Any]) -> Callable[[], Ledger]:
+        return lambda: open_shop().ledger
+
+    @pytest.fixture
+    def ledger(self, open_ledger: Callable[[], Ledger]) -> Ledger:
+        return open_ledger()

@@ -1,0 +1,149 @@
+"""What the settings say of views, and what becomes of those before which nothing stands."""
+
+from __future__ import annotations
+
+import pytest
+from django.http import HttpResponse
+from django.urls import include, path, re_path
+from django.views.generic import View
+
+from payaid_entitlements import require_feature
+from payaid_entitlements.errors import ConfigurationError
+from payaid_entitlements.web import exempt
+from payaid_entitlements.web.django.judging import Judge
+from payaid_entitlements.web.django.routes import Routes, known_to, unknown_to
+from payaid_entitlements.web.routing import EXEMPT, needs
+from tests.web.django.conftest import CATALOG, plain
+
+HR = ([path("pay", plain("pay"), name="pay"), path("open", plain("open"), name="open")], "hr")
+PATTERNS = (
+    path("hr/", include(HR)),
+    path("accounts/login", plain("login"), name="login"),
+    re_path(r"^static/.*$", plain("static")),
+    path("left", plain("left"), name="left"),
+)
+
+
+async def awaited(request):
+    return HttpResponse("awaited")
+
+
+def test_the_settings_say_what_views_need(site):
+    site.serve(
+        *PATTERNS,
+        path("awaited", awaited, name="awaited"),
+        ROUTES={
+            "hr": "hr",
+            "hr:open": exempt,
+            "/accounts/": exempt,
+            "/static/": needs("crm.export", limits=["api"]),
+            "awaited": ["crm", "crm.export"],
+        },
+    )
+    assert site.asked("GET", "/hr/pay", "pro") == (200, "pay")
+    assert site.asked("GET", "/hr/pay", "free") == (402, "plan.module_absent")
+    assert site.asked("GET", "/hr/open", None) == (200, "open")
+    assert site.asked("GET", "/accounts/login", None) == (200, "login")
+    assert site.asked("GET", "/awaited", "pro") == (200, "awaited")
+    assert site.asked("GET", "/awaited", "free") == (402, "plan.feature_absent")
+    assert site.asked("GET", "/left", None) == (200, "left")
+    assert [site.ask("GET", "/static/a.css", "pro").status_code for _ in range(3)] == [200, 200, 429]
+    for way_round in ("//hr/pay", "/hr//pay", "/hr/./pay", "/HR/pay", "/hr/pay/", "/hr%2fpay", "/x/../hr/pay"):
+        assert site.ask("GET", way_round, "free").status_code in (402, 404), way_round
+    assert site.ask("HEAD", "/hr/pay", "free").status_code == 402
+
+
+class Half(View):
+    @require_feature("crm.export")
+    def get(self, request):
+        return HttpResponse("in")
+
+    def post(self, request):
+        return HttpResponse("in")
+
+
+@exempt
+class Open(View):
+    def get(self, request):
+        return HttpResponse("in")
+
+
+class OpenNoMore(Open):
+    """It is another view: whoever opens it says so."""
+
+
+def test_nothing_runs_before_which_nothing_stands(site):
+    site.serve(
+        *PATTERNS,
+        path("half", Half.as_view()),
+        path("open", Open.as_view()),
+        path("no-more", OpenNoMore.as_view()),
+        path("opened", exempt(OpenNoMore.as_view())),
+        path("guarded", require_feature("crm.export")(plain())),
+        path("exempt", exempt(plain())),
+        path("awaited", awaited),
+        UNGUARDED="refuse",
+        ROUTES={"hr": "hr", "login": exempt},
+    )
+    for where, tenant, status in (
+        ("/left", "pro", 404),
+        ("/awaited", "pro", 404),
+        ("/hr/pay", "pro", 200),
+        ("/accounts/login", None, 200),
+        ("/half", "pro", 200),
+        ("/half", "free", 402),
+        ("/open", None, 200),
+        ("/no-more", None, 404),
+        ("/opened", None, 200),
+        ("/guarded", "free", 402),
+        ("/exempt", None, 200),
+    ):
+        assert site.ask("GET", where, tenant).status_code == status, where
+    assert site.ask("HEAD", "/half", "pro").status_code == 200
+    assert site.ask("POST", "/half", "pro").status_code == 404
+    assert site.ask("OPTIONS", "/half", None).status_code == 200
+
+
+def test_views_are_looked_over_once(wsgi_site, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "payaid_entitlements.web.django.judging.standing_of", lambda view: seen.append(view) or pytest.fail("twice")
+    )
+    monkeypatch.setattr("payaid_entitlements.web.django.judging._MOST", 1)
+    from payaid_entitlements.web.django.standing import standing_of
+
+    def once(view):
+        seen.append(view)
+        return standing_of(view)
+
+    monkeypatch.setattr("payaid_entitlements.web.django.judging.standing_of", once)
+    wsgi_site.serve(*PATTERNS, ROUTES={"hr": "hr"})
+    for where in ("/left", "/left", "/hr/pay", "/left"):
+        wsgi_site.ask("GET", where, "pro")
+    assert len(seen) == 3
+    assert Judge
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ({"a": 5}, "'a': it needs 5"),
+        ({"": "crm"}, "it is no name"),
+        ({"a": ""}, "'a':"),
+        ({"a": []}, "needs nothing"),
+        ([("a", "crm")], "it is a dict"),
+    ],
+)
+def test_a_table_that_says_nothing_is_refused(table, words):
+    with pytest.raises(ConfigurationError, match=words):
+        Routes(table)
+
+
+def test_keys_are_looked_up_in_the_catalog():
+    assert list(unknown_to(CATALOG, needs("crm", "crm.export"))) == []
+    assert list(unknown_to(CATALOG, needs("crn"))) == ["the catalog has no module 'crn'; did you mean 'crm'?"]
+    assert list(unknown_to(CATALOG, needs(limits=["apy"]))) == [
+        "the catalog has no rate limit 'apy'; did you mean 'api'?"
+    ]
+    assert list(unknown_to(None, needs("crn"))) == []
+    assert known_to(CATALOG, EXEMPT) is EXEMPT

@@ -1,0 +1,311 @@
+"""Pages about tenants in Django's admin site: what they show, what they change, and what nobody can do by them."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from html import unescape
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Permission, User
+from django.core.management import call_command
+from django.test import Client, override_settings
+from django.urls import path
+
+from payaid_entitlements import Entitlements
+from payaid_entitlements.errors import StoreUnavailable
+from tests.project.databases import databases, settings_for
+from tests.web.django.conftest import tenant_of
+
+LIST, OF, WHY, CHANGE = (f"/admin/payaid/tenant/{each}" for each in ("", "of/", "why/", "change/"))
+MIDDLEWARE = [
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]
+EVIL = "<script>alert('x')</script>"
+
+
+@pytest.fixture(scope="module")
+def users(tmp_path_factory):
+    """A database with Django's users: who may look, who may change, and who may do neither."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('users')}/users.db"
+    with databases(default=settings_for(url)):
+        from django.db import connections
+
+        call_command("migrate", verbosity=0)
+        User.objects.create_superuser("root")
+        for name in ("viewer", "changer", "staff"):
+            User.objects.create(username=name, is_staff=True)
+        for name, verb in (("viewer", "view"), ("changer", "change")):
+            User.objects.get(username=name).user_permissions.add(Permission.objects.get(codename=f"{verb}_tenant"))
+        User.objects.create(username="guest")
+        User.objects.get(username="guest").user_permissions.add(Permission.objects.get(codename="change_tenant"))
+        yield
+        connections["default"].close()
+
+
+@pytest.fixture
+def site(users, inside):
+    """The admin site; returns a function that logs somebody in."""
+    inside.client.admin("asha", because="a test").subscribe("acme", "pro")
+
+    def enter(name: str | None = "changer", **named) -> Client:
+        client = Client(**named)
+        if name is not None:
+            client.force_login(User.objects.get(username=name))
+        return client
+
+    patterns = (path("admin/", admin.site.urls),)
+    payaid = {"CLIENT": inside.client, "TENANT": tenant_of}
+    with override_settings(ROOT_URLCONF=patterns, PAYAID=payaid, MIDDLEWARE=MIDDLEWARE):
+        yield enter
+
+
+def text_of(response) -> str:
+    """What a page says, without its marks."""
+    content = re.sub(r"<style.*?</style>", "", response.content.decode(), flags=re.DOTALL)
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", content)).split())
+
+
+def fields_of(response) -> dict[str, str]:
+    """The fields of the form that confirms."""
+    form = response.content.decode().rpartition("<form")[2]
+    found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form)
+    return {name: unescape(value) for name, value in found if name != "csrfmiddlewaretoken"}
+
+
+OVERRIDE = {"act": "override", "tenant": "acme", "feature": "crm.mails", "to": "50/month", "because": "ticket 7"}
+UNTIL = {"until": "2031-01-01T12:00"}
+
+
+# -- what they show -------------------------------------------------------------------------------------------------
+
+
+def test_a_tenant_is_found_and_shown(site, inside):
+    inside.client.consume("acme", "crm.mails", 2, operation="one")
+    client = site("viewer")
+    assert "acme" in text_of(client.get(LIST))
+    found = client.get(LIST, {"tenant": " acme "}, follow=True)
+    text = text_of(found)
+    assert "Plan pro , active" in text or "Plan pro , trialing" in text
+    assert re.search(r"crm\.mails .*allowed 3/month 2 of 3 used plan\.granted", text)
+    assert "rate_limits.api" in text
+    assert "subscribe" in text and "asha" in text
+    assert "Set an override" not in text
+
+
+def test_an_override_that_is_to_come_is_shown(site, inside):
+    begins = datetime(2031, 1, 1, tzinfo=UTC)
+    inside.client.admin("asha", because="a deal").override("acme", "books", True, from_=begins)
+    text = text_of(site("viewer").get(OF, {"tenant": "acme"}))
+    assert "books yes from 2031-01-01T05:45:00+05:45 without an end asha: a deal" in text
+
+
+def test_why_shows_every_rule(site):
+    text = text_of(site("viewer").get(WHY, {"tenant": "acme", "key": "books"}))
+    assert "refused" in text and "plan.module_absent" in text
+    assert "Every rule that was asked" in text
+
+
+def test_one_of_whom_nothing_is_recorded_holds_the_default_plan(site):
+    text = text_of(site("viewer").get(OF, {"tenant": "nobody-yet"}))
+    assert "Nothing was ever recorded about this tenant" in text and "Plan free" in text
+
+
+def test_the_list_has_pages(site, inside, monkeypatch):
+    monkeypatch.setattr("payaid_entitlements.web.django.tenants.pages.LISTED", 2)
+    admin = inside.client.admin("asha", because="a test")
+    for number in range(4):
+        admin.subscribe(f"t&{number}", "free")
+    client, seen = site("viewer"), []
+    page = client.get(LIST)
+    while True:
+        seen += re.findall(r'scope="row"><a[^>]*>([^<]+)<', page.content.decode())
+        more = re.search(r'href="([^"]*after=[^"]*)"', page.content.decode())
+        if more is None:
+            break
+        page = client.get(unescape(more[1]))
+    assert {"acme", *(f"t&amp;{number}" for number in range(4))} <= set(seen)
+    assert len(seen) == len(set(seen))
+
+
+def test_the_index_of_the_site_names_them(site):
+    assert LIST in site("root").get("/admin/").content.decode()
+    assert LIST not in site("staff").get("/admin/").content.decode()
+
+
+# -- what they change -----------------------------------------------------------------------------------------------
+
+
+def test_an_override_is_shown_before_and_after_and_then_set_once(site, inside):
+    client = site()
+    review = client.post(CHANGE, OVERRIDE | UNTIL)
+    assert "override of crm.mails none 50 until 2031-01-01 06:15" in text_of(review) and "until" in text_of(review)
+    assert inside.client.usage("acme", "crm.mails")["crm.mails"].limit == 3
+    said = fields_of(review)
+    for _ in range(2):  # a double click
+        assert client.post(CHANGE, said).url == f"{OF}?tenant=acme"
+    assert inside.client.usage("acme", "crm.mails")["crm.mails"].limit == 50
+    changes = [each for each in inside.client.admin("x").audit("acme") if each.verb == "override"]
+    assert [(each.actor, each.because) for each in changes] == [("django:changer", "ticket 7")]
+    text = text_of(client.get(OF, {"tenant": "acme"}))
+    assert "Set an override: override of crm.mails" in text and "nothing was changed (change.repeated)" in text
+    # In the zone of the project, which is not UTC.
+    assert "50/month 2031-01-01T" in text and "django:changer: ticket 7" in text
+
+
+def test_an_override_is_cleared_and_that_is_undone(site, inside):
+    client = site("root")
+    client.post(CHANGE, fields_of(client.post(CHANGE, OVERRIDE | {"forever": "on"})))
+    assert "without an end" in text_of(client.get(OF, {"tenant": "acme"}))
+    clear = {"act": "clear", "tenant": "acme", "feature": "crm.mails", "user": "", "because": "over"}
+    client.post(CHANGE, fields_of(client.post(CHANGE, clear)))
+    assert inside.client.usage("acme", "crm.mails")["crm.mails"].limit == 3
+    *_, cleared = inside.client.admin("x").audit("acme")
+    undo = {"act": "undo", "tenant": "acme", "change": cleared.id, "because": "not yet"}
+    client.post(CHANGE, fields_of(client.post(CHANGE, undo)))
+    assert inside.client.usage("acme", "crm.mails")["crm.mails"].limit == 50
+
+
+def test_an_override_of_one_user_is_only_that_users(site, inside):
+    client = site()
+    act = OVERRIDE | {"feature": "books", "to": "true", "user": "u1"} | UNTIL
+    client.post(CHANGE, fields_of(client.post(CHANGE, act)))
+    assert inside.client.check("acme", "books", user="u1").allowed
+    assert "books for user u1 yes 2031-01-01T" in text_of(client.get(OF, {"tenant": "acme"}))
+    assert not inside.client.check("acme", "books").allowed
+
+
+@pytest.mark.parametrize(
+    ("said", "says"),
+    [
+        ({"because": ""}, "This field is required"),
+        ({"because": "   "}, "This field is required"),
+        ({"until": ""}, "say when it ends, or that it has no end"),
+        ({"until": "2031-01-01T12:00", "forever": "on"}, "say when it ends, or that it has no end"),
+        ({"until": "2001-01-01T12:00"}, "is over already"),
+        ({"until": "soon"}, "Enter a valid date/time"),
+        ({"feature": "crm.mail"}, "did you mean"),
+        ({"to": "many"}, "crm.mails"),
+        ({"feature": "books", "to": "5"}, "write true, false or deny"),
+        ({"feature": "rate_limits.api", "to": "fast"}, "rate_limits.api"),
+        ({"operation": "x"}, "Enter a valid UUID"),
+        ({"user": "None"}, "identifies nobody"),
+    ],
+)
+def test_what_cannot_be_is_said_and_changes_nothing(site, inside, said, says):
+    before = inside.client.tenant("acme").revision
+    refused = site().post(CHANGE, OVERRIDE | UNTIL | {"confirmed": "yes"} | said)
+    assert refused.status_code == 400
+    assert says in text_of(refused)
+    assert inside.client.tenant("acme", fresh=True).revision == before
+
+
+def test_what_somebody_has_changed_meanwhile_is_a_conflict(site, inside):
+    boss = inside.client.admin("asha", because="a test")
+    first = boss.override("acme", "crm.mails", "9/month")
+    boss.override("acme", "crm.mails", "8/month")
+    undo = {"act": "undo", "tenant": "acme", "change": first.id, "because": "no"}
+    assert site().post(CHANGE, undo).status_code == 409
+
+
+def test_without_an_answer_of_the_store_the_pages_say_so(site, inside):
+    with inside.outage():
+        assert site("viewer").get(OF, {"tenant": "acme"}).status_code == 503
+        assert site("viewer").get(LIST).status_code == 503
+        assert site("viewer").get(WHY, {"tenant": "acme", "key": "crm"}).status_code == 503
+        assert site().post(CHANGE, OVERRIDE | UNTIL).status_code == 503
+
+
+# -- what nobody can do by them -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "looks", "changes"),
+    [(None, 302, 302), ("guest", 302, 302), ("staff", 403, 403), ("viewer", 200, 403), ("changer", 200, 200)],
+)
+def test_who_may_look_and_who_may_change(site, inside, name, looks, changes):
+    """Staff with the permission, and nobody else: a guest who was given it is no staff."""
+    client, before = site(name), inside.client.tenant("acme").revision
+    assert client.get(LIST).status_code == looks
+    assert client.get(OF, {"tenant": "acme"}).status_code == looks
+    assert client.get(WHY, {"tenant": "acme", "key": "crm"}).status_code == looks
+    assert client.post(CHANGE, OVERRIDE | UNTIL).status_code == changes
+    if changes != 200:
+        client.post(CHANGE, OVERRIDE | UNTIL | {"confirmed": "yes"})
+        assert inside.client.tenant("acme", fresh=True).revision == before
+
+
+def test_another_site_changes_nothing(site, inside):
+    """Without the token of the form, whoever is logged in; and never by GET, nor by rows of a table."""
+    before = inside.client.tenant("acme").revision
+    client = site("root", enforce_csrf_checks=True)
+    assert client.post(CHANGE, OVERRIDE | UNTIL | {"confirmed": "yes"}).status_code == 403
+    assert client.get(CHANGE, OVERRIDE | UNTIL | {"confirmed": "yes"}).status_code == 405
+    for other in ("add/", "acme/change/", "acme/delete/", "acme/history/"):
+        assert client.get(LIST + other).status_code in {302, 404}
+    assert inside.client.tenant("acme", fresh=True).revision == before
+
+
+def test_what_people_write_is_text(site, inside):
+    """Tenants, users, reasons and errors, on every page."""
+    boss = inside.client.admin(EVIL, because=EVIL)
+    boss.override(EVIL, "crm.mails", "9/month", user=EVIL)
+    client = site()
+    act = OVERRIDE | {"tenant": EVIL, "because": EVIL, "user": EVIL} | UNTIL
+    pages = [
+        client.get(LIST),
+        client.get(OF, {"tenant": EVIL}),
+        client.get(WHY, {"tenant": EVIL, "key": "crm"}),
+        client.get(WHY, {"tenant": EVIL, "key": EVIL}),
+        client.post(CHANGE, act),
+        client.post(CHANGE, act | {"feature": EVIL}),
+        client.post(CHANGE, act | {"act": "undo", "change": EVIL}),
+        client.post(CHANGE, fields_of(client.post(CHANGE, act)), follow=True),
+    ]
+    for page in pages:
+        assert "<script>alert" not in page.content.decode()
+        assert EVIL in text_of(page) or "&lt;script&gt;alert" in page.content.decode()
+
+
+@pytest.mark.parametrize("tenant", ["", "None", "a" * 256, "a" * 100_000, "a\0b", "a\nb"])
+def test_an_id_of_nobody_is_refused(site, tenant):
+    client = site()
+    for page in (OF, LIST, WHY):
+        assert client.get(page, {"tenant": tenant, "key": "crm"}).status_code == 400
+    assert client.get(LIST, {"after": tenant}).status_code == 200
+    assert client.post(CHANGE, OVERRIDE | UNTIL | {"tenant": tenant, "confirmed": "yes"}).status_code == 400
+
+
+@pytest.mark.parametrize("key", ["", "None", "crm.nothing", "rate_limits.", "a" * 10_000, "\0"])
+def test_a_key_that_there_is_not_is_said(site, key):
+    assert site().get(WHY, {"tenant": "acme", "key": key}).status_code in {200, 400}
+
+
+def test_nobody_changes_by_a_tenants_page_what_is_of_another(site, inside):
+    """A change's id is no permission: nor those of the catalog, of flags or of another tenant."""
+    boss = inside.client.admin("asha", because="a test")
+    other, switched = boss.suspend("globex"), boss.kill("new-ui")
+    client = site()
+    for change in (other.id, switched.id, "no-such-change"):
+        undo = {"act": "undo", "tenant": "acme", "change": change, "because": "x", "confirmed": "yes"}
+        refused = client.post(CHANGE, undo)
+        assert (refused.status_code, "has no change" in text_of(refused)) == (400, True)
+    assert inside.client.check("globex", "crm").reason == "subscription.suspended"
+
+
+def test_an_act_that_there_is_not_is_refused(site):
+    assert site().post(CHANGE, OVERRIDE | {"act": "forget"}).status_code == 400
+    assert site().post(CHANGE, {}).status_code == 400
+
+
+def test_usage_that_cannot_be_read_hides_nothing_else(site, inside, monkeypatch):
+    def fails(*_):
+        raise StoreUnavailable("the ledger gave no answer")
+
+    monkeypatch.setattr(Entitlements, "usage", fails)
+    text = text_of(site("viewer").get(OF, {"tenant": "acme"}))
+    assert "usage is not known now: the ledger gave no answer" in text and "crm.mails" in text

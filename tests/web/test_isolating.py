@@ -1,0 +1,186 @@
+"""A module that is mounted as an app of its own fails by itself, over plain ASGI and WSGI."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from wsgiref.util import setup_testing_defaults
+
+import pytest
+
+from payaid_entitlements.errors import ModuleFailed
+from payaid_entitlements.web.boundary import BREAKERS
+from payaid_entitlements.web.isolating import IsolatedASGI, IsolatedWSGI
+
+
+@pytest.fixture(autouse=True)
+def fresh():
+    """No module has failed before."""
+    BREAKERS.forget()
+
+
+def asked(app, kind="http", method="GET", heard="request", into=None):
+    """What an app sends."""
+    sent = [] if into is None else into
+
+    async def send(message):
+        sent.append(message)
+
+    async def receive():
+        return {"type": f"{kind}.{heard}"}
+
+    headers = [(b"accept", b"application/json")]
+    scope = {"type": kind, "method": method, "headers": headers, "path": "/"}
+    asyncio.run(IsolatedASGI(app, "invoicing")(scope, receive, send))
+    return sent
+
+
+async def broken(scope, receive, send):
+    raise OSError("disk of db-7 is full")
+
+
+async def fine(scope, receive, send):
+    await send({"type": "http.response.start", "status": 204, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def half(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    raise OSError
+
+
+def test_an_asgi_app_that_fails_is_answered_for():
+    """By a document that names the module and nothing of what went wrong."""
+    start, body = asked(broken)
+    assert start["status"] == 500
+    assert dict(start["headers"])[b"content-type"] == b"application/problem+json"
+    said = json.loads(body["body"])
+    assert (said["reason"], said["module"]) == ("module.failed", "invoicing")
+    assert b"db-7" not in body["body"]
+
+
+def test_head_is_answered_without_a_body():
+    """RFC 9110 section 9.3.2."""
+    assert asked(broken, method="HEAD")[1]["body"] == b""
+
+    def app(environ, start_response):
+        raise OSError
+
+    environ = {"REQUEST_METHOD": "HEAD"}
+    setup_testing_defaults(environ)
+    begun = []
+    assert b"".join(IsolatedWSGI(app, "hr")(environ, lambda *said: begun.append(said))) == b""
+    assert begun[0][0] == "500 Internal Server Error"
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_a_websocket_that_has_ended_is_not_closed_again(leaves):
+    """A server takes that for a mistake, and hides by it what went wrong."""
+
+    async def app(scope, receive, send):
+        if leaves:
+            assert (await receive())["type"] == "websocket.disconnect"
+        else:
+            await send({"type": "websocket.close"})
+        raise OSError
+
+    sent = []
+    with pytest.raises(ModuleFailed):
+        asked(app, "websocket", heard="disconnect", into=sent)
+    assert [each["type"] for each in sent] == ([] if leaves else ["websocket.close"])
+
+
+def test_one_that_works_is_left_as_it_is():
+    """Message by message."""
+    assert [each["type"] for each in asked(fine)] == ["http.response.start", "http.response.body"]
+
+
+def test_after_several_failures_it_is_not_asked():
+    """503, and when to try again."""
+    for _ in range(5):
+        asked(broken)
+    start, _ = asked(fine)
+    assert start["status"] == 503
+    assert dict(start["headers"])[b"retry-after"] == b"2"
+
+
+def test_what_fails_when_its_response_has_begun_ends_the_connection():
+    """A second response cannot be sent into the first one."""
+    with pytest.raises(ModuleFailed):
+        asked(half)
+
+
+def test_a_websocket_is_closed():
+    """With the code for what the server did not expect."""
+    assert asked(broken, "websocket") == [{"type": "websocket.close", "code": 1011, "reason": "module.failed"}]
+
+
+def test_the_start_of_a_server_is_not_in_the_wall():
+    """What fails then must keep it from starting."""
+    with pytest.raises(OSError, match="disk"):
+        asked(broken, "lifespan")
+
+
+def called(app):
+    """Status, fields and body of what a WSGI app gives."""
+    started = []
+    environ = {}
+    setup_testing_defaults(environ)
+
+    def start_response(status, headers, exc_info=None):
+        started[:] = [status, dict(headers)]
+
+    body = IsolatedWSGI(app, "invoicing")(environ, start_response)
+    try:
+        content = b"".join(body)
+    finally:
+        getattr(body, "close", lambda: None)()
+    return *started, content
+
+
+def test_a_wsgi_app_that_fails_is_answered_for():
+    """Also where it had begun to answer, or fails at the first piece of its body."""
+
+    def at_once(environ, start_response):
+        raise OSError("db-7")
+
+    def late(environ, start_response):
+        start_response("200 OK", [])
+        raise OSError("db-7")
+
+    def in_body(environ, start_response):
+        start_response("200 OK", [])
+        raise OSError("db-7")
+        yield b""
+
+    for app in (at_once, late, in_body):
+        BREAKERS.forget()
+        status, headers, content = called(app)
+        assert status == "500 Internal Server Error"
+        assert headers["Content-Length"] == str(len(content))
+        assert json.loads(content)["module"] == "invoicing"
+        assert b"db-7" not in content
+
+
+def test_a_wsgi_app_that_works_is_left_as_it_is():
+    """Its list is given on, its pieces too, and what it holds is let go of."""
+    closed = []
+
+    class Pieces:
+        def __iter__(self):
+            return iter([b"a", b"b"])
+
+        def close(self):
+            closed.append(1)
+
+    def at_once(environ, start_response):
+        start_response("200 OK", [])
+        return [b"ab"]
+
+    def in_pieces(environ, start_response):
+        start_response("200 OK", [])
+        return Pieces()
+
+    assert called(at_once)[2] == called(in_pieces)[2] == b"ab"
+    assert called(lambda environ, start_response: iter([b"x"]) if not start_response("200 OK", []) else [])[2] == b"x"
+    assert closed == [1]
