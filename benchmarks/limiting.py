@@ -136,15 +136,7 @@ def fixed_window_of_limits(quota: int) -> tuple[Timed, Ask]:
         from limits.strategies import FixedWindowRateLimiter
     except ImportError:
         raise Absent("limits is not installed") from None
-    hit, item = FixedWindowRateLimiter(MemoryStorage()).hit, RateLimitItemPerHour(quota)
-
-    def ask() -> bool:
-        # Two threads may start its timer at once, of which one fails: it lets nobody through.
-        with suppress(RuntimeError):
-            return hit(item, "acme")
-        return False
-
-    return looped("hit(item, 'acme')", hit=hit, item=item), ask
+    return _limits(FixedWindowRateLimiter(MemoryStorage()).hit, RateLimitItemPerHour(quota))
 
 
 def moving_window_of_limits(quota: int) -> tuple[Timed, Ask]:
@@ -155,8 +147,17 @@ def moving_window_of_limits(quota: int) -> tuple[Timed, Ask]:
         from limits.strategies import MovingWindowRateLimiter
     except ImportError:
         raise Absent("limits is not installed") from None
-    hit, item = MovingWindowRateLimiter(MemoryStorage()).hit, RateLimitItemPerHour(quota)
-    return looped("hit(item, 'acme')", hit=hit, item=item), lambda: hit(item, "acme")
+    return _limits(MovingWindowRateLimiter(MemoryStorage()).hit, RateLimitItemPerHour(quota))
+
+
+def _limits(hit: Callable[..., bool], item: object) -> tuple[Timed, Ask]:
+    def ask() -> bool:
+        # Two threads may start the timer of its storage at once, of which one fails: it lets nobody through.
+        with suppress(RuntimeError):
+            return hit(item, "acme")
+        return False
+
+    return looped("hit(item, 'acme')", hit=hit, item=item), ask
 
 
 def throttled(quota: int) -> tuple[Timed, Ask]:
