@@ -260,6 +260,61 @@ def test_a_rollback_is_undone_as_any_change_and_measured_anew(quiet: Place) -> N
     assert begun[1] == "asha"
 
 
+def last(place: Place) -> str:
+    """The id of the change that was made last."""
+
+    async def read() -> list[Any]:
+        return [entry async for entry in place.admin().audit()]
+
+    entries = place.run(read()) if place.is_async else list(place.admin().audit())
+    found: str = entries[-1].id
+    return found
+
+
+def test_a_step_that_is_undone_lasts_for_its_time_again(quiet: Place) -> None:
+    """Who takes it back has not to be faster than the next process that looks."""
+    inside = quiet.insiders()
+    day(quiet, never)
+    day(quiet, never)
+    assert quiet.stands() == (Stage.RUNNING, 1)
+    quiet.run(quiet.admin(because="too fast").undo(last(quiet)))
+    for _ in range(5):
+        for n in range(200):
+            quiet.serve(f"t{n}", never)
+        quiet.clock.advance(HOUR)
+        assert quiet.step() == []
+    assert quiet.stands() == (Stage.RUNNING, 0)
+    assert quiet.insiders() == inside
+    day(quiet, never)
+    assert quiet.stands() == (Stage.RUNNING, 1)
+
+
+def test_a_rollback_that_is_undone_is_not_made_again_of_the_same_figures(quiet: Place) -> None:
+    inside = quiet.insiders()
+    day(quiet, bool)
+    assert quiet.stands() == (Stage.ROLLED_BACK, 0)
+    quiet.run(quiet.admin(because="that was the database").undo(last(quiet)))
+    quiet.clock.advance(HOUR)
+    quiet.serve("t0", never)
+    assert quiet.step() == []
+    assert quiet.insiders() == inside
+    # It is measured all the same.
+    day(quiet, bool)
+    assert quiet.stands() == (Stage.ROLLED_BACK, 0)
+
+
+def test_a_beginning_that_is_undone_is_begun_by_nobody_but_people(quiet: Place) -> None:
+    quiet.run(quiet.admin(because="not today").undo(last(quiet)))
+    day(quiet, never)
+    assert quiet.step() == []
+    assert quiet.insiders() == set()
+    progress = quiet.progress()
+    assert progress is not None
+    assert progress.because == "its beginning was undone; `payaid flag restart` begins anew"
+    quiet.run(quiet.admin().restart_rollout(FLAG))
+    assert [each.stage for each in quiet.step()] == [Stage.RUNNING]
+
+
 def test_what_was_done_twice_by_one_operation_was_done_once(quiet: Place) -> None:
     admin = quiet.admin()
     first = quiet.run(admin.pause_rollout(FLAG, operation="p-1"))

@@ -281,4 +281,4 @@ def said_of(detail: Mapping[str, object]) -> tuple[Altered, ...]:
 
 def undo_flags(detail: Mapping[str, object], on: Standing) -> FlagSet:
     """Work out the flag set in which everything that a change touched is as it was before that."""
-    return back(on.held, cast("Mapping[str, Mapping[str, object]]", detail["was"]))
+    return back(on.held, cast("Mapping[str, Mapping[str, object]]", detail["was"]), on.now)

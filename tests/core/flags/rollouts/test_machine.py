@@ -244,6 +244,50 @@ def test_what_waits_for_nobody_is_not_approved() -> None:
         machine.approved(MONITORED, RUNNING)
 
 
+STOOD = Progress("all", Stage.RUNNING, 0, START, 1, approved=True)
+WAITS = replace(STOOD, stage=Stage.PENDING)
+NOW = 20 * DAY
+ANEW = replace(STOOD, since=NOW, attempt=3, approved=False)
+
+
+@pytest.mark.parametrize(
+    ("was", "stands", "then"),
+    [
+        (None, None, None),
+        (STOOD, STOOD, STOOD),
+        # A step, and a rollback, that are undone: else the next look would make them again, of the old figures.
+        (STOOD, replace(STOOD, step=1, attempt=2), ANEW),
+        (replace(STOOD, because="waits for approval"), replace(STOOD, step=1, attempt=2), ANEW),
+        (replace(STOOD, attempt=2), replace(STOOD, stage=Stage.ROLLED_BACK, attempt=2), ANEW),
+        (replace(STOOD, attempt=2), replace(STOOD, stage=Stage.COMPLETED, attempt=2), ANEW),
+        (STOOD, replace(STOOD, stage=Stage.PAUSED, step=1, attempt=2), ANEW),
+        # A pause that is undone is as one that ends.
+        (STOOD, replace(STOOD, stage=Stage.PAUSED, because="lunch"), replace(STOOD, since=NOW)),
+        (STOOD, None, replace(STOOD, since=NOW)),
+        # What somebody said of the step that runs.
+        (replace(STOOD, approved=False), STOOD, replace(STOOD, approved=False)),
+        # What does nothing by itself is as it was.
+        (replace(STOOD, stage=Stage.PAUSED), STOOD, replace(STOOD, stage=Stage.PAUSED)),
+        (replace(STOOD, stage=Stage.ROLLED_BACK), WAITS, replace(STOOD, stage=Stage.ROLLED_BACK)),
+        (
+            replace(STOOD, stage=Stage.COMPLETED),
+            replace(STOOD, attempt=2),
+            replace(STOOD, stage=Stage.COMPLETED, attempt=3),
+        ),
+        (WAITS, None, WAITS),
+        (WAITS, replace(WAITS, stage=Stage.ROLLED_BACK), WAITS),
+        (None, WAITS, None),
+        # It would begin again at once.
+        (None, STOOD, replace(STOOD, stage=Stage.ROLLED_BACK, because=machine.NOT_BEGUN)),
+        (WAITS, replace(STOOD, step=1), replace(STOOD, step=1, stage=Stage.ROLLED_BACK, because=machine.NOT_BEGUN)),
+    ],
+)
+def test_what_is_undone_is_not_done_again_by_the_next_look(
+    was: Progress | None, stands: Progress | None, then: Progress | None
+) -> None:
+    assert machine.taken_back(was, stands, NOW) == then
+
+
 LOOKS = st.lists(
     st.tuples(st.integers(0, 3 * DAY), st.integers(0, 60), st.integers(0, 1_000), st.booleans()), max_size=30
 )

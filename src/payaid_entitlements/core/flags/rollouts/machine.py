@@ -23,6 +23,8 @@ from payaid_entitlements.errors import ConfigurationError
 
 #: Who goes on where no person does.
 CONDUCTOR = "payaid:rollout"
+#: Why nobody is in where the beginning of a rollout was undone.
+NOT_BEGUN = "its beginning was undone; `payaid flag restart` begins anew"
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +220,38 @@ def rolled_back(flag: Flag, progress: Progress | None, because: str) -> Progress
     if stands.stage is Stage.ROLLED_BACK:
         raise _unfit(flag, stands, "rolled back", "it was, and `payaid flag restart` begins anew")
     return replace(stands, stage=Stage.ROLLED_BACK, because=because)
+
+
+def taken_back(was: Progress | None, stands: Progress | None, now: Instant) -> Progress | None:
+    """
+    Say where it stands once a change is undone before which it stood at *was*.
+
+    As it was then; but whatever goes on by itself would do the same again at its next look. So a step that runs again
+    has its time anew, and unless only a pause is taken back nothing counts that was measured and approved before. What
+    is taken back to before its beginning does not begin by itself.
+
+    Args:
+        stands: Where it stands with that change; None where nothing is known of it.
+    """
+    if stands is None:
+        return was if was is None or was.stage is not Stage.RUNNING else replace(was, since=now)
+    if was is None or was.stage is Stage.PENDING:
+        if stands.stage in (Stage.PENDING, Stage.ROLLED_BACK):
+            return was
+        return replace(stands, stage=Stage.ROLLED_BACK, because=NOT_BEGUN)
+    is_same_try = was.attempt == stands.attempt
+    if was.stage is Stage.RUNNING:
+        if is_same_try and stands.stage is Stage.RUNNING:
+            return was
+        if is_same_try and stands.stage is Stage.PAUSED:
+            return replace(was, since=now)
+        return replace(was, since=now, attempt=_unused(was, stands), approved=False, because="")
+    return was if is_same_try else replace(was, attempt=_unused(was, stands))
+
+
+def _unused(was: Progress, stands: Progress) -> int:
+    """A number of a try for which nothing was measured yet."""
+    return max(was.attempt, stands.attempt) + 1
 
 
 def _required(flag: Flag, progress: Progress | None) -> tuple[Progress, Plan]:
