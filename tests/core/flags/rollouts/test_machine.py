@@ -76,6 +76,16 @@ def walked(of: Flag, measured: Measured, at: int, *, times: int = 10) -> list[Pr
     return found
 
 
+def test_the_only_step_is_watched_for_its_time() -> None:
+    guard = Guard((Metric("error_rate", None, 500, against_control=False),))
+    of = Flag("new-checkout", FlagType.BOOLEAN, {"on": True, "off": False}, "off", "off")
+    of = replace(of, rules=(Rule("all", "on", rollout=Rollout(((START, 5_000),), guard, DAY)),))
+    running = begun(of)
+    assert advance(of, running, WELL, START + DAY - 1) is None
+    assert advance(of, running, rates((900, 1_000)), START + DAY - 1) is not None
+    assert advance(of, running, rates((1, 1_000)), START + DAY) == replace(running, stage=Stage.COMPLETED)
+
+
 def test_what_is_measured_is_never_skipped_however_late_anybody_looks() -> None:
     assert [each.step for each in walked(MONITORED, WELL, 1_000 * DAY)] == [0]
     progress, seen = None, []

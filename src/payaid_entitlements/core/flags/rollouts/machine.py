@@ -145,7 +145,7 @@ def _length(rollout: Rollout, step: int) -> int:
     """How long a step lasts at least, in microseconds. The last one has no end: it lasts as long as the one before."""
     begins = [begin for begin, _ in rollout.steps]
     following = min(step + 1, len(begins) - 1)
-    return begins[following] - begins[following - 1] if following else 0
+    return begins[following] - begins[following - 1] if following else rollout.hold
 
 
 def _waits(guard: Guard) -> bool:
