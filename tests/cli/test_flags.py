@@ -157,6 +157,22 @@ def test_a_flag_is_removed_once_nobody_would_get_more_by_that(grown: Terminal) -
     assert "opens" not in changed(grown, "remove", "new-checkout")
 
 
+def test_what_was_rolled_out_by_time_is_on_for_everybody(terminal: Terminal) -> None:
+    """Its schedule is looked at as of now: nobody would get more without it."""
+    scheduled = {"narrows": ["crm"], "rollout": {"schedule": [{"at": "2026-11-01T00:00:00Z", "percent": "100%"}]}}
+    (terminal.directory / "flags.json").write_text(json.dumps({"flags": {"look": scheduled}}))
+    changed(terminal, "import", "flags.json")
+    assert "opens" not in changed(terminal, "remove", "look")
+
+
+def test_who_kills_what_narrows_is_told_what_is_refused_then(grown: Terminal) -> None:
+    output = grown.run("flag", "kill", "new-checkout", "--because", "x")
+    assert "there is no terminal to ask at" in output.err
+    assert "  refuses invoicing.recurring to everybody until it is restored\n" in output.out
+    changed(grown, "kill", "new-checkout")
+    assert "refuses" not in changed(grown, "restore", "new-checkout")
+
+
 @pytest.mark.parametrize("percent", ["25", "101%", "half"])
 def test_a_share_is_a_percentage(grown: Terminal, percent: str) -> None:
     output = grown.run("flag", "rollout", "new-checkout", percent, *BECAUSE)

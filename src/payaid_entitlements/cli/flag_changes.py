@@ -148,7 +148,7 @@ def remove_(
 
 def standing(store: Opened) -> Standing:
     """What counts now. Where the flag set cannot be read, that is what the catalog says, and the terminal says so."""
-    on = Standing.of(store.published().catalog, store.store.flags())
+    on = Standing.of(store.published().catalog, store.store.flags(), store.store.controls().killed, store.now)
     if on.held.damage is not None:
         why = f"the stored flag set cannot be read: {on.held.damage.why}; flags are as the catalog says; {WAY_OUT}"
         notes().print(f"  [red]damaged[/] {escape(why)}")
@@ -208,15 +208,18 @@ def moved(told: Forecast) -> str:
 
 def _switch(flag: str, is_killed: bool, because: str, yes: bool, url: str | None, as_json: bool) -> None:
     verb, opposite = ("kill", "restore") if is_killed else ("restore", "kill")
+    told = []
     with opened(url) as store:
         if flag not in store.store.controls().killed:
             on = standing(store)
             # A module is killed by nobody who turns flags. Where these cannot be read, any other key may be one.
             if on.held.damage is None or flag in on.catalog.modules or flag in on.catalog.features:
-                on.known(flag)
+                narrows = ", ".join(on.known(flag).narrows)
+                if is_killed and narrows:
+                    told.append(f"  [red]refuses {escape(narrows)}[/] to everybody until it is restored")
         proposed = getattr(store.ent.admin(actor(), because=because, dry_run=True), verb)(flag)
         lines = [Line(each.what, escape(each.before), escape(each.after)) for each in proposed.altered]
-        confirm(store.store.name, lines, because=because, yes=yes, as_json=as_json)
+        confirm(store.store.name, lines, because=because, yes=yes, as_json=as_json, told=told)
         change = getattr(store.ent.admin(actor(), because=because), verb)(flag)
         way_back = f"payaid flag {opposite} {flag} --because ..."
         said(change, store.zone(), as_json=as_json, more={"flag": flag}, way_back=way_back)

@@ -105,8 +105,8 @@ class Counting:
         for key in keys:
             unknown: set[str] = set()
             for snapshot in (now, then):
-                if key in snapshot.flags:
-                    unknown |= _looked_at(snapshot.flags[key].flag, snapshot.segments)
+                for flag in _asked(key, snapshot):
+                    unknown |= _looked_at(flag, snapshot.segments)
             found.append(cls(key, now, then, at, tuple(sorted(unknown - KNOWN))))
         return tuple(found)
 
@@ -145,6 +145,19 @@ def _variant(snapshot: FlagSnapshot, key: str, context: FlagContext) -> str | No
     return None if details.variant in (flag.default, flag.off) else details.variant
 
 
+def _asked(key: str, snapshot: FlagSnapshot) -> Iterator[Flag]:
+    """The flag *key* and those that it needs, each once."""
+    seen: set[str] = set()
+    waiting = [key]
+    while waiting:
+        name = waiting.pop()
+        if name in snapshot.flags and name not in seen:
+            seen.add(name)
+            flag = snapshot.flags[name].flag
+            waiting.extend(each.flag for each in flag.needs)
+            yield flag
+
+
 def _looked_at(flag: Flag, segments: Mapping[str, Condition]) -> set[str]:
     """Attributes that decide, by what stands before the first dot."""
     found = {flag.bucket_by} if flag.fallback is None else {flag.bucket_by, flag.fallback}
@@ -180,10 +193,21 @@ def _vars(node: object) -> Iterator[str]:
                 path = operand[0] if isinstance(operand, list) and operand else operand
                 if isinstance(path, str):
                     yield path
+            elif name in ("missing", "missing_some"):
+                yield from _texts(operand)
             yield from _vars(operand)
     elif isinstance(node, list):
         for each in node:
             yield from _vars(each)
+
+
+def _texts(operand: object) -> Iterator[str]:
+    """All texts of an operand, in its lists too."""
+    if isinstance(operand, str):
+        yield operand
+    elif isinstance(operand, list):
+        for each in operand:
+            yield from _texts(each)
 
 
 def _tenants(count: int) -> str:
