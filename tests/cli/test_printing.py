@@ -8,9 +8,10 @@ from decimal import Decimal
 
 import pytest
 from rich.console import Console
+from rich.markup import escape
 
 from payaid_entitlements.cli import progress
-from payaid_entitlements.cli.printing import worth_of
+from payaid_entitlements.cli.printing import console, grid, worth_of
 from payaid_entitlements.core.catalog import Catalog
 from payaid_entitlements.core.values import DENY, UNLIMITED, Allowance
 
@@ -73,3 +74,16 @@ def test_progress_is_not_written_where_nobody_looks(monkeypatch: pytest.MonkeyPa
     with progress.counting("making tenants") as done:
         done(1)
     assert log.getvalue() == ""
+
+
+def test_nothing_of_a_text_acts_on_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Who imports a file of somebody else agrees to what he sees; ids are shown to the letter."""
+    table = grid("flag\x9b2J")
+    table.add_row(escape("x\x1b[1A\rhidden"))
+    console().print(table)
+    console().print("[bold]" + escape("org:key:1 a\u202eb [not] c") + "[/]\n\tnext")
+    shown = capsys.readouterr().out
+    assert "flag\\x9b2J" in shown
+    assert "x\\x1b[1A\\x0dhidden" in shown
+    assert "org:key:1 a\\u202eb [not] c\n" in shown
+    assert not {each for each in shown if ord(each) < 0x20 and each != "\n"}

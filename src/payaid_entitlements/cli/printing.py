@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
-from typing import TextIO
+from typing import Any, Final, TextIO
 
 from rich.console import Console
 from rich.markup import escape
@@ -30,14 +30,31 @@ _MUCH = Decimal("0.8")
 _UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 
 
+#: What moves the cursor, or what is read from right to left, written out: people agree to what they see, and titles,
+#: rules and ids come from files and from customers.
+_MOVES: Final = {
+    code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+    for code in (*range(0x20), *range(0x7F, 0xA0), 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
+    if chr(code) not in "\n\t"
+}
+
+
+class _Plain(Console):
+    """A console that shows texts as they are: no picture for ``:key:``, and nothing of them acts on the terminal."""
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        """Make of *text*, which is marked up, what is shown."""
+        return super().render_str(text.translate(_MOVES), **how)
+
+
 def console() -> Console:
     """Where answers go."""
-    return Console(width=_width(sys.stdout), highlight=False)
+    return _Plain(width=_width(sys.stdout), highlight=False, emoji=False)
 
 
 def notes() -> Console:
     """Where remarks, questions and errors go, so that stdout can be read by a program."""
-    return Console(width=_width(sys.stderr), highlight=False, stderr=True)
+    return _Plain(width=_width(sys.stderr), highlight=False, stderr=True, emoji=False)
 
 
 def _width(stream: TextIO | None) -> int | None:
