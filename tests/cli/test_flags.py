@@ -50,6 +50,13 @@ def test_all_flags_are_listed_with_what_they_are(grown: Terminal) -> None:
     assert grown.run("flag", "list", "--json").data[0]["state"] == "killed"
 
 
+def test_on_a_narrow_terminal_a_list_says_what_flags_are(grown: Terminal) -> None:
+    grown.environment["COLUMNS"] = "40"
+    output = grown.run("flag", "list").out
+    assert "rollout: 25% get on" in output
+    assert "owner" not in output
+
+
 def test_a_rollout_says_who_enters_and_that_none_leaves(grown: Terminal) -> None:
     """The database is named before anything else."""
     text = changed(grown, "rollout", "new-checkout", "60%")
@@ -193,6 +200,14 @@ def test_the_history_of_a_flag_is_its_changes_and_its_switch(grown: Terminal, mo
     assert "31% -> 32%" not in text
     assert "day 2" in text
     assert "flags  rollout" in grown.run("audit", "--feature", "new-checkout").out
+
+
+def test_a_flag_that_there_is_not_has_no_history(terminal: Terminal) -> None:
+    """One of which nothing was changed has an empty one."""
+    output = terminal.run("flag", "history", "new-chekout")
+    assert (output.code, "did you mean 'new-checkout'" in output.err) == (2, True)
+    output = terminal.run("flag", "history", "new-checkout")
+    assert (output.code, "no such change is recorded" in output.err) == (0, True)
 
 
 def test_a_flag_is_shown_whole(grown: Terminal) -> None:
@@ -388,6 +403,14 @@ def test_a_change_that_changes_nothing_is_said_to_be_none(grown: Terminal) -> No
         ("{}", "off for everybody"),
         ("{variants: [red, blue]}", "no answer for everybody"),
         ("{targeting: {if: [{var: plan}, on]}}", "targeting of flagd"),
+        (
+            "{rollout: {schedule: [{percent: 5%}, {at: 2026-11-22T15:59:59Z, percent: 9%}]}}",
+            "now at 9%: rollout: 5%, 9% from 2026-11-22T15:59:59Z get on",
+        ),
+        (
+            "{rollout: {percent: 5%, approval: true}}",
+            "pending at 0%: rollout: 5%, after approval get on",
+        ),
     ],
 )
 def test_a_state_is_a_few_words(terminal: Terminal, definition: str, state: str) -> None:

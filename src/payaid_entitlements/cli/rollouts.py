@@ -22,6 +22,7 @@ from payaid_entitlements.core.flags.rollouts import machine
 from payaid_entitlements.core.flags.rollouts.judging import judge, mismatch
 from payaid_entitlements.core.flags.rollouts.measured import Measured, tally
 from payaid_entitlements.core.flags.rollouts.schedule import share
+from payaid_entitlements.core.flags.shares import percent
 from payaid_entitlements.core.flags.storing import encode_progress
 
 _WAY_BACK = "payaid flag undo {flag} --because ..."
@@ -63,7 +64,9 @@ def step(
             return
         for each in made:
             told = f": {escape(each.because)}" if each.because else ""
-            console().print(f"[green]done[/] {escape(each.flag)} is {each.stage.value}{told}")
+            console().print(
+                f"[green]done[/] {escape(each.flag)} is {each.stage.value}, {percent(each.share)} is in{told}"
+            )
         if not made:
             console().print("no rollout is to go on now")
 

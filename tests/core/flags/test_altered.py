@@ -8,7 +8,7 @@ from datetime import date
 import pytest
 from hypothesis import given, settings
 
-from payaid_entitlements.core.flags.altered import altered_flags, flag_words, rollout_words
+from payaid_entitlements.core.flags.altered import altered_flags, flag_words, progress_words, rollout_words
 from payaid_entitlements.core.flags.model import (
     Flag,
     FlagSet,
@@ -148,6 +148,13 @@ def test_segments_and_where_rollouts_stand_have_lines():
 )
 def test_a_rollout_is_one_line(rollout, words):
     assert rollout_words(rollout) == words
+
+
+@pytest.mark.parametrize(
+    ("since", "words"), [(EARLIEST, "pending"), (HOUR, "pending, from 1970-01-01 01:00:00+00:00 on")]
+)
+def test_what_has_not_begun_has_a_day_or_none(since: int, words: str):
+    assert progress_words(Progress("r", Stage.PENDING, 0, since, 0)) == words
 
 
 @settings(max_examples=15, deadline=None)

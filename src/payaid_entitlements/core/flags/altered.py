@@ -16,6 +16,7 @@ from payaid_entitlements.core.flags.model import (
     Rollout,
     Rule,
     Share,
+    Stage,
     Unread,
 )
 from payaid_entitlements.core.flags.schedules import written_rollout
@@ -23,7 +24,7 @@ from payaid_entitlements.core.flags.shares import percent
 from payaid_entitlements.core.flags.storing import encode_condition
 from payaid_entitlements.core.flags.touching import same
 from payaid_entitlements.core.flags.writing import ROLLOUT
-from payaid_entitlements.core.instant import Instant, moment
+from payaid_entitlements.core.instant import EARLIEST, Instant, moment
 
 _NONE: Final = "none"
 
@@ -133,6 +134,8 @@ def condition_words(condition: Condition) -> str:
 
 def progress_words(progress: Progress) -> str:
     """Where a guarded rollout stands, in one line."""
+    if progress.stage is Stage.PENDING:
+        return "pending" + ("" if progress.since == EARLIEST else f", from {_time(progress.since)} on")
     because = f": {progress.because}" if progress.because else ""
     approved = ", approved" if progress.approved else ""
     return f"{progress.stage.value} at step {progress.step + 1} since {_time(progress.since)}{approved}{because}"
