@@ -205,6 +205,58 @@ def test_what_was_changed_since_it_was_judged_is_left_as_it_is(quiet: Place) -> 
     assert quiet.stands() == (Stage.PAUSED, 0)
 
 
+def test_who_is_late_takes_nothing_away_that_was_measured_meanwhile(quiet: Place) -> None:
+    """A process that stood still between its judging and its step, for so long that the step was made and measured."""
+    for n in range(200):
+        quiet.serve(f"t{n}", never)
+    quiet.clock.advance(DAY)
+    measuring = quiet.progress()
+    assert measuring is not None
+    turns: list[str] = []
+
+    def before(name: str) -> None:
+        if name == "drop_tallies" and not turns:
+            turns.append(name)
+            rival = Entitlements(quiet.memory, clock=quiet.clock)
+            quiet.opened.append(rival)
+
+            def elsewhere() -> None:
+                rival.admin("ravi").step_rollouts()
+                for n in range(50):
+                    rival.measure(rival.tenant(f"t{n}"), FLAG)
+                rival._driver.run(rival._measuring.flush())
+
+            other = threading.Thread(target=elsewhere)
+            other.start()
+            other.join()
+
+    quiet.faults.before = before
+    quiet.run(quiet.ent._driver.run(quiet.ent._measuring.flush()))
+    assert quiet.step() == []
+    assert turns
+    assert quiet.stands() == (Stage.RUNNING, 1)
+    told = quiet.memory.tallies(f"rollout/{FLAG}/{measuring.attempt + 1}")
+    assert told["in/samples"] + told["out/samples"] == 50
+    assert told["processes"] == 1
+
+
+def test_what_was_measured_of_a_removed_flag_is_not_taken_for_what_another_one_did(quiet: Place) -> None:
+    day(quiet, never)
+    before = quiet.progress()
+    assert before is not None
+    quiet.run(quiet.admin().remove_flag(FLAG))
+    quiet.run(
+        quiet.admin().define_flag(
+            FLAG, {"rollout": {"steps": ["5%", "50%"], "roll_back_if": "error_rate > 1%", "hold": "1 day"}}
+        )
+    )
+    quiet.step()
+    progress = quiet.progress()
+    assert progress is not None
+    assert progress.attempt > before.attempt
+    assert quiet.memory.tallies(f"rollout/{FLAG}/{progress.attempt}") == {}
+
+
 def test_who_knows_nothing_yet_asks_the_store(place: Place) -> None:
     place.clock.travel_to(START)
     made = place.run(place.ent._driver.run(conduct(place.ent._setting, frozenset({FLAG}))))

@@ -107,10 +107,13 @@ def _step(setting: Setting, author: Author, on: Standing, flag: Flag, plan: Plan
     following = advance(flag, progress, measured, now)
     if following is None:
         return None
+    if not stands.attempt:
+        # What is measured has a name that was never used, though a flag of this key was removed: each try is a change.
+        following = replace(following, attempt=on.held.revision + following.attempt)
     if following.attempt != stands.attempt and not author.is_dry:
-        # That of the step before stays: people look at it, and processes that have not heard yet still add to it.
-        for attempt in (following.attempt, following.attempt - 2):
-            yield DropTallies(tally(flag.key, attempt))
+        # That of the step before stays: people look at it, and processes that have not heard yet still add to it. That
+        # of the step itself may be there, if somebody else has made it meanwhile.
+        yield DropTallies(tally(flag.key, following.attempt - 2))
     why = following.because or f"{following.stage.value}: {percent(share(plan.rollout, following, now))} is in"
 
     def moved(at: Standing) -> FlagSet:
