@@ -67,6 +67,22 @@ def test_a_step_lasts_for_its_time_and_the_next_one_is_another_attempt() -> None
     assert advance(MONITORED, late, WELL, START + 7 * DAY - 1) is None
 
 
+def test_a_step_that_a_wrong_clock_began_is_not_waited_for() -> None:
+    """A year ahead, say. A few seconds are no reason for a change; and what is broken goes back whatever time it is."""
+    first = begun(MONITORED)
+    ahead = replace(first, since=START + 365 * DAY)
+    again = advance(MONITORED, ahead, WELL, START + DAY)
+    assert again is not None
+    assert again == replace(first, since=START + DAY, because=again.because)
+    assert again.because == "the clock was ahead when its step began; the time begins anew"
+    assert advance(MONITORED, again, WELL, START + 2 * DAY - 1) is None
+    assert advance(MONITORED, again, WELL, START + 2 * DAY) is not None
+    assert advance(MONITORED, replace(first, since=START + machine.SKEW), WELL, START) is None
+    back = advance(MONITORED, ahead, rates((500, 1_000)), START)
+    assert back is not None
+    assert back.stage is Stage.ROLLED_BACK
+
+
 def walked(of: Flag, measured: Measured, at: int, *, times: int = 10) -> list[Progress]:
     found, progress = [], None
     for _ in range(times):

@@ -18,11 +18,14 @@ from dataclasses import dataclass, replace
 from payaid_entitlements.core.flags.model import Flag, Guard, Progress, Rollout, Stage
 from payaid_entitlements.core.flags.rollouts.judging import judge, mismatch
 from payaid_entitlements.core.flags.rollouts.measured import Measured
-from payaid_entitlements.core.instant import Instant
+from payaid_entitlements.core.instant import MINUTE, Instant
 from payaid_entitlements.errors import ConfigurationError
 
 #: Who goes on where no person does.
 CONDUCTOR = "payaid:rollout"
+#: So far apart the clocks of two processes may be. What began later than that from now was not begun by a right one,
+#: and is not waited for.
+SKEW = 5 * MINUTE
 #: Why nobody is in where the beginning of a rollout was undone.
 NOT_BEGUN = "its beginning was undone; `payaid flag restart` begins anew"
 
@@ -105,6 +108,8 @@ def _judged(plan: Plan, stands: Progress, measured: Measured, now: Instant) -> P
     broken = [f"{each.metric.name}: {each.figures}" for each in judged if each.is_broken]
     if broken:
         return replace(stands, stage=Stage.ROLLED_BACK, because="; ".join(broken))
+    if stands.since > now + SKEW:
+        return replace(stands, since=now, because="the clock was ahead when its step began; the time begins anew")
     if now < stands.since + _length(rollout, stands.step):
         return None
     wrong = mismatch(share, measured) if guard.metrics else None
