@@ -205,6 +205,20 @@ async def test_a_guard_inside_is_answered(ent):
     assert [await status(wrapped, "GET", "/", tenant) for tenant in ("free", "pro", "denied")] == [402, 200, 403]
 
 
+async def test_a_guard_inside_asks_about_the_method_that_the_app_handles(ent):
+    """Who may only read does not write by a GET that middleware makes a DELETE of, further inside."""
+
+    async def app(scope, receive, send):
+        scope["method"] = ScopeRequest(scope).header("x-http-method-override")[0]
+        await payroll()
+        await hello(scope, receive, send)
+
+    wrapped = EntitlementsMiddleware(app, ent, tenant=login)
+    methods = ("GET", "DELETE")
+    said = [await status(wrapped, "GET", "/", "paused", headers={"x-http-method-override": each}) for each in methods]
+    assert said == [200, 403]
+
+
 START = {"type": "http.response.start", "status": 200, "headers": []}
 
 

@@ -13,6 +13,7 @@ from django.test import AsyncClient, AsyncRequestFactory, RequestFactory, overri
 from django.urls import path
 from django.utils.asyncio import async_unsafe
 from django.utils.decorators import async_only_middleware
+from django.utils.deprecation import MiddlewareMixin
 
 from payaid_entitlements import (
     consume_quota,
@@ -56,6 +57,23 @@ def test_guards_on_views_ask_the_tenant_of_the_request(site):
         assert site.asked("GET", where, "paused")[0] == 200
         assert site.asked("POST", where, "paused") == (403, "subscription.paused")
     assert CURRENT.get() is None
+
+
+class Overriding(MiddlewareMixin):
+    """Middleware that takes the method from a field."""
+
+    def process_request(self, request):
+        request.method = request.headers.get("X-HTTP-Method-Override", request.method)
+
+
+def test_guards_ask_about_the_method_that_django_handles(site):
+    """Who may only read does not write by a GET that says it is a POST, whatever middleware stands where."""
+    named = path("named", plain(), name="named")
+    site.serve(*VIEWS, named, middleware=(OURS, f"{__name__}.Overriding"), ROUTES={"named": "hr"})
+    for where in (*WHERE, "/named"):
+        assert site.asked("GET", where, "paused")[0] == 200
+        said = site.asked("GET", where, "paused", X_HTTP_Method_Override="POST")
+        assert said == (403, "subscription.paused")
 
 
 @pytest.mark.parametrize("where", WHERE)

@@ -526,3 +526,42 @@ def test_threads_keep_their_tenants(app, gate):
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(one, range(8)))
     assert sorted(closed) == sorted(f"t{number}" for number in range(8) for _ in range(4))
+
+
+def overriding(app):
+    """Middleware that takes the method from a field, as Flask's documentation has it."""
+
+    def overridden(environ, start_response):
+        environ["REQUEST_METHOD"] = environ.get("HTTP_X_HTTP_METHOD_OVERRIDE", environ["REQUEST_METHOD"])
+        return app(environ, start_response)
+
+    return overridden
+
+
+def test_what_is_asked_is_about_the_method_that_flask_handles(gate):
+    """Who may only read does not write by a GET that says it is a DELETE, wherever that is put in its place."""
+    app = Flask("app")
+    app.wsgi_app = overriding(app.wsgi_app)
+    app.add_url_rule("/gated", view_func=gate.require_module("hr")(lambda: "read"), endpoint="gated")
+    app.add_url_rule("/guarded", view_func=require_module("hr")(lambda: "read"), endpoint="guarded")
+    app.add_url_rule("/gated", methods=["DELETE"], view_func=gate.require_module("hr")(lambda: "deleted"), endpoint="1")
+    app.add_url_rule("/guarded", methods=["DELETE"], view_func=require_module("hr")(lambda: "deleted"), endpoint="2")
+
+    @app.route("/rows", methods=["GET", "DELETE"])
+    def rows():
+        @require_module("hr")
+        def deleting():
+            yield "deleted"
+
+        def later():
+            yield from deleting()
+
+        gate.tenant()
+        return later() if request.method == "DELETE" else "read"
+
+    gate.init_app(app)
+    delete = {"X-HTTP-Method-Override": "DELETE"}
+    for path in ("/gated", "/guarded", "/rows"):
+        assert asked(app, path, "paused") == (200, "read")
+        assert asked(app, path, "paused", headers=delete) == (403, "subscription.paused")
+        assert asked(app, path, "pro", headers=delete) == (200, "deleted")

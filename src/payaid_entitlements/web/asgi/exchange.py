@@ -7,6 +7,7 @@ from asyncio import get_running_loop
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final, Protocol, TypeAlias
 
+from payaid_entitlements.core.decision import Intent
 from payaid_entitlements.web.answers import answerable
 from payaid_entitlements.web.finding import Client, Seeking, Who
 from payaid_entitlements.web.rate_fields import rate_fields
@@ -62,7 +63,6 @@ class Exchange(Seeking):
     def __init__(self, around: Around, scope: Scope, send: Send) -> None:
         # All of it here, and no function for what is asked for later: this is what a request costs that asks nothing.
         self.client = around.client
-        self.access = "read" if scope["method"] in READS else "write"
         self.outcomes = []
         self.takings = None
         self._loop = get_running_loop()
@@ -76,6 +76,11 @@ class Exchange(Seeking):
     def seek(self) -> Who | Awaitable[Who]:
         """Same as `Seeking.seek`."""
         return self._around.who(self._scope)
+
+    @property
+    def access(self) -> Intent:
+        """Same as `Seeking.access`."""
+        return "read" if self._scope["method"] in READS else "write"
 
     @property
     def address(self) -> str | None:

@@ -141,7 +141,7 @@ class _Edge:
     def bind(self, request: HttpRequest) -> LazyBinding:
         address = None if self._proxies is None else partial(address_of, request, self._proxies)
         binding = LazyBinding(
-            entitlements(), partial(self._find, request), intent_of(request.method or ""), address=address
+            entitlements(), partial(self._find, request), lambda: intent_of(request.method or ""), address=address
         )
         request.entitlements = RequestView(binding)  # type: ignore[attr-defined]  # what Django's users expect there
         return binding

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from flask import Flask, request
 
@@ -250,6 +250,16 @@ class Gate:
         access = intent_of(environ["REQUEST_METHOD"])
         visit = environ[self._key] = Visit(self, self._ent, self._find, access, address, open_endpoints)
         return visit
+
+    def note_method(self, endpoint: str | None, values: dict[str, Any] | None) -> None:
+        """
+        Let what is asked be about the method by which Flask handles the request, whatever the client's was: Flask
+        calls this before anything is asked.
+        """
+        asked = cast("Any", request)._get_current_object()
+        found: Visit | None = asked.environ.get(self._key)
+        if found is not None:
+            found.is_about(asked.method)
 
     @property
     def answers(self) -> Answers:

@@ -28,8 +28,9 @@ def install(app: Flask, gate: Gate, *, refuse_unguarded: bool, is_static_open: b
     installed = known.get(gate)
     if installed is None:
         installed = known[gate] = Installed(app, gate)
-        # The way that Flask documents for middleware; inside what the host has put around its app already.
+        # The way that Flask documents for middleware; outside of what the host has put there before.
         app.wsgi_app = installed  # type: ignore[method-assign] # as Flask has it done
+        app.url_value_preprocessor(gate.note_method)
     installed.refuses_unguarded = refuse_unguarded
     installed.is_static_open = is_static_open
     handlers = app.error_handler_spec[None][None]

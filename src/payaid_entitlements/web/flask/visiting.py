@@ -10,6 +10,7 @@ from flask import request
 from payaid_entitlements.core.decision import Intent
 from payaid_entitlements.entitlements import Entitlements
 from payaid_entitlements.web.finding import LazyBinding, Who
+from payaid_entitlements.web.request import intent_of
 
 if TYPE_CHECKING:
     from payaid_entitlements.core.metering.usage import Usage
@@ -43,6 +44,10 @@ class Visit(LazyBinding):
         self.gate = gate
         self._open = open_endpoints
         self._usages: dict[str, Usage] | None = None
+
+    def is_about(self, method: str) -> None:
+        """Learn by which *method* Flask handles the request. The request itself is gone when a stream still asks."""
+        self._access = intent_of(method)
 
     @property
     def usages(self) -> dict[str, Usage]:

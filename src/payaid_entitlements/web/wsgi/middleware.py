@@ -70,7 +70,7 @@ class EntitlementsMiddleware:
             self._is_mapped = True
         address = partial(self._binder.address, environ) if self._binder.has_address else None
         binding = LazyBinding(
-            self._client, partial(self._find, environ), intent_of(environ["REQUEST_METHOD"]), address=address
+            self._client, partial(self._find, environ), lambda: intent_of(environ["REQUEST_METHOD"]), address=address
         )
         call = Call(binding, self._answers, environ, start_response)
         if self._routes is None:
