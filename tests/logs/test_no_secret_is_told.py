@@ -21,7 +21,7 @@ from payaid_entitlements.stores.memory import MemoryStore
 from payaid_entitlements.testing import FaultyStore
 from payaid_entitlements.web import Answers, module_boundary
 from payaid_entitlements.web.answers import ANSWERED
-from payaid_entitlements.web.boundary import BREAKERS
+from payaid_entitlements.web.boundary import MODULES
 from tests.core.test_redacting import SHAPES
 
 CATALOG = Catalog.load(
@@ -100,7 +100,7 @@ def test_no_failure_tells_a_secret(log):
     """Of a store that cannot be reached, of a module, of a request that names two tenants."""
     store = FaultyStore(MemoryStore())
     for text, secret in SHAPES:
-        BREAKERS.forget()
+        MODULES.forget()
         errors: list[Exception] = [TenantConflict({"token": text, "host": "acme"}), StoreUnavailable(text)]
         with suppress(ModuleFailed), module_boundary("crm"):
             # Without its traceback, which is the host's to mask: see `payaid_entitlements.logs`.

@@ -10,10 +10,12 @@ import threading
 
 import pytest
 import structlog
-from django.core.exceptions import PermissionDenied
-from django.http import Http404
+from django.core.exceptions import PermissionDenied, RequestAborted
+from django.http import Http404, UnreadablePostError
 from rest_framework.exceptions import NotAuthenticated
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.websockets import WebSocketDisconnect
 from structlog.testing import capture_logs
 from werkzeug.exceptions import NotFound
 
@@ -39,7 +41,7 @@ CATALOG = Catalog.load(
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch):
     """No module has failed before, and nobody is told who was in another test."""
-    walls.BREAKERS.forget()
+    walls.MODULES.forget()
     monkeypatch.setattr(failing, "_REPORTERS", [])
 
 
@@ -185,6 +187,56 @@ def test_who_is_cancelled_says_nothing_about_the_module(clock):
         raise asyncio.CancelledError
     with module_boundary("invoicing"):
         pass
+
+
+@pytest.mark.parametrize(
+    "gone", [ClientDisconnect(), WebSocketDisconnect(), UnreadablePostError(), RequestAborted()], ids=repr
+)
+def test_who_goes_in_the_middle_says_nothing_about_the_module(clock, gone):
+    """A hundred uploads that are broken off take it away from nobody, and are no sign that it works again."""
+
+    def leave():
+        with pytest.raises(type(gone)) as caught, module_boundary("invoicing"):
+            raise gone
+        assert caught.value is gone
+
+    for _ in range(walls.FAILURES + 1):
+        leave()
+    fail(4)
+    leave()
+    fail(1)
+    with pytest.raises(ModuleUnavailable), module_boundary("invoicing"):
+        pytest.fail("it is entered")
+    clock[0] += 0.6
+    leave()
+    fail(1)
+    with pytest.raises(ModuleUnavailable), module_boundary("invoicing"):
+        pytest.fail("it is entered")
+
+
+def test_who_alone_meets_failures_takes_the_module_from_nobody(clock):
+    """What is wrong may be with his data. As soon as others meet them too it is the module."""
+    with Entitlements.open("memory://", catalog=CATALOG) as ent:
+        with ent.bind("poisoned"):
+            fail(50)
+        with ent.bind("acme"), module_boundary("invoicing"):
+            pass
+        for tenant in ("poisoned", "acme", "poisoned", "poisoned", "globex"):
+            with ent.bind(tenant):
+                fail(1)
+        with module_boundary("invoicing"):
+            pass
+        for tenant in ("poisoned", "acme", "poisoned", "acme", "globex"):
+            with ent.bind(tenant):
+                fail(1)
+        with pytest.raises(ModuleUnavailable), module_boundary("invoicing"):
+            pytest.fail("it is entered")
+        # His try says nothing either: the next one tries at once.
+        clock[0] += 0.6
+        with ent.bind("globex"):
+            fail(1)
+        with ent.bind("acme"), module_boundary("invoicing"):
+            pass
 
 
 def test_functions_of_every_kind_are_walled():

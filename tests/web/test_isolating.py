@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from wsgiref.util import setup_testing_defaults
 
 import pytest
 
 from payaid_entitlements.errors import ModuleFailed
-from payaid_entitlements.web.boundary import BREAKERS
+from payaid_entitlements.web.boundary import MODULES
 from payaid_entitlements.web.isolating import IsolatedASGI, IsolatedWSGI
 
 
 @pytest.fixture(autouse=True)
 def fresh():
     """No module has failed before."""
-    BREAKERS.forget()
+    MODULES.forget()
 
 
 def asked(app, kind="http", method="GET", heard="request", into=None):
@@ -90,6 +91,29 @@ def test_a_websocket_that_has_ended_is_not_closed_again(leaves):
     assert [each["type"] for each in sent] == ([] if leaves else ["websocket.close"])
 
 
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+def test_a_client_that_has_gone_is_no_failure(kind):
+    """Servers raise it where something is sent; whoever opens and leaves takes no module away from others."""
+    gone = OSError("closed")
+
+    async def send(message):
+        raise gone
+
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def caught(scope, receive, send):
+        with contextlib.suppress(OSError):
+            await app(scope, receive, send)
+
+    for _ in range(6):
+        with pytest.raises(OSError, match="closed") as left:
+            asyncio.run(IsolatedASGI(app, "invoicing")({"type": kind, "headers": []}, None, send))
+        assert left.value is gone
+    asyncio.run(IsolatedASGI(caught, "invoicing")({"type": kind, "headers": []}, None, send))
+    assert asked(fine)[0]["status"] == 204
+
+
 def test_one_that_works_is_left_as_it_is():
     """Message by message."""
     assert [each["type"] for each in asked(fine)] == ["http.response.start", "http.response.body"]
@@ -154,7 +178,7 @@ def test_a_wsgi_app_that_fails_is_answered_for():
         yield b""
 
     for app in (at_once, late, in_body):
-        BREAKERS.forget()
+        MODULES.forget()
         status, headers, content = called(app)
         assert status == "500 Internal Server Error"
         assert headers["Content-Length"] == str(len(content))

@@ -40,8 +40,6 @@ _ANSWERS: Final = frozenset(
     {
         ("starlette.exceptions", "HTTPException"),
         ("starlette.exceptions", "WebSocketException"),
-        ("starlette.requests", "ClientDisconnect"),
-        ("starlette.websockets", "WebSocketDisconnect"),
         ("fastapi.exceptions", "RequestValidationError"),
         ("werkzeug.exceptions", "HTTPException"),
         ("django.http.response", "Http404"),
@@ -50,6 +48,15 @@ _ANSWERS: Final = frozenset(
         ("django.core.exceptions", "SuspiciousOperation"),
         ("django.http.multipartparser", "MultiPartParserError"),
         ("rest_framework.exceptions", "APIException"),
+    }
+)
+#: What they raise where the client has gone in the middle of what it sent, or of what it was sent.
+_GONE: Final = frozenset(
+    {
+        ("starlette.requests", "ClientDisconnect"),
+        ("starlette.websockets", "WebSocketDisconnect"),
+        ("django.http.request", "UnreadablePostError"),
+        ("django.core.exceptions", "RequestAborted"),
     }
 )
 #: Mistakes of the host among our own errors: they are failures of its code.
@@ -61,6 +68,10 @@ _entered: ContextVar[tuple[tuple[bool, float], ...]] = ContextVar("payaid_entitl
 
 class _Failed(Exception):
     """Stands for any failure, to the breaker."""
+
+
+class _Again(Exception):
+    """Stands for one that it does not count."""
 
 
 class ModuleBoundary:
@@ -103,20 +114,23 @@ class ModuleBoundary:
 
     def _enter(self) -> tuple[bool, float]:
         try:
-            return BREAKERS.of(self.module).enter()
+            return MODULES.of(self.module).breaker.enter()
         except _Open:
             raise ModuleUnavailable(self.module) from None
 
     def _leave(self, entered: tuple[bool, float], error: BaseException | None) -> None:
-        is_trial, began = entered
-        failed = isinstance(error, Exception) and not (isinstance(error, self._passes) or is_answer(error))
-        # Who was cancelled says nothing about the module; who got an answer does.
-        outcome = _Failed() if failed else None if isinstance(error, Exception) else error
-        BREAKERS.of(self.module).leave(outcome, is_trial, began, is_patient=True)
-        if failed:
-            failure = failure_of(self.module, cast("Exception", error))
-            report(failure)
-            raise ModuleFailed(self.module, reference=failure.reference) from error
+        module = MODULES.of(self.module)
+        if not isinstance(error, Exception) or _is(error, _GONE):
+            # Who has gone, or was cancelled, says nothing about the module; who got an answer does.
+            module.leave(entered, error)
+            return
+        if isinstance(error, self._passes) or is_answer(error):
+            module.leave(entered, None)
+            return
+        failure = failure_of(self.module, error)
+        module.failed(entered, failure.tenant)
+        report(failure)
+        raise ModuleFailed(self.module, reference=failure.reference) from error
 
     async def __aenter__(self) -> Self:
         """Same as ``with``."""
@@ -171,7 +185,8 @@ def module_boundary(module: str, *, passes: tuple[type[Exception], ...] = ()) ->
     """
     Keep what goes wrong in *module* inside: as a decorator, or ``with`` and ``async with`` around a block.
 
-    All boundaries of one module in a process count together.
+    All boundaries of one module in a process count together. What fails in a row for one tenant, where one is bound,
+    counts once: of its own data nobody else knows.
 
     Args:
         module: Key of the module.
@@ -195,30 +210,31 @@ def is_answer(error: Exception) -> bool:
         return True
     if isinstance(error, EntitlementError):
         return not isinstance(error, _OURS)
-    return any((kind.__module__, kind.__name__) in _ANSWERS for kind in type(error).__mro__)
+    return _is(error, _ANSWERS)
+
+
+def _is(error: Exception, kinds: frozenset[tuple[str, str]]) -> bool:
+    return any((kind.__module__, kind.__name__) in kinds for kind in type(error).__mro__)
 
 
 class _Open(EntitlementError):
     """The breaker is open."""
 
 
-class _Breakers:
-    """Those of this process, by module."""
+class _Module:
+    """
+    What this process knows of one module: whether it is left alone, and for whom it failed.
 
-    def __init__(self) -> None:
-        self._known: dict[str, Breaker] = {}
-        # A child knows nothing of what failed in its parent, and waits for no lock of it.
-        after_fork(self.forget)
+    Attributes:
+        breaker: Opens after failures in a row.
+    """
 
-    def forget(self) -> None:
-        self._known.clear()
+    __slots__ = ("_failed_for", "breaker")
 
-    def of(self, module: str) -> Breaker:
-        # One that is made twice at once is kept once.
-        return self._known.get(module) or self._known.setdefault(module, self._new(module))
-
-    def _new(self, module: str) -> Breaker:
-        return Breaker(
+    def __init__(self, module: str) -> None:
+        #: For whom it failed last, since it has worked; None for nobody, or where nobody was bound.
+        self._failed_for: str | None = None
+        self.breaker = Breaker(
             module,
             time.monotonic,
             quick=FAILURES,
@@ -228,6 +244,39 @@ class _Breakers:
             tell=lambda state: _tell(module, state),
         )
 
+    def leave(self, entered: tuple[bool, float], outcome: BaseException | None) -> None:
+        """It gave an answer, None, or what says nothing about it."""
+        if outcome is None:
+            self._failed_for = None
+        self.breaker.leave(outcome, *entered, is_patient=True)
+
+    def failed(self, entered: tuple[bool, float], tenant: str | None) -> None:
+        """
+        It failed for *tenant*.
+
+        Again for the same one is no news: else whoever has data on which it fails, and asks often enough, would keep
+        everybody else out.
+        """
+        is_news = tenant is None or tenant != self._failed_for
+        self._failed_for = tenant
+        self.breaker.leave(_Failed() if is_news else _Again(), *entered, is_patient=True)
+
+
+class _Modules:
+    """Those of this process."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, _Module] = {}
+        # A child knows nothing of what failed in its parent, and waits for no lock of it.
+        after_fork(self.forget)
+
+    def forget(self) -> None:
+        self._known.clear()
+
+    def of(self, module: str) -> _Module:
+        # One that is made twice at once is kept once.
+        return self._known.get(module) or self._known.setdefault(module, _Module(module))
+
 
 def _tell(module: str, state: Literal["closed", "open"]) -> None:
     if state == "open":
@@ -236,4 +285,4 @@ def _tell(module: str, state: Literal["closed", "open"]) -> None:
         log.info("module.recovered", module=module)
 
 
-BREAKERS: Final = _Breakers()
+MODULES: Final = _Modules()

@@ -52,12 +52,18 @@ class IsolatedASGI:
             await self.app(scope, receive, send)
             return
         has_begun = False
+        unheard: OSError | None = None
+        gone: OSError | None = None
 
         async def watched(message: Message) -> None:
-            nonlocal has_begun
+            nonlocal has_begun, unheard
             # A websocket that was accepted can be closed, once, and nothing more be said.
             has_begun = has_begun or message["type"] in _BEGUN
-            await send(message)
+            try:
+                await send(message)
+            except OSError as error:
+                unheard = error
+                raise
 
         async def heard() -> Message:
             nonlocal has_begun
@@ -68,7 +74,15 @@ class IsolatedASGI:
 
         try:
             with self._boundary:
-                await self.app(scope, heard, watched)
+                try:
+                    await self.app(scope, heard, watched)
+                except OSError as error:
+                    # So servers say that the client has gone (ASGI HTTP specification 2.4): no failure of the module.
+                    if error is not unheard:
+                        raise
+                    gone = error
+            if gone is not None:
+                raise gone
         except _ANSWERED as error:
             if has_begun:
                 raise
