@@ -7,7 +7,7 @@ import threading
 from contextlib import ExitStack
 
 import pytest
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import FileResponse, HttpResponse, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.test import AsyncClient, AsyncRequestFactory, RequestFactory, override_settings
 from django.urls import path
@@ -496,3 +496,49 @@ def test_a_stream_that_is_refused_has_not_begun(inside):
         site = Site(inside, "asgi", stack)
         site.serve(path("stream/<int:count>", stream), path("plain", plain_stream))
         asyncio.run(all_of_them())
+
+
+def test_a_stream_sees_the_tenant_to_its_end(site):
+    """Whatever is bound where it is read; and nothing stays bound there."""
+    client = site.inside.client
+
+    def rows():
+        for _ in range(2):
+            yield current_tenant().tenant
+
+    async def awaited_rows():
+        for _ in range(2):
+            yield current_tenant().tenant
+
+    @require_module("crm")
+    def plain_stream(request):
+        return StreamingHttpResponse(rows())
+
+    async def stream(request):
+        await request.entitlements
+        return StreamingHttpResponse(awaited_rows())
+
+    def read(where):
+        with client.bind("somebody"):
+            response = site.ask("GET", where, "pro")
+            pieces = b"".join(response) if not response.is_async else asyncio.run(joined(response))
+            assert current_tenant().tenant == "somebody"
+        return pieces
+
+    async def joined(response):
+        return b"".join([piece async for piece in response])
+
+    site.serve(path("plain", plain_stream), path("stream", stream))
+    assert read("/plain") == b"propro"
+    if site.colour == "asgi":
+        assert read("/stream") == b"propro"
+
+
+def test_a_file_is_left_to_the_server(wsgi_site, tmp_path):
+    """Which may send it by itself, as long as nobody has wrapped it."""
+    (tmp_path / "file").write_bytes(b"content")
+    wsgi_site.serve()
+    with (tmp_path / "file").open("rb") as opened:
+        response = EntitlementsMiddleware(lambda request: FileResponse(opened))(RequestFactory().get("/file"))
+        assert response.file_to_stream is opened
+        assert b"".join(response) == b"content"

@@ -21,7 +21,7 @@ from payaid_entitlements.web.django.configuration import Configuration
 from payaid_entitlements.web.django.finding import RequestView, address_of, finder
 from payaid_entitlements.web.django.judging import Judge
 from payaid_entitlements.web.django.process import configuration, entitlements
-from payaid_entitlements.web.django.streaming import begun
+from payaid_entitlements.web.django.streaming import begun, bind_stream
 from payaid_entitlements.web.finding import LazyBinding
 from payaid_entitlements.web.needs import Needs, ask, ask_async
 from payaid_entitlements.web.request import intent_of
@@ -167,6 +167,8 @@ class _Edge:
                 response = answer(request, binding, self.answers, error)
         if binding.outcomes:
             tell_of_limits(response, binding, self.answers)
+        if response.streaming:
+            bind_stream(response, binding)
         return response
 
 

@@ -1,13 +1,17 @@
-"""A stream that a guard may still refuse: asked before the response begins, and not with its first piece."""
+"""
+Streams: what a guard may still refuse is asked before the response begins, and not with its first piece; and all
+pieces see the tenant of the request, though they are made when the middleware has long returned.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import Any, cast
 
 from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
+from payaid_entitlements.binding import CURRENT, Binding
 from payaid_entitlements.guards.delegating import after
 
 
@@ -40,3 +44,38 @@ async def _resumed(first: Any, stream: AsyncGenerator[Any, None]) -> AsyncIterat
             yield piece
     finally:
         await stream.aclose()
+
+
+def bind_stream(response: HttpResponseBase, binding: Binding) -> None:
+    """Let *binding* be current while a piece of *response* is made. A file has nobody who could ask."""
+    if not isinstance(response, StreamingHttpResponse) or getattr(response, "file_to_stream", None) is not None:
+        return
+    pieces: Any = response.streaming_content
+    response.streaming_content = _bound_async(binding, pieces) if response.is_async else _bound(binding, pieces)
+
+
+# Bound and put back around each piece: between two of them whoever reads may serve other requests.
+
+
+def _bound(binding: Binding, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    while True:
+        token = CURRENT.set(binding)
+        try:
+            piece = next(pieces)
+        except StopIteration:
+            return
+        finally:
+            CURRENT.reset(token)
+        yield piece
+
+
+async def _bound_async(binding: Binding, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    while True:
+        token = CURRENT.set(binding)
+        try:
+            piece = await anext(pieces)
+        except StopAsyncIteration:
+            return
+        finally:
+            CURRENT.reset(token)
+        yield piece
