@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payaid_entitlements.core.redacting import LONGEST, MASK, masked, without_secrets
+from payaid_entitlements.core.redacting import LONGEST, MASK, masked, masked_lines, without_secrets
 
 LETTERS = "Ab3dE5fG7hJ9kL1mN2pQ4rS6tU8vW0x"
 JWT = f"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.{LETTERS}"
@@ -194,15 +195,21 @@ def test_a_line_stays_a_line(text, shape):
 def test_whoever_chooses_a_text_keeps_no_worker_busy_with_it(piece):
     """No shape is looked for from each place to the end: what fits none costs about what plain words cost."""
     hostile = ("a://" + piece * LONGEST)[:LONGEST]
-    assert _seconds(hostile) < 10 * _seconds("plain words " * (LONGEST // 12))
+    assert _seconds(masked, hostile) < 10 * _seconds(masked, "plain words " * (LONGEST // 12))
 
 
-def _seconds(text: str) -> float:
+@pytest.mark.parametrize("piece", ["-----BEGIN PRIVATE KEY-----", "-----BEGIN PRIVATE KEY-----\n", "-----BEGIN A "])
+def test_nor_with_lines(piece):
+    hostile = (piece * LONGEST)[: 10 * LONGEST]
+    assert _seconds(masked_lines, hostile) < 10 * _seconds(masked_lines, "plain words\n" * (10 * LONGEST // 12))
+
+
+def _seconds(mask: Callable[[str], str], text: str) -> float:
     """Of this thread, so that what else runs on the machine does not count."""
 
     def once() -> float:
         began = time.thread_time()
-        masked(text)
+        mask(text)
         return time.thread_time() - began
 
     return min(once() for _ in range(3))
@@ -219,3 +226,18 @@ def _seconds(text: str) -> float:
 )
 def test_what_stands_behind_a_letter_or_a_line_is_found_too(text, secret):
     assert secret not in masked(text)
+
+
+ENCRYPTED = (
+    "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,0A\n\nMIIEpAIBAAKCAQEA7\n"
+    "-----END RSA PRIVATE KEY-----"
+)
+
+
+@pytest.mark.parametrize("key", [PEM, PEM[:60], ENCRYPTED, PEM.replace("\n", "\r\n"), PEM.replace("\n", "\n  | ")])
+def test_a_key_that_has_lines_of_its_own_is_masked_and_what_follows_is_read(key):
+    """As in a traceback, which stays in its lines."""
+    said = masked_lines(f"  File x.py\nValueError: {key}\nIt was raised while\n  token=abc123\n")
+    assert "MIIEpAIBAAKCAQEA7" not in said
+    assert said.splitlines()[-2:] == ["It was raised while", "  token=***"]
+    assert said.startswith("  File x.py\nValueError: ***")

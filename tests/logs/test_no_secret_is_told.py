@@ -103,7 +103,6 @@ def test_no_failure_tells_a_secret(log):
         MODULES.forget()
         errors: list[Exception] = [TenantConflict({"token": text, "host": "acme"}), StoreUnavailable(text)]
         with suppress(ModuleFailed), module_boundary("crm"):
-            # Without its traceback, which is the host's to mask: see `payaid_entitlements.logs`.
             errors.append(ModuleFailed("crm", reference="0"))
         for error in errors:
             assert secret.encode() not in told(error)
@@ -115,3 +114,24 @@ def test_no_failure_tells_a_secret(log):
     said = log()
     assert "tenant.conflict" in said
     assert [secret for _, secret in SHAPES if secret in said] == []
+
+
+def test_no_traceback_tells_a_secret():
+    """As `logging` writes it; structlog has a processor for it, and whoever is to debug gets the error itself."""
+    structlog.reset_defaults()
+    out, records = io.StringIO(), []
+    handler, logger = logging.StreamHandler(out), logging.getLogger("payaid_entitlements")
+    handler.addFilter(lambda record: records.append(record) or True)
+    logger.addHandler(handler)
+    try:
+        for text, _ in SHAPES:
+            MODULES.forget()
+            with suppress(ModuleFailed), module_boundary("crm"):
+                raise OSError(f"cannot go on: {text}") from ValueError(text)
+    finally:
+        logger.removeHandler(handler)
+    said = out.getvalue()
+    assert said.count("module.failed") == said.count("OSError: cannot go on: ") == len(SHAPES)
+    assert "in test_no_traceback_tells_a_secret\n" in said
+    assert [secret for _, secret in SHAPES if secret in said] == []
+    assert {type(each.exc_info[1]) for each in records} == {OSError}

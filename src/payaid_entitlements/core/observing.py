@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Final, Protocol
 
-from payaid_entitlements.core.redacting import without_secrets
+from payaid_entitlements.core.redacting import masked_lines, without_secrets
 from payaid_entitlements.forking import after_fork
 
 #: By this name the host finds what we say, in structlog and in `logging`.
@@ -37,7 +37,10 @@ class _Log:
         self._say(logging.WARNING, event, None, fields)
 
     def error(self, event: str, *, error: BaseException, **fields: object) -> None:
-        """Say that something failed by *error*, which is handed on with its traceback."""
+        """
+        Say that something failed by *error*, which is handed on with its traceback. What `logging` writes of that is
+        masked; what structlog makes of it is for `payaid_entitlements.logs.redact`.
+        """
         self._say(logging.ERROR, event, error, fields)
 
     def _say(self, level: int, event: str, error: BaseException | None, fields: Mapping[str, object]) -> None:
@@ -54,7 +57,15 @@ class _Log:
         logger = logging.getLogger(LOGGER)
         if logger.isEnabledFor(level):
             line = " ".join((event, *(f"{name}={value!r}" for name, value in said.items())))
-            logger.log(level, "%s", line, exc_info=error, extra={"payaid": {"event": event, **said}})
+            extra = {"payaid": {"event": event, **said}}
+            if error is None:
+                logger.log(level, "%s", line, extra=extra)
+                return
+            raised = type(error), error, error.__traceback__
+            record = logger.makeRecord(LOGGER, level, __file__, 0, "%s", (line,), raised, extra=extra)
+            # A formatter uses the text as it is when it is there.
+            record.exc_text = masked_lines(logging.Formatter().formatException(raised))
+            logger.handle(record)
 
 
 log: Final = _Log()

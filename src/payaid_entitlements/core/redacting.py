@@ -57,6 +57,12 @@ _SHAPES: Final = re.compile(
         )
     )
 )
+#: A private key that has lines of its own (RFC 7468), also in a traceback that is indented; as far as it goes.
+_KEY_IN_LINES: Final = re.compile(
+    r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*"
+    r"(?:\n[ |]*(?:[A-Za-z0-9+/=]*\r?|(?:Proc-Type|DEK-Info): .*|-----END [A-Z0-9 ]*PRIVATE KEY-----.*)$)*",
+    re.MULTILINE,
+)
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 #: So deep things in things are looked through.
 _DEEPEST: Final = 6
@@ -75,6 +81,11 @@ def masked(text: str) -> str:
         end = _end(text)
         text = f"{text[:end]}... ({len(text) - end:,} more characters)"
     return _CONTROL.sub(_escaped, _SHAPES.sub(_shown, text))
+
+
+def masked_lines(text: str) -> str:
+    """Give *text*, such as a traceback, without secrets, and in its lines."""
+    return "\n".join(masked(line) for line in _KEY_IN_LINES.sub(MASK, text).splitlines())
 
 
 def _end(text: str) -> int:
