@@ -452,6 +452,34 @@ def test_an_environ_says_the_subject_of_a_certificate() -> None:
         Tenancy(mtls()).find(meta(SSL_CLIENT_VERIFY="SUCCESS", SSL_CLIENT_S_DN_CN="acme", SSL_CLIENT_S_DN_CN_1="evil"))
 
 
+class Connection:
+    """As gunicorn hands it on, where it ends TLS itself."""
+
+    def __init__(self, *subject: tuple[tuple[str, str], ...], is_sent: bool = True) -> None:
+        self._certificate = {"subject": subject} if is_sent else None
+
+    def getpeercert(self) -> Any:
+        return self._certificate
+
+
+def test_a_connection_says_the_subject_of_a_certificate() -> None:
+    """And its attributes by their whole names."""
+    acme = Connection((("countryName", "IN"),), (("organizationName", "Acme, Ltd"), ("commonName", "acme")))
+    connection = {"gunicorn.socket": acme}
+    assert Tenancy(mtls()).find(meta(**connection)) == "acme"
+    assert Tenancy(mtls("O")).find(meta(**connection)) == "Acme, Ltd"
+    assert Tenancy(mtls("UID")).find(meta(**connection)) is None
+    assert Tenancy(mtls()).find(meta(**{"gunicorn.socket": Connection(is_sent=False)})) is None
+    # One without TLS, or of which nobody looked at the certificate.
+    assert Tenancy(mtls()).find(meta(**{"gunicorn.socket": object()})) is None
+    unseen = Connection()
+    unseen._certificate = {}
+    assert Tenancy(mtls()).find(meta(**{"gunicorn.socket": unseen})) is None
+    two = Connection((("commonName", "acme"),), (("commonName", "evil"),))
+    with pytest.raises(TenantConflict):
+        Tenancy(mtls()).find(meta(**{"gunicorn.socket": two}))
+
+
 def test_a_proxy_says_the_subject_of_a_certificate() -> None:
     tenancy = Tenancy(mtls(header="X-Subject", behind=shared_secret("X-Proof", SECRET)))
     proof, verified, subject = ("x-proof", SECRET), ("x-client-verify", "SUCCESS"), ("x-subject", "CN=acme,O=Ltd")
