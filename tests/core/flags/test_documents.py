@@ -10,6 +10,7 @@ import pytest
 
 from payaid_entitlements.core.catalog import Catalog
 from payaid_entitlements.core.flags.documents import Flags, is_flagd, read_file, read_flags
+from payaid_entitlements.core.flags.ordering import LONGEST_CHAIN
 from payaid_entitlements.errors import FlagsInvalid
 from tests.core.conftest import SMALL
 
@@ -102,3 +103,27 @@ def test_flags_of_flagd_are_strict():
     assert set(read({"flags": {"a": ON}}).flags) == {"a"}
     assert codes({"flags": {"crm": ON}}) == {"key.taken"}
     assert codes({"flags": {"a": {**ON, "state": "ON"}}})
+
+
+def test_a_key_that_was_retired_is_no_flags():
+    """Of a file of flagd neither."""
+    sold = Catalog.load({**SMALL, "retired": {"old-look": "2026-05-01"}})
+    with pytest.raises(FlagsInvalid, match="'old-look' was retired on 2026-05-01") as caught:
+        read_flags(read_file({"flags": {"old-look": ON}}), catalog=sold, flags={}, segments={})
+    assert [each.code for each in caught.value.problems] == ["key.retired"]
+
+
+def test_what_could_never_be_answered_is_refused_and_not_found_out_later():
+    """A chain that is too long, and one that asks two others in each of many steps."""
+    chain: dict[str, Any] = {f"f{n}": {"needs": {f"f{n + 1}": "on"}, "rollout": "1%"} for n in range(LONGEST_CHAIN)}
+    last = {f"f{LONGEST_CHAIN}": {"rollout": "1%"}}
+    assert len(read({"flags": dict(list(chain.items())[1:]) | last}).flags) == LONGEST_CHAIN
+    assert codes({"flags": chain | last}) == {"flag.needs"}
+    wide = {
+        f"{side}{n}": {"needs": {f"a{n + 1}": "on", f"b{n + 1}": "on"}, "rollout": "1%"}
+        for n in range(14)
+        for side in "ab"
+    }
+    assert codes({"flags": {**wide, "a14": {"rollout": "1%"}, "b14": {"rollout": "1%"}}}) == {"flag.needs"}
+    segments = {f"s{n}": {"any": [{"segment": f"s{n + 1}"}, {"segment": f"s{n + 1}"}]} for n in range(14)}
+    assert codes({"segments": {**segments, "s14": {"plan": "pro"}}}) == {"segment.needs"}

@@ -8,6 +8,7 @@ add-ons and rate limits have a space each.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ PART: Final = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 RATE_LIMITS: Final = "rate_limits."
 
 
+@lru_cache(maxsize=16_384)  # each new key is compared with all that there are
 def folded(key: str) -> str:
     """Write *key* as environment variables and constants do, where ``.``, ``-`` and ``_`` are one."""
     return re.sub(r"[.-]", "_", key.lower())

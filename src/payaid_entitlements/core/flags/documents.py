@@ -125,6 +125,9 @@ def _of_flagd(
         if other is not None:
             message = f"the flag {key!r} cannot have the key of the module or feature {other!r}; take another key"
             findings.add("key.taken", message, ("flags", key))
+        elif key in catalog.retired:
+            message = f"{key!r} was retired on {catalog.retired[key]} and is never used again; take a new key"
+            findings.add("key.retired", message, ("flags", key))
     return Flags(read.flags)
 
 
