@@ -16,8 +16,8 @@ _CALL: Final = re.compile(r"\b(feature|has_feature|module|has_module|usage|flag|
 _TEXT: Final = re.compile(r"[\"']([^\"']{1,255})[\"']")
 #: ``org.plan == "pro"``, ``plan in [...]``, ``"pro" == org.plan``; and what Django's older ``ifequal`` says.
 _COMPARED: Final = re.compile(
-    r"\b(?:\w*_)?(?:plan|tier|edition)(?:_(?:name|key|id|code|slug))?(?:\.\w+)?\s*(?:==|!=|\bin\b|\bnot\s+in\b)"
-    r"|(?:==|!=)\s*[\w.]*\b(?:plan|tier|edition)\b"
+    r"\b(?:\w*_)?(?:plan|tier|edition)(?:_(?:name|key|id|code|slug))?(?:\.\w+)?\s*(?:==|!=|[<>]=?|\bin\b|\bnot\s+in\b)"
+    r"|(?:==|!=|[<>]=?)\s*[\w.]*\b(?:plan|tier|edition)\b"
     r"|\bif(?:not)?equal\s+[\w.]*\b(?:plan|tier|edition)\b"
 )
 
