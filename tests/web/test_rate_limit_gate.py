@@ -121,7 +121,7 @@ def test_a_refusal_is_a_problem_that_says_when_to_come_again(gate, clock):
         "type": QUOTA_EXCEEDED,
         "title": "More requests were made than the rate limit lets through.",
         "status": 429,
-        "detail": "Try again after the time that Retry-After says.",
+        "detail": "Wait, then try again.",
         "reason": "rate.limited",
         "feature": "export",
         "violated-policies": ["export"],
@@ -229,7 +229,7 @@ def test_what_is_more_than_a_share_is_to_come_again(inside, gate):
         response = ask(app, "GET", "/it")
 
     assert (response.status_code, response.headers["Retry-After"]) == (429, "2")
-    assert response.json()["detail"] == "Try again after the time that Retry-After says."
+    assert response.json()["detail"] == "Wait, then try again."
 
 
 # -- who is counted, and when -----------------------------------------------------------------------------------------

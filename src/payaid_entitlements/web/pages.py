@@ -69,8 +69,8 @@ VALUES: Final = (
     "language",
     "direction",
 )
-#: What they may say that is HTML already: the remedies as a list with links, and the reference as a line; each empty
-#: where there is none.
+#: What they may say that is HTML already: the remedies, or the versions, as a list with links, and the reference as a
+#: line; each empty where there is none.
 BLOCKS: Final = ("options", "quotable")
 _STATUS: Final = re.compile(r"[45][0-9]{2}")
 _DEFAULT: Final = "default"
@@ -92,6 +92,7 @@ class Page:
         upgrade_url: Where to go, of ``http``, ``https`` or relative; empty where there is nowhere.
         retry_after: The field of that name; empty where waiting does not help.
         remedies: What would turn it around, the cheapest first, as in the document.
+        versions: Of your API, that can be asked for; empty where it is about none.
         labels: For remedies and the reference, with placeholders, in the reader's language.
     """
 
@@ -105,6 +106,7 @@ class Page:
     upgrade_url: str = ""
     retry_after: str = ""
     remedies: tuple[Mapping[str, Any], ...] = ()
+    versions: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=lambda: ENGLISH["page"])
 
     @property
@@ -169,7 +171,11 @@ def _shown(page: Page) -> dict[str, str]:
 
 def _options(page: Page) -> str:
     shown = [option for each in page.remedies for option in _option(page, each)]
-    return "<ul>\n{}\n</ul>".format("\n".join(f"<li>{each}</li>" for each in shown)) if shown else ""
+    if page.versions:
+        shown.append(escape(Template(page.labels["versions"]).safe_substitute(versions=", ".join(page.versions))))
+    # Once: of plans without a price and an address, each says the same.
+    lines = "\n".join(f"<li>{each}</li>" for each in dict.fromkeys(shown))
+    return f"<ul>\n{lines}\n</ul>" if lines else ""
 
 
 def _option(page: Page, remedy: Mapping[str, Any]) -> Iterator[str]:
@@ -181,8 +187,8 @@ def _option(page: Page, remedy: Mapping[str, Any]) -> Iterator[str]:
         shown = rounded_up(at, timedelta(minutes=1))
         time = f'<time datetime="{escape(at.isoformat())}">{shown:%Y-%m-%d %H:%M} UTC</time>'
         yield Template(escape(label.template)).safe_substitute(at=time)
-    elif kind != "contact" or url is not None:
-        # Without an address to talk to, the detail says it already.
+    elif kind != "contact" or url is not None or remedy.get("plan"):
+        # Without an address, what is about no plan (pay, resume) is what the detail says already.
         text = escape(label.safe_substitute(remedy))
         yield text if url is None else f'<a href="{escape(url)}">{text}</a>'
 

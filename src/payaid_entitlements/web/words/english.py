@@ -26,7 +26,7 @@ _REFUSED: Final = {
         "Subscribe again.",
     ),
     Reason.SUBSCRIPTION_PAST_DUE: (
-        "A payment is overdue, and the time of grace for it is over.",
+        "A payment is overdue, and the grace period for it is over.",
         "Pay what is due.",
     ),
     Reason.SUBSCRIPTION_PAUSED: ("Your subscription is paused.", "Resume the subscription."),
@@ -35,6 +35,7 @@ _REFUSED: Final = {
     Reason.OVERRIDE_DENIED: ("This was switched off for your account.", "Talk to us."),
     Reason.ENFORCEMENT_KILLED: ("This is switched off for everybody at the moment.", "Try again later."),
     Reason.ENFORCEMENT_LEGACY: ("This is not open to your account.", "Talk to us."),
+    Reason.CATALOG_UNKNOWN: ("There is no module or feature of this name.", "Talk to us."),
     Reason.CATALOG_RETIRED: ("This is no longer there.", "Look at what replaces it."),
     Reason.FLAG_ROLLOUT_EXCLUDED: (
         "This is made available step by step, and has not reached you yet.",
@@ -43,7 +44,7 @@ _REFUSED: Final = {
     Reason.FLAG_OFF: ("This is switched off for everybody.", "Try again later; there is nothing to buy."),
     Reason.QUOTA_EXHAUSTED: ("Fewer units are left than were asked for.", Reason.QUOTA_EXHAUSTED.way_out),
     Reason.QUOTA_GRACE_ENDED: (
-        "More was used than your plan includes, and the time of grace for it is over.",
+        "More was used than your plan includes, and the grace period for it is over.",
         Reason.QUOTA_GRACE_ENDED.way_out,
     ),
 }
@@ -52,11 +53,8 @@ _EDGE: Final = {
     "tenant.unidentified": ("The request does not say for whom it is.", "Log in."),
     "tenant.conflict": ("The request names more than one tenant.", "Name one tenant."),
     "store.unavailable": ("This cannot be decided at the moment.", "Try again in a moment."),
-    "store.outcome_unknown": ("It is not known whether this has happened.", "Look first."),
-    "rate.limited": (
-        "More requests were made than the rate limit lets through.",
-        "Try again after the time that Retry-After says.",
-    ),
+    "store.outcome_unknown": ("It is not known whether this has happened.", "Look before you try again."),
+    "rate.limited": ("More requests were made than the rate limit lets through.", "Wait, then try again."),
     # Also `rate.limited`, where waiting does not help.
     "rate.never": (
         "More requests were made than the rate limit lets through.",
@@ -76,11 +74,14 @@ _EDGE: Final = {
     ),
     "change.conflict": ("Somebody else changed the same thing first.", "Look at it as it is now, and decide again."),
     "slot.taken": ("The slot cannot be handed over: both have one, or neither has.", "Look who has one now."),
-    "version.unknown": ("There is no such version of this API.", "Ask for one of those that `versions` names."),
+    "version.unknown": ("There is no such version of this API.", "Ask for one of the versions that are named here."),
     "version.conflict": ("The request asks for several versions of this API.", "Ask for one version, in one place."),
     "version.missing": ("The request does not say which version of this API it is for.", "Ask for a version."),
-    "version.retired": ("This version of the API has ended.", "Ask for one of those that `versions` names."),
-    "version.absent": ("This version of the API has nothing at this address.", "Ask for one that `versions` names."),
+    "version.retired": ("This version of the API has ended.", "Ask for one of the versions that are named here."),
+    "version.absent": (
+        "This version of the API has nothing at this address.",
+        "Ask for one of the versions that are named here.",
+    ),
     "module.failed": ("A part of the product failed.", "Quote the reference to support."),
     "module.unavailable": ("A part of the product is not available at the moment.", "Try again in a moment."),
     "route.unknown": ("There is nothing at this address.", "Check the address."),
@@ -96,8 +97,9 @@ ENGLISH: Final[dict[str, dict[str, str]]] = {
         "subscribe": "Subscribe to $title",
         "add_add_on": "Add $title",
         "contact": "Contact us",
-        "wait_until": "It opens by itself: $at",
-        "release_slots": "Free $amount",
+        "wait_until": "Available from $at",
+        "release_slots": "Slots to free: $amount",
+        "versions": "Versions: $versions",
         "reference": "Reference for support: $reference",
     },
 }
