@@ -15,6 +15,8 @@ from django.urls import path
 
 from payaid_entitlements import Entitlements
 from payaid_entitlements.errors import StoreUnavailable
+from payaid_entitlements.web.django.models import Tenant
+from payaid_entitlements.web.django.tenants.pages import TenantPages
 from tests.project.databases import databases, settings_for
 from tests.web.django.conftest import tenant_of
 
@@ -91,7 +93,7 @@ def test_a_tenant_is_found_and_shown(site, inside):
     found = client.get(LIST, {"tenant": " acme "}, follow=True)
     text = text_of(found)
     assert "Plan pro , active" in text or "Plan pro , trialing" in text
-    assert re.search(r"crm\.mails .*allowed 3/month 2 of 3 used plan\.granted", text)
+    assert re.search(r"crm\.mails .*allowed 3/month 2 of 3 used anew at 2026-10-01 05:45:00 \+0545 plan\.granted", text)
     assert "rate_limits.api" in text
     assert "subscribe" in text and "asha" in text
     assert "Set an override" not in text
@@ -101,7 +103,7 @@ def test_an_override_that_is_to_come_is_shown(site, inside):
     begins = datetime(2031, 1, 1, tzinfo=UTC)
     inside.client.admin("asha", because="a deal").override("acme", "books", True, from_=begins)
     text = text_of(site("viewer").get(OF, {"tenant": "acme"}))
-    assert "books yes from 2031-01-01T05:45:00+05:45 without an end asha: a deal" in text
+    assert "books yes from 2031-01-01 05:45:00 +0545 without an end asha: a deal" in text
 
 
 def test_why_shows_every_rule(site):
@@ -113,6 +115,35 @@ def test_why_shows_every_rule(site):
 def test_one_of_whom_nothing_is_recorded_holds_the_default_plan(site):
     text = text_of(site("viewer").get(OF, {"tenant": "nobody-yet"}))
     assert "Nothing was ever recorded about this tenant" in text and "Plan free" in text
+
+
+def test_the_beginning_of_an_id_finds_those_that_begin_so(site, inside):
+    boss = inside.client.admin("asha", because="a test")
+    for tenant in ("north-1", "north-2", "nothing"):
+        boss.subscribe(tenant, "free")
+    page = site("viewer").get(OF, {"tenant": "north"})
+    assert "Ids that begin so: north-1 , north-2 Plan" in text_of(page)
+    assert f'href="{OF}?tenant=north-1"' in page.content.decode()
+    assert "begin so" not in text_of(site("viewer").get(OF, {"tenant": "nobody"}))
+
+
+def test_what_can_still_be_read_is_not_called_refused(site, inside):
+    """Somebody who is paused reads on: an operator who is asked has to know."""
+    inside.client.admin("asha", because="a test").pause("acme")
+    client = site("viewer")
+    assert re.search(r"crm\.export .*?read only", text_of(client.get(OF, {"tenant": "acme"})))
+    assert "read only : subscription.paused" in text_of(client.get(WHY, {"tenant": "acme", "key": "crm.export"}))
+    assert re.search(r"books .*?refused", text_of(client.get(OF, {"tenant": "acme"})))
+
+
+def test_older_changes_are_said_not_to_be_shown(site, inside, monkeypatch):
+    monkeypatch.setattr("payaid_entitlements.web.django.tenants.showing.NEWEST", 2)
+    boss = inside.client.admin("asha", because="a test")
+    boss.override("acme", "books", True, because="the second")
+    assert "Older changes" not in text_of(site("viewer").get(OF, {"tenant": "acme"}))
+    boss.override("acme", "crm.mails", 5, because="the third")
+    text = text_of(site("viewer").get(OF, {"tenant": "acme"}))
+    assert "the third" in text and "Older changes are not shown" in text and "subscribe" not in text
 
 
 def test_the_list_has_pages(site, inside, monkeypatch):
@@ -130,6 +161,16 @@ def test_the_list_has_pages(site, inside, monkeypatch):
         page = client.get(unescape(more[1]))
     assert {"acme", *(f"t&amp;{number}" for number in range(4))} <= set(seen)
     assert len(seen) == len(set(seen))
+
+
+def test_links_lead_into_the_site_that_has_them(site):
+    """Also where a project has several: home is the one that somebody came from."""
+    office = admin.AdminSite(name="office")
+    office.register(Tenant, TenantPages)
+    with override_settings(ROOT_URLCONF=(path("admin/", admin.site.urls), path("office/", office.urls))):
+        page = site("root").get("/office/payaid/tenant/of/", {"tenant": "acme"}).content.decode()
+    assert 'href="/office/"' in page
+    assert '"/admin/' not in page
 
 
 def test_the_index_of_the_site_names_them(site):
@@ -154,7 +195,7 @@ def test_an_override_is_shown_before_and_after_and_then_set_once(site, inside):
     text = text_of(client.get(OF, {"tenant": "acme"}))
     assert "Set an override: override of crm.mails" in text and "nothing was changed (change.repeated)" in text
     # In the zone of the project, which is not UTC.
-    assert "50/month 2031-01-01T" in text and "django:changer: ticket 7" in text
+    assert "50/month 2031-01-01 12:00:00 +0545" in text and "django:changer: ticket 7" in text
 
 
 def test_an_override_is_cleared_and_that_is_undone(site, inside):
@@ -175,7 +216,7 @@ def test_an_override_of_one_user_is_only_that_users(site, inside):
     act = OVERRIDE | {"feature": "books", "to": "true", "user": "u1"} | UNTIL
     client.post(CHANGE, fields_of(client.post(CHANGE, act)))
     assert inside.client.check("acme", "books", user="u1").allowed
-    assert "books for user u1 yes 2031-01-01T" in text_of(client.get(OF, {"tenant": "acme"}))
+    assert "books for user u1 yes 2031-01-01 " in text_of(client.get(OF, {"tenant": "acme"}))
     assert not inside.client.check("acme", "books").allowed
 
 
@@ -204,6 +245,34 @@ def test_what_cannot_be_is_said_and_changes_nothing(site, inside, said, says):
     assert inside.client.tenant("acme", fresh=True).revision == before
 
 
+@pytest.mark.parametrize("said", [{"until": "2001-01-01T12:00"}, {"user": "None"}, {"to": "many"}, {"because": " "}])
+def test_nothing_that_was_written_is_lost(site, said):
+    """Whether the form refuses it, or the library."""
+    act = OVERRIDE | UNTIL | {"because": "<ticket> 7", "user": "u1"} | said
+    page = site().post(CHANGE, act).content.decode()
+    for name in ("feature", "to", "until", "user", "because"):
+        (field,) = (each for each in re.findall(r"<input[^>]*>", page) if f'id="id_{name}"' in each)
+        assert unescape(re.search(r'value="([^"]*)"', field)[1]) == act[name]
+
+
+def test_the_reason_of_a_change_that_is_refused_is_not_lost(site, inside):
+    boss = inside.client.admin("asha", because="a test")
+    first = boss.override("acme", "crm.mails", "9/month")
+    boss.override("acme", "crm.mails", "8/month")
+    undo = {"act": "undo", "tenant": "acme", "change": first.id, "because": "<a> wrong one"}
+    clear = {"act": "clear", "tenant": "acme", "feature": "crm.mails", "user": "", "because": "x" * 501}
+    undone, cleared = (site().post(CHANGE, act).content.decode() for act in (undo, clear))
+    assert undone.count('value="&lt;a&gt; wrong one"') == 1
+    assert cleared.count(f'value="{"x" * 501}"') == 1 and "at most 500 characters" in cleared
+
+
+def test_whoever_writes_a_time_is_told_whose(site):
+    client = site()
+    assert "Time of Asia/Kathmandu" in text_of(client.get(OF, {"tenant": "acme"}))
+    assert "Until: 2031-01-01 12:00:00 +0545" in text_of(client.post(CHANGE, OVERRIDE | UNTIL))
+    assert "Until: without an end" in text_of(client.post(CHANGE, OVERRIDE | {"forever": "on"}))
+
+
 def test_what_somebody_has_changed_meanwhile_is_a_conflict(site, inside):
     boss = inside.client.admin("asha", because="a test")
     first = boss.override("acme", "crm.mails", "9/month")
@@ -218,6 +287,31 @@ def test_without_an_answer_of_the_store_the_pages_say_so(site, inside):
         assert site("viewer").get(LIST).status_code == 503
         assert site("viewer").get(WHY, {"tenant": "acme", "key": "crm"}).status_code == 503
         assert site().post(CHANGE, OVERRIDE | UNTIL).status_code == 503
+
+
+def test_in_an_outage_what_was_written_is_kept_and_sent_again_once(site, inside):
+    client = site()
+    with inside.outage():
+        kept = client.post(CHANGE, OVERRIDE | UNTIL)
+    assert "Nothing was changed" in text_of(kept) and "ticket 7" in text_of(kept)
+    review = client.post(CHANGE, fields_of(kept))
+    with inside.outage():
+        kept = client.post(CHANGE, fields_of(review))
+    assert fields_of(kept) == fields_of(review)
+    client.post(CHANGE, fields_of(kept))
+    assert inside.client.usage("acme", "crm.mails")["crm.mails"].limit == 50
+
+
+def test_what_may_have_been_done_is_sent_again_to_find_out(site, inside):
+    client = site()
+    review = client.post(CHANGE, OVERRIDE | UNTIL)
+    inside.faults.loses_replies = True
+    kept = client.post(CHANGE, fields_of(review))
+    inside.faults.loses_replies = False
+    assert kept.status_code == 503 and "It may have been done, or not" in text_of(kept)
+    assert "nothing was changed (change.repeated)" in text_of(client.post(CHANGE, fields_of(kept), follow=True))
+    changes = [each for each in inside.client.admin("x").audit("acme") if each.verb == "override"]
+    assert len(changes) == 1
 
 
 # -- what nobody can do by them -------------------------------------------------------------------------------------

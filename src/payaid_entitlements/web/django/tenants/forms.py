@@ -78,12 +78,16 @@ class SetOverride(Act):
     until = forms.DateTimeField(
         required=False,
         label="Until",
-        help_text="It ends then by itself.",
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
     )
     forever = forms.BooleanField(required=False, label="Without an end")
     user = forms.CharField(required=False, max_length=255, label="Only for the user")
     field_order = ("feature", "to", "until", "forever", "user", "because")
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        # Whoever writes a time has to know whose; the field of a browser has no zone.
+        self.fields["until"].help_text = f"It ends then by itself. Time of {timezone.get_current_timezone_name()}."
 
     def clean_feature(self) -> str:
         """A key that the catalog has."""

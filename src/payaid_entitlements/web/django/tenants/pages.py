@@ -25,13 +25,14 @@ from payaid_entitlements.errors import (
     ChangeConflict,
     EntitlementError,
     OperationConflict,
+    OutcomeUnknown,
     StoreUnavailable,
     UnknownFeature,
 )
 from payaid_entitlements.web.django.models import Tenant
 from payaid_entitlements.web.django.process import entitlements
 from payaid_entitlements.web.django.tenants.forms import ACTS, Act, ClearOverride, SetOverride, Undo
-from payaid_entitlements.web.django.tenants.showing import catalog_of, page_of
+from payaid_entitlements.web.django.tenants.showing import catalog_of, now_of, page_of
 
 #: Tenants on one page of the list.
 LISTED = 100
@@ -112,7 +113,7 @@ class TenantPages(_Pages):
             explanation = self.client().explain(tenant, key)
         except (EntitlementError, TypeError) as error:
             return self._tenant_page(request, tenant, wrong=str(error), status=_status(error))
-        decision = explanation.decision
+        decision, read = explanation.decision, explanation.read
         return self._page(
             request,
             "why",
@@ -120,7 +121,7 @@ class TenantPages(_Pages):
             tenant=tenant,
             key=key,
             # A decision never enters a template: what has no truth value of its own is taken for true there.
-            is_allowed=decision.allowed,
+            now=now_of(decision.allowed, read is not None and read.allowed),
             reason=decision.reason.value,
             meaning=decision.reason.meaning,
             way_out=decision.reason.way_out,
@@ -136,26 +137,55 @@ class TenantPages(_Pages):
         if tenant is None or kind is None:
             return self._listing(request, wrong="that is no id of a tenant, or nothing that can be done", status=400)
         client = self.client()
+        form: Act | None = None
         try:
             client.tenant(tenant, fresh=True)
             form = kind(request.POST, catalog=catalog_of(client))
             if not form.is_valid():
-                return self._tenant_page(request, tenant, form=form, status=400)
+                wrong = "Nothing was changed: what is said below cannot be."
+                return self._tenant_page(request, tenant, form=form, wrong=wrong, status=400)
             if isinstance(form, Undo):
                 _require_own(client, tenant, form.cleaned_data["change"])
             is_confirmed = "confirmed" in request.POST
             admin = client.admin(_actor(request), because=form.cleaned_data["because"], dry_run=not is_confirmed)
             change = form.carry_out(admin, tenant)
+        except StoreUnavailable as error:
+            return self._keep(request, tenant, kind, error)
         except (EntitlementError, TypeError) as error:
-            return self._tenant_page(request, tenant, wrong=str(error), status=_status(error))
+            return self._tenant_page(request, tenant, form=form, wrong=str(error), status=_status(error))
         if not is_confirmed:
             known = client.tenant(tenant).revision > 0
             return self._page(
                 request, "review", title=f"{form.title}: {tenant}", tenant=tenant, form=form, change=change, known=known
             )
         said = "; ".join(map(str, change.altered)) if change.applied else f"nothing was changed ({change.reason.value})"
-        messages.success(request, f"{form.title}: {said}")
+        messages.add_message(request, messages.SUCCESS if change.applied else messages.WARNING, f"{form.title}: {said}")
         return HttpResponseRedirect(self._url("of", tenant=tenant))
+
+    def _keep(self, request: HttpRequest, tenant: str, kind: type[Act], error: StoreUnavailable) -> HttpResponse:
+        """
+        Show what was written in an outage, to be sent again: nobody writes it twice, and it is done once.
+
+        Without reading anything: there may be nothing to read from.
+        """
+        written = {name: request.POST[name] for name in ("confirmed", *kind.base_fields) if name in request.POST}
+        return self._page(
+            request,
+            "again",
+            status=503,
+            title=f"{kind.title}: {tenant}",
+            tenant=tenant,
+            act=kind.name,
+            act_title=kind.title,
+            wrong=str(error),
+            is_unknown=isinstance(error, OutcomeUnknown),
+            written=written,
+            shown=[
+                (field.label or name.capitalize(), written[name])
+                for name, field in kind.base_fields.items()
+                if name in written and name != "operation"
+            ],
+        )
 
     def _listing(self, request: HttpRequest, *, wrong: str = "", status: int = 200) -> HttpResponse:
         after = _tenant(request.GET.get("after"))
@@ -192,6 +222,8 @@ class TenantPages(_Pages):
         )
 
     def _page(self, request: HttpRequest, template: str, *, status: int = 200, **context: Any) -> HttpResponse:
+        # Links of the site's own templates lead into this one, where a project has several.
+        request.current_app = self.admin_site.name  # type: ignore[attr-defined] # as ModelAdmin's own views do
         shared: Mapping[str, Any] = self.admin_site.each_context(request)
         return TemplateResponse(
             request,
