@@ -24,6 +24,7 @@ from payaid_entitlements.core.metering.usage import Usage
 from payaid_entitlements.errors import NoCurrentTenant, UnknownFeature, UnknownFlag
 from payaid_entitlements.view import TenantView
 from payaid_entitlements.web.django.process import configuration
+from payaid_entitlements.web.problems import followable
 
 register = template.Library()
 
@@ -143,8 +144,13 @@ def upgrade_prompt(context: Context, key: str) -> dict[str, object]:
         "title": words.title,
         "detail": words.detail,
         "language": words.language,
-        "remedies": [] if decision.allowed else [remedy.to_public() for remedy in view.remedies(decision)],
+        "remedies": [] if decision.allowed else [_linked(remedy.to_public()) for remedy in view.remedies(decision)],
     }
+
+
+def _linked(remedy: dict[str, object]) -> dict[str, object]:
+    """A remedy for a page: without an address that a link must not lead to."""
+    return remedy | {"url": followable(remedy["url"])} if "url" in remedy else remedy
 
 
 def _binding(name: str) -> Binding:
