@@ -223,7 +223,7 @@ class TenantPages(_Pages):
 
     def _page(self, request: HttpRequest, template: str, *, status: int = 200, **context: Any) -> HttpResponse:
         # Links of the site's own templates lead into this one, where a project has several.
-        request.current_app = self.admin_site.name  # type: ignore[attr-defined] # as ModelAdmin's own views do
+        request.current_app = self.admin_site.name
         shared: Mapping[str, Any] = self.admin_site.each_context(request)
         return TemplateResponse(
             request,
