@@ -8,6 +8,7 @@ and are asked for by name; continuous integration runs `bench` too.
 from __future__ import annotations
 
 import shutil
+import tempfile
 from pathlib import Path
 
 import nox
@@ -72,6 +73,8 @@ def layers(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The suite, against the installed wheel; arguments go to pytest."""
     install_wheel(session, "all,test")
+    # nox has a place of its own; who says where temporary files go means those of tests, and of the servers they start.
+    session.env["TMPDIR"] = tempfile.gettempdir()
     # The plugin of coverage is in the tests, and processes that tests start look for it too.
     session.env["PYTHONPATH"] = str(Path.cwd())
     session.run("coverage", "erase")
