@@ -40,13 +40,12 @@ from payaid_entitlements.core.metering.lots import Metered, metered
 from payaid_entitlements.core.metering.meters import unpacked
 from payaid_entitlements.core.metering.rollover import Rolling, rolling
 from payaid_entitlements.core.observing import Observer
+from payaid_entitlements.core.offering import offered
 from payaid_entitlements.core.outage import in_outage, policy_of
-from payaid_entitlements.core.raising import raising
 from payaid_entitlements.core.ratelimit.holding import limits_held
 from payaid_entitlements.core.ratelimit.limits import Limit
 from payaid_entitlements.core.reference import make_reference
-from payaid_entitlements.core.remedies import Remedy, remedies
-from payaid_entitlements.core.replenishing import SHORT, replenishing
+from payaid_entitlements.core.remedies import Remedy
 from payaid_entitlements.core.resolution import Standpoint
 from payaid_entitlements.core.subscription import State
 from payaid_entitlements.core.values import Value
@@ -316,14 +315,10 @@ class TenantView:
         """What would turn *decision*, the cheapest first; only what this tenant may buy, never losing what it holds."""
         if decision.allowed or self._standpoint is None or self._world is None:
             return ()
-        if decision.reason is Reason.RATE_LIMITED:
-            return raising(self._standpoint.situation, self._world, decision)
-        if self._kept_back(decision.feature) is not None:
+        if decision.reason is not Reason.RATE_LIMITED and self._kept_back(decision.feature) is not None:
             # Whoever bought it would be refused all the same.
             return ()
-        if decision.reason in SHORT:
-            return replenishing(self._standpoint.situation, self._world, decision)
-        return remedies(self._standpoint.situation, self._world, decision.feature)
+        return offered(self._standpoint.situation, self._world, decision)
 
     def metering(self, feature: str) -> Metered:
         """

@@ -21,7 +21,9 @@ from payaid_entitlements.errors import UnknownPlan
 if TYPE_CHECKING:
     from payaid_entitlements.core.catalog.model import Catalog
     from payaid_entitlements.core.catalog.publishing import Published
+    from payaid_entitlements.core.decision import Reason
     from payaid_entitlements.core.evaluation import Situation
+    from payaid_entitlements.core.metering.usage import Usage
     from payaid_entitlements.core.ratelimit.limits import Limit
     from payaid_entitlements.core.remedies import Remedy
 
@@ -91,7 +93,7 @@ class World:
         narrowed: Keys of modules and features that flags may refuse, with all that is in those modules.
         tables: Decisions by shape, filled as shapes are met: shared by all tenants of one shape.
         limits: Rate limits by plans and overrides, filled likewise.
-        raised: What was found for those who are limited, with the situation for which it was, by that and the limit.
+        offered: What was found for those who are refused, with the situation for which it was, by that and the refusal.
         staged: By module whose mode is decided by tenant, how. Only `for_tenant` has the modes of somebody, then.
         variants: The worlds that `for_tenant` gives, by the scopes whose stages have reached somebody.
     """
@@ -104,7 +106,7 @@ class World:
     narrowed: frozenset[str] = frozenset()
     tables: dict[object, object] = field(default_factory=dict, compare=False, repr=False)
     limits: dict[object, Mapping[str, Limit]] = field(default_factory=dict, compare=False, repr=False)
-    raised: dict[tuple[int, str], tuple[Situation, tuple[Remedy, ...]]] = field(
+    offered: dict[tuple[int, str, Reason, Usage | None], tuple[Situation, tuple[Remedy, ...]]] = field(
         default_factory=dict, compare=False, repr=False
     )
     staged: Mapping[str | None, Staged] = field(default_factory=dict)
@@ -143,7 +145,7 @@ class World:
             if len(self.variants) >= MOST_VARIANTS:
                 self.variants.clear()
             # With the same variants, so that one of another tenant is as good to start from.
-            found = replace(self, modes={**self.modes, **modes}, tables={}, raised={})
+            found = replace(self, modes={**self.modes, **modes}, tables={}, offered={})
             self.variants[reached] = found
         return found
 
@@ -151,7 +153,7 @@ class World:
         """The same where flags narrow other keys; itself where they are the same."""
         narrowed = narrowed_in(self.catalog, narrowing)
         return (
-            self if narrowed == self.narrowed else replace(self, narrowed=narrowed, tables={}, raised={}, variants={})
+            self if narrowed == self.narrowed else replace(self, narrowed=narrowed, tables={}, offered={}, variants={})
         )
 
     def after(self, before: World | None) -> World:
