@@ -14,10 +14,10 @@ from typing import Any, Final, TypeAlias
 from payaid_entitlements.errors import ModuleFailed, ModuleUnavailable
 from payaid_entitlements.web.answers import Answers
 from payaid_entitlements.web.boundary import ModuleBoundary, module_boundary
+from payaid_entitlements.web.messages import Message, response_of
 from payaid_entitlements.web.refusing import Refusal
 from payaid_entitlements.web.request import EnvironRequest, Incoming, ScopeRequest
 
-Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 ASGIApp: TypeAlias = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
@@ -91,12 +91,8 @@ class IsolatedASGI:
                 # RFC 6455 section 7.4.1: the server met what it did not expect.
                 await send({"type": "websocket.close", "code": 1011, "reason": str(said.body["reason"])})
                 return
-            headers = [
-                (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in said.headers.items()
-            ]
-            await send({"type": "http.response.start", "status": said.status, "headers": headers})
-            # To HEAD with the fields that GET would have, and without a body (RFC 9110 section 9.3.2).
-            await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else said.content})
+            for answer in response_of(said, scope["method"]):
+                await send(answer)
 
 
 class IsolatedWSGI:

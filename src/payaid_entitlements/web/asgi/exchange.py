@@ -10,22 +10,18 @@ from typing import Any, Final, Protocol, TypeAlias
 from payaid_entitlements.core.decision import Intent
 from payaid_entitlements.web.answers import answerable
 from payaid_entitlements.web.finding import Client, Seeking, Who
+from payaid_entitlements.web.messages import Message, denial_of, response_of
 from payaid_entitlements.web.rate_fields import rate_fields
 from payaid_entitlements.web.refusing import Refusal
 from payaid_entitlements.web.request import READS
 
-Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Scope: TypeAlias = MutableMapping[str, Any]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-#: Close code for what policy forbids, RFC 6455 section 7.4.1.
-POLICY: Final = 1008
 #: From here on it is the server that has failed (RFC 9110 section 15.6).
 _ERROR: Final = 500
-#: A close frame holds 125 bytes, two of them the code (RFC 6455 section 5.5).
-LONGEST_CLOSE: Final = 123
 
 
 class Around(Protocol):
@@ -115,13 +111,12 @@ class Exchange(Seeking):
         """Answer with *said*."""
         self.held = None
         self.has_begun = True
-        start: Message = _start(said)
+        start, body = response_of(said, method)
         outcomes = self.outcomes
         if outcomes:
             start = _with_fields(start, rate_fields(outcomes, legacy=self._around.is_legacy))
         await self._send(start)
-        # To HEAD with the fields that GET would have, and without a body (RFC 9110 section 9.3.2).
-        await self._send({"type": "http.response.body", "body": b"" if method == "HEAD" else said.content})
+        await self._send(body)
 
 
 class Socket:
@@ -151,30 +146,15 @@ class Socket:
             self.has_ended = True
         return self._send(message)
 
-    async def refuse(self, said: Refusal, *, can_deny: bool) -> None:
-        """
-        Refuse with *said*: as a response, or with 1008 where that is not possible.
-
-        Args:
-            can_deny: Can the server answer a handshake with a response (ASGI extension ``websocket.http.response``)?
-        """
+    async def refuse(self, said: Refusal, scope: Scope) -> None:
+        """Refuse with *said*, as that can still be done."""
         self.has_ended = True
-        if can_deny and not self.is_open:
-            await self._send(_start(said) | {"type": "websocket.http.response.start"})
-            await self._send({"type": "websocket.http.response.body", "body": said.content})
-        else:
-            reason = str(said.body["reason"])[:LONGEST_CLOSE]
-            await self._send({"type": "websocket.close", "code": POLICY, "reason": reason})
+        for message in denial_of(said, scope, is_open=self.is_open):
+            await self._send(message)
 
 
 async def _nothing() -> None:
     """Nothing is sent."""
-
-
-def _start(said: Refusal) -> dict[str, Any]:
-    fields = said.headers | {"Content-Length": str(len(said.content))}
-    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in fields.items()]
-    return {"type": "http.response.start", "status": said.status, "headers": headers}
 
 
 def _with_fields(message: Message, fields: dict[str, str]) -> Message:

@@ -130,8 +130,7 @@ class EntitlementsMiddleware:
             told = answerable(error)
             if told is None or socket.has_ended:
                 raise
-            said = await self._say(told, scope, binding)
-            await socket.refuse(said, can_deny="websocket.http.response" in (scope.get("extensions") or ()))
+            await socket.refuse(await self._say(told, scope, binding), scope)
         finally:
             CURRENT.reset(token)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
@@ -13,11 +13,9 @@ from starlette.websockets import WebSocket, WebSocketState
 
 from payaid_entitlements.errors import EntitlementError
 from payaid_entitlements.web.answers import ANSWERED, Answers
+from payaid_entitlements.web.messages import denial_of
 from payaid_entitlements.web.refusing import Refusal
 from payaid_entitlements.web.starlette.walking import apps
-
-#: Close code for what policy forbids, RFC 6455 section 7.4.1.
-POLICY: Final = 1008
 
 #: Answers an error: with a response, or None where a websocket was closed.
 Answer = Callable[[Any, Any], Awaitable[Response | None]]
@@ -66,10 +64,7 @@ async def respond(connection: HTTPConnection, said: Refusal) -> Response | None:
     """Give *said* as a response; a websocket is denied or closed with it, and None is given."""
     if not isinstance(connection, WebSocket):
         return Response(said.content, said.status, said.headers)
-    if connection.application_state is WebSocketState.CONNECTING and "websocket.http.response" in (
-        connection.scope.get("extensions") or ()
-    ):
-        await connection.send_denial_response(Response(said.content, said.status, said.headers))
-    else:
-        await connection.close(POLICY, str(said.body["reason"]))
+    is_open = connection.application_state is not WebSocketState.CONNECTING
+    for message in denial_of(said, connection.scope, is_open=is_open):
+        await connection.send(message)
     return None
