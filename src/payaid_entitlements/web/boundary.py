@@ -25,6 +25,7 @@ from payaid_entitlements.core.observing import log
 from payaid_entitlements.errors import ConfigurationError, EntitlementError, ModuleFailed, ModuleUnavailable
 from payaid_entitlements.forking import after_fork
 from payaid_entitlements.guards.branching import Kind, kind_of
+from payaid_entitlements.web.answers import answerable
 from payaid_entitlements.web.failing import failure_of, report
 
 P = ParamSpec("P")
@@ -205,6 +206,8 @@ def module_boundary(module: str, *, passes: tuple[type[Exception], ...] = ()) ->
 
 def is_answer(error: Exception) -> bool:
     """Is *error* how a framework, or this library, says something to the client, rather than a failure?"""
+    if isinstance(error, ExceptionGroup):
+        return answerable(error) is not None
     if isinstance(error, ModuleFailed | ModuleUnavailable):
         # Of a module inside this one: it has been told of.
         return True

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Any, Final, TypeAlias
 
 from payaid_entitlements.errors import ModuleFailed, ModuleUnavailable
-from payaid_entitlements.web.answers import Answers
+from payaid_entitlements.web.answers import Answers, answerable
 from payaid_entitlements.web.boundary import ModuleBoundary, module_boundary
 from payaid_entitlements.web.messages import Message, response_of
 from payaid_entitlements.web.refusing import Refusal
@@ -23,7 +23,6 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 ASGIApp: TypeAlias = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 WSGIApp: TypeAlias = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
-_ANSWERED: Final = (ModuleFailed, ModuleUnavailable)
 #: Messages behind which nothing can be answered.
 _BEGUN: Final = ("http.response.start", "websocket.http.response.start", "websocket.close")
 
@@ -83,10 +82,11 @@ class IsolatedASGI:
                     gone = error
             if gone is not None:
                 raise gone
-        except _ANSWERED as error:
-            if has_begun:
+        except Exception as error:
+            failed = _failed(error)
+            if failed is None or has_begun:
                 raise
-            said = _said(self._answers, error, ScopeRequest(scope))
+            said = _said(self._answers, failed, ScopeRequest(scope))
             if scope["type"] == "websocket":
                 # RFC 6455 section 7.4.1: the server met what it did not expect.
                 await send({"type": "websocket.close", "code": 1011, "reason": str(said.body["reason"])})
@@ -122,8 +122,11 @@ class IsolatedWSGI:
         try:
             with self._boundary:
                 pieces = self.app(environ, start_response)
-        except _ANSWERED as error:
-            return answer(error)
+        except Exception as error:
+            failed = _failed(error)
+            if failed is None:
+                raise
+            return answer(failed)
         return pieces if isinstance(pieces, list | tuple) else _Body(pieces, self._boundary, answer)
 
 
@@ -144,14 +147,23 @@ class _Body:
         try:
             with self._boundary.piecewise():
                 yield from self._pieces
-        except _ANSWERED as error:
-            yield from self._answer(error)
+        except Exception as error:
+            failed = _failed(error)
+            if failed is None:
+                raise
+            yield from self._answer(failed)
 
     def close(self) -> None:
         """Let go of what the app holds (PEP 3333)."""
         close = getattr(self._pieces, "close", None)
         if close is not None:
             close()
+
+
+def _failed(error: Exception) -> ModuleFailed | ModuleUnavailable | None:
+    """What of *error* is answered here; None for what passes: a refusal is answered by whoever knows the tenant."""
+    told = answerable(error)
+    return told if isinstance(told, ModuleFailed | ModuleUnavailable) else None
 
 
 def _said(answers: Answers, error: ModuleFailed | ModuleUnavailable, asked: Incoming) -> Refusal:

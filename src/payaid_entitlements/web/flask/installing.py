@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from flask import Flask, Response, current_app, request
 
 from payaid_entitlements.binding import CURRENT
 from payaid_entitlements.errors import EntitlementError
-from payaid_entitlements.web.answers import ANSWERED
+from payaid_entitlements.web.answers import ANSWERED, answerable
 from payaid_entitlements.web.finding import view_of_refused
 from payaid_entitlements.web.flask.asking import asked_by
 from payaid_entitlements.web.flask.audit import audit, open_endpoints
@@ -26,6 +26,8 @@ def install(app: Flask, gate: Gate, *, refuse_unguarded: bool, is_static_open: b
     """Install *gate* in *app*, or tell it other options there, and look over what is there already."""
     known: dict[Gate, Installed] = app.extensions.setdefault(_NAME, {})
     installed = known.get(gate)
+    if not known:
+        app.handle_user_exception = _ungrouping(app.handle_user_exception)  # type: ignore[method-assign] # see there
     if installed is None:
         installed = known[gate] = Installed(app, gate)
         # The way that Flask documents for middleware; outside of what the host has put there before.
@@ -93,6 +95,16 @@ def _put_limits_first(asked: list[Any]) -> None:
     if first is not None:
         late = [at for at, each in enumerate(steps) if at > first and each is not None and each.is_limit]
         asked[first:] = [asked[at] for at in late] + [asked[at] for at in range(first, len(asked)) if at not in late]
+
+
+def _ungrouping(handle: Callable[[Exception], Any]) -> Callable[[Exception], Any]:
+    """
+    Let *handle* look for who handles the first of a group of refusals.
+
+    It looks by class, and all groups have one. A handler for that class would be asked about groups of the host's too,
+    in place of the host's own handler of all exceptions.
+    """
+    return lambda error: handle(answerable(error) or error)
 
 
 def _answer(error: EntitlementError) -> Response:
