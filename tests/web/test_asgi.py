@@ -98,14 +98,6 @@ async def test_what_no_line_matches_is_a_problem_document_too(table):
     assert (sent[0]["status"], json.loads(body_of(sent))["reason"]) == (404, "route.unknown")
 
 
-async def test_a_preflight_passes_and_what_only_looks_like_one_does_not(table):
-    asks = {"origin": "https://app.example", "access-control-request-method": "POST"}
-    assert await status(table, "OPTIONS", "/hr", headers=asks) == 200
-    assert await status(table, "OPTIONS", "/hr", headers={"origin": "https://app.example"}) == 402
-    assert await status(table, "OPTIONS", "/nowhere", headers=asks) == 404
-    assert await status(table, "POST", "/hr", headers=asks) == 402
-
-
 async def test_where_an_app_is_mounted_its_table_is_about_what_is_below(table):
     assert await status(table, "GET", "/api/hr", "pro", root_path="/api") == 200
     assert await status(table, "GET", "/hr", "pro", root_path="/api") == 200

@@ -24,7 +24,6 @@ from payaid_entitlements.guards.requirement import Rank, Requirement
 from payaid_entitlements.web.exempting import exempt
 from payaid_entitlements.web.needs import Needs, require_countable, unknown
 from payaid_entitlements.web.patterns import ANY, Pattern, common, folded, is_ambiguous, parse, segments_of
-from payaid_entitlements.web.request import Incoming
 from payaid_entitlements.web.versions.ranges import Range
 
 #: Nothing is asked.
@@ -202,19 +201,6 @@ class Routes:
             if pattern.is_literal:
                 path = "/" + "/".join(pattern.segments) + ("/" if pattern.has_slash and pattern.segments else "")
                 self._literal.setdefault(path, {})[pattern.method] = needed
-
-
-def is_preflight(incoming: Incoming) -> bool:
-    """
-    Does a browser only ask whether it may send what a script wants (WHATWG Fetch section 4.8)?
-
-    It does so without credentials, and nothing happens. What is no such question is asked for as any other method.
-    """
-    return (
-        incoming.method == "OPTIONS"
-        and bool(incoming.header("origin"))
-        and bool(incoming.header("access-control-request-method"))
-    )
 
 
 def _said(text: str, said: Said) -> Needs:

@@ -21,8 +21,9 @@ from payaid_entitlements.web.asgi.starting import require_mapped
 from payaid_entitlements.web.finding import LazyBinding, Seeking, Who, view_of_refused_async
 from payaid_entitlements.web.needs import ask_async
 from payaid_entitlements.web.patterns import WEBSOCKET
+from payaid_entitlements.web.preflights import passes
 from payaid_entitlements.web.request import ScopeRequest
-from payaid_entitlements.web.routing import EXEMPT, Routes, is_preflight
+from payaid_entitlements.web.routing import EXEMPT, Routes
 from payaid_entitlements.web.settling import settled
 from payaid_entitlements.web.taking import USAGES, Takings, take_quotas_async
 from payaid_entitlements.web.tenancy import Tenancy, finder_of
@@ -138,7 +139,7 @@ class EntitlementsMiddleware:
         needed = routes.match(method, relative_path(scope), scope.get("raw_path"))
         if needed is None:
             raise RouteUnknown(f"{method} {scope['path']!r}")
-        if needed is not EXEMPT and not (method == "OPTIONS" and is_preflight(ScopeRequest(scope))):
+        if needed is not EXEMPT and not (method == "OPTIONS" and passes(ScopeRequest(scope), self.app)):
             await ask_async(binding, needed)
             if needed.quotas:
                 binding.takings = Takings()

@@ -21,8 +21,8 @@ class FeatureRequiredMixin:
     """
     Lets only tenants into a view that hold what it names; stands left of the view's own class.
 
-    Plain and asynchronous views. What is named is asked for every method but ``OPTIONS``, which a browser asks without
-    credentials before it asks anything else.
+    Plain and asynchronous views. What is named is asked for every method but ``OPTIONS`` as Django answers it, which a
+    browser asks without credentials before it asks anything else; a class with ``options`` of its own is asked.
 
     Attributes:
         required_module: Key of a module, or several.
@@ -71,7 +71,7 @@ class FeatureRequiredMixin:
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         """Ask, and go on."""
-        if request.method == "OPTIONS":
+        if request.method == "OPTIONS" and not has_own_options(type(self)):
             return super().dispatch(request, *args, **kwargs)  # type: ignore[misc]  # of the view right of it
         if self.view_is_async:  # type: ignore[attr-defined]  # as above
             return self._awaited(request, *args, **kwargs)
@@ -84,6 +84,12 @@ class FeatureRequiredMixin:
         # `http_method_not_allowed` of a view with asynchronous methods is one too.
         found: HttpResponseBase = await response
         return found
+
+
+def has_own_options(of_class: type) -> bool:
+    """Does a class of views answer OPTIONS by what the host has written, and not as its framework does?"""
+    options = getattr(of_class, "options", None)
+    return options is not None and options.__module__ not in ("django.views.generic.base", "rest_framework.views")
 
 
 def requirements_of(view: object) -> tuple[Requirement, ...]:

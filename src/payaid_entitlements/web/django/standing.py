@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from payaid_entitlements.guards import Guard, is_covered, rules_of
 from payaid_entitlements.guards.rules import Rules
-from payaid_entitlements.web.django.mixins import FeatureRequiredMixin, requirements_of
+from payaid_entitlements.web.django.mixins import FeatureRequiredMixin, has_own_options, requirements_of
 from payaid_entitlements.web.exempting import is_exempt, is_exempt_class
 from payaid_entitlements.web.needs import Needs
 
@@ -150,15 +150,18 @@ def _too_early(of_class: type) -> Iterator[str]:
 
 
 def _handlers(of_class: type, actions: Mapping[str, str] | None) -> dict[str, View]:
-    """By method in upper case, without what answers for itself: OPTIONS, and HEAD, which is a GET."""
-    if actions is not None:
-        names = {method.upper(): action for method, action in actions.items()}
-    else:
-        allowed: Iterable[str] = getattr(of_class, "http_method_names", ())
+    """By method in upper case, without HEAD, which is a GET, and without an OPTIONS that the framework answers."""
+    allowed: Iterable[str] = getattr(of_class, "http_method_names", ())
+    if actions is None:
         names = {method.upper(): method for method in allowed if hasattr(of_class, method)}
-    return {
-        method: _inside(getattr(of_class, name)) for method, name in names.items() if method not in ("OPTIONS", "HEAD")
-    }
+    else:
+        # Of a viewset it is there beside what it was given.
+        names = {method.upper(): method for method in allowed if method == "options"}
+        names |= {method.upper(): action for method, action in actions.items()}
+    names.pop("HEAD", None)
+    if "options" not in (actions or ()) and not has_own_options(of_class):
+        names.pop("OPTIONS", None)
+    return {method: _inside(getattr(of_class, name)) for method, name in names.items()}
 
 
 def _inside(handler: View) -> View:

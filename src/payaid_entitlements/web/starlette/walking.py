@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeGuard
 
 from starlette.applications import Starlette
+from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Host, Mount, Router, WebSocketRoute
 
 #: So many middlewares around one app are looked through.
@@ -98,6 +99,21 @@ def unwrapped(app: object) -> Starlette | Router | None:
         if isinstance(each, Starlette | Router):
             return each
     return None
+
+
+def answers_preflights(app: object) -> bool:
+    """Does Starlette's own middleware for CORS stand in *app*, before any of its routes?"""
+    for each in chain(app):
+        if _is_cors(type(each)):
+            return True
+        if isinstance(each, Starlette):
+            return any(_is_cors(middleware.cls) for middleware in each.user_middleware)
+    return False
+
+
+def _is_cors(kind: object) -> bool:
+    # Of one that is made of it we know only that, where it passes on by itself.
+    return isinstance(kind, type) and issubclass(kind, CORSMiddleware) and kind.__call__ is CORSMiddleware.__call__
 
 
 def methods_of(route: BaseRoute, methods: Collection[str] | None) -> tuple[str, ...]:
