@@ -166,6 +166,9 @@ class Gate:
         """
         Use up units of a quota for each request, and give them back where it fails.
 
+        A request that is repeated with the same operation uses up nothing more and is let through: an endpoint whose
+        work must not be done twice looks at ``gate.usage(connection, feature).replayed``.
+
         Args:
             amount: Units, or a function of the connection that says how many.
             operation: A function of the connection that names what is done, the same when it is asked for again. None:
