@@ -25,7 +25,7 @@ from payaid_entitlements import Entitlements, current_tenant_async, require_modu
 from payaid_entitlements.core.decision import Decision, Reason
 from payaid_entitlements.errors import ModuleFailed, ModuleUnavailable, NotEntitled, TenantUnidentified
 from payaid_entitlements.testing import sandbox
-from payaid_entitlements.web.boundary import BREAKERS, module_boundary
+from payaid_entitlements.web.boundary import MODULES, module_boundary
 from payaid_entitlements.web.fastapi import Gate as FastAPIGate
 from payaid_entitlements.web.flask import Gate as FlaskGate
 from payaid_entitlements.web.isolating import IsolatedASGI, IsolatedWSGI
@@ -369,9 +369,9 @@ def test_a_group_with_anything_else_is_the_hosts_in_flask(flask_gate):
 @pytest.fixture
 def fresh():
     """No module has failed before."""
-    BREAKERS.forget()
+    MODULES.forget()
     yield
-    BREAKERS.forget()
+    MODULES.forget()
 
 
 def test_refusals_are_answers_of_a_module_together_too(fresh):

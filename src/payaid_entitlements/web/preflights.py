@@ -6,12 +6,13 @@ The rule, for all frameworks: it is asked about as any other request is, unless 
 that is guarded. Whatever looks like a preflight is written by anybody, and many handlers do not look at the method: a
 plain app, a function view of Django. So it passes
 
-- to Starlette's own middleware for CORS, where that stands inside, which answers each and hands none on (here);
+- to Starlette's own middleware for CORS, where that stands directly inside: it answers each, and hands none on (here);
 - to the OPTIONS that Flask answers itself (`payaid_entitlements.web.flask.visiting`);
 - to the OPTIONS of Django's own `View`, and of REST framework's (`payaid_entitlements.web.django.mixins`, ``rest``).
 
-What answers preflights stands best outside, and is never asked about: there its fields are on refusals as well, which a
-script could not read without.
+Directly, since what is between may make another request of it, as for ``X-HTTP-Method-Override``. What answers
+preflights stands best outside, where nobody is asked: there its fields are on refusals as well, which a script could
+not read without.
 """
 
 from __future__ import annotations

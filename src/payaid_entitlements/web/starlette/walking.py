@@ -102,18 +102,10 @@ def unwrapped(app: object) -> Starlette | Router | None:
 
 
 def answers_preflights(app: object) -> bool:
-    """Does Starlette's own middleware for CORS stand in *app*, before any of its routes?"""
-    for each in chain(app):
-        if _is_cors(type(each)):
-            return True
-        if isinstance(each, Starlette):
-            return any(_is_cors(middleware.cls) for middleware in each.user_middleware)
-    return False
-
-
-def _is_cors(kind: object) -> bool:
-    # Of one that is made of it we know only that, where it passes on by itself.
-    return isinstance(kind, type) and issubclass(kind, CORSMiddleware) and kind.__call__ is CORSMiddleware.__call__
+    """Is *app* Starlette's own middleware for CORS, or has an app of Starlette it before all other middleware?"""
+    first = app.user_middleware[0].cls if isinstance(app, Starlette) and app.user_middleware else type(app)
+    # What is made of it may pass on.
+    return isinstance(first, type) and issubclass(first, CORSMiddleware) and first.__call__ is CORSMiddleware.__call__
 
 
 def methods_of(route: BaseRoute, methods: Collection[str] | None) -> tuple[str, ...]:
