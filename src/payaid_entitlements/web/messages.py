@@ -40,5 +40,5 @@ def denial_of(said: Refusal, scope: Mapping[str, Any], *, is_open: bool) -> tupl
     """
     if not is_open and "websocket.http.response" in (scope.get("extensions") or ()):
         start, body = response_of(said, "GET")
-        return start | {"type": "websocket.http.response.start"}, body | {"type": "websocket.http.response.body"}
+        return {**start, "type": "websocket.http.response.start"}, {**body, "type": "websocket.http.response.body"}
     return ({"type": "websocket.close", "code": _POLICY, "reason": str(said.body["reason"])[:_LONGEST_REASON]},)

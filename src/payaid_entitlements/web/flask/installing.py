@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from flask import Flask, Response, current_app, request
@@ -27,7 +27,7 @@ def install(app: Flask, gate: Gate, *, refuse_unguarded: bool, is_static_open: b
     known: dict[Gate, Installed] = app.extensions.setdefault(_NAME, {})
     installed = known.get(gate)
     if not known:
-        app.handle_user_exception = _ungrouping(app.handle_user_exception)  # type: ignore[method-assign] # see there
+        _ungroup(app)
     if installed is None:
         installed = known[gate] = Installed(app, gate)
         # The way that Flask documents for middleware; outside of what the host has put there before.
@@ -97,14 +97,19 @@ def _put_limits_first(asked: list[Any]) -> None:
         asked[first:] = [asked[at] for at in late] + [asked[at] for at in range(first, len(asked)) if at not in late]
 
 
-def _ungrouping(handle: Callable[[Exception], Any]) -> Callable[[Exception], Any]:
+def _ungroup(app: Flask) -> None:
     """
-    Let *handle* look for who handles the first of a group of refusals.
+    Let *app* look for who handles the first of a group of refusals.
 
     It looks by class, and all groups have one. A handler for that class would be asked about groups of the host's too,
     in place of the host's own handler of all exceptions.
     """
-    return lambda error: handle(answerable(error) or error)
+    handle = app.handle_user_exception
+
+    def handle_first(e: Exception) -> Any:
+        return handle(answerable(e) or e)
+
+    app.handle_user_exception = handle_first  # type: ignore[method-assign] # Flask has no hook before that look
 
 
 def _answer(error: EntitlementError) -> Response:
