@@ -109,6 +109,22 @@ def test_a_flag_is_undone_back_and_back(grown: Terminal) -> None:
     assert (output.code, "did you mean 'new-checkout'" in output.err) == (2, True)
 
 
+def test_what_goes_back_with_a_flag_is_named_and_counted(grown: Terminal) -> None:
+    """An import is one change, whichever of its flags is undone."""
+    flags = {f"look-{number:02}": {"rollout": "100%"} for number in range(22)}
+    (grown.directory / "many.json").write_text(json.dumps({"flags": flags, "segments": {"near": {"country": "IN"}}}))
+    changed(grown, "import", "many.json")
+    output = grown.run("flag", "undo", "look-05", "--because", "x")
+    assert "there is no terminal to ask at" in output.err
+    text = output.out
+    assert "  look-04 too   +0 tenants, 11 leave, none changes arm\n" in text
+    assert "  and 2 more flags too: of these nobody was counted\n" in text
+    [counted] = [line for line in text.splitlines() if " -> " in line and "11 leave" in line]
+    assert counted.startswith("  flag look-05 ")
+    told = grown.run("flag", "undo", "look-05", *BECAUSE, "--json").data
+    assert (told["forecast"]["key"], len(told["too"])) == ("look-05", 19)
+
+
 def test_a_killed_flag_comes_back_as_it_was(grown: Terminal) -> None:
     """What is changed meanwhile is told to have no effect yet."""
     assert "kill switch of new-checkout  off -> on" in changed(grown, "kill", "new-checkout")
