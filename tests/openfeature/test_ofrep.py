@@ -115,6 +115,8 @@ def test_only_flags_that_may_be_asked_exist(stage):
     assert [each["key"] for each in post(some, PATH).json()["flags"]] == ["plain", "size"]
     assert post(some, f"{PATH}/theme").status == 404
     assert post(some, f"{PATH}/size").status == 200
+    with pytest.raises(TypeError, match=r"give several keys, such as \['plain'\]"):
+        app(stage.ent, authenticate=by_header, flags="plain")
 
 
 def test_reasons_that_the_schema_forgot_can_be_left_out(stage, served):
