@@ -376,6 +376,32 @@ def test_paths_that_say_another_or_may_be_read_so(target: str) -> None:
         beside(path(prefix="/t/"), scope(path=target))
 
 
+MOUNTED = [
+    scope(path="/api/t/evil/x", root_path="/api"),
+    scope(path="/t/evil/inner/x", root_path="/t/evil/inner", app_root_path=""),
+    scope(path="/api/t/evil/inner/x", root_path="/api/t/evil/inner", app_root_path="/api"),
+    scope(path="/t/evil/x", root_path="/api"),
+    scope(path="/api//t/evil/x", root_path="/api"),
+    scope(path="/t/acme/t/evil/x", root_path="/t/acme"),
+    meta(SCRIPT_NAME="/api", PATH_INFO="/t/evil/x"),
+    meta(SCRIPT_NAME="/t/evil", PATH_INFO="/x"),
+]
+
+
+@pytest.mark.parametrize("incoming", MOUNTED, ids=lambda each: " | ".join(each.paths))
+def test_a_path_begins_where_an_app_is_mounted_too(incoming: Incoming) -> None:
+    """Behind ``--root-path`` and inside of other apps nobody else's is passed by."""
+    with pytest.raises(TenantConflict):
+        beside(path(prefix="/t/"), incoming)
+
+
+def test_a_path_that_is_mounted_may_agree_or_name_nobody() -> None:
+    assert beside(path(prefix="/t/"), scope(path="/api/t/acme/x", root_path="/api")) == "acme"
+    assert beside(path(prefix="/t/"), scope(path="/apit/t/evil", root_path="/apit/t/evil")) == "acme"
+    assert beside(path(prefix="/t/"), scope(path="/apis/t/evil", root_path="/api")) == "acme"
+    assert beside(path(prefix="/t/"), meta(SCRIPT_NAME="/\xc3\xa9", PATH_INFO="/t/acme")) == "acme"
+
+
 def slug(text: str) -> str | None:
     return {"acme-gmbh": "acme"}.get(text)
 
