@@ -15,7 +15,7 @@ from payaid_entitlements.admin.change import Author, Change, ChangeReason
 from payaid_entitlements.admin.exceeding import exceeding
 from payaid_entitlements.cache.loading import Setting, announce, begin, hosted, poll
 from payaid_entitlements.cache.steps import AfterCommit, Apply, Flow, Join, ReadAudit, ReadHost, ReadTenants
-from payaid_entitlements.core.altered import alterations, altered
+from payaid_entitlements.core.alterations import alterations, altered
 from payaid_entitlements.core.comparison import gains_and_losses
 from payaid_entitlements.core.earliest import counting
 from payaid_entitlements.core.facts import NewFact, Outcome, Subject, TenantDocument, record
