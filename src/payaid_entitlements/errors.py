@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Literal, TypeAlias
 
-    from payaid_entitlements.core.catalog.problems import Problem
     from payaid_entitlements.core.decision import Decision
+    from payaid_entitlements.core.written.problems import Problem
     from payaid_entitlements.limiting.outcome import RateLimitOutcome
 
     VersionProblem: TypeAlias = Literal["unknown", "conflict", "missing", "retired", "absent"]

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from payaid_entitlements.cache.local import Entry
 from payaid_entitlements.core.catalog.model import Feature, Kind, Microseconds
-from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.controls import Enforcement
 from payaid_entitlements.core.decision import HARD, SOFTENED, Decision, Intent, Reason
 from payaid_entitlements.core.explanation import Explanation, explain_situation
@@ -50,6 +49,7 @@ from payaid_entitlements.core.resolution import Standpoint
 from payaid_entitlements.core.subscription import State
 from payaid_entitlements.core.values import Value
 from payaid_entitlements.core.world import World
+from payaid_entitlements.core.written.problems import did_you_mean
 from payaid_entitlements.errors import ConfigurationError, StoreUnavailable, UnknownFeature, UnknownFlag, ViewExpired
 from payaid_entitlements.forking import IMPORTING
 from payaid_entitlements.stores.activity import Seen

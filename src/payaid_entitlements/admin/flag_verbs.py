@@ -14,7 +14,7 @@ from payaid_entitlements.admin import flag_work as work
 from payaid_entitlements.admin.asking import Asking, R, optional_operation
 from payaid_entitlements.admin.flagging import FlagRequest, Work, change_flags
 from payaid_entitlements.admin.percent import Percent, share
-from payaid_entitlements.core.catalog.plain import content_hash
+from payaid_entitlements.core.catalog.canonical import content_hash
 from payaid_entitlements.core.flags.model import Condition, Flag
 from payaid_entitlements.core.flags.storing import encode_condition, encode_flag
 from payaid_entitlements.core.identity import Operation, plain
@@ -194,7 +194,7 @@ class FlagVerbs(Asking[R]):
             FlagsInvalid: Something of it is wrong; all problems are named.
             ConfigurationError: As for `define_flag`.
         """
-        from payaid_entitlements.core.flags.documents import read_file  # makes the models of what people write
+        from payaid_entitlements.core.catalog.flags.documents import read_file  # makes the models of what people write
 
         file = read_file(source)
         asked: dict[str, object] = {"hash": content_hash(file.data)}

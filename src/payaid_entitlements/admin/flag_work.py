@@ -7,17 +7,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from payaid_entitlements.admin.flagging import Standing
-from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.flags.conditions import named_segments, written_condition
 from payaid_entitlements.core.flags.model import Condition, Flag, FlagSet
 from payaid_entitlements.core.flags.sizes import require_bounded
 from payaid_entitlements.core.flags.touching import same, same_flag
 from payaid_entitlements.core.flags.turning import fixed, fixed_at, rolled_out, with_flag
 from payaid_entitlements.core.flags.writing import written
+from payaid_entitlements.core.written.problems import did_you_mean
 from payaid_entitlements.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from payaid_entitlements.core.flags.documents import FlagFile
+    from payaid_entitlements.core.catalog.flags.documents import FlagFile
 
 # What reads flags makes the models of what people write. A process that only asks never pays for them.
 
@@ -53,7 +53,7 @@ def fix(key: str, variant: str | None, on: Standing) -> FlagSet:
 
 def define(key: str, definition: Mapping[str, object] | Flag, on: Standing) -> FlagSet:
     """Let the flag be what *definition* says."""
-    from payaid_entitlements.core.flags.reading import read_flag
+    from payaid_entitlements.core.catalog.flags.reading import read_flag
 
     data = written(definition) if isinstance(definition, Flag) else definition
     defined = _changed(on, read_flag(key, data, catalog=on.catalog, flags=on.flags, segments=on.segments))
@@ -63,7 +63,7 @@ def define(key: str, definition: Mapping[str, object] | Flag, on: Standing) -> F
 
 def import_flags(file: FlagFile, on: Standing, *, replaces: bool = False) -> FlagSet:
     """Define all flags and segments of a file; instead of all that were ever changed, or besides them."""
-    from payaid_entitlements.core.flags.documents import read_flags
+    from payaid_entitlements.core.catalog.flags.documents import read_flags
 
     held = on.held
     if replaces:
@@ -118,7 +118,7 @@ def remove(key: str, force: bool, on: Standing) -> FlagSet:
 
 def define_segment(name: str, condition: Mapping[str, object] | Condition, on: Standing) -> FlagSet:
     """Let those be in the segment for whom *condition* is true."""
-    from payaid_entitlements.core.flags.documents import read_file
+    from payaid_entitlements.core.catalog.flags.documents import read_file
 
     data = condition if isinstance(condition, Mapping) else written_condition(condition)
     return import_flags(read_file({"segments": {name: dict(data)}}), on)

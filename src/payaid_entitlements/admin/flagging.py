@@ -17,7 +17,7 @@ from payaid_entitlements.admin.tenants import MOST_TRIES, current_world, first_o
 from payaid_entitlements.cache.loading import Setting, announce, renew_flags
 from payaid_entitlements.cache.steps import Apply, Flow, ReadFlags
 from payaid_entitlements.core.altered import Altered
-from payaid_entitlements.core.catalog.problems import did_you_mean
+from payaid_entitlements.core.catalog.flags.publishing import dropped_of
 from payaid_entitlements.core.flags.altered import altered_flags
 from payaid_entitlements.core.flags.dealing import remembering
 from payaid_entitlements.core.flags.flag_set import WAY_OUT
@@ -25,12 +25,12 @@ from payaid_entitlements.core.flags.forecasting import Counting
 from payaid_entitlements.core.flags.model import Condition, Flag, FlagSet, Thing, Unread
 from payaid_entitlements.core.flags.moving import moving
 from payaid_entitlements.core.flags.narrowed import narrowed
-from payaid_entitlements.core.flags.publishing import dropped_of
 from payaid_entitlements.core.flags.snapshot import counting as counting_segments
 from payaid_entitlements.core.flags.snapshot import effective
 from payaid_entitlements.core.flags.storing import encode_condition, encode_flag
 from payaid_entitlements.core.flags.touching import back, kept, same, touched
 from payaid_entitlements.core.instant import Instant, moment
+from payaid_entitlements.core.written.problems import did_you_mean
 from payaid_entitlements.errors import ChangeConflict, ConfigurationError, StoreDamaged, UnknownFlag
 from payaid_entitlements.stores.ports import Applied, Scope, Write
 
@@ -207,7 +207,12 @@ def _worked_out(setting: Setting, request: FlagRequest, on: Standing, sold: Publ
     then = Standing.of(on.catalog, wanted, on.killed, on.now)
     lines = altered_flags(on.flags, then.flags, held, wanted)
     keys = moving(on.flags, then.flags, on.segments, then.segments) if request.counts and lines else []
-    counting = Counting.of_each(keys[:MOST_FLAGS], on.catalog, held, wanted, on.now) if keys else ()
+    catalog = on.catalog
+    counting = (
+        Counting.of_each(keys[:MOST_FLAGS], catalog.flags, held, wanted, on.now, segments=catalog.segments)
+        if keys
+        else ()
+    )
     forecasts = yield from counted(counting, on.now, most=MOST_TENANTS)
     now = setting.now()
     detail = {

@@ -29,7 +29,6 @@ from payaid_entitlements.cache.steps import (
     ReadTenants,
 )
 from payaid_entitlements.core.catalog.difference import difference
-from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.catalog.publishing import Published, publish
 from payaid_entitlements.core.facts import TenantDocument
 from payaid_entitlements.core.flags.snapshot import FlagSnapshot
@@ -39,6 +38,7 @@ from payaid_entitlements.core.outage import STALE_FOR
 from payaid_entitlements.core.resolution import Segment, resolve
 from payaid_entitlements.core.subscription import Subscription, Terms, terms_of
 from payaid_entitlements.core.world import Modes, World
+from payaid_entitlements.core.written.problems import did_you_mean
 from payaid_entitlements.errors import ChangeConflict, ConfigurationError, StoreUnavailable, UnknownPlan
 from payaid_entitlements.forking import IMPORTING
 from payaid_entitlements.stores.ports import LOST_WITH_THE_PROCESS, Applied, Concern, LogEntry, LogPage, Scope, Write
@@ -662,7 +662,7 @@ def _publish_if_empty(setting: Setting, catalog: Catalog) -> Flow[None]:
     if published is None:
         # Once in the life of a store.
         with IMPORTING:
-            from payaid_entitlements.core.flags.publishing import require_small
+            from payaid_entitlements.core.catalog.flags.publishing import require_small
         require_small(None, catalog)
         first, publication = publish(None, catalog)
         at = setting.now()

@@ -19,10 +19,10 @@ from payaid_entitlements.cli.opening import PAGE, Opened, actor, opened
 from payaid_entitlements.cli.options import AsJson, Because, Url, Yes
 from payaid_entitlements.cli.printing import console, emit, grid, notes
 from payaid_entitlements.cli.progress import counting
-from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.controls import EVERYWHERE, Controls, Enforcement, enforcement
 from payaid_entitlements.core.staging import Move, moves
 from payaid_entitlements.core.world import Modes
+from payaid_entitlements.core.written.problems import did_you_mean
 from payaid_entitlements.errors import ConfigurationError
 from payaid_entitlements.settings import environment_modes
 from payaid_entitlements.stores.activity import Activity, Seen

@@ -161,7 +161,7 @@ def standing(store: Opened) -> Standing:
 
 def counted(store: Opened, on: Standing, flags: list[str], wanted: FlagSet) -> list[Forecast]:
     """Count whom *wanted* would move in each of *flags*; the terminal shows how far it is."""
-    told = Counting.of_each(flags, on.catalog, on.held, wanted, store.now)
+    told = Counting.of_each(flags, on.catalog.flags, on.held, wanted, store.now, segments=on.catalog.segments)
     with counting("counting tenants") as count:
         for number, row in enumerate(store.tenants(), start=1):
             for each in told:

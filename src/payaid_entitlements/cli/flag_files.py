@@ -19,12 +19,12 @@ from payaid_entitlements.cli.flag_changes import moved, standing
 from payaid_entitlements.cli.opening import actor, opened
 from payaid_entitlements.cli.options import AsJson, Because, Url, Yes
 from payaid_entitlements.cli.printing import console, emit
-from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.flags import flagd
 from payaid_entitlements.core.flags.conditions import written_condition
 from payaid_entitlements.core.flags.forecasting import Forecast
 from payaid_entitlements.core.flags.model import Condition, Flag
 from payaid_entitlements.core.flags.writing import written
+from payaid_entitlements.core.written.problems import did_you_mean
 from payaid_entitlements.errors import ConfigurationError, UnknownFlag
 
 

@@ -18,9 +18,9 @@ from payaid_entitlements.cli.opening import Opened, opened
 from payaid_entitlements.cli.options import AsJson, FlagKey, Url
 from payaid_entitlements.cli.printing import console, emit, grid, notes
 from payaid_entitlements.cli.times import shown, stamp
+from payaid_entitlements.core.catalog.flags.linting import lint_flags
 from payaid_entitlements.core.flags.altered import condition_words, needs_words, progress_words, rule_words, share_words
 from payaid_entitlements.core.flags.conditions import named_segments
-from payaid_entitlements.core.flags.linting import lint_flags
 from payaid_entitlements.core.flags.model import Flag, Progress, Rule, Stage
 from payaid_entitlements.core.flags.rollouts.schedule import reads_clock, share
 from payaid_entitlements.core.flags.shares import percent

@@ -21,11 +21,11 @@ from payaid_entitlements.cli.opening import PAGE, Opened, actor, opened
 from payaid_entitlements.cli.options import MOST, AsJson, Because, Tenant, Url, User, Yes, identified
 from payaid_entitlements.cli.printing import bar, console, emit, grid, notes
 from payaid_entitlements.cli.progress import counting
-from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.instant import MICROSECONDS
 from payaid_entitlements.core.interval import format_duration
 from payaid_entitlements.core.ratelimit.limits import Limit
 from payaid_entitlements.core.ratelimit.policy import Algorithm, Policy
+from payaid_entitlements.core.written.problems import did_you_mean
 from payaid_entitlements.errors import StoreUnavailable, UnknownRateLimit
 from payaid_entitlements.limiting.asking import there
 from payaid_entitlements.limiting.outcome import PolicyStanding, RateLimitOutcome

@@ -13,8 +13,8 @@ from payaid_entitlements.cli.options import AsJson, Because, Url, Yes
 from payaid_entitlements.cli.printing import console, emit, notes
 from payaid_entitlements.core.catalog import Catalog, PlanVersion, Publication
 from payaid_entitlements.core.catalog import publish as planned
+from payaid_entitlements.core.catalog.flags.publishing import outlived
 from payaid_entitlements.core.catalog.publication import OfferVersion
-from payaid_entitlements.core.flags.publishing import outlived
 from payaid_entitlements.core.subscription import terms_at
 
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import TYPE_CHECKING
 
-from payaid_entitlements.core.catalog.keyspace import folded
 from payaid_entitlements.core.catalog.model import AddOn, Plan
 from payaid_entitlements.core.controls import EVERYWHERE, Controls, Enforcement
 from payaid_entitlements.core.metering.amounts import cost_in_units
 from payaid_entitlements.core.staging import Staged, is_reached
+from payaid_entitlements.core.written.keyspace import folded
 from payaid_entitlements.errors import UnknownPlan
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias
 
 from payaid_entitlements.core.catalog.model import Catalog
-from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.decision import Intent
 from payaid_entitlements.core.identity import identify
 from payaid_entitlements.core.values import Amount
+from payaid_entitlements.core.written.problems import did_you_mean
 from payaid_entitlements.errors import ConfigurationError
 from payaid_entitlements.guards.limiting import Limited
 from payaid_entitlements.guards.requirement import Rank, Requirement

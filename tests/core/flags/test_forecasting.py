@@ -20,7 +20,7 @@ SOLD = Catalog.load(SMALL)
 def counted(before: Flag | None, after: Flag | None, *, segments: dict[str, Condition] | None = None) -> Forecast:
     key = (before or after or BOOLEAN).key
     sets = (FlagSet(1, {key: each}, segments or {}) for each in (before, after))
-    counting = Counting.of(key, SOLD, *sets, NOW)
+    counting = Counting.of(key, SOLD.flags, *sets, NOW, segments=SOLD.segments)
     for number in range(30):
         plan = None if number % 3 == 0 else "pro" if number % 3 == 1 else "free"
         counting.count(f"tenant-{number}", plan, ["crm"] if number % 2 else [])
@@ -106,7 +106,7 @@ def test_what_its_prerequisites_look_at_is_looked_at():
     users = replace(BOOLEAN, key="users", bucket_by="user", needs=(Needs("child", frozenset({"on"})),))
     child = replace(BOOLEAN, key="child", needs=(Needs("users", frozenset({"on"})), Needs("gone", frozenset({"on"}))))
     flag_set = FlagSet(1, {"users": users, "child": child})
-    assert Counting.of("child", SOLD, flag_set, flag_set, NOW).unknown == ("user",)
+    assert Counting.of("child", SOLD.flags, flag_set, flag_set, NOW).unknown == ("user",)
 
 
 def test_growing_lets_nobody_out():

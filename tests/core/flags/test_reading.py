@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from payaid_entitlements.core.catalog import Catalog, Problem, catalog_schema
+from payaid_entitlements.core.catalog.flags.reading import read_flag
 from payaid_entitlements.core.flags.conditions import exact
 from payaid_entitlements.core.flags.model import (
     All,
@@ -33,7 +34,6 @@ from payaid_entitlements.core.flags.model import (
     Test,
 )
 from payaid_entitlements.core.flags.operators import OPERATORS
-from payaid_entitlements.core.flags.reading import read_flag
 from payaid_entitlements.core.flags.schedules import time
 from payaid_entitlements.core.flags.writing import written
 from payaid_entitlements.core.instant import DAY, EARLIEST, HOUR

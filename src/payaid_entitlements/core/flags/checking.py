@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from payaid_entitlements.core.catalog.definitions import cycles
-from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.flags.conditions import segments_asked
 from payaid_entitlements.core.flags.ordering import CIRCLE, in_order
 from payaid_entitlements.core.flags.shares import percent
+from payaid_entitlements.core.written.circles import cycles
+from payaid_entitlements.core.written.problems import Findings, did_you_mean
+from payaid_entitlements.core.written.reading import Reading
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from payaid_entitlements.core.catalog.reading import Reading
     from payaid_entitlements.core.flags.model import Condition, Flag, Share
+    from payaid_entitlements.core.written.problems import Problem
 
 
 def check_flags(flags: Mapping[str, Flag], reading: Reading) -> None:
@@ -34,6 +35,14 @@ def check_flags(flags: Mapping[str, Flag], reading: Reading) -> None:
         if why not in ("", CIRCLE):
             reading.findings.add("flag.needs", f"flag {key!r} could not be answered: {why}", ("flags", key, "needs"))
     _check_groups(flags, reading)
+
+
+def newly_wrong(before: Mapping[str, Flag], after: Mapping[str, Flag], file: str) -> list[Problem]:
+    """List what is wrong because of a change of flags, and was not before; *file* is what problems call the source."""
+    old, new = (Reading(Findings(file)) for _ in range(2))
+    check_flags(before, old)
+    check_flags(after, new)
+    return [problem for problem in new.findings.fatal if problem not in old.findings.fatal]
 
 
 def check_segments(segments: Mapping[str, Condition], reading: Reading) -> None:

@@ -6,17 +6,17 @@ from datetime import datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from payaid_entitlements.core.catalog.plain import described
 from payaid_entitlements.core.flags.bounds import bound, written_bound
 from payaid_entitlements.core.flags.model import Guard, Rollout
 from payaid_entitlements.core.flags.shares import parts, percent
 from payaid_entitlements.core.instant import EARLIEST, LATEST, Instant, instant, moment
 from payaid_entitlements.core.interval import format_duration, parse_duration
+from payaid_entitlements.core.written.plain import described
 
 if TYPE_CHECKING:
-    from payaid_entitlements.core.catalog.problems import Path
-    from payaid_entitlements.core.catalog.reading import Reading
     from payaid_entitlements.core.flags import written
+    from payaid_entitlements.core.written.problems import Path
+    from payaid_entitlements.core.written.reading import Reading
 
 
 def read_rollout(data: str | written.WrittenRollout, who: str, path: Path, reading: Reading) -> Rollout | None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final, cast
 
-from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.flags.details import FlagValue
 from payaid_entitlements.core.flags.model import Flag, FlagSet, FlagType, Rollout, Rule, Stage
 from payaid_entitlements.core.instant import EARLIEST
+from payaid_entitlements.core.written.problems import did_you_mean
 from payaid_entitlements.errors import ConfigurationError
 
 #: The rule that `fixed` puts before all others.

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final, Self, cast
 
 from payaid_entitlements.binding import Binding, current_binding
-from payaid_entitlements.core.catalog.problems import did_you_mean
+from payaid_entitlements.core.written.problems import did_you_mean
 from payaid_entitlements.errors import ConfigurationError, Refused, TenantUnidentified
 from payaid_entitlements.guards.limiting import Limited, enforce_limits
 from payaid_entitlements.limiting.outcome import RateLimitOutcome

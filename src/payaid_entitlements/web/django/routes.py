@@ -12,7 +12,7 @@ from typing import Any
 from django.urls import ResolverMatch
 
 from payaid_entitlements.core.catalog.model import Catalog
-from payaid_entitlements.core.catalog.problems import did_you_mean
+from payaid_entitlements.core.written.problems import did_you_mean
 from payaid_entitlements.errors import ConfigurationError
 from payaid_entitlements.guards.requirement import Rank, Requirement
 from payaid_entitlements.web.exempting import exempt

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import quote
 
-from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.observing import log
+from payaid_entitlements.core.written.problems import did_you_mean
 from payaid_entitlements.errors import ConfigurationError, UnknownApiVersion
 from payaid_entitlements.web.later import close, then
 from payaid_entitlements.web.request import Incoming

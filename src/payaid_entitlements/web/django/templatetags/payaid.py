@@ -18,9 +18,9 @@ from django.template.exceptions import TemplateSyntaxError
 from django.utils.translation import get_language
 
 from payaid_entitlements.binding import Binding, current_binding
-from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.flags.details import FlagError
 from payaid_entitlements.core.metering.usage import Usage
+from payaid_entitlements.core.written.problems import did_you_mean
 from payaid_entitlements.errors import NoCurrentTenant, UnknownFeature, UnknownFlag
 from payaid_entitlements.view import TenantView
 from payaid_entitlements.web.django.process import configuration

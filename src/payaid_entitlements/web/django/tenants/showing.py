@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from payaid_entitlements.admin.trail import AuditEntry
-from payaid_entitlements.core.catalog.keyspace import RATE_LIMITS
 from payaid_entitlements.core.catalog.model import Catalog
 from payaid_entitlements.core.decision import Decision
 from payaid_entitlements.core.facts import TenantDocument
@@ -17,6 +16,7 @@ from payaid_entitlements.core.metering.usage import Usage
 from payaid_entitlements.core.overriding import StandingOverride, standing_overrides
 from payaid_entitlements.core.values import Deny
 from payaid_entitlements.core.worth import told
+from payaid_entitlements.core.written.keyspace import RATE_LIMITS
 from payaid_entitlements.entitlements import Entitlements
 from payaid_entitlements.errors import StoreUnavailable
 from payaid_entitlements.view import TenantView

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from payaid_entitlements.core.catalog.problems import Path
-    from payaid_entitlements.core.catalog.reading import Reading
+    from payaid_entitlements.core.written.problems import Path
+    from payaid_entitlements.core.written.reading import Reading
 
 #: One part of a key. Small letters, because nobody tells `CRM` from `crm` when it is said aloud.
 PART: Final = re.compile(r"[a-z][a-z0-9_-]{0,63}")

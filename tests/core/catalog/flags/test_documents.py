@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from payaid_entitlements.core.catalog import Catalog
-from payaid_entitlements.core.flags.documents import Flags, is_flagd, read_file, read_flags
+from payaid_entitlements.core.catalog.flags.documents import Flags, is_flagd, read_file, read_flags
 from payaid_entitlements.core.flags.ordering import LONGEST_CHAIN
 from payaid_entitlements.errors import FlagsInvalid
 from tests.core.conftest import SMALL
@@ -64,6 +64,11 @@ def test_what_cannot_be_read_at_all_is_said(tmp_path: Path):
     assert codes(tmp_path / "c.txt") == {"file.format"}
     with pytest.raises(TypeError):
         read(5)
+
+
+def test_what_is_no_section_is_told_those_of_a_file_of_flags():
+    with pytest.raises(FlagsInvalid, match="has no 'modules'; it has flags, segments"):
+        read({"modules": {}})
 
 
 def test_problems_name_their_lines(tmp_path: Path):
