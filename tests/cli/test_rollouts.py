@@ -133,6 +133,14 @@ def test_people_turn_it(begun: Terminal) -> None:
     assert (stands["stage"], stands["because"]) == ("rolled_back", "INC-1")
 
 
+def test_who_restores_a_flag_is_told_that_its_rollout_stands_still(begun: Terminal) -> None:
+    assert begun.run("flag", "kill", FLAG, *BECAUSE).code == 0
+    assert begun.run("flag", "step", "--yes").code == 0
+    assert begun.run("flag", "measured", FLAG, "--json").data["progress"]["stage"] == "paused"
+    output = begun.run("flag", "restore", FLAG, *BECAUSE)
+    assert "  its rollout stands still until `payaid flag resume new-checkout`\n" in output.out
+
+
 def test_what_has_no_guard_is_said(terminal: Terminal) -> None:
     (terminal.directory / "plain.json").write_text(json.dumps({"flags": {"look": {"rollout": "5%"}}}))
     assert terminal.run("flag", "import", "plain.json", *BECAUSE).code == 0

@@ -367,6 +367,35 @@ def test_a_beginning_that_is_undone_is_begun_by_nobody_but_people(quiet: Place) 
     assert [each.stage for each in quiet.step()] == [Stage.RUNNING]
 
 
+def test_a_rollout_stands_still_while_its_flag_is_killed(quiet: Place) -> None:
+    """Whoever restores it gets what was, however long that took; and who says so lets it go on."""
+    inside = quiet.insiders()
+    quiet.run(quiet.admin(because="INC-7").kill(FLAG))
+    for _ in range(3):
+        day(quiet, never)
+        assert quiet.insiders() == set()
+    progress = quiet.progress()
+    assert progress is not None
+    assert (progress.stage, progress.step) == (Stage.PAUSED, 0)
+    assert progress.because == "its flag was killed; `payaid flag resume` goes on"
+    quiet.run(quiet.admin(because="INC-7 is mended").restore(FLAG))
+    day(quiet, never)
+    assert quiet.insiders() == inside
+    quiet.run(quiet.admin().resume_rollout(FLAG))
+    day(quiet, never)
+    day(quiet, never)
+    assert quiet.stands() == (Stage.RUNNING, 1)
+
+
+def test_what_is_killed_does_not_begin(place: Place) -> None:
+    place.run(place.admin(because="not yet").kill(FLAG))
+    place.clock.travel_to(START)
+    assert place.step() == []
+    assert place.progress() is None
+    place.run(place.admin(because="now").restore(FLAG))
+    assert [each.stage for each in place.step()] == [Stage.RUNNING]
+
+
 def test_what_was_done_twice_by_one_operation_was_done_once(quiet: Place) -> None:
     admin = quiet.admin()
     first = quiet.run(admin.pause_rollout(FLAG, operation="p-1"))

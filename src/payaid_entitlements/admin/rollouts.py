@@ -15,7 +15,15 @@ from payaid_entitlements.admin.tenants import current_world
 from payaid_entitlements.cache.loading import Setting
 from payaid_entitlements.cache.steps import DropTallies, Flow, ReadFlags, ReadTallies
 from payaid_entitlements.core.flags.model import Flag, FlagSet, Progress, Stage
-from payaid_entitlements.core.flags.rollouts.machine import CONDUCTOR, Plan, advance, is_under_way, plan_of, standing
+from payaid_entitlements.core.flags.rollouts.machine import (
+    CONDUCTOR,
+    Plan,
+    advance,
+    is_under_way,
+    killed,
+    plan_of,
+    standing,
+)
 from payaid_entitlements.core.flags.rollouts.measured import Measured, tally
 from payaid_entitlements.core.flags.rollouts.schedule import share
 from payaid_entitlements.core.flags.shares import percent
@@ -50,7 +58,8 @@ class RolloutStep:
 
 def step_rollouts(setting: Setting, author: Author, flags: Collection[str] | None = None) -> Flow[list[RolloutStep]]:
     """
-    Let each guarded rollout go on by one step where it is time, or back where a guard is broken.
+    Let each guarded rollout go on by one step where it is time, or back where a guard is broken. One whose flag is
+    killed is paused: whoever restores it gets what was.
 
     Whatever somebody else did in the same moment is left as it is: of many that do this, one makes the step.
 
@@ -69,7 +78,7 @@ def step_rollouts(setting: Setting, author: Author, flags: Collection[str] | Non
         if author is BY_ITSELF:
             return []
         raise unreadable(held.damage)
-    on = Standing.of(world.catalog, held)
+    on = Standing.of(world.catalog, held, world.controls.killed)
     happened: list[RolloutStep] = []
     for key in sorted(on.flags if flags is None else on.flags.keys() & flags):
         plan = plan_of(on.flags[key])
@@ -102,9 +111,10 @@ def _step(setting: Setting, author: Author, on: Standing, flag: Flag, plan: Plan
     stands, now, measured = standing(plan, progress), setting.now(), Measured()
     if not is_under_way(plan, stands, now):
         return None
-    if stands.stage is Stage.RUNNING and (plan.guard.metrics or plan.guard.samples):
+    is_killed = flag.key in on.killed
+    if not is_killed and stands.stage is Stage.RUNNING and (plan.guard.metrics or plan.guard.samples):
         measured = Measured.of(cast("Mapping[str, int]", (yield ReadTallies(tally(flag.key, stands.attempt)))))
-    following = advance(flag, progress, measured, now)
+    following = killed(plan, progress) if is_killed else advance(flag, progress, measured, now)
     if following is None:
         return None
     if not stands.attempt:

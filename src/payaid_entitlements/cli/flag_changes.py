@@ -26,7 +26,7 @@ from payaid_entitlements.cli.progress import counting
 from payaid_entitlements.core.altered import Altered
 from payaid_entitlements.core.flags.flag_set import WAY_OUT
 from payaid_entitlements.core.flags.forecasting import Counting, Forecast
-from payaid_entitlements.core.flags.model import FlagSet
+from payaid_entitlements.core.flags.model import FlagSet, Stage
 from payaid_entitlements.core.flags.shares import parts
 from payaid_entitlements.core.flags.snapshot import effective
 from payaid_entitlements.core.flags.touching import touched
@@ -230,6 +230,9 @@ def _switch(flag: str, is_killed: bool, because: str, yes: bool, url: str | None
                 narrows = ", ".join(on.known(flag).narrows)
                 if is_killed and narrows:
                     told.append(f"  [red]refuses {escape(narrows)}[/] to everybody until it is restored")
+        stood = store.store.flags().progress.get(flag)
+        if not is_killed and stood is not None and stood.stage is Stage.PAUSED:
+            told.append(f"  [yellow]its rollout stands still[/] until `payaid flag resume {escape(flag)}`")
         proposed = getattr(store.ent.admin(actor(), because=because, dry_run=True), verb)(flag)
         lines = [Line(each.what, escape(each.before), escape(each.after)) for each in proposed.altered]
         confirm(store.store.name, lines, because=because, yes=yes, as_json=as_json, told=told)

@@ -26,6 +26,8 @@ CONDUCTOR = "payaid:rollout"
 #: So far apart the clocks of two processes may be. What began later than that from now was not begun by a right one,
 #: and is not waited for.
 SKEW = 5 * MINUTE
+#: Why one stands still that nobody has paused.
+KILLED = "its flag was killed; `payaid flag resume` goes on"
 #: Why nobody is in where the beginning of a rollout was undone.
 NOT_BEGUN = "its beginning was undone; `payaid flag restart` begins anew"
 
@@ -88,6 +90,12 @@ def advance(flag: Flag, progress: Progress | None, measured: Measured, now: Inst
     if not _waits(plan.guard):
         return _caught_up(plan, stands, now)
     return _judged(plan, stands, measured, now)
+
+
+def killed(plan: Plan, progress: Progress | None) -> Progress | None:
+    """Stand still, as in a pause, while its flag is killed; None where nothing happens: what has not begun waits."""
+    stands = standing(plan, progress)
+    return replace(stands, stage=Stage.PAUSED, because=KILLED) if stands.stage is Stage.RUNNING else None
 
 
 def is_under_way(plan: Plan, stands: Progress, now: Instant) -> bool:
