@@ -40,7 +40,7 @@ def test_what_is_left_and_of_what() -> None:
 
 def test_a_refusal_names_what_refused_and_when_to_come_again() -> None:
     policies = [gcra(1, 60, name="api.60s"), gcra(1_000, 86_400, name="api.1d")]
-    fields = rate_fields([called(policies, [(NOW + 60 * SECOND, 0), ()], NOW)])
+    fields = rate_fields([called(policies, [(NOW + 60 * SECOND, 0, 1), ()], NOW)])
     assert parsed(fields["RateLimit"]) == {"api.60s": {"r": 0, "t": 60}}
     assert set(parsed(fields["RateLimit-Policy"])) == {"api.60s", "api.1d"}
     assert fields["Retry-After"] == "60"
@@ -62,7 +62,7 @@ def test_permits_are_concurrent_requests_and_short_windows_are_not_told() -> Non
 
 
 def test_what_is_only_observed_is_not_told() -> None:
-    assert rate_fields([called([gcra(1, 60, is_enforced=False)], [(NOW + 60 * SECOND, 0)], NOW)]) == {}
+    assert rate_fields([called([gcra(1, 60, is_enforced=False)], [(NOW + 60 * SECOND, 0, 1)], NOW)]) == {}
 
 
 def test_nothing_is_said_of_what_nobody_knows() -> None:

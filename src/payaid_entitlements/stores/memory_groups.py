@@ -14,7 +14,7 @@ from typing import cast
 from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.core.ratelimit.policy import NEVER, Algorithm, Policy, Verdict
 from payaid_entitlements.stores.limiter import Ruling
-from payaid_entitlements.stores.memory_counters import PLAIN, Part, packer, unpack, with_rest
+from payaid_entitlements.stores.memory_counters import QUOTA_BITS, REST_BITS, Part, packer, unpack
 
 
 class Made:
@@ -48,18 +48,34 @@ class Rate:
 
     Attributes:
         made: The group for which it was made.
+        empty: The number of a counter on which nothing was counted, by this quota, at the epoch.
+        foreign: From here on are numbers that have a rest, or another quota; so do those below `empty`.
         scale: Debt is counted in so many parts of a microsecond.
         interval: Debt that a unit makes.
         tolerance: Debt that a full burst makes.
     """
 
-    __slots__ = ("burst", "interval", "is_enforced", "key", "limiter", "made", "scale", "states", "tolerance")
+    __slots__ = (
+        "burst",
+        "empty",
+        "foreign",
+        "interval",
+        "is_enforced",
+        "key",
+        "limiter",
+        "made",
+        "scale",
+        "states",
+        "tolerance",
+    )
 
     def __init__(self, made: Made, part: Part, key: bytes, policy: Policy) -> None:
         self.made = made
         self.limiter = made.limiter
         self.states = cast("dict[bytes, int]", part.states)  # of GCRA: numbers
         self.key = key
+        self.empty = policy.quota << QUOTA_BITS
+        self.foreign = policy.quota + 1 << QUOTA_BITS
         self.scale = 1 if policy.window % policy.quota == 0 else policy.quota
         self.interval = policy.window * self.scale // policy.quota
         self.tolerance = policy.burst * self.interval
@@ -68,22 +84,22 @@ class Rate:
 
     def debt(self, now: Instant) -> int | None:
         """What is not worked off at *now*; None where it is to be asked by the long way."""
-        tat, rest = self.states.get(self.key), 0
-        if tat is None:
+        packed, rest = self.states.get(self.key), 0
+        if packed is None:
             return None
-        if tat >= PLAIN:
-            if self.scale == 1:
-                # Another quota has left a part of a microsecond.
+        if self.empty <= packed < self.foreign:
+            tat = packed - self.empty
+        else:
+            tat, rest, counted = unpack(packed)
+            if self.scale == 1 or counted != self.scale:
+                # Another quota has counted it, or has left a part of a microsecond where this one counts none.
                 return None
-            tat, rest = unpack(tat)
-            if rest >= self.scale:
-                tat, rest = tat + 1, 0
         return (tat - now) * self.scale + rest if tat >= now else 0
 
     def write(self, debt: int, now: Instant) -> None:
         """Write a debt of *now*."""
         ahead, rest = divmod(debt, self.scale)
-        self.states[self.key] = with_rest(now + ahead, rest) if rest else now + ahead
+        self.states[self.key] = self.empty + now + ahead + (rest << REST_BITS)
 
     def verdict(self, debt: int, cost: int, is_allowed: bool) -> Verdict:
         """

@@ -22,11 +22,11 @@ from payaid_entitlements.core.ratelimit.policy import Algorithm, State
 from payaid_entitlements.errors import StoreUnavailable
 from payaid_entitlements.forking import after_fork
 from payaid_entitlements.stores.limiter import Counter, Group, Ruling
-from payaid_entitlements.stores.memory_counters import PLAIN, Counters, unpack
+from payaid_entitlements.stores.memory_counters import Counters, unpack
 from payaid_entitlements.stores.memory_groups import Even, EvenRuling, Made, count
 from payaid_entitlements.stores.ports import Concern
 
-#: Bytes that the counters of a limiter may take, unless told otherwise: some 890,000 counters.
+#: Bytes that the counters of a limiter may take, unless told otherwise: some 800,000 counters.
 MOST_BYTES: Final = 2**27
 #: What each process counts on its own.
 COUNTS_ALONE: Final = Concern(
@@ -55,7 +55,7 @@ class MemoryLimiter:
 
     Args:
         clock: Says the time in microseconds since the epoch; None for the system's.
-        most_bytes: Which all counters may take, estimated: some 150 each, and more for sliding logs and semaphores.
+        most_bytes: Which all counters may take, estimated: some 170 each, and more for sliding logs and semaphores.
     """
 
     name = "memory"
@@ -93,25 +93,29 @@ class MemoryLimiter:
         if type(even) is not Even or even.limiter is not self or cost < 1:
             return self._decide(group, cost, permit, now)
         debt = even.interval * cost
+        at = even.empty + now
         states, lock = even.states, self._lock
         # Half of what `with` takes. A signal's handler may raise anywhere, as those do that limit the time of a task.
         try:
             lock.acquire()
             tat = states[even.key]
-            if tat > now:
-                debt += tat - now
+            if tat > at:
+                # Of what is foreign it comes to so much that nothing fits.
+                debt += tat - at
+            elif tat < even.empty:
+                debt = even.foreign
             if is_within := debt <= even.tolerance:
-                states[even.key] = now + debt
+                states[even.key] = at + debt
             lock.release()
         except KeyError:
             lock.release()
-            tat = PLAIN
+            tat, is_within = 0, False
         except BaseException:
             with suppress(RuntimeError):  # not acquired yet, or released already
                 lock.release()
             raise
-        if tat >= PLAIN:
-            # Not there yet, or with a part of a microsecond that another quota has left: so much that nothing fits.
+        if not is_within and not even.empty <= tat < even.foreign:
+            # Not there yet, or counted by another quota, perhaps with a part of a microsecond.
             return self._decide(group, cost, permit, now)
         ruling: EvenRuling = EvenRuling()
         ruling.is_allowed = is_within or not even.is_enforced
