@@ -643,6 +643,16 @@ async def test_responses_say_how_limits_stand(clock):
     assert [name for name, _ in answers[2][0]["headers"]].count(b"ratelimit") == 1
 
 
+async def test_a_refusal_waits_for_the_limits_before_it_too(clock):
+    with sandbox(Entitlements.open("memory://", catalog=LIMITED), clock=clock) as inside:
+        routes = Routes({"/": needs(limits=["near", "calls"]), "/calls": needs(limits=["calls"])})
+        app = EntitlementsMiddleware(hello, inside.client, tenant=login, routes=routes, proxies=0)
+        assert [await status(app, "GET", "/calls", "a") for _ in range(2)] == [200, 200]
+        sent = await heard(app, scope_of("GET", "/", headers=of("a")))
+    assert (sent[0]["status"], fields_of(sent)["retry-after"]) == (429, "3600")
+    assert [name for name, _ in sent[0]["headers"]].count(b"retry-after") == 1
+
+
 async def test_an_address_is_believed_as_far_as_proxies_are_known(clock):
     with sandbox(Entitlements.open("memory://", catalog=LIMITED), clock=clock) as inside:
         routes = Routes({"/": needs(limits=["near"])})

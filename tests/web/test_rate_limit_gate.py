@@ -107,6 +107,24 @@ def test_what_is_let_through_says_how_much_is_left(gate):
     assert "X-RateLimit-Limit" not in response.headers
 
 
+def test_a_refusal_waits_for_the_limits_before_it_too_which_have_counted_the_request(gate, clock):
+    app = app_of(gate, gate.rate_limit("mine"), gate.rate_limit("export"))
+
+    def call(user):
+        return ask(app, "GET", "/it", headers={"x-user": user})
+
+    assert [call("asha").status_code, call("bela").status_code] == [200, 200]
+    refused = call("chen")
+
+    assert refused.json()["violated-policies"] == ["export"]
+    # A unit of export is there after 30 seconds, the only one of hers after 60.
+    assert refused.headers["Retry-After"] == "60"
+    clock.advance(timedelta(seconds=59))
+    assert call("chen").json()["violated-policies"] == ["mine"]
+    clock.advance(timedelta(seconds=1))
+    assert call("chen").status_code == 200
+
+
 def test_a_refusal_is_a_problem_that_says_when_to_come_again(gate, clock):
     app = app_of(gate, gate.rate_limit("export", cost=2))
     assert ask(app, "GET", "/it").status_code == 200

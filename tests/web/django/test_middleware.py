@@ -266,6 +266,23 @@ def test_flags_limits_and_quotas(site):
     assert [site.ask("POST", f"/mail/{n}").status_code for n in (1, 2, 2, 13, 3, 4)] == [200, 200, 200, 500, 200, 402]
 
 
+def test_a_refusal_waits_for_the_limits_before_it_too(site):
+    @rate_limit("api", cost=2)
+    def full(request):
+        return HttpResponse("counted")
+
+    @rate_limit("login", cost=2)
+    @rate_limit("api")
+    def limited(request):
+        return HttpResponse("counted")
+
+    site.serve(path("full", full), path("limited", limited), PROXIES=0)
+    assert site.ask("GET", "/full").status_code == 200
+    refused = site.ask("GET", "/limited")
+    assert refused.json()["violated-policies"] == ["api"]
+    assert refused.headers["retry-after"] == "60"
+
+
 def test_fields_that_the_host_has_set_stay(site):
     @rate_limit("api")
     def limited(request):

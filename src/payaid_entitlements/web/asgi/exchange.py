@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 from asyncio import get_running_loop
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, Final, Protocol, TypeAlias
 
 from payaid_entitlements.core.decision import Intent
+from payaid_entitlements.limiting.outcome import RateLimitOutcome
 from payaid_entitlements.web.answers import answerable
 from payaid_entitlements.web.finding import Client, Seeking, Who
 from payaid_entitlements.web.messages import Message, denial_of, response_of
-from payaid_entitlements.web.rate_fields import rate_fields
+from payaid_entitlements.web.rate_fields import fields_beside
 from payaid_entitlements.web.refusing import Refusal
 from payaid_entitlements.web.request import READS
 
@@ -97,7 +98,7 @@ class Exchange(Seeking):
             self.has_begun = True
             outcomes = self.outcomes
             if outcomes:
-                message = _with_fields(message, rate_fields(outcomes, legacy=self._around.is_legacy))
+                message = _with_fields(message, outcomes, self._around.is_legacy)
         return self._send(message)
 
     async def release(self) -> None:
@@ -114,7 +115,7 @@ class Exchange(Seeking):
         start, body = response_of(said, method)
         outcomes = self.outcomes
         if outcomes:
-            start = _with_fields(start, rate_fields(outcomes, legacy=self._around.is_legacy))
+            start = _with_fields(start, outcomes, self._around.is_legacy)
         await self._send(start)
         await self._send(body)
 
@@ -157,11 +158,12 @@ async def _nothing() -> None:
     """Nothing is sent."""
 
 
-def _with_fields(message: Message, fields: dict[str, str]) -> Message:
-    """*message* with *fields* that it does not have: a refusal says what refused, and nothing else."""
+def _with_fields(message: Message, outcomes: Sequence[RateLimitOutcome], is_legacy: bool) -> Message:
+    """*message* with the fields that say how limits stand."""
     headers = list(message.get("headers", ()))
-    there = {name.lower() for name, _ in headers}
-    if b"ratelimit" in there:
-        return message
-    told = ((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in fields.items())
-    return {**message, "headers": [*headers, *(each for each in told if each[0] not in there)]}
+    there = {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in headers}
+    told = {
+        name.lower().encode("latin-1"): value.encode("latin-1")
+        for name, value in fields_beside(there, outcomes, legacy=is_legacy).items()
+    }
+    return {**message, "headers": [*(each for each in headers if each[0].lower() not in told), *told.items()]}
