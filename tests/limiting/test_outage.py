@@ -67,6 +67,19 @@ def test_a_share_is_counted_in_this_process(stage, processes, share):
         assert let_through(ent, "acme", "api", 1) == 1
 
 
+@pytest.mark.parametrize(("cost", "passes"), [(5, 1), (6, 1), (20, 1), (21, 0)])
+def test_a_call_that_weighs_more_than_a_share_takes_all_of_it(stage, cost, passes):
+    """But for what the limit never lets through."""
+    stage.elsewhere.subscribe("acme", "pro")
+    ent = stage.open(processes=4)
+    with stage.limiter_down():
+        outcomes = [ent.try_rate_limit("acme", "api", cost=cost) for _ in range(2)]
+        assert [each.allowed for each in outcomes] == [passes == 1, False]
+        assert (outcomes[1].retry_after is not None) == bool(passes)
+        assert outcomes[0].remaining == (0 if passes else 5)
+        assert ent.try_rate_limit("acme", "api").allowed != bool(passes)
+
+
 def test_more_callers_than_memory_has_room_for_are_let_nowhere(stage, monkeypatch):
     """Who cannot be counted would be let through without a limit."""
     monkeypatch.setattr(outage, "MemoryLimiter", lambda: MemoryLimiter(most_bytes=0))

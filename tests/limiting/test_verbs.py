@@ -84,6 +84,22 @@ def test_users_and_addresses_have_counters_of_their_own(ent):
     assert let_through(ent, "zoho", "crm.export", 5, user="bela") == 1  # its tenant has one left
 
 
+def test_whoever_has_a_network_of_addresses_is_one_caller(ent):
+    """However an address is written, and whether a gate has made its network of it or not."""
+    same = (
+        "2001:db8:1:2::9",
+        "2001:DB8:1:2:3:4:5:6",
+        "2001:db8:1:2::/64",
+        "[2001:db8:1:2::7]:443",
+        "2001:db8:1:2::1%eth0",
+    )
+    assert sum(ent.try_rate_limit(None, "login", address=each).allowed for each in same) == 3
+    assert ent.try_rate_limit(None, "login", address="2001:db8:1:3::9").allowed
+    assert let_through(ent, None, "login", 2, address="192.0.2.1") == 2
+    assert ent.rate_limit_status(None, "login", address="::ffff:192.0.2.1").remaining == 1
+    assert ent.rate_limit_status(None, "login", address="no address").remaining == 3
+
+
 def test_whose_call_it_is_must_be_said(ent):
     """All users or addresses together would share one counter."""
     with pytest.raises(TypeError, match=r"counts by user.*user="):

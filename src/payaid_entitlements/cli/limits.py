@@ -29,21 +29,19 @@ from payaid_entitlements.core.written.problems import did_you_mean
 from payaid_entitlements.errors import StoreUnavailable, UnknownRateLimit
 from payaid_entitlements.limiting.asking import there
 from payaid_entitlements.limiting.outcome import PolicyStanding, RateLimitOutcome
-from payaid_entitlements.web.address import client_address
 
 L = TypeVar("L")
 
 app = typer.Typer(help="How rate limits stand.", no_args_is_help=True)
 
 
-def _counted(value: str | None) -> str | None:
-    """The address as a gate counts by it."""
-    return None if value is None else client_address(identified("address", value), (), proxies=0)
+def _address(value: str | None) -> str | None:
+    return None if value is None else identified("address", value)
 
 
 _Limit = Annotated[str, typer.Argument(metavar="LIMIT", help="The key of a rate limit.")]
 _Address = Annotated[
-    str | None, typer.Option("--address", help="Of a client, for limits that count by address.", callback=_counted)
+    str | None, typer.Option("--address", help="Of a client, for limits that count by address.", callback=_address)
 ]
 
 

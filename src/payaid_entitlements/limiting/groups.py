@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from payaid_entitlements.core.ratelimit.address import counted_by, read_address
 from payaid_entitlements.core.ratelimit.policy import Algorithm
 from payaid_entitlements.limiting.outcome import Terms
 from payaid_entitlements.stores.limiter import Counter, Group
@@ -84,7 +85,7 @@ def course_of(
     if not counters:
         return Course(limits[key], None, on_outage)
     is_of_address = limits[key].per == "address"
-    owner = digest("address", address or "") if is_of_address else digest("tenant", tenant or "")
+    owner = digest("address", _network(address or "")) if is_of_address else digest("tenant", tenant or "")
     return Course(limits[key], Group(owner, counters), on_outage)
 
 
@@ -98,6 +99,12 @@ def own_course(
         TypeError: As `course_of`.
     """
     return course_of({key: replace(limits[key], counts_toward=(), is_denied=False)}, key, tenant, user, address)
+
+
+def _network(address: str) -> str:
+    """*address* as it is counted: who has a network of IPv6 addresses is one caller. Another text is as it is."""
+    read = read_address(address)
+    return address if read is None else counted_by(read)
 
 
 def is_of_tenant_alone(limits: Mapping[str, Limit], key: str) -> bool:

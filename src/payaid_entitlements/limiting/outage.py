@@ -8,6 +8,7 @@ calls come to all of them alike, no more than the limit is let through; with a c
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -72,8 +73,11 @@ class Standby:
     def _shared(self, course: Course, cost: int, permit: int) -> RateLimitOutcome:
         share = self._share(course)
         terms = replace(course.terms, policies=tuple(counter.policy for counter in share.counters))
+        whole, part = (min(_bursts(policies)) for policies in (course.terms.policies, terms.policies))
+        # A call that weighs more than the share takes all of it, or would have to wait for the end of the outage.
+        units = min(cost, part) if cost <= whole else cost
         try:
-            ruling = self._memory.hit(share, cost, permit=permit, now=self._setting.now())
+            ruling = self._memory.hit(share, units, permit=permit, now=self._setting.now())
         except StoreUnavailable:
             # So many callers at once that memory has no room to count them apart.
             return RateLimitOutcome(course.terms, REFUSES, cost, "closed")
@@ -86,6 +90,11 @@ class Standby:
             counters = [Counter(each.key, _share(each.policy, self._processes)) for each in course.group.counters]
             course.share = Group(course.group.owner, counters)
         return course.share
+
+
+def _bursts(policies: Iterable[Policy]) -> Iterator[int]:
+    """Most units at once, of those that may refuse: of the others there would be no outage."""
+    return (policy.burst for policy in policies if policy.is_enforced)
 
 
 def _share(policy: Policy, processes: int) -> Policy:

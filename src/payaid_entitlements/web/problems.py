@@ -164,13 +164,8 @@ def _too_fast(outcome: RateLimitOutcome, remedies: tuple[Remedy, ...], *, legacy
         "violated-policies": list(outcome.limited_by),
         **_offered(offers),
     }
-    fields = rate_fields((outcome,), legacy=legacy)
     words = "" if at is not None else "rate.never"
-    if at is None and outcome.on_outage is not None:
-        # It is more than this process's share of the limit, which may well let it through when it is asked again.
-        fields["Retry-After"] = str(RETRY_AFTER)
-        words = ""
-    return Problem(429, outcome.reason.value, fields, more, words)
+    return Problem(429, outcome.reason.value, rate_fields((outcome,), legacy=legacy), more, words)
 
 
 def _offered(remedies: tuple[Remedy, ...]) -> dict[str, object]:
