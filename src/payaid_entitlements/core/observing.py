@@ -44,18 +44,20 @@ class _Log:
         self._say(logging.ERROR, event, error, fields)
 
     def _say(self, level: int, event: str, error: BaseException | None, fields: Mapping[str, object]) -> None:
-        said = without_secrets(fields)
         # By the configuration of now: the host may set up its logging after it has imported us. What it has not
         # imported it has not configured; to do that here takes longer than all of ours.
         structlog = sys.modules.get("structlog")
         if structlog is not None and structlog.is_configured():
+            said = without_secrets(fields)
             if error is not None:
                 said["exc_info"] = error
             # By its level, since not every logger that can be configured has a method of each name.
             getattr(structlog.get_logger(LOGGER), logging.getLevelName(level).lower())(event, **said)
             return
         logger = logging.getLogger(LOGGER)
+        # Before what is said is masked, which takes longer than most of what it is about.
         if logger.isEnabledFor(level):
+            said = without_secrets(fields)
             line = " ".join((event, *(f"{name}={value!r}" for name, value in said.items())))
             extra = {"payaid": {"event": event, **said}}
             if error is None:
