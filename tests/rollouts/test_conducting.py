@@ -12,6 +12,7 @@ import pytest
 from payaid_entitlements import Entitlements
 from payaid_entitlements.admin.rollouts import conduct
 from payaid_entitlements.core.flags.model import Stage
+from payaid_entitlements.core.flags.writing import written
 from payaid_entitlements.errors import ConfigurationError, StoreUnavailable
 from tests.rollouts.conftest import DAY, FLAG, START, WATCHED, Place, never, sold
 
@@ -367,21 +368,34 @@ def test_a_beginning_that_is_undone_is_begun_by_nobody_but_people(quiet: Place) 
     assert [each.stage for each in quiet.step()] == [Stage.RUNNING]
 
 
-def test_a_rollout_stands_still_while_its_flag_is_killed(quiet: Place) -> None:
-    """Whoever restores it gets what was, however long that took; and who says so lets it go on."""
+@pytest.mark.parametrize("how", ["killed", "not enabled", "set"])
+def test_a_rollout_stands_still_while_its_rule_decides_for_nobody(quiet: Place, how: str) -> None:
+    """Whoever takes that back gets what was, however long it took; and who says so lets it go on."""
     inside = quiet.insiders()
-    quiet.run(quiet.admin(because="INC-7").kill(FLAG))
+    admin = quiet.admin(because="INC-7")
+    definition = written(WATCHED.flags[FLAG])
+    if how == "killed":
+        quiet.run(admin.kill(FLAG))
+    elif how == "set":
+        quiet.run(admin.set_flag(FLAG, "off"))
+    else:
+        quiet.run(admin.define_flag(FLAG, {**definition, "enabled": False}))
     for _ in range(3):
         day(quiet, never)
         assert quiet.insiders() == set()
     progress = quiet.progress()
     assert progress is not None
     assert (progress.stage, progress.step) == (Stage.PAUSED, 0)
-    assert progress.because == "its flag was killed; `payaid flag resume` goes on"
-    quiet.run(quiet.admin(because="INC-7 is mended").restore(FLAG))
+    assert progress.because.startswith("its flag was killed, not enabled, or set for everybody")
+    if how == "killed":
+        quiet.run(admin.restore(FLAG))
+    elif how == "set":
+        quiet.run(admin.set_flag(FLAG, None))
+    else:
+        quiet.run(admin.define_flag(FLAG, definition))
     day(quiet, never)
     assert quiet.insiders() == inside
-    quiet.run(quiet.admin().resume_rollout(FLAG))
+    quiet.run(admin.resume_rollout(FLAG))
     day(quiet, never)
     day(quiet, never)
     assert quiet.stands() == (Stage.RUNNING, 1)

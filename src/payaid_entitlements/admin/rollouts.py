@@ -19,14 +19,15 @@ from payaid_entitlements.core.flags.rollouts.machine import (
     CONDUCTOR,
     Plan,
     advance,
+    idle,
     is_under_way,
-    killed,
     plan_of,
     standing,
 )
 from payaid_entitlements.core.flags.rollouts.measured import Measured, tally
 from payaid_entitlements.core.flags.rollouts.schedule import share
 from payaid_entitlements.core.flags.shares import percent
+from payaid_entitlements.core.flags.turning import fixed_at
 from payaid_entitlements.errors import ChangeConflict
 
 #: From where a rollout stands to where it is to stand, or refused.
@@ -59,7 +60,7 @@ class RolloutStep:
 def step_rollouts(setting: Setting, author: Author, flags: Collection[str] | None = None) -> Flow[list[RolloutStep]]:
     """
     Let each guarded rollout go on by one step where it is time, or back where a guard is broken. One whose flag is
-    killed is paused: whoever restores it gets what was.
+    killed, not enabled or set for everybody is paused: whoever takes that back gets what was.
 
     Whatever somebody else did in the same moment is left as it is: of many that do this, one makes the step.
 
@@ -111,10 +112,11 @@ def _step(setting: Setting, author: Author, on: Standing, flag: Flag, plan: Plan
     stands, now, measured = standing(plan, progress), setting.now(), Measured()
     if not is_under_way(plan, stands, now):
         return None
-    is_killed = flag.key in on.killed
-    if not is_killed and stands.stage is Stage.RUNNING and (plan.guard.metrics or plan.guard.samples):
+    # What everybody gets, or nobody, says nothing of who would be in.
+    is_idle = flag.key in on.killed or not flag.enabled or fixed_at(flag) is not None
+    if not is_idle and stands.stage is Stage.RUNNING and (plan.guard.metrics or plan.guard.samples):
         measured = Measured.of(cast("Mapping[str, int]", (yield ReadTallies(tally(flag.key, stands.attempt)))))
-    following = killed(plan, progress) if is_killed else advance(flag, progress, measured, now)
+    following = idle(plan, progress) if is_idle else advance(flag, progress, measured, now)
     if following is None:
         return None
     if not stands.attempt:

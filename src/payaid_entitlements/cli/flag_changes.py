@@ -190,7 +190,8 @@ def _change(
     told = [f"  [yellow]{escape(each.key)} too[/]   {moved(each)}" for each in too]
     if left := others[MOST_FLAGS - 1 :]:
         told.append(f"  [yellow]and {len(left):,} more flags too[/]: of these nobody was counted")
-    confirm(store.store.name, lines, because=because, yes=yes, as_json=as_json, told=[*told, *opens(proposed)])
+    told += [*_stands_still(flag, wanted), *opens(proposed)]
+    confirm(store.store.name, lines, because=because, yes=yes, as_json=as_json, told=told)
     if flag in store.store.controls().killed and flag in effective(on.catalog.flags, wanted):
         notes().print(f"  [yellow]it is killed[/]: nobody gets it before `payaid flag restore {escape(flag)}`")
     change = verb(store.ent.admin(actor(), because=because), on.held.revision)
@@ -209,6 +210,13 @@ def _lines(flag: str, altered: tuple[Altered, ...], told: Forecast) -> list[Line
         last = lines[own[-1]]
         lines[own[-1]] = Line(last.what, last.before, f"{last.after}   {moved(told)}")
     return lines
+
+
+def _stands_still(flag: str, then: FlagSet) -> list[str]:
+    stands = then.progress.get(flag)
+    if stands is None or stands.stage is not Stage.PAUSED:
+        return []
+    return [f"  [yellow]its rollout stands still[/] until `payaid flag resume {escape(flag)}`"]
 
 
 def moved(told: Forecast) -> str:
@@ -230,9 +238,8 @@ def _switch(flag: str, is_killed: bool, because: str, yes: bool, url: str | None
                 narrows = ", ".join(on.known(flag).narrows)
                 if is_killed and narrows:
                     told.append(f"  [red]refuses {escape(narrows)}[/] to everybody until it is restored")
-        stood = store.store.flags().progress.get(flag)
-        if not is_killed and stood is not None and stood.stage is Stage.PAUSED:
-            told.append(f"  [yellow]its rollout stands still[/] until `payaid flag resume {escape(flag)}`")
+        if not is_killed:
+            told += _stands_still(flag, store.store.flags())
         proposed = getattr(store.ent.admin(actor(), because=because, dry_run=True), verb)(flag)
         lines = [Line(each.what, escape(each.before), escape(each.after)) for each in proposed.altered]
         confirm(store.store.name, lines, because=because, yes=yes, as_json=as_json, told=told)

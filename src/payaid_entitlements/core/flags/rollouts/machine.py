@@ -27,7 +27,7 @@ CONDUCTOR = "payaid:rollout"
 #: and is not waited for.
 SKEW = 5 * MINUTE
 #: Why one stands still that nobody has paused.
-KILLED = "its flag was killed; `payaid flag resume` goes on"
+IDLE = "its flag was killed, not enabled, or set for everybody; `payaid flag resume` goes on"
 #: Why nobody is in where the beginning of a rollout was undone.
 NOT_BEGUN = "its beginning was undone; `payaid flag restart` begins anew"
 
@@ -92,10 +92,12 @@ def advance(flag: Flag, progress: Progress | None, measured: Measured, now: Inst
     return _judged(plan, stands, measured, now)
 
 
-def killed(plan: Plan, progress: Progress | None) -> Progress | None:
-    """Stand still, as in a pause, while its flag is killed; None where nothing happens: what has not begun waits."""
+def idle(plan: Plan, progress: Progress | None) -> Progress | None:
+    """
+    Stand still, as in a pause, while its rule decides for nobody; None where nothing happens: what has not begun waits.
+    """
     stands = standing(plan, progress)
-    return replace(stands, stage=Stage.PAUSED, because=KILLED) if stands.stage is Stage.RUNNING else None
+    return replace(stands, stage=Stage.PAUSED, because=IDLE) if stands.stage is Stage.RUNNING else None
 
 
 def is_under_way(plan: Plan, stands: Progress, now: Instant) -> bool:
