@@ -170,6 +170,9 @@ def _told(moving: Sequence[Move], name_all: bool) -> Iterator[str]:
         shown = tenants if name_all else tenants[:NAMED]
         more = f" and {len(tenants) - len(shown)} more (--all)" if len(shown) < len(tenants) else ""
         yield f"  [yellow]{len(tenants)} from {was} to {now}[/]: {escape(', '.join(shown))}{more}"
+    if any(each.was is None and each.now not in (None, Enforcement.ENFORCE) for each in moving):
+        # What looks like a step towards enforcement would be one away from it.
+        yield "  [yellow]not set means enforce[/], where no process says otherwise: there these are let in from now on"
 
 
 def _as_data(moving: Sequence[Move], name_all: bool) -> list[dict[str, object]]:
