@@ -12,6 +12,7 @@ from payaid_entitlements.errors import ConfigurationError
 from payaid_entitlements.web import exempt
 from payaid_entitlements.web.django.judging import Judge
 from payaid_entitlements.web.django.routes import Routes, known_to, unknown_to
+from payaid_entitlements.web.django.walking import places
 from payaid_entitlements.web.routing import EXEMPT, needs
 from tests.web.django.conftest import CATALOG, plain
 
@@ -51,6 +52,28 @@ def test_the_settings_say_what_views_need(site):
     for way_round in ("//hr/pay", "/hr//pay", "/hr/./pay", "/HR/pay", "/hr/pay/", "/hr%2fpay", "/x/../hr/pay"):
         assert site.ask("GET", way_round, "free").status_code in (402, 404), way_round
     assert site.ask("HEAD", "/hr/pay", "free").status_code == 402
+
+
+def test_a_beginning_of_a_route_ends_with_a_segment(site):
+    """Who opens /health does not open /healthcare, and who opens / opens all."""
+    patterns = [
+        path("health", plain("health")),
+        path("health/deep", plain("deep")),
+        re_path("^health/?$", plain("again")),
+        path("healthcare/patients", plain("patients")),
+        path("health-records", plain("records")),
+    ]
+    site.serve(*patterns, UNGUARDED="refuse", ROUTES={"/health": exempt})
+    assert site.asked("GET", "/health", None) == (200, "health")
+    assert site.asked("GET", "/health/", None) == (200, "again")
+    assert site.asked("GET", "/health/deep", None) == (200, "deep")
+    for other in ("/healthcare/patients", "/health-records"):
+        assert site.ask("GET", other, None).status_code == 404, other
+    site.serve(*patterns, UNGUARDED="refuse", ROUTES={"/": exempt})
+    assert site.asked("GET", "/healthcare/patients", None) == (200, "patients")
+    assert list(Routes({"/heal": exempt}).unmatched([each.match for each in places()])) == [
+        "no route begins with '/heal'"
+    ]
 
 
 class Half(View):

@@ -25,8 +25,9 @@ class Routes:
     What is needed for which view: ``{"invoicing": "invoicing", "crm:export": "crm.export", "admin": exempt}``.
 
     A line names a view, a namespace, or, when it begins with a slash, the beginning of a route as the URL configuration
-    writes it: ``"/accounts/"``. The closest one decides, alone: the view, then its namespaces from the inside, then the
-    longest beginning. What is matched is the view that Django has found, never the path that a client has written.
+    writes it: ``"/accounts/"``. ``"/health"`` is that route and all below it, and not ``/healthcare``. The closest line
+    decides, alone: the view, then its namespaces from the inside, then the longest beginning. What is matched is the
+    view that Django has found, never the path that a client has written.
 
     Args:
         table: By name; each with a key of a module or feature, several, `needs`, or `exempt`.
@@ -73,7 +74,7 @@ class Routes:
             if name in self._names:
                 return self._names[name]
         route = written(match)
-        return next((found for prefix, found in self._prefixes if route.startswith(prefix)), None)
+        return next((found for prefix, found in self._prefixes if _begins(route, prefix)), None)
 
     def unmatched(self, matches: Sequence[ResolverMatch]) -> Iterator[str]:
         """Lines that are about no view."""
@@ -83,8 +84,14 @@ class Routes:
             if name not in names:
                 yield f"{name!r} names no view and no namespace{did_you_mean(name, sorted(names))}"
         for prefix, _ in self._prefixes:
-            if not any(written(match).startswith(prefix) for match in matches):
+            if not any(_begins(written(match), prefix) for match in matches):
                 yield f"no route begins with {'/' + prefix!r}"
+
+
+def _begins(route: str, prefix: str) -> bool:
+    """Does *route* begin with all segments of *prefix*? Whoever opens one does not open others of a longer name."""
+    is_whole = not prefix or prefix.endswith("/") or route[len(prefix) :][:1] in ("", "/")
+    return is_whole and route.startswith(prefix)
 
 
 def written(match: ResolverMatch) -> str:
