@@ -401,6 +401,20 @@ def test_a_rollout_stands_still_while_its_rule_decides_for_nobody(quiet: Place, 
     assert quiet.stands() == (Stage.RUNNING, 1)
 
 
+def test_what_was_rolled_back_stays_so_where_all_that_was_changed_is_replaced(quiet: Place) -> None:
+    """The catalog counts again, and its plan is the same. Another plan begins by itself."""
+    quiet.run(quiet.admin().roll_back(FLAG, "INC-7"))
+    quiet.run(quiet.admin().set_flag(FLAG, "off"))
+    quiet.run(quiet.admin().import_flags({"flags": {}}, replace=True))
+    assert FLAG not in quiet.memory.flags().flags
+    assert quiet.step() == []
+    assert (quiet.stands(), quiet.insiders()) == ((Stage.ROLLED_BACK, 0), set())
+    quiet.run(quiet.admin().define_flag(FLAG, {"rollout": {"steps": ["7%"], "hold": "1 day", "samples": 5}}))
+    quiet.run(quiet.admin().import_flags({"flags": {}}, replace=True))
+    assert quiet.progress() is None
+    assert [each.stage for each in quiet.step()] == [Stage.RUNNING]
+
+
 def test_what_is_killed_does_not_begin(place: Place) -> None:
     place.run(place.admin(because="not yet").kill(FLAG))
     place.clock.travel_to(START)

@@ -11,7 +11,7 @@ from payaid_entitlements.core.flags.conditions import named_segments, written_co
 from payaid_entitlements.core.flags.model import Condition, Flag, FlagSet
 from payaid_entitlements.core.flags.sizes import require_bounded
 from payaid_entitlements.core.flags.touching import same, same_flag
-from payaid_entitlements.core.flags.turning import fixed, fixed_at, rolled_out, with_flag
+from payaid_entitlements.core.flags.turning import fixed, fixed_at, is_same_rollout, rolled_out, with_flag
 from payaid_entitlements.core.flags.writing import written
 from payaid_entitlements.core.written.problems import did_you_mean
 from payaid_entitlements.errors import ConfigurationError
@@ -69,8 +69,14 @@ def import_flags(file: FlagFile, on: Standing, *, replaces: bool = False) -> Fla
     if replaces:
         catalog = on.catalog
         read = read_flags(file, catalog=catalog, flags=catalog.flags, segments=catalog.segments)
-        # The catalog counts again for what the file does not name; where rollouts stand is known for what it does.
-        stood = {key: each for key, each in held.progress.items() if key in read.flags}
+        # The catalog counts again for what the file does not name. Where a rollout stands is known as long as it is the
+        # same: begun anew, one that was rolled back would let people in again.
+        stood = {
+            key: each
+            for key, each in held.progress.items()
+            if key in read.flags
+            or (key in catalog.flags and is_same_rollout(on.flags.get(key), catalog.flags[key], each.rule))
+        }
         held = FlagSet(held.revision, progress=stood, removed=held.removed)
         for key, flag in read.flags.items():
             if key in stood or not same_flag(flag, catalog.flags.get(key)):

@@ -93,10 +93,15 @@ def with_flag(flag_set: FlagSet, before: Flag | None, flag: Flag) -> FlagSet:
     """
     progress = dict(flag_set.progress)
     stood = progress.get(flag.key)
-    if stood is not None and (before is None or _rollout(before, stood.rule) != _rollout(flag, stood.rule)):
+    if stood is not None and not is_same_rollout(before, flag, stood.rule):
         progress[flag.key] = replace(stood, stage=Stage.PENDING, step=0, approved=False, because="")
     unread = flag_set.without(*((kind, flag.key) for kind in ("flag", "progress", "removed")))
     return replace(flag_set, flags={**flag_set.flags, flag.key: flag}, progress=progress, unread=unread)
+
+
+def is_same_rollout(before: Flag | None, after: Flag, rule: str) -> bool:
+    """Tell whether *rule* is rolled out in both as in the other."""
+    return before is not None and _rollout(before, rule) == _rollout(after, rule)
 
 
 def _rollout(flag: Flag, rule: str) -> Rollout | None:
