@@ -128,3 +128,13 @@ def test_a_guarded_rollout_that_is_another_one_has_not_begun():
     assert with_flag(held, guarded, other).progress == {"colour": Progress("r", Stage.PENDING, 0, 7, 4)}
     assert with_flag(held, None, guarded).progress["colour"].stage is Stage.PENDING
     assert with_flag(held, guarded, replace(guarded, rules=())).progress["colour"].stage is Stage.PENDING
+
+
+def test_a_rollout_that_went_back_is_not_begun_by_another_plan():
+    """It would let people in again within seconds; a share that somebody sets is another matter."""
+    guarded = replace(COLOUR, rules=(Rule("r", "blue", rollout=Rollout(((1, 5), (2, 9)), Guard(samples=3))),))
+    back = Progress("r", Stage.ROLLED_BACK, 1, 7, 4, because="it failed")
+    held = FlagSet(3, {"colour": guarded}, progress={"colour": back})
+    longer = replace(guarded, rules=(replace(guarded.rules[0], rollout=Rollout(((1, 5), (9, 9)), Guard(samples=3))),))
+    assert with_flag(held, guarded, longer).progress == {"colour": replace(back, step=0)}
+    assert with_flag(held, guarded, rolled_out(guarded, 9)).progress["colour"].stage is Stage.PENDING

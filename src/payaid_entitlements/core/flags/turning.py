@@ -86,6 +86,7 @@ def with_flag(flag_set: FlagSet, before: Flag | None, flag: Flag) -> FlagSet:
     The same set with *flag* in place of what has its key.
 
     Where a guarded rollout of it is another one now, it has not begun: what was measured of the old one says nothing.
+    One that went back stays so with another plan, until somebody starts it anew.
     What could not be read of the flag is gone then, and with it where its rollout stood.
 
     Args:
@@ -94,7 +95,11 @@ def with_flag(flag_set: FlagSet, before: Flag | None, flag: Flag) -> FlagSet:
     progress = dict(flag_set.progress)
     stood = progress.get(flag.key)
     if stood is not None and not is_same_rollout(before, flag, stood.rule):
-        progress[flag.key] = replace(stood, stage=Stage.PENDING, step=0, approved=False, because="")
+        rollout = _rollout(flag, stood.rule)
+        went_back = stood.stage is Stage.ROLLED_BACK and rollout is not None and rollout.guard is not None
+        if not went_back:
+            stood = replace(stood, stage=Stage.PENDING, because="")
+        progress[flag.key] = replace(stood, step=0, approved=False)
     unread = flag_set.without(*((kind, flag.key) for kind in ("flag", "progress", "removed")))
     return replace(flag_set, flags={**flag_set.flags, flag.key: flag}, progress=progress, unread=unread)
 
