@@ -152,6 +152,7 @@ def test_after_five_in_a_row_it_is_left_alone_and_then_tried(clock):
         TenantUnidentified("nobody"),
         StoreUnavailable("down"),
         ModuleFailed("crm", reference="x"),
+        ExceptionGroup("tasks", [NotFound(), ExceptionGroup("more", [TenantUnidentified("nobody")])]),
     ],
     ids=repr,
 )
@@ -161,6 +162,11 @@ def test_an_answer_is_no_failure(answer):
         with pytest.raises(type(answer)) as caught, module_boundary("invoicing"):
             raise answer
         assert caught.value is answer
+
+
+def test_of_tasks_that_end_together_one_failure_is_enough():
+    with pytest.raises(ModuleFailed), module_boundary("invoicing"):
+        raise ExceptionGroup("tasks", [NotFound(), OSError()])
 
 
 def test_an_error_of_the_host_that_it_handles_itself_passes():

@@ -20,7 +20,7 @@ def fresh():
     MODULES.forget()
 
 
-def asked(app, kind="http", method="GET", heard="request", into=None):
+def asked(app, kind="http", method="GET", heard="request", into=None, **more):
     """What an app sends."""
     sent = [] if into is None else into
 
@@ -31,7 +31,7 @@ def asked(app, kind="http", method="GET", heard="request", into=None):
         return {"type": f"{kind}.{heard}"}
 
     headers = [(b"accept", b"application/json")]
-    scope = {"type": kind, "method": method, "headers": headers, "path": "/"}
+    scope = {"type": kind, "method": method, "headers": headers, "path": "/", **more}
     asyncio.run(IsolatedASGI(app, "invoicing")(scope, receive, send))
     return sent
 
@@ -137,6 +137,21 @@ def test_what_fails_when_its_response_has_begun_ends_the_connection():
 def test_a_websocket_is_closed():
     """With the code for what the server did not expect."""
     assert asked(broken, "websocket") == [{"type": "websocket.close", "code": 1011, "reason": "module.failed"}]
+
+
+def test_a_websocket_that_is_not_open_is_answered_where_the_server_can():
+    """Closing it then is a 403 of most servers, as if somebody had been forbidden something."""
+
+    async def accepted(scope, receive, send):
+        await send({"type": "websocket.accept"})
+        raise OSError
+
+    can = {"websocket.http.response": {}}
+    start, body = asked(broken, "websocket", extensions=can)
+    assert (start["type"], start["status"]) == ("websocket.http.response.start", 500)
+    assert json.loads(body["body"])["reason"] == "module.failed"
+    close = asked(accepted, "websocket", extensions=can)[1]
+    assert close == {"type": "websocket.close", "code": 1011, "reason": "module.failed"}
 
 
 def test_the_start_of_a_server_is_not_in_the_wall():

@@ -45,6 +45,12 @@ def test_else_a_websocket_is_closed_and_told_why(scope, is_open):
     assert denial_of(SAID, scope, is_open=is_open) == (CLOSED,)
 
 
+def test_what_the_server_did_not_expect_is_no_policy():
+    """A client that is refused by policy does not come again; one that met a failure may."""
+    (closed,) = denial_of(Refusal(503, {}, {"reason": "store.unavailable"}), {}, is_open=True)
+    assert closed == {"type": "websocket.close", "code": 1011, "reason": "store.unavailable"}
+
+
 def test_a_reason_fits_into_a_close_frame():
     """125 bytes, two of them the code (RFC 6455 section 5.5)."""
     (closed,) = denial_of(Refusal(402, {}, {"reason": "x" * 200}), {}, is_open=False)

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 from payaid_entitlements.errors import ModuleFailed, ModuleUnavailable
 from payaid_entitlements.web.answers import Answers, answerable
 from payaid_entitlements.web.boundary import ModuleBoundary, module_boundary
-from payaid_entitlements.web.messages import Message, response_of
+from payaid_entitlements.web.messages import Message, denial_of, response_of
 from payaid_entitlements.web.refusing import Refusal
 from payaid_entitlements.web.request import EnvironRequest, Incoming, ScopeRequest
 
@@ -50,14 +50,15 @@ class IsolatedASGI:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        has_begun = False
+        has_begun = is_open = False
         unheard: OSError | None = None
         gone: OSError | None = None
 
         async def watched(message: Message) -> None:
-            nonlocal has_begun, unheard
+            nonlocal has_begun, is_open, unheard
             # A websocket that was accepted can be closed, once, and nothing more be said.
             has_begun = has_begun or message["type"] in _BEGUN
+            is_open = is_open or message["type"] == "websocket.accept"
             try:
                 await send(message)
             except OSError as error:
@@ -87,11 +88,8 @@ class IsolatedASGI:
             if failed is None or has_begun:
                 raise
             said = _said(self._answers, failed, ScopeRequest(scope))
-            if scope["type"] == "websocket":
-                # RFC 6455 section 7.4.1: the server met what it did not expect.
-                await send({"type": "websocket.close", "code": 1011, "reason": str(said.body["reason"])})
-                return
-            for answer in response_of(said, scope["method"]):
+            is_socket = scope["type"] == "websocket"
+            for answer in denial_of(said, scope, is_open=is_open) if is_socket else response_of(said, scope["method"]):
                 await send(answer)
 
 

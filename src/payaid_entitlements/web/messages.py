@@ -9,8 +9,8 @@ from payaid_entitlements.web.refusing import Refusal
 
 Message: TypeAlias = MutableMapping[str, Any]
 
-#: Close code for what policy forbids, RFC 6455 section 7.4.1.
-_POLICY: Final = 1008
+#: Close codes for what policy forbids, and for what the server did not expect: RFC 6455 section 7.4.1.
+_POLICY, _UNEXPECTED = 1008, 1011
 #: A close frame holds 125 bytes, two of them the code (RFC 6455 section 5.5).
 _LONGEST_REASON: Final = 123
 
@@ -41,4 +41,5 @@ def denial_of(said: Refusal, scope: Mapping[str, Any], *, is_open: bool) -> tupl
     if not is_open and "websocket.http.response" in (scope.get("extensions") or ()):
         start, body = response_of(said, "GET")
         return {**start, "type": "websocket.http.response.start"}, {**body, "type": "websocket.http.response.body"}
-    return ({"type": "websocket.close", "code": _POLICY, "reason": str(said.body["reason"])[:_LONGEST_REASON]},)
+    code = _UNEXPECTED if said.status >= 500 else _POLICY
+    return ({"type": "websocket.close", "code": code, "reason": str(said.body["reason"])[:_LONGEST_REASON]},)
