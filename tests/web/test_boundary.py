@@ -152,7 +152,7 @@ def test_after_five_in_a_row_it_is_left_alone_and_then_tried(clock):
         TenantUnidentified("nobody"),
         StoreUnavailable("down"),
         ModuleFailed("crm", reference="x"),
-        ExceptionGroup("tasks", [NotFound(), ExceptionGroup("more", [TenantUnidentified("nobody")])]),
+        ExceptionGroup("tasks", [StoreUnavailable("down"), ExceptionGroup("more", [TenantUnidentified("nobody")])]),
     ],
     ids=repr,
 )

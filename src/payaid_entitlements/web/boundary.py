@@ -208,9 +208,6 @@ def is_answer(error: Exception) -> bool:
     """Is *error* how a framework, or this library, says something to the client, rather than a failure?"""
     if isinstance(error, ExceptionGroup):
         return answerable(error) is not None
-    if isinstance(error, ExceptionGroup):
-        # Of tasks that ended together, which are answered where all of them are.
-        return all(map(is_answer, error.exceptions))
     if isinstance(error, ModuleFailed | ModuleUnavailable):
         # Of a module inside this one: it has been told of.
         return True
