@@ -98,6 +98,13 @@ def test_a_time_is_never_too_early(at, shown):
     assert f">{shown}</time>" in Pages()(page(remedies=({"kind": "wait_until", "at": at},)))
 
 
+def test_a_long_word_breaks():
+    """
+    Seen in a browser 320 wide, where it made all else unreadable; and under a zoom of 400 %, which is the same.
+    """
+    assert re.search(r"body\{[^}]*overflow-wrap:anywhere", Pages()(page()))
+
+
 def test_a_page_names_the_versions_that_there_are():
     """
     Its words send people to what is named here: a page has no members.

@@ -26,8 +26,12 @@ from payaid_entitlements.web.words.english import ENGLISH
 _RIGHT_TO_LEFT: Final = frozenset({"ar", "ckb", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"})
 
 _STYLE: Final = (
-    "body{font:1.125rem/1.6 system-ui,sans-serif;margin:10vh auto;max-width:36rem;padding:0 1.5rem}"
+    # Names of plans may be one long word, which would make a page wider than a telephone.
+    "body{font:1.125rem/1.6 system-ui,sans-serif;margin:10vh auto;max-width:36rem;padding:0 1.5rem;"
+    "overflow-wrap:anywhere}"
     "h1{font-size:1.6rem;line-height:1.3}"
+    "ul{padding-inline-start:1.25rem}"
+    "li{margin-block:.5rem}"
 )
 #: A host's own policy may forbid even that style; the page reads well without.
 _POLICY: Final = (

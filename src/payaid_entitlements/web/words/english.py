@@ -8,6 +8,7 @@ from typing import Final
 
 from payaid_entitlements.core.decision import Reason
 
+_MORE: Final = "Wait until your allowance renews, or change to a plan, or add an add-on, with a larger one."
 #: Title and detail of what a customer is refused for.
 _REFUSED: Final = {
     Reason.PLAN_MODULE_ABSENT: ("Your plan does not include this module.", Reason.PLAN_MODULE_ABSENT.way_out),
@@ -42,18 +43,24 @@ _REFUSED: Final = {
         "Wait until it does; there is nothing to buy.",
     ),
     Reason.FLAG_OFF: ("This is switched off for everybody.", "Try again later; there is nothing to buy."),
-    Reason.QUOTA_EXHAUSTED: ("Fewer units are left than were asked for.", Reason.QUOTA_EXHAUSTED.way_out),
+    Reason.QUOTA_EXHAUSTED: ("Fewer units are left than were asked for.", _MORE),
     Reason.QUOTA_GRACE_ENDED: (
         "More was used than your plan includes, and the grace period for it is over.",
-        Reason.QUOTA_GRACE_ENDED.way_out,
+        _MORE,
     ),
+    Reason.CREDIT_EXHAUSTED: (
+        "You do not have enough credits for this.",
+        "Buy credits, or wait until you are given new ones.",
+    ),
+    Reason.ALLOCATION_FULL: ("All slots are taken.", Reason.ALLOCATION_FULL.way_out),
+    Reason.ALLOCATION_NO_ROOM: ("You have as many as your plan allows.", Reason.ALLOCATION_NO_ROOM.way_out),
 }
 #: Of what is no reason of a decision, or is told to clients in other words than to the host.
 _EDGE: Final = {
     "tenant.unidentified": ("The request does not say for whom it is.", "Log in."),
     "tenant.conflict": ("The request names more than one tenant.", "Name one tenant."),
     "store.unavailable": ("This cannot be decided at the moment.", "Try again in a moment."),
-    "store.outcome_unknown": ("It is not known whether this has happened.", "Look before you try again."),
+    "store.outcome_unknown": ("It is not known whether this has happened.", "Check before you try again."),
     "rate.limited": ("More requests were made than the rate limit lets through.", "Wait, then try again."),
     # Also `rate.limited`, where waiting does not help.
     "rate.never": (
@@ -73,7 +80,7 @@ _EDGE: Final = {
         "Begin again.",
     ),
     "change.conflict": ("Somebody else changed the same thing first.", "Look at it as it is now, and decide again."),
-    "slot.taken": ("The slot cannot be handed over: both have one, or neither has.", "Look who has one now."),
+    "slot.taken": ("The slot cannot be handed over: both have one, or neither has.", "Check who has one now."),
     "version.unknown": ("There is no such version of this API.", "Ask for one of the versions that are named here."),
     "version.conflict": ("The request asks for several versions of this API.", "Ask for one version, in one place."),
     "version.missing": ("The request does not say which version of this API it is for.", "Ask for a version."),
