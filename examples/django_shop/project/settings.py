@@ -11,6 +11,7 @@ DEBUG = True
 ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
 ROOT_URLCONF = "project.urls"
 USE_TZ = True
+TIME_ZONE = "Asia/Kolkata"  # in it operators write and read times
 INSTALLED_APPS = [
     "django.contrib.admin",
     "django.contrib.auth",

@@ -13,7 +13,7 @@ from django.core.management import call_command
 from django.test import Client, override_settings
 from django.urls import path
 
-from payaid_entitlements import Entitlements
+from payaid_entitlements import UNLIMITED, Entitlements
 from payaid_entitlements.errors import StoreUnavailable
 from payaid_entitlements.web.django.models import Tenant
 from payaid_entitlements.web.django.tenants.pages import TenantPages
@@ -136,6 +136,26 @@ def test_what_can_still_be_read_is_not_called_refused(site, inside):
     assert re.search(r"books .*?refused", text_of(client.get(OF, {"tenant": "acme"})))
 
 
+def test_what_has_no_limit_is_not_compared_with_one(site, inside):
+    inside.client.consume("acme", "crm.mails", 2, operation="one")
+    inside.client.admin("asha", because="a test").override("acme", "crm.mails", UNLIMITED)
+    assert "allowed unlimited 2 used" in text_of(site("viewer").get(OF, {"tenant": "acme"}))
+
+
+def test_pages_look_as_the_site_does_and_fit_a_telephone(site):
+    """
+    Seen in a browser: without Django's style of forms labels and fields ran together, and a table was wider than a
+    telephone and took the whole page with it.
+    """
+    client = site()
+    pages = [client.get(LIST), client.get(OF, {"tenant": "acme"}), client.get(WHY, {"tenant": "acme", "key": "crm"})]
+    for page in (*pages, client.post(CHANGE, OVERRIDE | UNTIL)):
+        text = page.content.decode()
+        assert "admin/css/forms.css" in text and "admin/css/changelists.css" in text
+        _, _, text = text.partition('id="content-main"')  # before it is what Django shows beside each page
+        assert 0 < text.count("<table>") == text.count('<div class="module results"><table>')
+
+
 def test_older_changes_are_said_not_to_be_shown(site, inside, monkeypatch):
     monkeypatch.setattr("payaid_entitlements.web.django.tenants.showing.NEWEST", 2)
     boss = inside.client.admin("asha", because="a test")
@@ -225,8 +245,8 @@ def test_an_override_of_one_user_is_only_that_users(site, inside):
     [
         ({"because": ""}, "This field is required"),
         ({"because": "   "}, "This field is required"),
-        ({"until": ""}, "say when it ends, or that it has no end"),
-        ({"until": "2031-01-01T12:00", "forever": "on"}, "say when it ends, or that it has no end"),
+        ({"until": ""}, "Say when it ends, or that it has no end."),
+        ({"until": "2031-01-01T12:00", "forever": "on"}, "Say when it ends, or that it has no end."),
         ({"until": "2001-01-01T12:00"}, "is over already"),
         ({"until": "soon"}, "Enter a valid date/time"),
         ({"feature": "crm.mail"}, "did you mean"),
@@ -253,6 +273,16 @@ def test_nothing_that_was_written_is_lost(site, said):
     for name in ("feature", "to", "until", "user", "because"):
         (field,) = (each for each in re.findall(r"<input[^>]*>", page) if f'id="id_{name}"' in each)
         assert unescape(re.search(r'value="([^"]*)"', field)[1]) == act[name]
+
+
+def test_what_was_reviewed_can_be_corrected(site, inside):
+    """A browser that goes back has forgotten the form, since pages about tenants are stored nowhere."""
+    client = site()
+    before = inside.client.tenant("acme").revision
+    page = client.post(CHANGE, fields_of(client.post(CHANGE, OVERRIDE | UNTIL)) | {"edit": "Correct it"})
+    assert 'value="2031-01-01T12:00"' in page.content.decode()
+    assert 'value="ticket 7"' in page.content.decode()
+    assert inside.client.tenant("acme", fresh=True).revision == before
 
 
 def test_the_reason_of_a_change_that_is_refused_is_not_lost(site, inside):
@@ -293,7 +323,8 @@ def test_in_an_outage_what_was_written_is_kept_and_sent_again_once(site, inside)
     client = site()
     with inside.outage():
         kept = client.post(CHANGE, OVERRIDE | UNTIL)
-    assert "Nothing was changed" in text_of(kept) and "ticket 7" in text_of(kept)
+    assert "Nothing was changed. What you wrote is here, to be sent again." in text_of(kept)
+    assert "Key crm.mails To 50/month Until 2031-01-01T12:00 Because ticket 7" in text_of(kept)
     review = client.post(CHANGE, fields_of(kept))
     with inside.outage():
         kept = client.post(CHANGE, fields_of(review))

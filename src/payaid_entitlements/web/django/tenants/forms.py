@@ -28,6 +28,7 @@ class Act(forms.Form):
     name: ClassVar[str]
     title: ClassVar[str]
 
+    required_css_class = "required"
     because = forms.CharField(
         max_length=500,
         label="Because",
@@ -69,7 +70,12 @@ class SetOverride(Act):
 
     name, title = "override", "Set an override"
 
-    feature = forms.CharField(max_length=255, label="Module, feature or rate_limits.key")
+    feature = forms.CharField(
+        max_length=255,
+        label="Key",
+        help_text="Of a module, a feature, or a rate limit (rate_limits.api).",
+        widget=forms.TextInput(attrs={"list": "keys"}),  # the page has them
+    )
     to = forms.CharField(
         max_length=255,
         label="To",
@@ -98,15 +104,22 @@ class SetOverride(Act):
             raise ValidationError(str(error)) from error
 
     def clean_until(self) -> datetime | None:
-        """In the zone of the project, where that has ``USE_TZ = False`` too."""
+        """Still to come; in the zone of the project, where that has ``USE_TZ = False`` too."""
         until: datetime | None = self.cleaned_data["until"]
-        return timezone.make_aware(until) if until is not None and timezone.is_naive(until) else until
+        if until is None:
+            return None
+        if timezone.is_naive(until):
+            until = timezone.make_aware(until)
+        now = datetime.now(timezone.get_current_timezone())
+        if until <= now:
+            raise ValidationError(f"That is over already: it is {now:%Y-%m-%d %H:%M %z} now.")
+        return until
 
     def clean(self) -> dict[str, Any]:
         """An end, or none in so many words; a value that the key can have."""
         said = self.cleaned_data
         if "until" in said and bool(said["until"]) == said["forever"]:
-            self.add_error("until", "say when it ends, or that it has no end")
+            self.add_error("until", "Say when it ends, or that it has no end.")
         if "feature" in said and "to" in said:
             try:
                 said["value"] = typed(self.catalog, said["feature"], said["to"])

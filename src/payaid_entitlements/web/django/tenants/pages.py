@@ -130,7 +130,7 @@ class TenantPages(_Pages):
         )
 
     def change(self, request: HttpRequest) -> HttpResponse:
-        """Show what a change would come to; or carry it out, where that was seen and confirmed."""
+        """Show what a change would come to; or carry it out, or let it be corrected, where that was seen."""
         if not self.has_change_permission(request):
             raise PermissionDenied
         tenant, kind = _tenant(request.POST.get("tenant")), ACTS.get(request.POST.get("act", ""))
@@ -142,8 +142,10 @@ class TenantPages(_Pages):
             client.tenant(tenant, fresh=True)
             form = kind(request.POST, catalog=catalog_of(client))
             if not form.is_valid():
-                wrong = "Nothing was changed: what is said below cannot be."
+                wrong = "Nothing was changed. Correct what is marked below."
                 return self._tenant_page(request, tenant, form=form, wrong=wrong, status=400)
+            if "edit" in request.POST:
+                return self._tenant_page(request, tenant, form=form)
             if isinstance(form, Undo):
                 _require_own(client, tenant, form.cleaned_data["change"])
             is_confirmed = "confirmed" in request.POST
@@ -181,9 +183,9 @@ class TenantPages(_Pages):
             is_unknown=isinstance(error, OutcomeUnknown),
             written=written,
             shown=[
-                (field.label or name.capitalize(), written[name])
-                for name, field in kind.base_fields.items()
-                if name in written and name != "operation"
+                (kind.base_fields[name].label or name.capitalize(), written[name])
+                for name in kind.field_order or kind.base_fields
+                if written.get(name) and name != "operation"
             ],
         )
 

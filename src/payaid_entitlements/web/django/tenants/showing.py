@@ -14,7 +14,7 @@ from payaid_entitlements.core.facts import TenantDocument
 from payaid_entitlements.core.instant import Instant, instant, moment
 from payaid_entitlements.core.metering.usage import Usage
 from payaid_entitlements.core.overriding import StandingOverride, standing_overrides
-from payaid_entitlements.core.values import Deny
+from payaid_entitlements.core.values import UNLIMITED, Deny
 from payaid_entitlements.core.worth import told
 from payaid_entitlements.core.written.keyspace import RATE_LIMITS
 from payaid_entitlements.entitlements import Entitlements
@@ -37,7 +37,7 @@ class Line:
         now: ``allowed``, ``read only`` or ``refused``.
         why: The reason's code; *meaning* says it in a sentence.
         worth: What it is worth; empty for what is only on or off.
-        usage: ``12 of 100 used``; empty where nothing is counted.
+        usage: ``12 of 100 used``, or ``12 used`` of what has no limit; empty where nothing is counted.
         resets_at: When that starts anew; None where it never does.
     """
 
@@ -187,7 +187,8 @@ def _line(key: str, title: str, depth: int, now: str, decision: Decision, usage:
     reason = decision.reason
     used = ""
     if usage is not None:
-        used = f"{usage.used} of {told(usage.limit)} used" + (f", {usage.held} held" if usage.held else "")
+        limit = "" if usage.limit is UNLIMITED else f" of {told(usage.limit)}"
+        used = f"{usage.used}{limit} used" + (f", {usage.held} held" if usage.held else "")
     return Line(
         key,
         title if title != key else "",
