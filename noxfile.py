@@ -20,7 +20,7 @@ nox.options.reuse_venv = "yes"
 #: Everything in which a gap of the tests would be a gap of the product: every branch of it is run.
 COVERED = (
     *("core", "cache", "stores", "limiting", "metering", "admin", "guards"),
-    *("answering.py", "binding.py", "client.py", "entitlements.py", "settings.py", "view.py"),
+    *("answering.py", "binding.py", "client.py", "entitlements.py", "flag_view.py", "settings.py", "view.py"),
 )
 PACKAGE = "payaid_entitlements"
 #: Other libraries beside which ours are measured; those that limit rates are among what tests need.
