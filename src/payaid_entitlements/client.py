@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from payaid_entitlements.answering import near_view
 from payaid_entitlements.cache.listening import Listener
-from payaid_entitlements.cache.loading import Setting
 from payaid_entitlements.cache.local import LocalCache
 from payaid_entitlements.cache.seen.sightings import Sightings, saw
+from payaid_entitlements.cache.setting import Setting
 from payaid_entitlements.core.catalog.model import Catalog
 from payaid_entitlements.core.controls import ENFORCE
 from payaid_entitlements.core.decision import Decision

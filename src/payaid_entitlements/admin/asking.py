@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 from payaid_entitlements.admin.change import Author, Change
 from payaid_entitlements.admin.tenants import Request, Work, change_tenant
-from payaid_entitlements.cache.loading import Setting
+from payaid_entitlements.cache.setting import Setting
 from payaid_entitlements.cache.steps import Flow
 from payaid_entitlements.core.identity import Operation, identify, operation_id, plain
 from payaid_entitlements.core.instant import Instant, instant

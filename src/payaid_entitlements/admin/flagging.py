@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 from payaid_entitlements.admin.change import Author, Change, ChangeReason
 from payaid_entitlements.admin.counting import MOST_FLAGS, MOST_TENANTS, counted
 from payaid_entitlements.admin.tenants import MOST_TRIES, current_world, first_of, repeated
-from payaid_entitlements.cache.loading import Setting, announce, renew_flags
+from payaid_entitlements.cache.renewing import announce, renew_flags
+from payaid_entitlements.cache.setting import Setting
 from payaid_entitlements.cache.steps import Apply, Flow, ReadFlags
 from payaid_entitlements.core.altered import Altered
 from payaid_entitlements.core.catalog.flags.publishing import dropped_of

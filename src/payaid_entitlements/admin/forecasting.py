@@ -9,7 +9,7 @@ from payaid_entitlements.admin.counting import counted
 from payaid_entitlements.admin.flag_work import roll_out
 from payaid_entitlements.admin.flagging import Standing, unreadable
 from payaid_entitlements.admin.tenants import current_world
-from payaid_entitlements.cache.loading import Setting
+from payaid_entitlements.cache.setting import Setting
 from payaid_entitlements.cache.steps import Flow, ReadFlags
 from payaid_entitlements.core.flags.forecasting import Counting, Forecast
 from payaid_entitlements.core.flags.model import FlagSet

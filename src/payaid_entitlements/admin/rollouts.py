@@ -12,7 +12,7 @@ from typing import Final, TypeAlias, cast
 from payaid_entitlements.admin.change import Author, Change
 from payaid_entitlements.admin.flagging import FlagRequest, Standing, change_flags, unreadable
 from payaid_entitlements.admin.tenants import current_world
-from payaid_entitlements.cache.loading import Setting
+from payaid_entitlements.cache.setting import Setting
 from payaid_entitlements.cache.steps import DropTallies, Flow, ReadFlags, ReadTallies
 from payaid_entitlements.core.flags.model import Flag, FlagSet, Progress, Stage
 from payaid_entitlements.core.flags.rollouts.machine import (

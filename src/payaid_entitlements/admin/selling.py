@@ -10,7 +10,8 @@ from typing import Final, cast
 
 from payaid_entitlements.admin.change import Author, Change, ChangeReason
 from payaid_entitlements.admin.tenants import MOST_TRIES, Request, Work, change_tenant, current_world
-from payaid_entitlements.cache.loading import Setting, announce, begin, renew
+from payaid_entitlements.cache.renewing import announce, begin, renew
+from payaid_entitlements.cache.setting import Setting
 from payaid_entitlements.cache.steps import (
     Apply,
     Find,

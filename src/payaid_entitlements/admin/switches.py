@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, cast
 
 from payaid_entitlements.admin.change import Author, Change, ChangeReason
 from payaid_entitlements.admin.tenants import MOST_TRIES, current_world, first_of, repeated
-from payaid_entitlements.cache.loading import Setting, announce, renew
+from payaid_entitlements.cache.renewing import announce, renew
+from payaid_entitlements.cache.setting import Setting
 from payaid_entitlements.cache.steps import Apply, Flow, ReadControls, ReadFlags
 from payaid_entitlements.core.altered import Altered
 from payaid_entitlements.core.controls import (

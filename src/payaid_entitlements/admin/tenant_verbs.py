@@ -23,7 +23,7 @@ from payaid_entitlements.admin.asking import Asking, R, optional_instant
 from payaid_entitlements.admin.change import Change
 from payaid_entitlements.admin.tenants import Request, change_tenant
 from payaid_entitlements.cache.counting import ForgetUsage
-from payaid_entitlements.cache.loading import Setting
+from payaid_entitlements.cache.setting import Setting
 from payaid_entitlements.cache.steps import Flow, ForgetActivity
 from payaid_entitlements.core import changing, overriding
 from payaid_entitlements.core.encoding import encode_value

@@ -13,7 +13,9 @@ from typing import Final, cast
 
 from payaid_entitlements.admin.change import Author, Change, ChangeReason
 from payaid_entitlements.admin.exceeding import exceeding
-from payaid_entitlements.cache.loading import Setting, announce, begin, hosted, poll
+from payaid_entitlements.cache.loading import hosted
+from payaid_entitlements.cache.renewing import announce, begin, poll
+from payaid_entitlements.cache.setting import Setting
 from payaid_entitlements.cache.steps import AfterCommit, Apply, Flow, Join, ReadAudit, ReadHost, ReadTenants
 from payaid_entitlements.core.alterations import alterations, altered
 from payaid_entitlements.core.comparison import gains_and_losses

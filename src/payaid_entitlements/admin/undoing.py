@@ -10,7 +10,7 @@ from payaid_entitlements.admin.change import Author, Change
 from payaid_entitlements.admin.flagging import FlagRequest, change_flags, undo_flags
 from payaid_entitlements.admin.switches import turn
 from payaid_entitlements.admin.tenants import PAGE, Request, change_tenant, current_world
-from payaid_entitlements.cache.loading import Setting
+from payaid_entitlements.cache.setting import Setting
 from payaid_entitlements.cache.steps import Flow, ReadAudit
 from payaid_entitlements.core.controls import Position, Switch
 from payaid_entitlements.core.facts import NewFact, TenantDocument

@@ -29,7 +29,7 @@ from payaid_entitlements.limiting.permits import Due
 from payaid_entitlements.stores.limiter import AsyncLimiter, Counter, Group, Limiter
 
 if TYPE_CHECKING:
-    from payaid_entitlements.cache.loading import Setting
+    from payaid_entitlements.cache.setting import Setting
     from payaid_entitlements.cache.steps import Flow
     from payaid_entitlements.core.catalog.model import Catalog
     from payaid_entitlements.core.ratelimit.limits import Limit

@@ -18,7 +18,7 @@ from payaid_entitlements.stores.limiter import Counter, Group, Ruling
 from payaid_entitlements.stores.memory_limiter import MemoryLimiter
 
 if TYPE_CHECKING:
-    from payaid_entitlements.cache.loading import Setting
+    from payaid_entitlements.cache.setting import Setting
     from payaid_entitlements.core.ratelimit.policy import Policy
     from payaid_entitlements.limiting.groups import Course
 
