@@ -34,7 +34,7 @@ from payaid_entitlements.errors import ConfigurationError
 from payaid_entitlements.metering.counting import Counters, Counts
 from payaid_entitlements.settings import Modal, modes_of
 from payaid_entitlements.stores.activity import Seen
-from payaid_entitlements.stores.ports import Channel
+from payaid_entitlements.stores.channel import Channel
 from payaid_entitlements.view import TenantView
 
 if TYPE_CHECKING:

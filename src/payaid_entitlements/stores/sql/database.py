@@ -9,7 +9,8 @@ from sqlalchemy import Engine, QueuePool, event
 
 from payaid_entitlements.errors import ConfigurationError
 from payaid_entitlements.forking import after_fork, before_fork
-from payaid_entitlements.stores.ports import LOST_WITH_THE_PROCESS, Channel, Concern
+from payaid_entitlements.stores.channel import Channel
+from payaid_entitlements.stores.ports import LOST_WITH_THE_PROCESS, Concern
 from payaid_entitlements.stores.sql.columns import MYSQL
 from payaid_entitlements.stores.sql.durability import QUESTIONS
 from payaid_entitlements.stores.sql.engines import (
