@@ -20,7 +20,7 @@ from payaid_entitlements.core.metering.amounts import cost_in_units, to_amount
 from payaid_entitlements.core.metering.posting import MOST
 from payaid_entitlements.core.written.circles import cycles
 from payaid_entitlements.core.written.days import day
-from payaid_entitlements.core.written.keyspace import RATE_LIMITS, check_part, check_spellings
+from payaid_entitlements.core.written.keyspace import RATE_LIMITS, check_part, check_retired, check_spellings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,9 +61,7 @@ def read_definitions(document: written.WrittenCatalog, reading: CatalogReading) 
         _is_free(key, "flag", ("flags", key), places, reading)
     check_spellings(places, reading)
     for key, path in places.items():
-        if key in reading.retired:
-            message = f"{key!r} was retired on {reading.retired[key]} and is never used again; take a new key"
-            reading.findings.add("key.retired", message, path)
+        check_retired(key, path, reading)
     _check_references(places, reading)
     _check_cycles(places, reading)
 

@@ -1,5 +1,5 @@
 """
-Keys: their alphabet, and that no two could be taken for one another.
+Keys: their alphabet, that no two could be taken for one another, and that none comes back.
 
 Modules, features and flags share one space, because a kill switch takes any of them. Plans,
 add-ons and rate limits have a space each.
@@ -63,3 +63,10 @@ def check_spellings(places: Mapping[str, Path], reading: Reading) -> None:
                 f"{folded(key).upper()} as a constant or an environment variable; rename one"
             )
             reading.findings.add("key.confusable", message, path)
+
+
+def check_retired(key: str, path: Path, reading: Reading) -> None:
+    """Refuse a key that was retired."""
+    if key in reading.retired:
+        message = f"{key!r} was retired on {reading.retired[key]} and is never used again; take a new key"
+        reading.findings.add("key.retired", message, path)

@@ -19,7 +19,7 @@ from payaid_entitlements.core.flags.flagd.parsing import parse
 from payaid_entitlements.core.flags.model import Condition, Flag
 from payaid_entitlements.core.flags.reading import Known, read_segments, read_written
 from payaid_entitlements.core.flags.written import WrittenFlags
-from payaid_entitlements.core.written.keyspace import folded
+from payaid_entitlements.core.written.keyspace import check_retired, folded
 from payaid_entitlements.core.written.problems import Findings
 from payaid_entitlements.core.written.reading import Reading
 from payaid_entitlements.core.written.shape import fit
@@ -121,15 +121,15 @@ def _of_flagd(
     file: FlagFile, findings: Findings, catalog: Catalog, flags: Mapping[str, Flag], segments: Mapping[str, Condition]
 ) -> Flags:
     read = flagd.load(file.data, strict=True, file=file.file)
+    reading = Reading(findings, retired=catalog.retired)
     taken = {folded(key): key for key in (*catalog.modules, *catalog.features)}
     for key in read.flags:
         other = taken.get(folded(key))
         if other is not None:
             message = f"the flag {key!r} cannot have the key of the module or feature {other!r}; take another key"
             findings.add("key.taken", message, ("flags", key))
-        elif key in catalog.retired:
-            message = f"{key!r} was retired on {catalog.retired[key]} and is never used again; take a new key"
-            findings.add("key.retired", message, ("flags", key))
+        else:
+            check_retired(key, ("flags", key), reading)
     return Flags(read.flags)
 
 

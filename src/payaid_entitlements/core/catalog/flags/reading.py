@@ -10,7 +10,7 @@ from payaid_entitlements.core.flags.flagd.parsing import parse
 from payaid_entitlements.core.flags.model import Condition, Flag
 from payaid_entitlements.core.flags.reading import Known, read_written
 from payaid_entitlements.core.flags.written import WrittenFlag
-from payaid_entitlements.core.written.keyspace import check_part, folded
+from payaid_entitlements.core.written.keyspace import check_part, check_retired, folded
 from payaid_entitlements.core.written.plain import described
 from payaid_entitlements.core.written.problems import Findings
 from payaid_entitlements.core.written.reading import Reading
@@ -76,6 +76,4 @@ def check_key(key: str, catalog: Catalog, others: Mapping[str, Flag], reading: R
             elif folded(other) == folded(key):
                 message = f"{key!r} is too like the {what} {other!r}; take another key"
                 reading.findings.add("key.confusable", message, path)
-    if key in reading.retired:
-        message = f"{key!r} was retired on {reading.retired[key]} and is never used again; take a new key"
-        reading.findings.add("key.retired", message, path)
+    check_retired(key, path, reading)
