@@ -561,7 +561,18 @@ def test_what_is_asked_is_about_the_method_that_flask_handles(gate):
 
     gate.init_app(app)
     delete = {"X-HTTP-Method-Override": "DELETE"}
+    assert app.url_value_preprocessors
     for path in ("/gated", "/guarded", "/rows"):
         assert asked(app, path, "paused") == (200, "read")
         assert asked(app, path, "paused", headers=delete) == (403, "subscription.paused")
         assert asked(app, path, "pro", headers=delete) == (200, "deleted")
+
+
+def test_where_nobody_can_change_the_method_nothing_listens_for_it(app, gate):
+    """Middleware that is put around the app afterwards stands outside, and is no matter of it."""
+    app.add_url_rule("/", methods=["GET", "DELETE"], view_func=require_module("hr")(view()))
+    gate.init_app(app)
+    app.wsgi_app = overriding(app.wsgi_app)
+    assert not app.url_value_preprocessors
+    said = asked(app, "/", "paused", headers={"X-HTTP-Method-Override": "DELETE"})
+    assert said == (403, "subscription.paused")

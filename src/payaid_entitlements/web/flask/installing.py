@@ -31,8 +31,11 @@ def install(app: Flask, gate: Gate, *, refuse_unguarded: bool, is_static_open: b
     if installed is None:
         installed = known[gate] = Installed(app, gate)
         # The way that Flask documents for middleware; outside of what the host has put there before.
+        if getattr(app.wsgi_app, "__func__", None) is not Flask.wsgi_app:
+            # What stands there may change the method. Only then is it heard of: of Flask that does nothing it takes a
+            # tenth.
+            app.url_value_preprocessor(gate.note_method)
         app.wsgi_app = installed  # type: ignore[method-assign] # as Flask has it done
-        app.url_value_preprocessor(gate.note_method)
     installed.refuses_unguarded = refuse_unguarded
     installed.is_static_open = is_static_open
     handlers = app.error_handler_spec[None][None]
