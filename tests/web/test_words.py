@@ -47,7 +47,12 @@ def test_a_shipped_language_keeps_placeholders(language):
 
 
 def test_english_has_every_reason_and_all_that_the_edge_says_itself():
-    edge = {reason for _, reason in BY_KIND.values()} | {"tenant.unidentified", "store.outcome_unknown", "rate.never"}
+    edge = {reason for _, reason in BY_KIND.values()} | {
+        "tenant.unidentified",
+        "store.outcome_unknown",
+        "rate.never",
+        "dependency.forbidden",
+    }
 
     assert {reason.value for reason in Reason} | edge | {"page"} <= ENGLISH.keys()
 

@@ -133,7 +133,10 @@ def problem_of(
             more: dict[str, object] = {"feature": decision.feature, **_offered(offers)}
             if error.reference:
                 more["reference"] = error.reference
-            return Problem(status_of(root or decision.reason), decision.reason.value, _opening(offers), more)
+            status = status_of(root or decision.reason)
+            # Whoever is told to buy what was switched off has been sent the wrong way.
+            words = "dependency.forbidden" if decision.reason is Reason.DEPENDENCY_MISSING and status == 403 else ""
+            return Problem(status, decision.reason.value, _opening(offers), more, words)
         case OutcomeUnknown():
             # Without Retry-After: clients that obey it by themselves would do it twice.
             return Problem(503, "store.outcome_unknown")

@@ -57,6 +57,11 @@ _REFUSED: Final = {
 }
 #: Of what is no reason of a decision, or is told to clients in other words than to the host.
 _EDGE: Final = {
+    # Also `dependency.missing`, where what is missing cannot be bought.
+    "dependency.forbidden": (
+        "This needs another module or feature, which is not available to you at the moment.",
+        "Talk to us; there is nothing to buy.",
+    ),
     "tenant.unidentified": ("The request does not say for whom it is.", "Log in."),
     "tenant.conflict": ("The request names more than one tenant.", "Name one tenant."),
     "store.unavailable": ("This cannot be decided at the moment.", "Try again in a moment."),
