@@ -46,6 +46,10 @@ SHAPES = [
     ("signature=abc123", "abc123"),
     ("credentials=abc123", "abc123"),
     ("private_key=abc123", "abc123"),
+    ("SECRET_KEY = 'abc123'", "abc123"),
+    ("AWS_SECRET_ACCESS_KEY=abc123", "abc123"),
+    ("pwd=abc123", "abc123"),
+    ("https://example.com/x?se=2026&sig=abc123", "abc123"),
     (PEM, "MIIEpAIBAAKCAQEA7"),
     (PEM[:60], "MIIEpAIBAAKCAQEA7"),
     (f"sk_live_{LETTERS}", LETTERS),
@@ -122,6 +126,17 @@ def test_of_a_field_of_a_telling_name_nothing_is_shown(name):
     """However deep it is, and whatever it is worth."""
     assert without_secrets({name: "x"}) == {name: MASK}
     assert without_secrets({"a": {name: 7}}) == {"a": {name: MASK}}
+
+
+def test_of_a_field_of_http_of_a_telling_name_nothing_is_shown():
+    """As servers hand them on: in pairs, whose values have no shape of their own."""
+    fields = [(b"host", b"app"), (b"x-api-key", b"4711"), ("Cookie", "sid=4711"), ["authorization", "4711"]]
+    said = without_secrets({"headers": fields, "pair": ("host", "app"), "more": ("token", "4711", "x")})
+    assert said == {
+        "headers": [("host", "app"), ("x-api-key", MASK), ("Cookie", MASK), ["authorization", MASK]],
+        "pair": ("host", "app"),
+        "more": ("token", "4711", "x"),
+    }
 
 
 def test_nobody_writes_lines_of_a_log():

@@ -17,15 +17,16 @@ from typing import Final
 MASK: Final = "***"
 #: Fields of which nothing is shown, whatever it is.
 _SECRET_NAMES: Final = re.compile(
-    r"pass(word|wd|phrase)?$|secret|token$|api[_-]?key|private[_-]?key|authorization|cookie|credential|signature|"
-    r"session[_-]?id|^dsn$|^pin$|^otp$|^cvv$",
+    r"pass(word|wd|phrase)?$|pwd$|secret|token$|(api|access|private)[_-]?key|authorization|cookie|credential|signature|"
+    r"session[_-]?id|^dsn$|^pin$|^otp$|^cvv$|^sig$",
     re.IGNORECASE,
 )
 
 #: Names of that kind in the middle of a text, with what is said of them.
 _SAID: Final = (
-    r"(?P<said>(?i:pass(?:word|wd|phrase)?|secret|(?:access_|refresh_|id_)?token|api[_-]?key|private[_-]?key|"
-    r"authorization|cookie|credentials?|signature|client_secret|session[_-]?id)"
+    r"(?P<said>(?i:pass(?:word|wd|phrase)?|pwd|secret|(?:access_|refresh_|id_)?token|"
+    r"(?:api|access|secret|private)[_-]?key|authorization|cookie|credentials?|signature|\bsig|client_secret|"
+    r"session[_-]?id)"
     r"[\"']?\s*[=:]\s*)(?:\"[^\"]*\"|'[^']*'|(?i:bearer|basic|digest|token)\s+[^\s,;&\"']+|[^\s,;&\"')\]}]+)"
 )
 _SHAPES: Final = re.compile(
@@ -106,7 +107,7 @@ def _plain(value: object, depth: int) -> object:
         case str():
             return masked(value)
         case bytes() | bytearray():
-            return masked(bytes(value).decode("latin-1"))
+            return masked(_text_of(bytes(value)))
         case _ if depth == 0:
             return masked(_text(value))
         case Mapping():
@@ -114,11 +115,19 @@ def _plain(value: object, depth: int) -> object:
                 masked(str(name)): MASK if _SECRET_NAMES.search(str(name)) else _plain(item, depth - 1)
                 for name, item in value.items()
             }
+        case [str() | bytes() as name, _] if _SECRET_NAMES.search(_text_of(name)):
+            # As fields of HTTP come: a name, and what is said of it.
+            pair = [masked(_text_of(name)), MASK]
+            return tuple(pair) if isinstance(value, tuple) else pair
         case list() | tuple() | set() | frozenset():
             items = [_plain(item, depth - 1) for item in value]
             return tuple(items) if isinstance(value, tuple) else items
         case _:
             return masked(_text(value))
+
+
+def _text_of(text: str | bytes) -> str:
+    return text if isinstance(text, str) else text.decode("latin-1")
 
 
 def _text(value: object) -> str:
