@@ -311,6 +311,22 @@ def test_flags_of_a_file_are_shown_before_they_are_defined(grown: Terminal, some
     assert (output.code, "nothing.json" in output.err) == (2, True)
 
 
+def test_a_file_of_the_older_generation_is_imported_as_such(terminal: Terminal) -> None:
+    """As flagd's services deal it, though the file does not say which they are; and it says so when it is exported."""
+    split = {"fractional": [["on", 50], ["off", 50]]}
+    flag = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "off", "targeting": split}
+    (terminal.directory / "flagd.json").write_text(json.dumps({"flags": {"look": flag}, "metadata": {"version": "7"}}))
+    changed(terminal, "import", "flagd.json", "--fractional", "v2")
+    assert terminal.run("flag", "show", "look", "--json").data["definition"]["fractional"] == "v2"
+    document = json.loads(terminal.run("flag", "export", "look", "--format", "flagd").out)
+    assert document["metadata"]["fractional"] == "v2"
+    output = terminal.run("flag", "import", "flagd.json", "--fractional", "v3", *BECAUSE)
+    assert (output.code, "the scheme of flag 'look' cannot change from 'v2' to 'v3'" in output.err) == (2, True)
+    (terminal.directory / "ours.json").write_text(json.dumps({"flags": {"other": {"rollout": "5%"}}}))
+    output = terminal.run("flag", "import", "ours.json", "--fractional", "v2", *BECAUSE)
+    assert (output.code, "this is one of ours" in output.err) == (2, True)
+
+
 def test_of_flags_of_a_file_it_is_said_whom_each_moves(grown: Terminal) -> None:
     """As a rollout says it; of very many the first are counted, in as many lines."""
     file = grown.directory / "flags.yaml"

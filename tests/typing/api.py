@@ -477,6 +477,7 @@ def changing(ent: Entitlements) -> None:
     assert_type(admin.define_segment("near", {"country": "IN"}), Change)
     assert_type(admin.remove_segment("near"), Change)
     assert_type(admin.import_flags(Path("flags.yaml"), replace=True), Change)
+    assert_type(admin.import_flags("flagd.json", fractional="v2"), Change)
     forecast = admin.forecast("look", 50, progress=print)
     assert_type(forecast, Forecast)
     assert_type(forecast.enter, int)

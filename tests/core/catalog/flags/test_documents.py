@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from payaid_entitlements.core.catalog import Catalog
-from payaid_entitlements.core.catalog.flags.documents import Flags, is_flagd, read_file, read_flags
+from payaid_entitlements.core.catalog.flags.documents import Flags, is_flagd, of_generation, read_file, read_flags
 from payaid_entitlements.core.flags.ordering import LONGEST_CHAIN
 from payaid_entitlements.errors import FlagsInvalid
 from tests.core.conftest import SMALL
@@ -132,3 +132,16 @@ def test_what_could_never_be_answered_is_refused_and_not_found_out_later():
     assert codes({"flags": {**wide, "a14": {"rollout": "1%"}, "b14": {"rollout": "1%"}}}) == {"flag.needs"}
     segments = {f"s{n}": {"any": [{"segment": f"s{n + 1}"}, {"segment": f"s{n + 1}"}]} for n in range(14)}
     assert codes({"segments": {**segments, "s14": {"plan": "pro"}}}) == {"segment.needs"}
+
+
+def test_a_generation_is_of_files_of_flagd():
+    """What the file says of itself besides stays; and what is no metadata is told as ever."""
+    split = {**ON, "targeting": {"fractional": [["on", 1], ["off", 1]]}}
+    file = of_generation(read_file({"flags": {"a": split}, "metadata": {"version": "7"}}), "v2")
+    flag = read_flags(file, catalog=SOLD, flags={}, segments={}).flags["a"]
+    assert (flag.scheme, flag.metadata) == ("v2", {"version": "7"})
+    assert of_generation(read_file({"flags": {"a": split}, "metadata": 5}), "v3").data["metadata"] == {
+        "fractional": "v3"
+    }
+    with pytest.raises(FlagsInvalid, match="this is one of ours"):
+        of_generation(read_file({"flags": {"a": {"rollout": "5%"}}}), "v2")

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, cast
 
 from payaid_entitlements.core.catalog.flags.reading import check_key
 from payaid_entitlements.core.flags import flagd
 from payaid_entitlements.core.flags.checking import check_segments, newly_wrong
 from payaid_entitlements.core.flags.conditions import exact
+from payaid_entitlements.core.flags.flagd.loading import GENERATION
 from payaid_entitlements.core.flags.flagd.parsing import parse
 from payaid_entitlements.core.flags.model import Condition, Flag
 from payaid_entitlements.core.flags.reading import Known, read_segments, read_written
@@ -29,6 +30,7 @@ from payaid_entitlements.errors import FlagsInvalid
 if TYPE_CHECKING:
     from payaid_entitlements.core.catalog.model import Catalog
     from payaid_entitlements.core.flags.details import FlagValue
+    from payaid_entitlements.core.flags.nodes import Scheme
     from payaid_entitlements.core.written.plain import Plain
     from payaid_entitlements.core.written.problems import Path
 
@@ -83,6 +85,23 @@ def read_file(source: str | os.PathLike[str] | Mapping[str, object]) -> FlagFile
     if findings.fatal:
         raise FlagsInvalid(findings.fatal)
     return FlagFile(data, findings.file, findings.marks)
+
+
+def of_generation(file: FlagFile, scheme: Scheme) -> FlagFile:
+    """
+    The same file of flagd, as one that says which generation of ``fractional`` it is of.
+
+    Raises:
+        FlagsInvalid: It is none of flagd.
+    """
+    if not is_flagd(file.data):
+        findings = Findings(file.file)
+        findings.add("generation.unknown", "files of flagd have a generation of 'fractional'; this is one of ours", ())
+        raise FlagsInvalid(findings.fatal)
+    said = file.data.get("metadata", {})
+    if not isinstance(said, Mapping):
+        return file  # which is told when it is read
+    return replace(file, data={**file.data, "metadata": {**said, GENERATION: scheme}})
 
 
 def read_flags(
