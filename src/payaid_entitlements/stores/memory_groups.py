@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from payaid_entitlements.core.instant import Instant
-from payaid_entitlements.core.ratelimit.policy import NEVER, Algorithm, Policy, Verdict
+from payaid_entitlements.core.ratelimit.policy import LONGEST_DEBT, NEVER, Algorithm, Policy, Verdict
 from payaid_entitlements.stores.limiter import Ruling
 from payaid_entitlements.stores.memory_counters import QUOTA_BITS, REST_BITS, Part, packer, unpack
 
@@ -49,7 +49,7 @@ class Rate:
     Attributes:
         made: The group for which it was made.
         empty: The number of a counter on which nothing was counted, by this quota, at the epoch.
-        foreign: From here on are numbers that have a rest, or another quota; so do those below `empty`.
+        foreign: Numbers from here on have a rest, or are of a higher quota; those below `empty` are of a lower one.
         scale: Debt is counted in so many parts of a microsecond.
         interval: Debt that a unit makes.
         tolerance: Debt that a full burst makes.
@@ -84,22 +84,25 @@ class Rate:
 
     def debt(self, now: Instant) -> int | None:
         """What is not worked off at *now*; None where it is to be asked by the long way."""
-        packed, rest = self.states.get(self.key), 0
+        packed = self.states.get(self.key)
         if packed is None:
             return None
-        if self.empty <= packed < self.foreign:
-            tat = packed - self.empty
-        else:
-            tat, rest, counted = unpack(packed)
-            if self.scale == 1 or counted != self.scale:
-                # Another quota has counted it, or has left a part of a microsecond where this one counts none.
-                return None
+        ahead = packed - self.empty - now
+        if ahead < 0:
+            return 0 if packed >= self.empty else None
+        if ahead <= LONGEST_DEBT:
+            return ahead * self.scale
+        tat, rest, counted = unpack(packed)
+        if self.scale == 1 or counted != self.scale:
+            # Another quota has counted it, or has left a part of a microsecond where this one counts none.
+            return None
         return (tat - now) * self.scale + rest if tat >= now else 0
 
     def write(self, debt: int, now: Instant) -> None:
         """Write a debt of *now*."""
         ahead, rest = divmod(debt, self.scale)
-        self.states[self.key] = self.empty + now + ahead + (rest << REST_BITS)
+        packed = self.empty + now + ahead
+        self.states[self.key] = packed | rest << REST_BITS if rest else packed
 
     def verdict(self, debt: int, cost: int, is_allowed: bool) -> Verdict:
         """

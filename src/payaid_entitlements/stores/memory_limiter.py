@@ -18,7 +18,7 @@ from typing import Final
 from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.core.ratelimit import concurrency
 from payaid_entitlements.core.ratelimit.deciding import decide
-from payaid_entitlements.core.ratelimit.policy import Algorithm, State
+from payaid_entitlements.core.ratelimit.policy import LONGEST_DEBT, Algorithm, State
 from payaid_entitlements.errors import StoreUnavailable
 from payaid_entitlements.forking import after_fork
 from payaid_entitlements.stores.limiter import Counter, Group, Ruling
@@ -92,30 +92,28 @@ class MemoryLimiter:
         even = group.made
         if type(even) is not Even or even.limiter is not self or cost < 1:
             return self._decide(group, cost, permit, now)
-        debt = even.interval * cost
         at = even.empty + now
         states, lock = even.states, self._lock
         # Half of what `with` takes. A signal's handler may raise anywhere, as those do that limit the time of a task.
         try:
             lock.acquire()
             tat = states[even.key]
-            if tat > at:
-                # Of what is foreign it comes to so much that nothing fits.
-                debt += tat - at
-            elif tat < even.empty:
-                debt = even.foreign
+            if tat < at:
+                tat = at if tat >= even.empty else even.foreign
+            tat += even.interval * cost
+            debt = tat - at
             if is_within := debt <= even.tolerance:
-                states[even.key] = at + debt
+                states[even.key] = tat
             lock.release()
         except KeyError:
             lock.release()
-            tat, is_within = 0, False
+            debt, is_within = even.foreign, False
         except BaseException:
             with suppress(RuntimeError):  # not acquired yet, or released already
                 lock.release()
             raise
-        if not is_within and not even.empty <= tat < even.foreign:
-            # Not there yet, or counted by another quota, perhaps with a part of a microsecond.
+        if not is_within and debt > LONGEST_DEBT:
+            # Not there yet, or foreign: so much that nothing fits.
             return self._decide(group, cost, permit, now)
         ruling: EvenRuling = EvenRuling()
         ruling.is_allowed = is_within or not even.is_enforced
