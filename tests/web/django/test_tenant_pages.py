@@ -313,7 +313,9 @@ def test_what_somebody_has_changed_meanwhile_is_a_conflict(site, inside):
 
 def test_without_an_answer_of_the_store_the_pages_say_so(site, inside):
     with inside.outage():
-        assert site("viewer").get(OF, {"tenant": "acme"}).status_code == 503
+        page = site("viewer").get(OF, {"tenant": "acme"})
+        assert page.status_code == 503
+        assert 'value="acme"' in page.content.decode()
         assert site("viewer").get(LIST).status_code == 503
         assert site("viewer").get(WHY, {"tenant": "acme", "key": "crm"}).status_code == 503
         assert site().post(CHANGE, OVERRIDE | UNTIL).status_code == 503

@@ -91,7 +91,7 @@ class TenantPages(_Pages):
             # Also one of whom nothing is recorded: it holds the default plan.
             tenant = _tenant(request.GET["tenant"].strip())
             if tenant is None:
-                return self._listing(request, wrong="that is no id of a tenant", status=400)
+                return self._listing(request, wrong="That is no id of a tenant.", status=400)
             return HttpResponseRedirect(self._url("of", tenant=tenant))
         return self._listing(request)
 
@@ -100,7 +100,7 @@ class TenantPages(_Pages):
         self._require_view(request)
         tenant = _tenant(request.GET.get("tenant"))
         if tenant is None:
-            return self._listing(request, wrong="that is no id of a tenant", status=400)
+            return self._listing(request, wrong="That is no id of a tenant.", status=400)
         return self._tenant_page(request, tenant)
 
     def why(self, request: HttpRequest) -> HttpResponse:
@@ -108,7 +108,7 @@ class TenantPages(_Pages):
         self._require_view(request)
         tenant, key = _tenant(request.GET.get("tenant")), request.GET.get("key", "")
         if tenant is None:
-            return self._listing(request, wrong="that is no id of a tenant", status=400)
+            return self._listing(request, wrong="That is no id of a tenant.", status=400)
         try:
             explanation = self.client().explain(tenant, key)
         except (EntitlementError, TypeError) as error:
@@ -135,7 +135,7 @@ class TenantPages(_Pages):
             raise PermissionDenied
         tenant, kind = _tenant(request.POST.get("tenant")), ACTS.get(request.POST.get("act", ""))
         if tenant is None or kind is None:
-            return self._listing(request, wrong="that is no id of a tenant, or nothing that can be done", status=400)
+            return self._listing(request, wrong="That is no id of a tenant, or nothing that can be done.", status=400)
         client = self.client()
         form: Act | None = None
         try:
@@ -197,7 +197,15 @@ class TenantPages(_Pages):
             rows, wrong, status = [], str(error), _status(error)
         more = rows[LISTED - 1].tenant if len(rows) > LISTED else ""
         return self._page(
-            request, "look_up", status=status, title="Tenants", rows=rows[:LISTED], more=more, after=after, wrong=wrong
+            request,
+            "look_up",
+            status=status,
+            title="Tenants",
+            sought=request.GET.get("tenant", ""),  # also in an outage, to be asked for again
+            rows=rows[:LISTED],
+            more=more,
+            after=after,
+            wrong=wrong,
         )
 
     def _tenant_page(
