@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
-from html import unescape
+from datetime import UTC, datetime, timedelta
+from html import escape, unescape
 
 import pytest
 from django.contrib import admin
@@ -13,11 +13,14 @@ from django.core.management import call_command
 from django.test import Client, override_settings
 from django.urls import path
 
-from payaid_entitlements import UNLIMITED, Entitlements
-from payaid_entitlements.errors import StoreUnavailable
+from payaid_entitlements import UNLIMITED, Entitlements, Reason
+from payaid_entitlements.core.instant import instant
+from payaid_entitlements.core.reference import make_reference
+from payaid_entitlements.errors import Refused, StoreUnavailable
 from payaid_entitlements.web.django.models import Tenant
 from payaid_entitlements.web.django.tenants.pages import TenantPages
 from tests.project.databases import databases, settings_for
+from tests.web.conftest import NOW
 from tests.web.django.conftest import tenant_of
 
 LIST, OF, WHY, CHANGE = (f"/admin/payaid/tenant/{each}" for each in ("", "of/", "why/", "change/"))
@@ -110,6 +113,47 @@ def test_why_shows_every_rule(site):
     text = text_of(site("viewer").get(WHY, {"tenant": "acme", "key": "books"}))
     assert "refused" in text and "plan.module_absent" in text
     assert "Every rule that was asked" in text
+
+
+def test_what_a_customer_quotes_is_read(site, inside, clock):
+    """A page tells people to quote a reference to support: here is where support puts it."""
+    with pytest.raises(Refused) as refused:
+        inside.client.require("acme", "books")
+    clock.advance(timedelta(hours=1))
+    inside.client.admin("asha", because="a deal").override("acme", "books", True)
+    client, reference = site("viewer"), refused.value.reference
+    assert 'name="reference"' in client.get(OF, {"tenant": "acme"}).content.decode()
+    text = text_of(client.get(WHY, {"tenant": "acme", "reference": f" {reference.lower()} "}))
+    assert "Said at 2026-09-21 19:45:00 +0545: plan.module_absent . What the tenant holds" in text
+    assert "From a copy of revision 1, just read." in text
+    assert "Known of that second today: refused , plan.module_absent" in text
+    assert "Now: allowed : override.granted" in text
+
+
+@pytest.mark.parametrize(
+    ("reference", "says"),
+    [
+        ("G8NK", "a reference has 26 letters and digits"),
+        ("<script>", "a reference has 26 letters and digits"),
+        ("U" * 26, ""),
+    ],
+)
+def test_a_reference_that_is_none_is_said(site, reference, says):
+    page = site("viewer").get(WHY, {"tenant": "acme", "reference": reference})
+    assert page.status_code == 400
+    assert says in text_of(page)
+    assert f'value="{escape(reference)}"' in page.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("tenant", "feature", "says"),
+    [("globex", "crm", "is not about acme"), ("acme", "crm.gone", "the catalog has no module or feature")],
+)
+def test_a_reference_of_another_or_of_nothing_that_is_sold_is_said(site, tenant, feature, says):
+    named = {"reason": Reason.PLAN_FEATURE_ABSENT, "at": instant(NOW), "revision": 1, "age": 3, "catalog_hash": ""}
+    reference = make_reference(tenant=tenant, feature=feature, **named)
+    page = site("viewer").get(WHY, {"tenant": "acme", "reference": reference})
+    assert (page.status_code, says in text_of(page)) == (400, True)
 
 
 def test_one_of_whom_nothing_is_recorded_holds_the_default_plan(site):

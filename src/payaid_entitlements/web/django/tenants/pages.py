@@ -32,7 +32,7 @@ from payaid_entitlements.errors import (
 from payaid_entitlements.web.django.models import Tenant
 from payaid_entitlements.web.django.process import entitlements
 from payaid_entitlements.web.django.tenants.forms import ACTS, Act, ClearOverride, SetOverride, Undo
-from payaid_entitlements.web.django.tenants.showing import catalog_of, now_of, page_of
+from payaid_entitlements.web.django.tenants.showing import catalog_of, now_of, page_of, quoted
 
 #: Tenants on one page of the list.
 LISTED = 100
@@ -104,14 +104,17 @@ class TenantPages(_Pages):
         return self._tenant_page(request, tenant)
 
     def why(self, request: HttpRequest) -> HttpResponse:
-        """Show every rule that was asked about one key."""
+        """Show every rule that was asked about one key, or about what a customer quotes the reference of."""
         self._require_view(request)
         tenant, key = _tenant(request.GET.get("tenant")), request.GET.get("key", "")
+        reference = request.GET.get("reference", "").strip()
         if tenant is None:
             return self._listing(request, wrong="That is no id of a tenant.", status=400)
         try:
+            quote = quoted(self.client(), tenant, reference) if reference else None
+            key = key if quote is None else quote.key
             explanation = self.client().explain(tenant, key)
-        except (EntitlementError, TypeError) as error:
+        except (EntitlementError, TypeError, ValueError) as error:
             return self._tenant_page(request, tenant, wrong=str(error), status=_status(error))
         decision, read = explanation.decision, explanation.read
         return self._page(
@@ -120,6 +123,7 @@ class TenantPages(_Pages):
             title=f"{tenant}: {key}",
             tenant=tenant,
             key=key,
+            quote=quote,
             # A decision never enters a template: what has no truth value of its own is taken for true there.
             now=now_of(decision.allowed, read is not None and read.allowed),
             reason=decision.reason.value,
@@ -225,6 +229,7 @@ class TenantPages(_Pages):
             tenant=tenant,
             page=page,
             wrong=wrong,
+            reference=request.GET.get("reference", ""),
             may_change=self.has_change_permission(request),
             # Of a form that was refused all is as it was written; of the others nothing is.
             setting=form if isinstance(form, SetOverride) else SetOverride(catalog=catalog),

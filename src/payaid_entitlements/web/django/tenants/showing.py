@@ -11,9 +11,10 @@ from payaid_entitlements.admin.trail import AuditEntry
 from payaid_entitlements.core.catalog.model import Catalog
 from payaid_entitlements.core.decision import Decision
 from payaid_entitlements.core.facts import TenantDocument
-from payaid_entitlements.core.instant import Instant, instant, moment
+from payaid_entitlements.core.instant import MICROSECONDS, Instant, instant, moment
 from payaid_entitlements.core.metering.usage import Usage
 from payaid_entitlements.core.overriding import StandingOverride, standing_overrides
+from payaid_entitlements.core.reference import read_reference
 from payaid_entitlements.core.values import UNLIMITED, Deny
 from payaid_entitlements.core.worth import told
 from payaid_entitlements.core.written.keyspace import RATE_LIMITS
@@ -95,6 +96,58 @@ class Page:
     is_cut: bool
     similar: tuple[str, ...]
     failed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quoted:
+    """
+    What the reference of a refusal says, which a customer has read out.
+
+    Attributes:
+        key: What was asked for.
+        reason: The code of why it was refused; *meaning* says it in a sentence.
+        copy: How old the copy was that was asked: ``just read``, ``about 3.0 s old``.
+        then: What is known today of that second: ``allowed``, ``read only`` or ``refused``, for *then_reason*.
+    """
+
+    key: str
+    said_at: datetime
+    reason: str
+    meaning: str
+    revision: int
+    copy: str
+    then: str
+    then_reason: str
+
+
+def quoted(client: Entitlements, tenant: str, text: str) -> Quoted:
+    """
+    Read the reference *text*, which somebody of *tenant* quotes.
+
+    Raises:
+        ValueError: It is none, is not about *tenant*, or is about nothing that the catalog has.
+        StoreUnavailable: The store gave no answer.
+    """
+    said = read_reference(text)
+    if not said.is_tenant(tenant):
+        raise ValueError(f"the reference {text} is not about {tenant}")
+    at = instant(client.tenant(tenant, fresh=True).at)
+    catalog = catalog_of(client)
+    key = said.feature_among([*catalog.modules, *catalog.features, *catalog.retired])
+    if key is None:
+        raise ValueError(f"the catalog has no module or feature that the reference {text} is about")
+    # It says the second, and not the instant.
+    then = client.explain(tenant, key, at=moment(min(said.said_at + MICROSECONDS - 1, at)))
+    return Quoted(
+        key,
+        moment(said.said_at),
+        "a reason that this version does not know" if said.reason is None else said.reason.value,
+        "" if said.reason is None else said.reason.meaning,
+        said.revision,
+        "just read" if said.age < 0.5 else f"about {said.age:.1f} s old",
+        now_of(then.decision.allowed, then.read is not None and then.read.allowed),
+        then.decision.reason.value,
+    )
 
 
 def page_of(client: Entitlements, tenant: str) -> Page:
