@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from itertools import combinations
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias
@@ -56,7 +57,7 @@ def needs(
         versions: Of the API that have the route; in others it is answered with 404. Alone it asks for nobody.
 
     Raises:
-        ConfigurationError: Nothing is needed.
+        ConfigurationError: Nothing is needed, or what a quota is to give is no number of units.
         TypeError: A key is no text that could be one.
         ValueError: *access* is another word.
     """
@@ -69,10 +70,16 @@ def needs(
         limit if isinstance(limit, Limited) else Limited(identify("limit", limit))
         for limit in _listed("limits", limits)
     ]
-    used = tuple((identify("feature", key), amount) for key, amount in quotas.items())
+    used = tuple((identify("feature", key), _units(key, amount)) for key, amount in quotas.items())
     if not asked and not counted and not used and versions is None:
         raise ConfigurationError("needs() needs nothing; mark a route that is open on purpose with exempt")
     return Needs(tuple(counted), tuple(asked), () if versions is None else (versions,), used)
+
+
+def _units(key: str, amount: object) -> Amount:
+    if isinstance(amount, bool) or not isinstance(amount, int | Decimal) or amount <= 0:
+        raise ConfigurationError(f"quotas={{{key!r}: {amount!r}}}: say how many units a request uses up, more than 0")
+    return amount
 
 
 def _listed(name: str, keys: Iterable[Any]) -> list[Any]:
@@ -201,6 +208,21 @@ class Routes:
             if pattern.is_literal:
                 path = "/" + "/".join(pattern.segments) + ("/" if pattern.has_slash and pattern.segments else "")
                 self._literal.setdefault(path, {})[pattern.method] = needed
+
+
+def known(routes: Routes | None, catalog: Catalog | None) -> Routes | None:
+    """
+    Take what a middleware was given, as `Routes.known_to` *catalog*.
+
+    Raises:
+        ConfigurationError: It is no `Routes`; or as that says.
+    """
+    if routes is None:
+        return None
+    given: object = routes
+    if not isinstance(given, Routes):
+        raise ConfigurationError(f"routes={given!r}: say Routes(...) of payaid_entitlements.web.routing")
+    return routes.known_to(catalog)
 
 
 def _said(text: str, said: Said) -> Needs:

@@ -23,7 +23,7 @@ from payaid_entitlements.web.needs import ask_async
 from payaid_entitlements.web.patterns import WEBSOCKET
 from payaid_entitlements.web.preflights import passes
 from payaid_entitlements.web.request import ScopeRequest, below
-from payaid_entitlements.web.routing import EXEMPT, Routes
+from payaid_entitlements.web.routing import EXEMPT, Routes, known
 from payaid_entitlements.web.settling import settled
 from payaid_entitlements.web.taking import USAGES, Takings, take_quotas_async
 from payaid_entitlements.web.tenancy import Tenancy, finder_of
@@ -67,7 +67,7 @@ class EntitlementsMiddleware:
         self.client = entitlements
         self._tenant = cast("Callable[[Scope], Any]", finder_of(tenant, ScopeRequest))
         self._user = user
-        self._routes = None if routes is None else routes.known_to(entitlements.catalog)
+        self._routes = known(routes, entitlements.catalog)
         if self._routes is not None:
             self._routes.require_countable(
                 entitlements.catalog,
