@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from payaid_entitlements import Entitlements
+from payaid_entitlements.admin import rollouts
 from payaid_entitlements.admin.rollouts import conduct
 from payaid_entitlements.core.flags.model import Stage
 from payaid_entitlements.core.flags.writing import written
@@ -370,7 +371,7 @@ def test_a_beginning_that_is_undone_is_begun_by_nobody_but_people(quiet: Place) 
 
 @pytest.mark.parametrize("how", ["killed", "not enabled", "set"])
 def test_a_rollout_stands_still_while_its_rule_decides_for_nobody(quiet: Place, how: str) -> None:
-    """Whoever takes that back gets what was, however long it took; and who says so lets it go on."""
+    """Whoever takes that back gets what was, however long it took, and its step lasts for its time again."""
     inside = quiet.insiders()
     admin = quiet.admin(because="INC-7")
     definition = written(WATCHED.flags[FLAG])
@@ -383,10 +384,7 @@ def test_a_rollout_stands_still_while_its_rule_decides_for_nobody(quiet: Place, 
     for _ in range(3):
         day(quiet, never)
         assert quiet.insiders() == set()
-    progress = quiet.progress()
-    assert progress is not None
-    assert (progress.stage, progress.step) == (Stage.PAUSED, 0)
-    assert progress.because.startswith("its flag was killed, not enabled, or set for everybody")
+        assert (quiet.step(), quiet.stands()) == ([], (Stage.RUNNING, 0))
     if how == "killed":
         quiet.run(admin.restore(FLAG))
     elif how == "set":
@@ -394,11 +392,39 @@ def test_a_rollout_stands_still_while_its_rule_decides_for_nobody(quiet: Place, 
     else:
         quiet.run(admin.define_flag(FLAG, definition))
     day(quiet, never)
-    assert quiet.insiders() == inside
-    quiet.run(admin.resume_rollout(FLAG))
-    day(quiet, never)
+    assert (quiet.insiders(), quiet.stands()) == (inside, (Stage.RUNNING, 0))
     day(quiet, never)
     assert quiet.stands() == (Stage.RUNNING, 1)
+
+
+def test_many_turned_switches_are_looked_through(quiet: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Page by page, for the last one of this flag; others say nothing of it."""
+    monkeypatch.setattr(rollouts, "PAGE", 2)
+    for n in range(200):
+        quiet.serve(f"t{n}", never)
+    admin = quiet.admin(because="INC-7")
+    for key in (FLAG, "invoicing", FLAG):
+        quiet.run(admin.kill(key))
+        quiet.clock.advance(HOUR)
+        quiet.run(admin.restore(key))
+    quiet.clock.advance(DAY - HOUR)
+    quiet.serve("t0", never)
+    assert (quiet.step(), quiet.stands()) == ([], (Stage.RUNNING, 0))
+    quiet.clock.advance(HOUR)
+    quiet.serve("t0", never)
+    assert quiet.stands() == (Stage.RUNNING, 1)
+
+
+def test_undoing_what_was_set_lets_the_rules_decide_again(quiet: Place) -> None:
+    """No process has changed anything meanwhile that would have to be undone first."""
+    inside = quiet.insiders()
+    fixed = quiet.run(quiet.admin(because="INC-7").set_flag(FLAG, "off"))
+    for _ in range(2):
+        day(quiet, never)
+    quiet.run(quiet.admin(because="mended").undo(fixed.id))
+    assert (quiet.insiders(), quiet.stands()) == (inside, (Stage.RUNNING, 0))
+    day(quiet, never)
+    assert quiet.stands() == (Stage.RUNNING, 0)
 
 
 def test_what_was_rolled_back_stays_so_where_all_that_was_changed_is_replaced(quiet: Place) -> None:

@@ -13,11 +13,13 @@ all steps that are due are taken at once.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from payaid_entitlements.core.flags.model import Flag, Guard, Progress, Rollout, Stage
 from payaid_entitlements.core.flags.rollouts.judging import judge, mismatch
 from payaid_entitlements.core.flags.rollouts.measured import Measured
+from payaid_entitlements.core.flags.turning import fixed_at
 from payaid_entitlements.core.instant import MINUTE, Instant
 from payaid_entitlements.errors import ConfigurationError
 
@@ -26,8 +28,6 @@ CONDUCTOR = "payaid:rollout"
 #: So far apart the clocks of two processes may be. What began later than that from now was not begun by a right one,
 #: and is not waited for.
 SKEW = 5 * MINUTE
-#: Why one stands still that nobody has paused.
-IDLE = "its flag was killed, not enabled, or set for everybody; `payaid flag resume` goes on"
 #: Why nobody is in where the beginning of a rollout was undone.
 NOT_BEGUN = "its beginning was undone; `payaid flag restart` begins anew"
 
@@ -92,12 +92,25 @@ def advance(flag: Flag, progress: Progress | None, measured: Measured, now: Inst
     return _judged(plan, stands, measured, now)
 
 
-def idle(plan: Plan, progress: Progress | None) -> Progress | None:
-    """
-    Stand still, as in a pause, while its rule decides for nobody; None where nothing happens: what has not begun waits.
-    """
-    stands = standing(plan, progress)
-    return replace(stands, stage=Stage.PAUSED, because=IDLE) if stands.stage is Stage.RUNNING else None
+def is_idle(flag: Flag) -> bool:
+    """Say whether its rules decide for nobody: it is not enabled, or everybody gets one variant whatever they say."""
+    return not flag.enabled or fixed_at(flag) is not None
+
+
+def woken(
+    before: Mapping[str, Flag], after: Mapping[str, Flag], progress: Mapping[str, Progress], now: Instant
+) -> dict[str, Progress]:
+    """Let those steps last for their time again whose rules decide again: nothing was measured meanwhile."""
+    return {
+        key: replace(stands, since=now)
+        if stands.stage is Stage.RUNNING
+        and key in before
+        and key in after
+        and is_idle(before[key])
+        and not is_idle(after[key])
+        else stands
+        for key, stands in progress.items()
+    }
 
 
 def is_under_way(plan: Plan, stands: Progress, now: Instant) -> bool:
