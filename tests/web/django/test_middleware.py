@@ -7,6 +7,8 @@ import threading
 from contextlib import ExitStack
 
 import pytest
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.http import FileResponse, HttpResponse, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.test import AsyncClient, AsyncRequestFactory, RequestFactory, override_settings
@@ -559,3 +561,14 @@ def test_a_file_is_left_to_the_server(wsgi_site, tmp_path):
         response = EntitlementsMiddleware(lambda request: FileResponse(opened))(RequestFactory().get("/file"))
         assert response.file_to_stream is opened
         assert b"".join(response) == b"content"
+
+
+def test_without_the_app_the_middleware_does_not_start(site):
+    """`manage.py check` would find no mistake, since nothing of ours would look."""
+    site.serve(*VIEWS)
+    installed = [each for each in settings.INSTALLED_APPS if not each.startswith("payaid")]
+    with (
+        override_settings(INSTALLED_APPS=installed),
+        pytest.raises(ImproperlyConfigured, match="INSTALLED_APPS"),
+    ):
+        EntitlementsMiddleware(lambda request: None)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
@@ -28,6 +30,8 @@ from payaid_entitlements.web.request import intent_of
 
 View = Callable[..., Any]
 
+_APP: Final = "payaid_entitlements.web.django"
+
 
 class EntitlementsMiddleware:
     """
@@ -38,13 +42,19 @@ class EntitlementsMiddleware:
     nothing stands where ``PAYAID["UNGUARDED"]`` is ``"refuse"``.
 
     Raises:
-        ImproperlyConfigured: When the handler starts: ``PAYAID`` has mistakes, and all of them are in it.
+        ImproperlyConfigured: When the handler starts: ``PAYAID`` has mistakes, and all of them are in it; or the app is
+            not installed, so that `manage.py check` would look nothing over and say that all is well.
     """
 
     sync_capable = True
     async_capable = True
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        if not apps.is_installed(_APP):
+            raise ImproperlyConfigured(
+                f"INSTALLED_APPS has no {_APP!r}, so that nothing of it is checked, and its templates and commands are "
+                "missing; add it"
+            )
         self.get_response = get_response
         self._edge = _Edge(configuration())
         self._is_async = iscoroutinefunction(get_response)
