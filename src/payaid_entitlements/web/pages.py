@@ -183,18 +183,28 @@ def _options(page: Page) -> str:
 
 
 def _option(page: Page, remedy: Mapping[str, Any]) -> Iterator[str]:
-    kind = str(remedy["kind"])
-    label = Template(page.labels.get(str(remedy.get("verb", kind)), ""))
-    url = followable(remedy.get("url"))
-    if kind == "wait_until":
-        at = datetime.fromisoformat(remedy["at"]).astimezone(UTC)
-        shown = rounded_up(at, timedelta(minutes=1))
-        time = f'<time datetime="{escape(at.isoformat())}">{shown:%Y-%m-%d %H:%M} UTC</time>'
-        yield Template(escape(label.template)).safe_substitute(at=time)
-    elif kind != "contact" or url is not None or remedy.get("plan"):
-        # Without an address, what is about no plan (pay, resume) is what the detail says already.
-        text = escape(label.safe_substitute(remedy))
+    text, url = escape(label_of(remedy, page.labels)), followable(remedy.get("url"))
+    if remedy["kind"] == "wait_until":
+        at, shown = _minute(remedy["at"])
+        yield text.replace(shown, f'<time datetime="{escape(at.isoformat())}">{shown}</time>')
+    elif text:
         yield text if url is None else f'<a href="{escape(url)}">{text}</a>'
+
+
+def label_of(remedy: Mapping[str, Any], labels: Mapping[str, str]) -> str:
+    """Say what *remedy*, as in the document, is called by *labels*; empty where the detail says it already."""
+    kind = str(remedy["kind"])
+    if kind == "contact" and followable(remedy.get("url")) is None and not remedy.get("plan"):
+        # What is about no plan: pay, resume. Without an address there is no more to say of it.
+        return ""
+    said = {**remedy, "at": _minute(remedy["at"])[1]} if kind == "wait_until" else remedy
+    return Template(labels.get(str(remedy.get("verb", kind)), "")).safe_substitute(said)
+
+
+def _minute(at: str) -> tuple[datetime, str]:
+    """The instant *at*, and the full minute that people read."""
+    instant = datetime.fromisoformat(at).astimezone(UTC)
+    return instant, f"{rounded_up(instant, timedelta(minutes=1)):%Y-%m-%d %H:%M} UTC"
 
 
 def _quotable(page: Page) -> str:

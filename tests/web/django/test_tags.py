@@ -75,8 +75,10 @@ def test_a_prompt_says_what_would_open_it(bound):
     english = bound("free", '{% upgrade_prompt "crm.export" %}')
     with translation.override("de"):
         german = bound("free", '{% upgrade_prompt "crm.export" %}')
-    assert 'lang="en"' in english
-    assert 'lang="de"' in german
+    assert 'lang="en"' in english and "Subscribe to pro" in english and "Contact us" in english
+    assert 'lang="de"' in german and "pro abonnieren" in german and "Kontakt aufnehmen" in german
+    resumed = bound("paused", '{% upgrade_prompt "crm.export" %}')
+    assert "Resume the subscription." in resumed and "<ul>" not in resumed
 
 
 @pytest.mark.parametrize(("url", "is_linked"), [("/buy", True), ("javascript:alert(1)", False), (None, False)])
