@@ -141,6 +141,16 @@ def test_who_restores_a_flag_is_told_that_its_rollout_stands_still(begun: Termin
     assert "  its rollout stands still until `payaid flag resume new-checkout`\n" in output.out
 
 
+def test_undoing_passes_over_what_only_says_why_it_holds(begun: Terminal) -> None:
+    assert begun.run("flag", "pause", FLAG, *BECAUSE).code == 0
+    assert begun.run("flag", "resume", FLAG, *BECAUSE).code == 0
+    begun.later(days=2)
+    [held] = begun.run("flag", "step", "--yes", "--json").data
+    assert held["because"] == "nothing is measured: of error_rate"
+    output = begun.run("flag", "undo", FLAG, *BECAUSE)
+    assert "-> paused at step 1" in output.out.replace("\n", " ")
+
+
 def test_what_has_no_guard_is_said(terminal: Terminal) -> None:
     (terminal.directory / "plain.json").write_text(json.dumps({"flags": {"look": {"rollout": "5%"}}}))
     assert terminal.run("flag", "import", "plain.json", *BECAUSE).code == 0

@@ -415,6 +415,17 @@ def test_many_turned_switches_are_looked_through(quiet: Place, monkeypatch: pyte
     assert quiet.stands() == (Stage.RUNNING, 1)
 
 
+def test_what_only_says_why_it_holds_is_in_nobodys_way(quiet: Place) -> None:
+    """It is said by the next look again; who takes back what he did need not take that back first."""
+    owned = quiet.run(quiet.admin(because="mine").define_flag(FLAG, {**written(WATCHED.flags[FLAG]), "owner": "asha"}))
+    quiet.clock.advance(DAY)
+    (held,) = quiet.step()
+    assert held.because == "nothing is measured: of error_rate"
+    quiet.run(quiet.admin(because="not mine").undo(owned.id))
+    assert quiet.memory.flags().flags[FLAG] == WATCHED.flags[FLAG]
+    assert quiet.stands() == (Stage.RUNNING, 0)
+
+
 def test_undoing_what_was_set_lets_the_rules_decide_again(quiet: Place) -> None:
     """No process has changed anything meanwhile that would have to be undone first."""
     inside = quiet.insiders()

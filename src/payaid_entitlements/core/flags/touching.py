@@ -76,6 +76,23 @@ def things_of(said: Mapping[str, Mapping[str, object]]) -> set[Thing]:
     return {(kind, name) for kind in ("flag", "segment") for name in said[kind]}
 
 
+def is_note(was: Mapping[str, Mapping[str, object]], becomes: Mapping[str, Mapping[str, object]]) -> bool:
+    """
+    Tell whether a change, as `kept` wrote it, does no more than say why a rollout holds.
+
+    Whoever takes back what he did takes back none of these: the next look would say the same again.
+    """
+    return _silent(was) == _silent(becomes)
+
+
+def _silent(said: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
+    progress = {
+        key: {**data, "because": ""} if isinstance(data, dict) and "because" in data else data
+        for key, data in said["progress"].items()
+    }
+    return {**said, "progress": progress}
+
+
 def back(flag_set: FlagSet, said: Mapping[str, Mapping[str, object]], now: Instant) -> FlagSet:
     """
     Let everything that `kept` wrote be as it was then; the rest stays as it is. Of rollouts see `taken_back`.
