@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.websockets import WebSocketDisconnect
 from structlog.testing import capture_logs
-from werkzeug.exceptions import NotFound
+from werkzeug.exceptions import ClientDisconnected, NotFound
 
 from payaid_entitlements import Catalog, Entitlements
 from payaid_entitlements.errors import (
@@ -196,7 +196,9 @@ def test_who_is_cancelled_says_nothing_about_the_module(clock):
 
 
 @pytest.mark.parametrize(
-    "gone", [ClientDisconnect(), WebSocketDisconnect(), UnreadablePostError(), RequestAborted()], ids=repr
+    "gone",
+    [ClientDisconnect(), WebSocketDisconnect(), ClientDisconnected(), UnreadablePostError(), RequestAborted()],
+    ids=repr,
 )
 def test_who_goes_in_the_middle_says_nothing_about_the_module(clock, gone):
     """A hundred uploads that are broken off take it away from nobody, and are no sign that it works again."""

@@ -56,6 +56,7 @@ _GONE: Final = frozenset(
     {
         ("starlette.requests", "ClientDisconnect"),
         ("starlette.websockets", "WebSocketDisconnect"),
+        ("werkzeug.exceptions", "ClientDisconnected"),
         ("django.http.request", "UnreadablePostError"),
         ("django.core.exceptions", "RequestAborted"),
     }
