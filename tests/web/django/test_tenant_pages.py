@@ -329,6 +329,18 @@ def test_what_was_reviewed_can_be_corrected(site, inside):
     assert inside.client.tenant("acme", fresh=True).revision == before
 
 
+def test_what_was_overtaken_is_reviewed_again(site, inside):
+    """Of two operators who mend the same thing the second sees what the first has done, before doing it again."""
+    client = site()
+    review = client.post(CHANGE, OVERRIDE | UNTIL)
+    inside.client.admin("asha", because="the same ticket").override("acme", "crm.mails", "9/month")
+    again = client.post(CHANGE, fields_of(review))
+    assert "Somebody has changed this tenant since." in text_of(again) and "9 50 until 2031" in text_of(again)
+    assert inside.client.usage("acme", "crm.mails")["crm.mails"].limit == 9
+    assert client.post(CHANGE, fields_of(again)).status_code == 302
+    assert inside.client.usage("acme", "crm.mails")["crm.mails"].limit == 50
+
+
 def test_the_reason_of_a_change_that_is_refused_is_not_lost(site, inside):
     boss = inside.client.admin("asha", because="a test")
     first = boss.override("acme", "crm.mails", "9/month")

@@ -19,6 +19,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST, require_safe
 
+from payaid_entitlements.admin import ChangeReason
 from payaid_entitlements.core.identity import identify
 from payaid_entitlements.entitlements import Entitlements
 from payaid_entitlements.errors import (
@@ -143,7 +144,7 @@ class TenantPages(_Pages):
         client = self.client()
         form: Act | None = None
         try:
-            client.tenant(tenant, fresh=True)
+            revision = client.tenant(tenant, fresh=True).revision
             form = kind(request.POST, catalog=catalog_of(client))
             if not form.is_valid():
                 wrong = "Nothing was changed. Correct what is marked below."
@@ -152,17 +153,27 @@ class TenantPages(_Pages):
                 return self._tenant_page(request, tenant, form=form)
             if isinstance(form, Undo):
                 _require_own(client, tenant, form.cleaned_data["change"])
-            is_confirmed = "confirmed" in request.POST
-            admin = client.admin(_actor(request), because=form.cleaned_data["because"], dry_run=not is_confirmed)
+            # Of what somebody else has changed since, the review is not what was confirmed.
+            is_overtaken = request.POST.get("revision", str(revision)) != str(revision)
+            is_dry = is_overtaken or "confirmed" not in request.POST
+            admin = client.admin(_actor(request), because=form.cleaned_data["because"], dry_run=is_dry)
             change = form.carry_out(admin, tenant)
         except StoreUnavailable as error:
             return self._keep(request, tenant, kind, error)
         except (EntitlementError, TypeError) as error:
             return self._tenant_page(request, tenant, form=form, wrong=str(error), status=_status(error))
-        if not is_confirmed:
-            known = client.tenant(tenant).revision > 0
+        if is_dry and change.reason is not ChangeReason.REPEATED:
             return self._page(
-                request, "review", title=f"{form.title}: {tenant}", tenant=tenant, form=form, change=change, known=known
+                request,
+                "review",
+                title=f"{form.title}: {tenant}",
+                tenant=tenant,
+                form=form,
+                change=change,
+                revision=revision,
+                wrong="Somebody has changed this tenant since. This is what it would come to now."
+                if is_overtaken
+                else "",
             )
         said = "; ".join(map(str, change.altered)) if change.applied else f"nothing was changed ({change.reason.value})"
         messages.add_message(request, messages.SUCCESS if change.applied else messages.WARNING, f"{form.title}: {said}")
@@ -174,7 +185,8 @@ class TenantPages(_Pages):
 
         Without reading anything: there may be nothing to read from.
         """
-        written = {name: request.POST[name] for name in ("confirmed", *kind.base_fields) if name in request.POST}
+        names = ("confirmed", "revision", *kind.base_fields)
+        written = {name: request.POST[name] for name in names if name in request.POST}
         return self._page(
             request,
             "again",
