@@ -76,6 +76,12 @@ def test_a_beginning_of_a_route_ends_with_a_segment(site):
     ]
 
 
+def test_what_would_be_used_up_by_nobody_is_a_mistake(site):
+    """A quota in a line of the settings, or of a viewset, would be counted for no request."""
+    with pytest.raises(ConfigurationError, match=r"'hr:pay': it uses up crm.mails.*@consume_quota"):
+        Routes({"hr:pay": needs("hr", quotas={"crm.mails": 1})})
+
+
 class Half(View):
     @require_feature("crm.export")
     def get(self, request):

@@ -129,6 +129,12 @@ def read_needs(said: Any) -> Needs:
     if said is exempt:
         return EXEMPT
     if isinstance(said, Needs):
+        if said.quotas:
+            # Nothing here would give back what a request that fails has used up.
+            raise ConfigurationError(
+                f"it uses up {', '.join(key for key, _ in said.quotas)}, which only a guard of the view can: "
+                "@consume_quota(...)"
+            )
         return said
     if isinstance(said, str):
         return needs(said)
