@@ -80,6 +80,15 @@ def test_several_limits_are_told_together_and_what_they_share_once() -> None:
     assert fields["X-RateLimit-Reset"] == "1"
 
 
+def test_when_nothing_is_left_it_says_when_there_is_something() -> None:
+    """The last one of ten thousand a day: all of them are back in a day, and the next one in nine seconds."""
+    policies = [gcra(10, 1, name="api.1s"), gcra(10_000, 86_400, name="api.86400s")]
+    last = called(policies, [(), (NOW + 86_391 * SECOND, 0, 10_000)], NOW)
+    fields = rate_fields([last], legacy=True)
+    assert parsed(fields["RateLimit"]) == {"api.1s": {"r": 9, "t": 1}, "api.86400s": {"r": 0, "t": 9}}
+    assert (fields["X-RateLimit-Remaining"], fields["X-RateLimit-Reset"]) == ("0", "9")
+
+
 def test_a_limit_that_let_it_through_before_another_one_refused_it_has_a_say_too() -> None:
     full = (NOW + 60 * SECOND, 0, 1)
     refused = called([gcra(1, 60, name="export")], [full], NOW)

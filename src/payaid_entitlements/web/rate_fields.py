@@ -39,10 +39,13 @@ def rate_fields(outcomes: Iterable[RateLimitOutcome], *, legacy: bool = False) -
     """
     Say in fields of a response how limits stand.
 
-    ``t`` and ``Retry-After`` are whole seconds, rounded up: whoever waits that long comes through, if nobody else has
-    taken what became free. Where a call was refused only the policies are told that have no room for another one, since
-    no time may be named that is later than ``Retry-After`` (draft section 6). Some may be of limits that let it through
-    and have counted it, before another one refused it.
+    ``t`` says when all has come back; or, where there is no room for another such call, when there is: who sleeps for
+    so long when nothing is left is not to sleep through a day because of one unit. It and ``Retry-After`` are whole
+    seconds, rounded up: whoever waits that long comes through, if nobody else has taken what became free.
+
+    Where a call was refused only the policies are told that have no room for another one, since no time may be named
+    that is later than ``Retry-After`` (draft section 6). Some may be of limits that let it through and have counted it,
+    before another one refused it.
 
     Args:
         outcomes: Of all limits that the request was held against, in their order. Where two of them count toward the
@@ -63,11 +66,11 @@ def rate_fields(outcomes: Iterable[RateLimitOutcome], *, legacy: bool = False) -
         refusing = outcome.limited_by
         for each in outcome.policies:
             policies[each.name] = _policy(each)
-            time: timedelta | None = each.resets_after
-            if is_refused:
-                time = outcome.retry_after if each.name in refusing else _wait(each, outcome.cost)
-                if time == _NO_TIME:
+            time = outcome.retry_after if each.name in refusing else _wait(each, outcome.cost)
+            if time == _NO_TIME:
+                if is_refused:
                     continue
+                time = each.resets_after
             until = "" if time is None else f";t={_seconds(time)}"
             standings[each.name] = f'"{each.name}";r={each.remaining}{until}'
             if tightest is None or each.remaining < tightest[1]:
