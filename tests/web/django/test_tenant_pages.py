@@ -320,7 +320,7 @@ def test_nothing_that_was_written_is_lost(site, said):
 
 
 def test_what_was_reviewed_can_be_corrected(site, inside):
-    """A browser that goes back has forgotten the form, since pages about tenants are stored nowhere."""
+    """A browser that goes back may have forgotten the form: pages about tenants are to be stored nowhere."""
     client = site()
     before = inside.client.tenant("acme").revision
     page = client.post(CHANGE, fields_of(client.post(CHANGE, OVERRIDE | UNTIL)) | {"edit": "Correct it"})
