@@ -357,6 +357,9 @@ def test_whoever_writes_a_time_is_told_whose(site):
     assert "Time of Asia/Kathmandu" in text_of(client.get(OF, {"tenant": "acme"}))
     assert "Until: 2031-01-01 12:00:00 +0545" in text_of(client.post(CHANGE, OVERRIDE | UNTIL))
     assert "Until: without an end" in text_of(client.post(CHANGE, OVERRIDE | {"forever": "on"}))
+    with override_settings(USE_TZ=False):
+        assert "Time of Asia/Kathmandu" in text_of(client.get(OF, {"tenant": "acme"}))
+        assert "Until: 2031-01-01 12:00:00 +0545" in text_of(client.post(CHANGE, OVERRIDE | UNTIL))
 
 
 def test_what_somebody_has_changed_meanwhile_is_a_conflict(site, inside):
