@@ -371,6 +371,16 @@ def test_what_is_exported_is_imported_unchanged(grown: Terminal) -> None:
     assert (output.code, "did you mean 'look'" in output.err) == (2, True)
 
 
+def test_what_is_replaced_by_nothing_is_the_catalogs_again(terminal: Terminal) -> None:
+    """Though it says the same: what is published of it counts from then on."""
+    changed(terminal, "set", "new-checkout", "on")
+    changed(terminal, "set", "new-checkout", "--rules")
+    assert terminal.run("flag", "list", "--json").data[0]["changed"]
+    (terminal.directory / "none.json").write_text('{"flags": {}}')
+    assert "as it was changed -> as the catalog has it" in changed(terminal, "import", "none.json", "--replace")
+    assert not terminal.run("flag", "list", "--json").data[0]["changed"]
+
+
 def test_without_segments_none_are_written(terminal: Terminal) -> None:
     assert set(terminal.run("flag", "export", "--json").data) == {"flags"}
 

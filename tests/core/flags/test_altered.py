@@ -173,3 +173,16 @@ def test_something_is_said_of_all_that_counts_otherwise(before: FlagSet, after: 
     assert bool(lines) >= counts
     assert not lines or touched(before, after)
     assert altered_flags(effective({}, before), effective({}, before), before, before) == ()
+
+
+def test_what_is_left_to_the_catalog_again_is_said_though_it_is_the_same():
+    """What will be published of it counts from then on."""
+    flags = {"look": BOOLEAN}
+    held, bare = FlagSet(1, flags), FlagSet(2)
+    assert [str(line) for line in altered_flags(flags, flags, held, bare)] == [
+        "flag look: as it was changed -> as the catalog has it"
+    ]
+    assert altered_flags(flags, flags, bare, held) == ()
+    stood = Progress("r", Stage.RUNNING, 0, HOUR, 1)
+    stepped = altered_flags(flags, flags, replace(held, progress={"look": stood}), bare)
+    assert [line.what for line in stepped] == ["look guarded rollout"]

@@ -35,7 +35,11 @@ def altered_flags(
     """Compare what counts before a change and after it: flags, then segments, then where rollouts stand."""
     lines: list[Altered] = []
     for key in sorted({*before, *after}):
-        lines += _flag(key, before.get(key), after.get(key))
+        own = [*_flag(key, before.get(key), after.get(key))]
+        is_left = key in was.flags and key not in becomes.flags
+        if not own and is_left and was.progress.get(key) == becomes.progress.get(key):
+            own = [Altered(f"flag {key}", "as it was changed", "as the catalog has it")]
+        lines += own
     if (was.damage is None) != (becomes.damage is None):
         before_it, after_it = ("readable" if each.damage is None else "unreadable" for each in (was, becomes))
         lines.append(Altered("the flag set", before_it, after_it))
