@@ -425,7 +425,7 @@ def test_flags_are_asked_by_post(served, method, path):
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/ofrep", "/ofrep/v1/evaluate", f"{PATH}/", f"{PATH}x", "/ofrep/v2/evaluate/flags"]
+    "path", ["/", "/ofrep", "/ofrep/v1/evaluate", f"{PATH}/", f"{PATH}x", "/ofrep/v2/evaluate/flags", f"{PATH}/\udce9"]
 )
 def test_there_is_nothing_else_here(served, path):
     answer = post(served, path)
