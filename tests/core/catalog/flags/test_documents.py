@@ -145,3 +145,13 @@ def test_a_generation_is_of_files_of_flagd():
         read_flags(unread, catalog=SOLD, flags={}, segments={})
     with pytest.raises(FlagsInvalid, match="this is one of ours"):
         of_generation(read_file({"flags": {"a": {"rollout": "5%"}}}), "v2")
+
+
+def test_of_very_many_problems_a_message_lists_the_first():
+    """All of them are with it."""
+    broken = {f"f{number}": {"state": "ON", "variants": {"on": True}} for number in range(1_200)}
+    with pytest.raises(FlagsInvalid) as caught:
+        read({"flags": broken})
+    lines = str(caught.value).splitlines()
+    assert (len(caught.value.problems), len(lines)) == (1_200, 102)
+    assert (lines[0], lines[-1]) == ("1200 problems in the flags:", "  and 1,100 more")
