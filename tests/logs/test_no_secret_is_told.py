@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 
 from payaid_entitlements import Catalog, Entitlements
 from payaid_entitlements.errors import EntitlementError, ModuleFailed, StoreUnavailable, TenantConflict
+from payaid_entitlements.logs import redact
 from payaid_entitlements.stores.memory import MemoryStore
 from payaid_entitlements.testing import FaultyStore
 from payaid_entitlements.web import Answers, module_boundary
@@ -135,3 +136,20 @@ def test_no_traceback_tells_a_secret():
     assert "in test_no_traceback_tells_a_secret\n" in said
     assert [secret for _, secret in SHAPES if secret in said] == []
     assert {type(each.exc_info[1]) for each in records} == {OSError}
+
+
+def test_structlog_tells_none_either_as_the_how_to_sets_it_up():
+    """Text is made of an error before it is masked; a renderer would show what is left of it as it is."""
+    out = io.StringIO()
+    processors = [structlog.processors.format_exc_info, redact, structlog.processors.KeyValueRenderer()]
+    structlog.configure(processors=processors, logger_factory=structlog.PrintLoggerFactory(out))
+    try:
+        for text, _ in SHAPES:
+            MODULES.forget()
+            with suppress(ModuleFailed), module_boundary("crm"):
+                raise OSError(f"cannot go on: {text}")
+    finally:
+        structlog.reset_defaults()
+    said = out.getvalue()
+    assert said.count("OSError: cannot go on: ") == len(SHAPES)
+    assert [secret for _, secret in SHAPES if secret in said] == []
