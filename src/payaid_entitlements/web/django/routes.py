@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from django.urls import ResolverMatch
 
@@ -19,15 +19,21 @@ from payaid_entitlements.web.exempting import exempt
 from payaid_entitlements.web.needs import Needs, unknown
 from payaid_entitlements.web.routing import EXEMPT, needs
 
+#: What ends a segment: the end, and a slash that cannot be missing, unless nothing follows it.
+_ENDS: Final = re.compile(r"\Z|/(?![?*{])|/\?\Z")
+#: Plainly another, longer name.
+_GOES_ON: Final = re.compile(r"[\w-](?![?*{])")
+
 
 class Routes:
     """
     What is needed for which view: ``{"invoicing": "invoicing", "crm:export": "crm.export", "admin": exempt}``.
 
     A line names a view, a namespace, or, when it begins with a slash, the beginning of a route as the URL configuration
-    writes it: ``"/accounts/"``. ``"/health"`` is that route and all below it, and not ``/healthcare``. The closest line
-    decides, alone: the view, then its namespaces from the inside, then the longest beginning. What is matched is the
-    view that Django has found, never the path that a client has written.
+    writes it: ``"/accounts/"``. ``"/health"`` is that route and all below it, and not ``/healthcare``. Where a regular
+    expression goes on, as with a suffix for formats, a line that asks is about it too, and one that opens is not. The
+    closest line decides, alone: the view, then its namespaces from the inside, then the longest beginning. What is
+    matched is the view that Django has found, never the path that a client has written.
 
     Args:
         table: By name; each with a key of a module or feature, several, `needs`, or `exempt`.
@@ -74,7 +80,7 @@ class Routes:
             if name in self._names:
                 return self._names[name]
         route = written(match)
-        return next((found for prefix, found in self._prefixes if _begins(route, prefix)), None)
+        return next((found for prefix, found in self._prefixes if _is_about(route, prefix, found)), None)
 
     def unmatched(self, matches: Sequence[ResolverMatch]) -> Iterator[str]:
         """Lines that are about no view."""
@@ -83,15 +89,23 @@ class Routes:
         for name in self._names:
             if name not in names:
                 yield f"{name!r} names no view and no namespace{did_you_mean(name, sorted(names))}"
-        for prefix, _ in self._prefixes:
-            if not any(_begins(written(match), prefix) for match in matches):
+        for prefix, found in self._prefixes:
+            if not any(_is_about(written(match), prefix, found) for match in matches):
                 yield f"no route begins with {'/' + prefix!r}"
 
 
-def _begins(route: str, prefix: str) -> bool:
-    """Does *route* begin with all segments of *prefix*? Whoever opens one does not open others of a longer name."""
-    is_whole = not prefix or prefix.endswith("/") or route[len(prefix) :][:1] in ("", "/")
-    return is_whole and route.startswith(prefix)
+def _is_about(route: str, prefix: str, needed: Needs) -> bool:
+    r"""
+    Is a line for *prefix* about *route*?
+
+    Where a regular expression goes on, nobody can say if a segment has ended: ``reports\.(?P<format>csv)``,
+    ``reports(?:/(?P<n>\d+))?``. What a line asks is asked there, and what it opens stays closed.
+    """
+    if not route.startswith(prefix):
+        return False
+    rest = route[len(prefix.removesuffix("/")) :]
+    is_whole = not prefix or _ENDS.match(rest) is not None
+    return is_whole or (needed is not EXEMPT and _GOES_ON.match(rest) is None)
 
 
 def written(match: ResolverMatch) -> str:
