@@ -169,6 +169,16 @@ def test_of_tasks_that_end_together_one_failure_is_enough():
         raise ExceptionGroup("tasks", [NotFound(), OSError()])
 
 
+def test_who_goes_while_others_are_answered_is_no_failure():
+    """A task read from the client, and another one was refused."""
+    group = ExceptionGroup("tasks", [ClientDisconnect(), ExceptionGroup("more", [TenantUnidentified("nobody")])])
+    with pytest.raises(ExceptionGroup) as caught, module_boundary("invoicing"):
+        raise group
+    assert caught.value is group
+    with pytest.raises(ModuleFailed), module_boundary("invoicing"):
+        raise ExceptionGroup("tasks", [ClientDisconnect(), OSError()])
+
+
 def test_an_error_of_the_host_that_it_handles_itself_passes():
     """It says which."""
     with pytest.raises(ZeroDivisionError), module_boundary("invoicing", passes=(ArithmeticError,)):
@@ -197,7 +207,14 @@ def test_who_is_cancelled_says_nothing_about_the_module(clock):
 
 @pytest.mark.parametrize(
     "gone",
-    [ClientDisconnect(), WebSocketDisconnect(), ClientDisconnected(), UnreadablePostError(), RequestAborted()],
+    [
+        ClientDisconnect(),
+        WebSocketDisconnect(),
+        ClientDisconnected(),
+        UnreadablePostError(),
+        RequestAborted(),
+        ExceptionGroup("tasks", [ClientDisconnect(), ExceptionGroup("more", [WebSocketDisconnect()])]),
+    ],
     ids=repr,
 )
 def test_who_goes_in_the_middle_says_nothing_about_the_module(clock, gone):

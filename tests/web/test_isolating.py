@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 from wsgiref.util import setup_testing_defaults
 
 import pytest
@@ -112,6 +113,23 @@ def test_a_client_that_has_gone_is_no_failure(kind):
         assert left.value is gone
     asyncio.run(IsolatedASGI(caught, "invoicing")({"type": kind, "headers": []}, None, send))
     assert asked(fine)[0]["status"] == 204
+
+
+def test_a_client_that_has_gone_is_no_sign_that_the_module_works_again(monkeypatch):
+    """Else who opens and leaves would let everybody at what is down."""
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+
+    async def send(message):
+        raise OSError("closed")
+
+    for _ in range(5):
+        asked(broken)
+    now[0] += 0.6
+    with pytest.raises(OSError, match="closed"):
+        asyncio.run(IsolatedASGI(fine, "invoicing")({"type": "http", "headers": []}, None, send))
+    assert asked(broken)[0]["status"] == 500
+    assert asked(fine)[0]["status"] == 503
 
 
 def test_one_that_works_is_left_as_it_is():

@@ -68,6 +68,19 @@ _OURS: Final = (LookupError, ValueError)
 _entered: ContextVar[tuple[tuple[bool, float], ...]] = ContextVar("payaid_entitlements.boundaries", default=())
 
 
+class ClientGone(Exception):
+    """
+    To be raised inside a boundary where a server has said, by an error of its own, that the client has gone.
+
+    Attributes:
+        error: What the server raised.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
+
+
 class _Failed(Exception):
     """Stands for any failure, to the breaker."""
 
@@ -122,7 +135,7 @@ class ModuleBoundary:
 
     def _leave(self, entered: tuple[bool, float], error: BaseException | None) -> None:
         module = MODULES.of(self.module)
-        if not isinstance(error, Exception) or _is(error, _GONE):
+        if not isinstance(error, Exception) or is_gone(error):
             # Who has gone, or was cancelled, says nothing about the module; who got an answer does.
             module.leave(entered, error)
             return
@@ -208,7 +221,7 @@ def module_boundary(module: str, *, passes: tuple[type[Exception], ...] = ()) ->
 def is_answer(error: Exception) -> bool:
     """Is *error* how a framework, or this library, says something to the client, rather than a failure?"""
     if isinstance(error, ExceptionGroup):
-        return answerable(error) is not None
+        return answerable(error.split(is_gone)[1]) is not None
     if isinstance(error, ModuleFailed | ModuleUnavailable):
         # Of a module inside this one: it has been told of.
         return True
@@ -217,7 +230,14 @@ def is_answer(error: Exception) -> bool:
     return _is(error, _ANSWERS)
 
 
-def _is(error: Exception, kinds: frozenset[tuple[str, str]]) -> bool:
+def is_gone(error: BaseException) -> bool:
+    """Does *error* say no more than that the client has gone? A group does where all in it do."""
+    if isinstance(error, ExceptionGroup):
+        return all(map(is_gone, error.exceptions))
+    return isinstance(error, ClientGone) or _is(error, _GONE)
+
+
+def _is(error: BaseException, kinds: frozenset[tuple[str, str]]) -> bool:
     return any((kind.__module__, kind.__name__) in kinds for kind in type(error).__mro__)
 
 

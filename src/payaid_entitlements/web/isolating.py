@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 
 from payaid_entitlements.errors import ModuleFailed, ModuleUnavailable
 from payaid_entitlements.web.answers import Answers, answerable
-from payaid_entitlements.web.boundary import ModuleBoundary, module_boundary
+from payaid_entitlements.web.boundary import ClientGone, ModuleBoundary, module_boundary
 from payaid_entitlements.web.messages import Message, denial_of, response_of
 from payaid_entitlements.web.refusing import Refusal
 from payaid_entitlements.web.request import EnvironRequest, Incoming, ScopeRequest
@@ -52,7 +52,6 @@ class IsolatedASGI:
             return
         has_begun = is_open = False
         unheard: OSError | None = None
-        gone: OSError | None = None
 
         async def watched(message: Message) -> None:
             nonlocal has_begun, is_open, unheard
@@ -80,9 +79,9 @@ class IsolatedASGI:
                     # So servers say that the client has gone (ASGI HTTP specification 2.4): no failure of the module.
                     if error is not unheard:
                         raise
-                    gone = error
-            if gone is not None:
-                raise gone
+                    raise ClientGone(error) from error
+        except ClientGone as gone:
+            raise gone.error from None
         except Exception as error:
             failed = _failed(error)
             if failed is None or has_begun:
