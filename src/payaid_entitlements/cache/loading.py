@@ -358,7 +358,7 @@ def entry_of(
     near = setting.near
     fresh = near.fresh_until(asked_at)
     at = setting.now()
-    horizon = at + int((near.fresh_for) * MICROSECONDS) + max(STALE_FOR, _longest_bound(world))
+    horizon = at + int((near.fresh_for) * MICROSECONDS) + max(STALE_FOR, world.longest_outage)
     # The wall clock says when a trial ends; the cache's clock, which never jumps, is told how long that is from now.
     offset = near.clock() - at / MICROSECONDS
 
@@ -386,9 +386,3 @@ def entry_of(
         fresh=fresh,
         users=users or None,
     )
-
-
-def _longest_bound(world: World) -> int:
-    catalog = world.catalog
-    bounds = [feature.on_outage.bound for feature in catalog.features.values()]
-    return max([*bounds, *(module.on_outage.bound for module in catalog.modules.values())], default=0)

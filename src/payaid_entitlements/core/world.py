@@ -91,6 +91,7 @@ class World:
         payers: By key of a quota the credits that pay for it, each with what one of the quota's smallest units costs,
             in smallest units of the credit.
         narrowed: Keys of modules and features that flags may refuse, with all that is in those modules.
+        longest_outage: For how long anything is answered from what was last known, at most, in microseconds.
         tables: Decisions by shape, filled as shapes are met: shared by all tenants of one shape.
         limits: Rate limits by plans and overrides, filled likewise.
         offered: What was found for those who are refused, with the situation for which it was, by that and the refusal.
@@ -104,6 +105,7 @@ class World:
     dependents: Mapping[str, tuple[str, ...]]
     payers: Mapping[str, tuple[tuple[str, int], ...]]
     narrowed: frozenset[str] = frozenset()
+    longest_outage: int = 0
     tables: dict[object, object] = field(default_factory=dict, compare=False, repr=False)
     limits: dict[object, Mapping[str, Limit]] = field(default_factory=dict, compare=False, repr=False)
     offered: dict[tuple[int, str, Reason, Usage | None], tuple[Situation, tuple[Remedy, ...]]] = field(
@@ -124,8 +126,18 @@ class World:
         scopes: tuple[str | None, ...] = (None, *catalog.modules)
         by_scope = {scope: modes.of(scope, controls.modes) for scope in scopes}
         staged = {scope: found for scope in scopes if (found := modes.staged(scope, controls)) is not None}
-        narrowed = narrowed_in(catalog, narrowing)
-        return World(published, controls, by_scope, dependents_in(catalog), payers_in(catalog), narrowed, staged=staged)
+        bounds = [module.on_outage.bound for module in catalog.modules.values()]
+        bounds += [feature.on_outage.bound for feature in catalog.features.values()]
+        return World(
+            published,
+            controls,
+            by_scope,
+            dependents_in(catalog),
+            payers_in(catalog),
+            narrowed_in(catalog, narrowing),
+            longest_outage=max(bounds, default=0),
+            staged=staged,
+        )
 
     def for_tenant(self, tenant: str) -> World:
         """
