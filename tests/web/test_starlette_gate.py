@@ -1,7 +1,9 @@
 """A gate in an app of Starlette: around routes, mounts and the whole app, with the login of the app."""
 
 import asyncio
+import gc
 import sys
+import weakref
 
 import pytest
 from fastapi import FastAPI
@@ -20,7 +22,14 @@ from starlette.staticfiles import StaticFiles
 from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
 
-from payaid_entitlements import AsyncEntitlements, Entitlements, current_tenant, current_tenant_async, require_feature
+from payaid_entitlements import (
+    AsyncEntitlements,
+    Entitlements,
+    current_tenant,
+    current_tenant_async,
+    require_feature,
+    require_module,
+)
 from payaid_entitlements.errors import ConfigurationError, EntitlementError, NotEntitled
 from payaid_entitlements.testing import sandbox
 from payaid_entitlements.web import exempt
@@ -202,6 +211,66 @@ def test_apps_that_are_mounted_answer_too(gate, middleware):
         assert asked(app, "GET", path, "free") == (402, "plan.feature_absent")
         assert asked(app, "GET", path, "pro") == (200, "exported")
     assert asked(app, "GET", "/x", "free", headers={"host": "files.example"}) == (402, "plan.feature_absent")
+
+
+class Overriding:
+    """Takes the method from a field, and hands on a copy of the scope, as the ASGI specification says."""
+
+    def __init__(self, app):
+        self.app = app
+
+    async def __call__(self, scope, receive, send):
+        said = dict(scope["headers"]).get(b"x-http-method-override")
+        await self.app({**scope, "method": said.decode()} if said else scope, receive, send)
+
+
+@pytest.mark.parametrize("around", ["app", "mount"])
+@pytest.mark.parametrize("asks", ["gate", "guard inside"])
+def test_what_is_asked_is_about_the_method_that_is_handled(gate, around, asks):
+    """Who may only read does not write by a GET that middleware outside of a gate makes a DELETE of."""
+
+    def handle(request):
+        return PlainTextResponse(f'"{request.method}"')
+
+    held = gate.require_module("hr") if asks == "gate" else gate.require_module("hr", access="read")
+    handler = handle if asks == "gate" else require_module("hr")(handle)
+    route = Route("/hr", handler, methods=["GET", "DELETE"], middleware=[held])
+    override = [Middleware(Overriding)]
+    app = app_of(
+        gate,
+        Mount("/in", routes=[route], middleware=override if around == "mount" else None),
+        middleware=override if around == "app" else None,
+    )
+    delete = {"X-HTTP-Method-Override": "DELETE"}
+    client = TestClient(app)
+    said = [
+        client.get("/in/hr", headers={"X-Tenant": tenant, **fields})
+        for tenant, fields in (("paused", {}), ("paused", delete), ("pro", delete))
+    ]
+    assert [(each.status_code, each.json()) for each in (said[0], said[2])] == [(200, "GET"), (200, "DELETE")]
+    assert (said[1].status_code, said[1].json()["reason"]) == (403, "subscription.paused")
+
+
+def test_middleware_that_copies_the_scope_leaves_nothing_for_the_garbage_collector(gate):
+    kept = []
+
+    class Copied(dict):
+        """One that can be watched."""
+
+    class Copying(Overriding):
+        async def __call__(self, scope, receive, send):
+            copied = Copied(scope)
+            kept.append(weakref.ref(copied))
+            await self.app(copied, receive, send)
+
+    route = Route("/hr", plainly, middleware=[gate.require_module("hr")])
+    app = app_of(gate, Mount("/in", routes=[route], middleware=[Middleware(Copying)]))
+    gc.disable()
+    try:
+        assert asked(app, "GET", "/in/hr", "pro")[0] == 200
+        assert [each() for each in kept] == [None]
+    finally:
+        gc.enable()
 
 
 def test_two_gates_ask_for_their_own_tenants(ent):

@@ -53,9 +53,13 @@ class Exchange(Seeking):
     Messages pass as they come; none is kept. Except a 5xx that an app sends while it handles what we would answer:
     frameworks do that and raise it again, behind which nothing could be answered any more. It is kept until it is clear
     whether that happens.
+
+    Attributes:
+        scope: What the request is where it is asked about: middleware that makes another of it hands on a copy (ASGI
+            specification, "Middleware"), and who is given one puts it here.
     """
 
-    __slots__ = ("_around", "_scope", "_send", "has_begun", "held")
+    __slots__ = ("_around", "_send", "has_begun", "held", "scope")
 
     def __init__(self, around: Around, scope: Scope, send: Send) -> None:
         # All of it here, and no function for what is asked for later: this is what a request costs that asks nothing.
@@ -65,24 +69,24 @@ class Exchange(Seeking):
         self._loop = get_running_loop()
         self._inner = None
         self._around = around
-        self._scope = scope
+        self.scope = scope
         self._send = send
         self.has_begun = False
         self.held: list[Message] | None = None
 
     def seek(self) -> Who | Awaitable[Who]:
         """Same as `Seeking.seek`."""
-        return self._around.who(self._scope)
+        return self._around.who(self.scope)
 
     @property
     def access(self) -> Intent:
         """Same as `Seeking.access`."""
-        return "read" if self._scope["method"] in READS else "write"
+        return "read" if self.scope["method"] in READS else "write"
 
     @property
     def address(self) -> str | None:
         """Same as `Binding.address`."""
-        return self._around.address(self._scope)
+        return self._around.address(self.scope)
 
     def tell(self, message: Message) -> Awaitable[None]:
         """Stand in for the server's ``send``."""

@@ -17,6 +17,7 @@ from payaid_entitlements.errors import ConfigurationError, EntitlementError
 from payaid_entitlements.guards.limiting import Limited
 from payaid_entitlements.limiting.outcome import RateLimitOutcome
 from payaid_entitlements.web.answers import ANSWERED, Answers
+from payaid_entitlements.web.asgi.exchange import Exchange
 from payaid_entitlements.web.finding import view_of_refused_async
 from payaid_entitlements.web.needs import Needs, ask_async
 from payaid_entitlements.web.preflights import passes
@@ -94,6 +95,9 @@ class Asked:
             await self.app(scope, receive, send)
             return
         binding = bound_by(self._gate, scope)
+        if isinstance(binding, Exchange):
+            # As it is here: middleware of a mount may have taken its method from ``X-HTTP-Method-Override``.
+            binding.scope = scope
         connection = WebSocket(scope, receive, send) if kind == "websocket" else HTTPConnection(scope)
         takings = Takings()
         try:
@@ -181,9 +185,12 @@ class Noted:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
-        scope[self._key] = CURRENT.get()
+        binding = scope[self._key] = CURRENT.get()
         try:
             await self.app(scope, receive, send)
         finally:
-            # It knows the scope, too: a ring that only the garbage collector would find.
+            # It knows the scope, too, or a copy that has the key as well: rings that only the garbage collector would
+            # find.
             scope.pop(self._key, None)
+            if isinstance(binding, Exchange):
+                binding.scope = scope
