@@ -439,7 +439,7 @@ def test_undoing_what_was_set_lets_the_rules_decide_again(quiet: Place) -> None:
 
 
 def test_what_was_rolled_back_stays_so_where_all_that_was_changed_is_replaced(quiet: Place) -> None:
-    """The catalog counts again, and its plan is the same. Another plan begins by itself."""
+    """The catalog counts again, with the same plan or another one: it is begun by whoever starts it anew."""
     quiet.run(quiet.admin().roll_back(FLAG, "INC-7"))
     quiet.run(quiet.admin().set_flag(FLAG, "off"))
     quiet.run(quiet.admin().import_flags({"flags": {}}, replace=True))
@@ -448,8 +448,60 @@ def test_what_was_rolled_back_stays_so_where_all_that_was_changed_is_replaced(qu
     assert (quiet.stands(), quiet.insiders()) == ((Stage.ROLLED_BACK, 0), set())
     quiet.run(quiet.admin().define_flag(FLAG, {"rollout": {"steps": ["7%"], "hold": "1 day", "samples": 5}}))
     quiet.run(quiet.admin().import_flags({"flags": {}}, replace=True))
-    assert quiet.progress() is None
-    assert [each.stage for each in quiet.step()] == [Stage.RUNNING]
+    quiet.run(quiet.admin().publish(sold({"steps": ["1%", "2%"], "samples": 5})))
+    assert quiet.step() == []
+    assert (quiet.stands(), quiet.insiders()) == ((Stage.ROLLED_BACK, 0), set())
+    quiet.run(quiet.admin().restart_rollout(FLAG))
+    assert [each.share for each in quiet.step()] == [1_000]
+
+
+@pytest.mark.parametrize("stage", [Stage.RUNNING, Stage.PAUSED, Stage.COMPLETED])
+def test_what_has_begun_keeps_its_plan_where_all_that_was_changed_is_replaced(quiet: Place, stage: Stage) -> None:
+    """By the next catalog each step would be of another plan, and a measured one skipped."""
+    for _ in range(7 if stage is Stage.COMPLETED else 3):
+        day(quiet, never)
+    if stage is Stage.PAUSED:
+        quiet.run(quiet.admin().pause_rollout(FLAG))
+    inside, stood = quiet.insiders(), quiet.progress()
+    assert stood is not None
+    assert stood.stage is stage
+    quiet.run(quiet.admin().import_flags({"flags": {}}, replace=True))
+    quiet.run(quiet.admin().publish(sold({"steps": ["1%", "2%", "100%"], "roll_back_if": "error_rate > 1%"})))
+    assert (quiet.insiders(), quiet.progress()) == (inside, stood)
+
+
+def test_what_was_rolled_back_stays_so_whatever_its_rule_is_called(quiet: Place) -> None:
+    """A rule in front of it moves the id of one that has none; a share in between ends the plan for a while."""
+    plan = {"steps": ["5%", "25%"], "hold": "1 day", "roll_back_if": "error_rate > control + 0.5%"}
+    admin = quiet.admin()
+    quiet.run(admin.roll_back(FLAG, "INC-7"))
+    for rules in (
+        [{"rollout": plan}],
+        [{"when": {"attribute": "plan", "in": ["x"]}, "serve": "on"}, {"rollout": plan}],
+        [{"id": "beta", "rollout": "0%"}],
+        [{"id": "beta", "rollout": plan}],
+    ):
+        quiet.run(admin.define_flag(FLAG, {"bucket_by": "tenant", "rules": rules}))
+        assert (quiet.step(), quiet.insiders()) == ([], set())
+    quiet.run(admin.restart_rollout(FLAG))
+    assert [each.share for each in quiet.step()] == [5_000]
+
+
+def test_undoing_an_older_change_cuts_no_step_short(quiet: Place) -> None:
+    """Its time began anew when the flag was let decide again."""
+    definition = {**written(WATCHED.flags[FLAG]), "owner": "asha"}
+    owned = quiet.run(quiet.admin(because="mine").define_flag(FLAG, definition))
+    off = quiet.run(quiet.admin(because="INC-7").set_flag(FLAG, "off"))
+    quiet.clock.advance(2 * DAY)
+    quiet.run(quiet.admin(because="mended").undo(off.id))
+    quiet.clock.advance(HOUR)
+    for n in range(200):
+        quiet.serve(f"t{n}", never)
+    quiet.run(quiet.admin(because="not mine").undo(owned.id))
+    assert (quiet.step(), quiet.stands()) == ([], (Stage.RUNNING, 0))
+    day(quiet, never)
+    day(quiet, never)
+    assert quiet.stands() == (Stage.RUNNING, 1)
 
 
 def test_what_is_killed_does_not_begin(place: Place) -> None:

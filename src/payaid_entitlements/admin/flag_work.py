@@ -11,7 +11,7 @@ from payaid_entitlements.core.flags.conditions import named_segments, written_co
 from payaid_entitlements.core.flags.model import Condition, Flag, FlagSet
 from payaid_entitlements.core.flags.sizes import require_bounded
 from payaid_entitlements.core.flags.touching import same, same_flag
-from payaid_entitlements.core.flags.turning import fixed, fixed_at, is_same_rollout, rolled_out, with_flag
+from payaid_entitlements.core.flags.turning import fixed, fixed_at, rolled_out, with_flag
 from payaid_entitlements.core.flags.writing import written
 from payaid_entitlements.core.written.problems import did_you_mean
 from payaid_entitlements.errors import ConfigurationError
@@ -69,27 +69,22 @@ def import_flags(file: FlagFile, on: Standing, *, replaces: bool = False) -> Fla
     if replaces:
         catalog = on.catalog
         read = read_flags(file, catalog=catalog, flags=catalog.flags, segments=catalog.segments)
-        # The catalog counts again for what the file does not name. Where a rollout stands is known as long as it is the
-        # same: begun anew, one that was rolled back would let people in again.
-        stood = {
-            key: each
-            for key, each in held.progress.items()
-            if key in read.flags
-            or (key in catalog.flags and is_same_rollout(on.flags.get(key), catalog.flags[key], each.rule))
-        }
+        # The catalog counts again for what the file does not name. Where a rollout stands stays known: begun anew, one
+        # that was rolled back would let people in again.
+        known = read.flags.keys() | catalog.flags.keys()
+        stood = {key: each for key, each in held.progress.items() if key in known}
         held = FlagSet(held.revision, progress=stood, removed=held.removed)
         for key, flag in read.flags.items():
-            if key in stood or not same_flag(flag, catalog.flags.get(key)):
-                held = with_flag(held, on.flags.get(key), flag)
+            if not same_flag(flag, catalog.flags.get(key)):
+                held = with_flag(held, flag)
         own = {name: each for name, each in read.segments.items() if not same(each, catalog.segments.get(name))}
         defined = replace(held, segments=own)
         require_bounded(on.held, defined)
         return defined
     read = read_flags(file, catalog=on.catalog, flags=on.flags, segments=on.segments)
     for flag in read.flags.values():
-        before = on.flags.get(flag.key)
-        if not same_flag(flag, before):
-            held = with_flag(held, before, flag)
+        if not same_flag(flag, on.flags.get(flag.key)):
+            held = with_flag(held, flag)
     added = {name: each for name, each in read.segments.items() if not same(each, on.segments.get(name))}
     unread = held.without(*(("segment", name) for name in added))
     defined = replace(held, segments={**held.segments, **added}, unread=unread)
@@ -150,8 +145,7 @@ def _names(condition: Condition | None, name: str) -> bool:
 
 def _changed(on: Standing, flag: Flag) -> FlagSet:
     """The set with *flag*; the same where that says nothing new, so that the catalog's goes on counting."""
-    before = on.flags.get(flag.key)
-    return on.held if same_flag(flag, before) else with_flag(on.held, before, flag)
+    return on.held if same_flag(flag, on.flags.get(flag.key)) else with_flag(on.held, flag)
 
 
 def _listed(keys: list[str]) -> str:

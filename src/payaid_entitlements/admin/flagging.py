@@ -26,7 +26,7 @@ from payaid_entitlements.core.flags.forecasting import Counting
 from payaid_entitlements.core.flags.model import Condition, Flag, FlagSet, Thing, Unread
 from payaid_entitlements.core.flags.moving import moving
 from payaid_entitlements.core.flags.narrowed import narrowed
-from payaid_entitlements.core.flags.rollouts.machine import woken
+from payaid_entitlements.core.flags.rollouts.machine import settled
 from payaid_entitlements.core.flags.snapshot import counting as counting_segments
 from payaid_entitlements.core.flags.snapshot import effective
 from payaid_entitlements.core.flags.storing import encode_condition, encode_flag
@@ -206,7 +206,7 @@ def _worked_out(setting: Setting, request: FlagRequest, on: Standing, sold: Publ
         yield from request.check()
     wanted = replace(request.work(on), revision=held.revision + 1)
     wanted = remembering(on.flags, effective(on.catalog.flags, wanted), wanted, dropped_of(sold, held))
-    wanted = replace(wanted, progress=woken(on.flags, effective(on.catalog.flags, wanted), wanted.progress, on.now))
+    wanted = settled(on.flags, effective(on.catalog.flags, wanted), held, wanted, on.now)
     then = Standing.of(on.catalog, wanted, on.killed, on.now)
     lines = altered_flags(on.flags, then.flags, held, wanted)
     keys = moving(on.flags, then.flags, on.segments, then.segments) if request.counts and lines else []

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Final, cast
 
 from payaid_entitlements.core.flags.details import FlagValue
-from payaid_entitlements.core.flags.model import Flag, FlagSet, FlagType, Rollout, Rule, Stage
+from payaid_entitlements.core.flags.model import Flag, FlagSet, FlagType, Rollout, Rule
 from payaid_entitlements.core.instant import EARLIEST
 from payaid_entitlements.core.written.problems import did_you_mean
 from payaid_entitlements.errors import ConfigurationError
@@ -81,36 +81,14 @@ def fixed_at(flag: Flag) -> str | None:
     return None
 
 
-def with_flag(flag_set: FlagSet, before: Flag | None, flag: Flag) -> FlagSet:
+def with_flag(flag_set: FlagSet, flag: Flag) -> FlagSet:
     """
     The same set with *flag* in place of what has its key.
 
-    Where a guarded rollout of it is another one now, it has not begun: what was measured of the old one says nothing.
-    One that went back stays so with another plan, until somebody starts it anew.
     What could not be read of the flag is gone then, and with it where its rollout stood.
-
-    Args:
-        before: What counts for the key now, whether it is in the set or the catalog's.
     """
-    progress = dict(flag_set.progress)
-    stood = progress.get(flag.key)
-    if stood is not None and not is_same_rollout(before, flag, stood.rule):
-        rollout = _rollout(flag, stood.rule)
-        went_back = stood.stage is Stage.ROLLED_BACK and rollout is not None and rollout.guard is not None
-        if not went_back:
-            stood = replace(stood, stage=Stage.PENDING, because="")
-        progress[flag.key] = replace(stood, step=0, approved=False)
     unread = flag_set.without(*((kind, flag.key) for kind in ("flag", "progress", "removed")))
-    return replace(flag_set, flags={**flag_set.flags, flag.key: flag}, progress=progress, unread=unread)
-
-
-def is_same_rollout(before: Flag | None, after: Flag, rule: str) -> bool:
-    """Tell whether *rule* is rolled out in both as in the other."""
-    return before is not None and _rollout(before, rule) == _rollout(after, rule)
-
-
-def _rollout(flag: Flag, rule: str) -> Rollout | None:
-    return next((each.rollout for each in flag.rules if each.id == rule), None)
+    return replace(flag_set, flags={**flag_set.flags, flag.key: flag}, unread=unread)
 
 
 def _is_fixing(rule: Rule) -> bool:

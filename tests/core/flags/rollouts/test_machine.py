@@ -9,11 +9,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payaid_entitlements.core.flags.model import Flag, FlagType, Guard, Metric, Progress, Rollout, Rule, Stage
+from payaid_entitlements.core.flags.model import (
+    Flag,
+    FlagSet,
+    FlagType,
+    Guard,
+    Metric,
+    Progress,
+    Rollout,
+    Rule,
+    Stage,
+)
 from payaid_entitlements.core.flags.rollouts import machine
-from payaid_entitlements.core.flags.rollouts.machine import advance, plan_of, standing
+from payaid_entitlements.core.flags.rollouts.machine import advance, plan_of, settled, standing
 from payaid_entitlements.core.flags.rollouts.measured import Measured, Rate, Side
 from payaid_entitlements.core.flags.rollouts.schedule import share
+from payaid_entitlements.core.flags.turning import fixed
 from payaid_entitlements.core.instant import DAY
 from payaid_entitlements.errors import ConfigurationError
 
@@ -312,6 +323,75 @@ def test_what_is_undone_is_not_done_again_by_the_next_look(
     was: Progress | None, stands: Progress | None, then: Progress | None
 ) -> None:
     assert machine.taken_back(was, stands, NOW) == then
+
+
+def after(was: Progress, before: Flag | None, becomes: Flag, said: Progress | None = None) -> Progress:
+    """Where a rollout stands once its flag is changed so, by something that says *said* of it, or nothing."""
+    held = FlagSet(progress={"new-checkout": was})
+    wanted = FlagSet(progress={"new-checkout": was if said is None else said})
+    flags = {} if before is None else {"new-checkout": before}
+    return settled(flags, {"new-checkout": becomes}, held, wanted, NOW).progress["new-checkout"]
+
+
+def test_another_plan_has_not_begun_and_has_no_tries_of_its_own() -> None:
+    """What was measured of the old one says nothing; the tries are counted on, so that no name is used twice."""
+    stood = replace(STOOD, step=1, attempt=4, because="so")
+    reset = Progress("all", Stage.PENDING, 0, START, 4)
+    assert after(stood, MONITORED, replace(MONITORED, owner="asha")) == stood
+    assert after(stood, MONITORED, flag(Guard((ERRORS,)), STEPS[:2])) == reset
+    assert after(stood, MONITORED, flag(Guard((ERRORS,), samples=9))) == reset
+    assert after(stood, None, MONITORED) == reset
+    assert after(stood, MONITORED, flag(None)) == reset
+    for stage in (Stage.PAUSED, Stage.COMPLETED):
+        assert after(replace(stood, stage=stage), MONITORED, TIMED) == reset
+
+
+def renamed(of: Flag) -> Flag:
+    """The same plan, in a rule that has another id."""
+    return replace(of, rules=(of.rules[0], replace(of.rules[1], id="rest")))
+
+
+def test_what_went_back_begins_by_nobody_who_does_not_start_it_anew() -> None:
+    """Whatever becomes of its plan, and of the name of its rule: it would let people in again within seconds."""
+    back = replace(STOOD, stage=Stage.ROLLED_BACK, step=1, because="it failed")
+    stays = replace(back, step=0, approved=False)
+    assert after(back, MONITORED, TIMED) == stays
+    assert after(back, MONITORED, renamed(MONITORED)) == replace(stays, rule="rest")
+    assert after(back, MONITORED, flag(None)) == stays
+    assert after(stays, flag(None), MONITORED) == stays
+    # Nor where the catalog has it otherwise by now: nothing that is changed says so.
+    assert standing(plan_of(renamed(MONITORED)), back) == replace(back, rule="rest")  # type: ignore[arg-type] # it has one
+    assert advance(renamed(MONITORED), back, NOTHING, 100 * DAY) is None
+    assert machine.restarted(renamed(MONITORED), back, NOW) == Progress("rest", Stage.PENDING, 0, NOW, 1)
+
+
+def test_what_has_begun_keeps_its_plan() -> None:
+    """Else the catalog would go on saying what it is; and of what is broken there is none to keep."""
+    for stage in Stage:
+        held = FlagSet(progress={"new-checkout": replace(STOOD, stage=stage)})
+        has_begun = stage in {Stage.RUNNING, Stage.PAUSED, Stage.COMPLETED}
+        for counts, kept in ((MONITORED, {"new-checkout": MONITORED}), (replace(MONITORED, broken="so"), {})):
+            both = {"new-checkout": counts}
+            assert settled(both, both, held, held, NOW).flags == (kept if has_begun else {})
+        gone: dict[str, Flag] = {}
+        assert settled(gone, gone, held, held, NOW) == held
+
+
+def test_a_step_never_lasts_shorter_than_it_was_to() -> None:
+    """An older change that is undone says when the step began, before it was put off."""
+    off = replace(STOOD, since=START + DAY)
+    assert after(off, MONITORED, MONITORED, STOOD) == off
+    assert after(STOOD, MONITORED, MONITORED, off) == off
+    # Another try has its own time, and what a wrong clock said is no measure.
+    assert after(off, MONITORED, MONITORED, replace(STOOD, attempt=2)) == replace(STOOD, attempt=2)
+    assert after(replace(off, since=NOW + DAY), MONITORED, MONITORED, STOOD) == replace(STOOD, since=NOW)
+
+
+def test_where_its_rules_decide_again_a_step_lasts_for_its_time_again() -> None:
+    set_off = fixed(MONITORED, "off")
+    assert after(STOOD, MONITORED, set_off) == STOOD
+    assert after(STOOD, set_off, MONITORED) == replace(STOOD, since=NOW)
+    assert after(STOOD, set_off, set_off) == STOOD
 
 
 LOOKS = st.lists(

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from payaid_entitlements.core.flags.model import Flag, Guard, Progress, Rollout, Stage
+from payaid_entitlements.core.flags.model import Flag, FlagSet, Guard, Progress, Rollout, Stage
 from payaid_entitlements.core.flags.rollouts.judging import judge, mismatch
 from payaid_entitlements.core.flags.rollouts.measured import Measured
 from payaid_entitlements.core.flags.turning import fixed_at
@@ -55,7 +55,9 @@ def plan_of(flag: Flag) -> Plan | None:
 
 
 def standing(plan: Plan, progress: Progress | None) -> Progress:
-    """Say where it stands, also where it has not begun."""
+    """Say where it stands, also where it has not begun. What went back stays so, whatever its rule is called now."""
+    if progress is not None and progress.stage is Stage.ROLLED_BACK:
+        progress = replace(progress, rule=plan.rule)
     if progress is None or progress.rule != plan.rule:
         # What was measured of another rule is not taken for this one's: tries are counted on.
         tries = 0 if progress is None else progress.attempt
@@ -97,20 +99,44 @@ def is_idle(flag: Flag) -> bool:
     return not flag.enabled or fixed_at(flag) is not None
 
 
-def woken(
-    before: Mapping[str, Flag], after: Mapping[str, Flag], progress: Mapping[str, Progress], now: Instant
-) -> dict[str, Progress]:
-    """Let those steps last for their time again whose rules decide again: nothing was measured meanwhile."""
-    return {
-        key: replace(stands, since=now)
-        if stands.stage is Stage.RUNNING
-        and key in before
-        and key in after
-        and is_idle(before[key])
-        and not is_idle(after[key])
-        else stands
-        for key, stands in progress.items()
-    }
+def settled(
+    before: Mapping[str, Flag], after: Mapping[str, Flag], was: FlagSet, wanted: FlagSet, now: Instant
+) -> FlagSet:
+    """
+    Let rollouts stand as fits what their flags become, whichever verb makes them that.
+
+    What went back stays so, whatever plan it has, until somebody starts it anew. Another plan has not begun: what was
+    measured of the old one says nothing of it. What has begun keeps its plan: the catalog does not speak of its flag
+    any more. A step never lasts shorter than it was to, and where its rules decide again it lasts for its time again:
+    nothing was measured meanwhile.
+
+    Args:
+        before, after: Which flags count in *was* and in *wanted*.
+    """
+    flags, progress = dict(wanted.flags), dict(wanted.progress)
+    for key, stands in wanted.progress.items():
+        flag = after.get(key)
+        if flag is not None:
+            progress[key] = _settled(before.get(key), flag, was.progress.get(key), stands, now)
+            if progress[key].stage not in (Stage.PENDING, Stage.ROLLED_BACK) and not flag.broken:
+                flags.setdefault(key, flag)
+    return replace(wanted, flags=flags, progress=progress)
+
+
+def _settled(before: Flag | None, after: Flag, was: Progress | None, stands: Progress, now: Instant) -> Progress:
+    plan = plan_of(after)
+    if stands == was and plan != (None if before is None else plan_of(before)):
+        if stands.stage is not Stage.ROLLED_BACK:
+            stands = replace(stands, stage=Stage.PENDING, because="")
+        return replace(stands, rule=stands.rule if plan is None else plan.rule, step=0, approved=False)
+    if stands.stage is not Stage.RUNNING:
+        return stands
+    if before is not None and is_idle(before) and not is_idle(after):
+        return replace(stands, since=now)
+    if was is not None and was.stage is Stage.RUNNING and was.attempt == stands.attempt:
+        # What a wrong clock began in the future is no measure.
+        return replace(stands, since=max(stands.since, min(was.since, now)))
+    return stands
 
 
 def is_under_way(plan: Plan, stands: Progress, now: Instant) -> bool:
