@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from payaid_entitlements.core.ratelimit.address import counted_by, read_address
 from payaid_entitlements.core.ratelimit.policy import Algorithm
 from payaid_entitlements.limiting.outcome import Terms
 from payaid_entitlements.stores.limiter import Counter, Group
@@ -103,6 +102,9 @@ def own_course(
 
 def _network(address: str) -> str:
     """*address* as it is counted: who has a network of IPv6 addresses is one caller. Another text is as it is."""
+    # Loaded by who limits addresses: what knows them takes a millisecond of everybody's start otherwise.
+    from payaid_entitlements.core.ratelimit.address import counted_by, read_address
+
     read = read_address(address)
     return address if read is None else counted_by(read)
 
