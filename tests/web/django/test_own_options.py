@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from functools import wraps
 from typing import ClassVar
 
 import pytest
+from django.contrib.auth.mixins import AccessMixin
 from django.http import HttpResponse
 from django.urls import path
+from django.utils.decorators import method_decorator
 from django.views import View
+from django.views.decorators.cache import never_cache
+from rest_framework.metadata import BaseMetadata
 from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
@@ -55,6 +60,63 @@ def test_the_mixin_asks_before_an_options_of_the_hosts(site, kind):
     assert site.asked("OPTIONS", "/own", "free") == (402, "plan.feature_absent")
     assert site.asked("OPTIONS", "/own", "pro") == (200, "secret")
     assert (preflight(site, "/djangos").status_code, site.asked("OPTIONS", "/djangos", None)[1]) == (200, "")
+
+
+class Dispatching(View):
+    """Answers without looking at the method."""
+
+    def dispatch(self, request, *args, **kwargs):
+        return HttpResponse("secret")
+
+
+class Overriding(Plain):
+    """Believes what a client writes into a field."""
+
+    def dispatch(self, request, *args, **kwargs):
+        method = request.headers.get("x-http-method-override", request.method)
+        return getattr(self, method.lower())(request, *args, **kwargs)
+
+
+@method_decorator(lambda options: wraps(options)(lambda request: HttpResponse("secret")), name="options")
+class Decorated(Plain):
+    """Its options() says that it is Django's."""
+
+
+@pytest.mark.parametrize("kind", [Dispatching, Overriding, Decorated])
+def test_the_mixin_asks_before_a_dispatch_of_the_hosts(site, kind):
+    class Export(FeatureRequiredMixin, kind):
+        required_feature = "crm.export"
+
+    site.serve(path("it", Export.as_view()))
+    for said in ("GET", "OPTIONS"):
+        seen = site.asked("OPTIONS", "/it", "free", x_http_method_override=said)
+        assert seen == (402, "plan.feature_absent"), said
+    assert site.asked("OPTIONS", "/it", "pro", x_http_method_override="GET")[0] == 200
+
+
+def test_a_login_of_djangos_before_the_view_leaves_preflights_alone(site):
+    class Export(FeatureRequiredMixin, AccessMixin, Plain):
+        required_feature = "crm.export"
+
+    @method_decorator(never_cache, name="dispatch")
+    class Uncached(Export):
+        pass
+
+    site.serve(path("it", Export.as_view()), path("uncached", Uncached.as_view()))
+    assert [preflight(site, where).status_code for where in ("/it", "/uncached")] == [200, 200]
+
+
+def test_a_class_that_answers_by_dispatch_alone_is_open(site):
+    """As views of GraphQL do; it has no methods that could be guarded."""
+    site.serve(
+        path("it", Dispatching.as_view()),
+        path("guarded", require_module("crm")(Dispatching.as_view())),
+        UNGUARDED="refuse",
+    )
+    (mistake,) = views_are_guarded(None)
+    assert mistake.msg.endswith("Dispatching): nothing stands before it")
+    assert [site.ask(method, "/it").status_code for method in ("GET", "POST", "OPTIONS")] == [404] * 3
+    assert site.asked("POST", "/guarded") == (200, "secret")
 
 
 def test_a_function_is_asked_by_every_method(site):
@@ -154,6 +216,53 @@ def test_what_the_framework_says_about_actions_stays_open(site):
         TENANT=lambda request: getattr(request.user, "org", None),
     )
     assert [preflight(site, where).status_code for where in ("/it", "/set")] == [200, 200]
+
+
+class Choices(BaseMetadata):
+    def determine_metadata(self, request, view):
+        return ["secret"]
+
+
+class Choosing(Api, APIView):
+    metadata_class = Choices
+    required_features: ClassVar = {"get": "crm", "options": "crm.export"}
+    get = Api.handle
+
+
+class ChoosingSet(Api, ViewSet):
+    required_features: ClassVar = {"list": "crm", "options": "crm.export"}
+    list = Api.handle
+
+
+@pytest.mark.parametrize(
+    "view",
+    [Choosing.as_view(), ChoosingSet.as_view({"get": "list"}, metadata_class=Choices)],
+    ids=["view", "viewset"],
+)
+def test_metadata_of_the_hosts_are_asked_about(site, view):
+    site.serve(path("it", view), TENANT=lambda request: getattr(request.user, "org", None), UNGUARDED="refuse")
+    assert preflight(site, "/it").json()["reason"] == "tenant.unidentified"
+    assert site.asked("OPTIONS", "/it", None, authorization="free") == (402, "plan.feature_absent")
+    assert site.asked("OPTIONS", "/it", None, authorization="pro") == (200, '["secret"]')
+    assert views_are_guarded(None) == []
+
+
+def test_metadata_of_which_nothing_is_said_are_a_mistake(site):
+    class Unsaid(Choosing):
+        required_features: ClassVar = {"get": "crm"}
+
+    class Unwilling(Unsaid):
+        metadata_class = None
+
+    site.serve(
+        path("it", Unsaid.as_view()),
+        path("none", Unwilling.as_view()),
+        TENANT=lambda request: getattr(request.user, "org", None),
+    )
+    (mistake,) = views_are_guarded(None)
+    assert "its action 'options' has no line in required_features" in mistake.msg
+    assert site.ask("OPTIONS", "/it", None, authorization="pro").status_code == 500
+    assert site.ask("OPTIONS", "/none", None, authorization="pro").status_code == 405
 
 
 def test_a_guard_on_it_is_seen(site):

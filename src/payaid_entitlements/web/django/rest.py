@@ -109,7 +109,7 @@ def action_of(request: Request, view: APIView) -> str | None:
         # Not `view.action`, which stays what it is where it is looked what else one could do.
         action = cast("str | None", view.action_map.get(method))
         if action is None and method == "options":
-            return "options" if has_own_options(type(view)) else "metadata"
+            return "options" if has_own_options(view) else "metadata"
         return action
     method = "get" if method == "head" else method
     return method if hasattr(view, method) else None
@@ -131,8 +131,7 @@ def needs_of(view: Any, action: str | None) -> Needs | None:
     if handler is not None and is_exempt(handler):
         return EXEMPT
     # What the framework's own options() answers is about all actions, and says nothing of anybody.
-    is_own = has_own_options(view if isinstance(view, type) else type(view))
-    own = EXEMPT if action == "metadata" or (action == "options" and not is_own) else None
+    own = EXEMPT if action == "metadata" or (action == "options" and not has_own_options(view)) else None
     if action in said:
         own = read_needs(said[action])
         if own is EXEMPT:
