@@ -20,6 +20,7 @@ from structlog.testing import capture_logs
 from werkzeug.exceptions import ClientDisconnected, NotFound
 
 from payaid_entitlements import Catalog, Entitlements
+from payaid_entitlements.binding import CURRENT
 from payaid_entitlements.errors import (
     ConfigurationError,
     ModuleFailed,
@@ -239,29 +240,141 @@ def test_who_goes_in_the_middle_says_nothing_about_the_module(clock, gone):
         pytest.fail("it is entered")
 
 
-def test_who_alone_meets_failures_takes_the_module_from_nobody(clock):
-    """What is wrong may be with his data. As soon as others meet them too it is the module."""
+@pytest.fixture
+def bound():
+    """Binds a tenant."""
     with Entitlements.open("memory://", catalog=CATALOG) as ent:
-        with ent.bind("poisoned"):
-            fail(50)
-        with ent.bind("acme"), module_boundary("invoicing"):
-            pass
-        for tenant in ("poisoned", "acme", "poisoned", "poisoned", "globex"):
-            with ent.bind(tenant):
-                fail(1)
-        with module_boundary("invoicing"):
-            pass
-        for tenant in ("poisoned", "acme", "poisoned", "acme", "globex"):
-            with ent.bind(tenant):
-                fail(1)
-        with pytest.raises(ModuleUnavailable), module_boundary("invoicing"):
-            pytest.fail("it is entered")
-        # His try says nothing either: the next one tries at once.
-        clock[0] += 0.6
-        with ent.bind("globex"):
+        yield ent.bind
+
+
+def is_let_in(module="invoicing"):
+    """Would somebody be? He leaves without saying whether it works, as who is cancelled does."""
+    try:
+        with module_boundary(module):
+            raise ClientDisconnect
+    except ClientDisconnect:
+        return True
+    except ModuleUnavailable:
+        return False
+
+
+def fail_for(bound, *tenants):
+    for tenant in tenants:
+        with bound(tenant):
             fail(1)
-        with ent.bind("acme"), module_boundary("invoicing"):
+
+
+def let_in(bound, *tenants):
+    """Those of *tenants* for whom the module is not left alone."""
+    found = []
+    for tenant in tenants:
+        with bound(tenant):
+            found += [tenant] if is_let_in() else []
+    return found
+
+
+def test_who_alone_meets_failures_is_kept_out_alone(bound, clock):
+    """What is wrong may be with his data: he keeps no worker busy with it, and takes the module from nobody."""
+    with capture_logs() as logged:
+        fail_for(bound, *["poisoned"] * 5)
+        assert let_in(bound, "poisoned", "acme") == ["acme"]
+        assert is_let_in()
+        clock[0] += 0.6
+        fail_for(bound, "poisoned")
+        clock[0] += 0.6
+        assert let_in(bound, "poisoned") == []
+        clock[0] += 0.5
+        with bound("poisoned"), module_boundary("invoicing"):
             pass
+        fail_for(bound, *["poisoned"] * 4)
+        assert let_in(bound, "poisoned") == ["poisoned"]
+    assert [(each["event"], each["tenant"]) for each in logged if each["event"] != "module.failed"] == [
+        ("module.left_alone", "poisoned"),
+        ("module.recovered", "poisoned"),
+    ]
+
+
+def test_a_few_with_bad_data_take_the_module_from_nobody_else(bound):
+    """However they take turns; each is kept out by himself."""
+    fail_for(bound, *["poisoned", "spoiled"] * 5)
+    assert let_in(bound, "poisoned", "spoiled", "acme") == ["acme"]
+
+
+def test_what_fails_for_five_in_a_row_is_left_alone_for_all(bound, clock):
+    """When it has worked for anybody a new row begins. Who tries for all counts, also if he has failed before."""
+    fail_for(bound, "a", "b", "c", "d")
+    with bound("acme"), module_boundary("invoicing"):
+        pass
+    fail_for(bound, "a", "b", "c", "d", "a", "b")
+    assert let_in(bound, "acme") == ["acme"]
+    fail_for(bound, "e")
+    assert let_in(bound, "a", "e", "acme") == []
+    assert not is_let_in()
+    clock[0] += 0.6
+    fail_for(bound, "e")
+    clock[0] += 0.6
+    assert let_in(bound, "e", "acme") == []
+    clock[0] += 0.5
+    assert let_in(bound, "e", "acme") == ["e", "acme"]
+
+
+def test_who_is_kept_out_alone_does_not_try_for_all_others(bound, clock):
+    """And who may try for himself is not counted as having done so where all are kept out."""
+    fail_for(bound, *["poisoned"] * 5)
+    clock[0] += 0.6
+    fail_for(bound, "poisoned")
+    fail_for(bound, "a", "b", "c", "d")
+    clock[0] += 0.55
+    assert let_in(bound, "poisoned", "acme") == ["acme"]
+    fail_for(bound, "acme")
+    clock[0] += 0.6
+    assert let_in(bound, "poisoned") == []
+    clock[0] += 0.5
+    assert let_in(bound, "poisoned") == ["poisoned"]
+
+
+class Late:
+    """A binding that finds out whose request it is when somebody asks."""
+
+    is_found = False
+
+    def __init__(self, ent, tenant):
+        self._ent, self._tenant = ent, tenant
+
+    @property
+    def view(self):
+        self.is_found = True
+        return self._ent.tenant(self._tenant)
+
+
+def test_who_is_known_only_inside_is_counted_for_all_when_he_should_have_been_kept_out(clock):
+    """Nobody is looked for at the door, so that he is not kept out there; workers must not wait for him either."""
+    with Entitlements.open("memory://", catalog=CATALOG) as ent:
+
+        def visit(tenant, error):
+            token = CURRENT.set(Late(ent, tenant))
+            try:
+                with module_boundary("invoicing"):
+                    CURRENT.get().view  # noqa: B018 # a guard asks
+                    if error:
+                        raise error
+            except (ModuleFailed, ModuleUnavailable) as told:
+                return type(told)
+            finally:
+                CURRENT.reset(token)
+
+        for _ in range(3):
+            assert [visit("poisoned", KeyError()) for _ in range(4)] == [ModuleFailed] * 4
+            assert visit("poisoned", None) is None
+        assert [visit("poisoned", KeyError()) for _ in range(9)] == [ModuleFailed] * 8 + [ModuleUnavailable]
+
+
+def test_so_many_are_known_at_once(bound, monkeypatch):
+    """Who failed longest ago is forgotten, and may try."""
+    monkeypatch.setattr(walls, "MOST_TENANTS", 2)
+    fail_for(bound, *["a"] * 5, *["b"] * 5)
+    fail_for(bound, "c")
+    assert let_in(bound, "a", "b") == ["a"]
 
 
 def test_functions_of_every_kind_are_walled():

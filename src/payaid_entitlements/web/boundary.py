@@ -6,18 +6,23 @@ passes: a refusal, a redirect, "not found". Everything else becomes `ModuleFaile
 problem document that names the module; after several in a row the module is left alone for a moment
 (`ModuleUnavailable`), so that what it waits for can recover and nobody else waits with it.
 
+A module may be down, or fail on the data of one tenant. So there are two kinds of breakers: one for each tenant for
+whom it fails, and one for the module, which opens when it fails for several. Both keep workers from vain waits; the
+first keeps somebody's bad data from being the outage of all others.
+
 Source: Nygard, Release It! (2nd edition), sections 5.2 (circuit breaker) and 5.3 (bulkheads).
 """
 
 from __future__ import annotations
 
 import functools
+import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Any, Final, Literal, ParamSpec, Self, TypeVar, cast
+from typing import Any, Final, Literal, NamedTuple, ParamSpec, Self, TypeVar, cast
 
 from payaid_entitlements.cache.breaker import Breaker
 from payaid_entitlements.core.identity import identify
@@ -26,13 +31,15 @@ from payaid_entitlements.errors import ConfigurationError, EntitlementError, Mod
 from payaid_entitlements.forking import after_fork
 from payaid_entitlements.guards.branching import Kind, kind_of
 from payaid_entitlements.web.answers import answerable
-from payaid_entitlements.web.failing import failure_of, report
+from payaid_entitlements.web.failing import failure_of, report, whose
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: Failures in a row after which a module is left alone.
+#: Failures in a row after which a module is left alone: of one tenant, for that one; of so many tenants, for all.
 FAILURES: Final = 5
+#: Tenants for whom that is known at once, of one module; of more, who failed longest ago is forgotten.
+MOST_TENANTS: Final = 256
 #: Seconds for which it is left alone at most; half a second at first, and twice as long after each try that fails.
 LONGEST: Final = 30.0
 
@@ -65,7 +72,7 @@ _GONE: Final = frozenset(
 _OURS: Final = (LookupError, ValueError)
 
 #: Who has entered which boundary, the innermost last; by context, since one object may serve many requests at once.
-_entered: ContextVar[tuple[tuple[bool, float], ...]] = ContextVar("payaid_entitlements.boundaries", default=())
+_entered: ContextVar[tuple[_Visit, ...]] = ContextVar("payaid_entitlements.boundaries", default=())
 
 
 class ClientGone(Exception):
@@ -83,10 +90,6 @@ class ClientGone(Exception):
 
 class _Failed(Exception):
     """Stands for any failure, to the breaker."""
-
-
-class _Again(Exception):
-    """Stands for one that it does not count."""
 
 
 class ModuleBoundary:
@@ -127,23 +130,24 @@ class ModuleBoundary:
         else:
             self._leave(entered, None)
 
-    def _enter(self) -> tuple[bool, float]:
+    def _enter(self) -> _Visit:
+        tenant, _ = whose()
         try:
-            return MODULES.of(self.module).breaker.enter()
+            return MODULES.of(self.module).enter(tenant)
         except _Open:
             raise ModuleUnavailable(self.module) from None
 
-    def _leave(self, entered: tuple[bool, float], error: BaseException | None) -> None:
+    def _leave(self, visit: _Visit, error: BaseException | None) -> None:
         module = MODULES.of(self.module)
-        if not isinstance(error, Exception) or is_gone(error):
+        if error is not None and (not isinstance(error, Exception) or is_gone(error)):
             # Who has gone, or was cancelled, says nothing about the module; who got an answer does.
-            module.leave(entered, error)
+            module.said_nothing(visit, error)
             return
-        if isinstance(error, self._passes) or is_answer(error):
-            module.leave(entered, None)
+        if error is None or isinstance(error, self._passes) or is_answer(error):
+            module.worked(visit)
             return
         failure = failure_of(self.module, error)
-        module.failed(entered, failure.tenant)
+        module.failed(visit, failure.tenant)
         report(failure)
         raise ModuleFailed(self.module, reference=failure.reference) from error
 
@@ -200,8 +204,8 @@ def module_boundary(module: str, *, passes: tuple[type[Exception], ...] = ()) ->
     """
     Keep what goes wrong in *module* inside: as a decorator, or ``with`` and ``async with`` around a block.
 
-    All boundaries of one module in a process count together. What fails in a row for one tenant, where one is bound,
-    counts once: of its own data nobody else knows.
+    All boundaries of one module in a process count together. After five failures in a row for one tenant the module is
+    left alone for that tenant; after failures in a row for five of them, or for nobody who is known, for everybody.
 
     Args:
         module: Key of the module.
@@ -209,7 +213,7 @@ def module_boundary(module: str, *, passes: tuple[type[Exception], ...] = ()) ->
 
     Raises:
         ModuleFailed: From the block: it raised something that is no answer, which is the cause.
-        ModuleUnavailable: Instead of running the block: it has failed five times in a row, a moment ago.
+        ModuleUnavailable: Instead of running the block: the module is left alone, for all or for who is bound.
     """
     identify("module", module)
     given: Sequence[object] = passes
@@ -245,45 +249,121 @@ class _Open(EntitlementError):
     """The breaker is open."""
 
 
-class _Module:
+class _Entry(NamedTuple):
+    """How a breaker let somebody in."""
+
+    breaker: Breaker
+    is_trial: bool
+    began: float
+
+    @classmethod
+    def by(cls, breaker: Breaker) -> _Entry:
+        """Enter by *breaker*."""
+        return cls(breaker, *breaker.enter())
+
+    def leave(self, outcome: BaseException | None) -> None:
+        """Tell it what came of that."""
+        self.breaker.leave(outcome, self.is_trial, self.began, is_patient=True)
+
+
+class _Visit(NamedTuple):
     """
-    What this process knows of one module: whether it is left alone, and for whom it failed.
+    Somebody inside.
 
     Attributes:
-        breaker: Opens after failures in a row.
+        tenant: Who; None for nobody, or where it was not known at the door.
+        own: By the tenant's breaker, where there was one.
+        common: By that of the module.
     """
 
-    __slots__ = ("_failed_for", "breaker")
+    tenant: str | None
+    own: _Entry | None
+    common: _Entry
 
-    def __init__(self, module: str) -> None:
-        #: For whom it failed last, since it has worked; None for nobody, or where nobody was bound.
-        self._failed_for: str | None = None
-        self.breaker = Breaker(
-            module,
+
+class _Module:
+    """What this process knows of one module: for whom it has failed, and whether it is left alone."""
+
+    __slots__ = ("_common", "_failed_for", "_key", "_lock", "_own")
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+        self._common = self._breaker(None)
+        #: By tenant for whom it failed when it was last asked; in the order of their last failures.
+        self._own: dict[str, Breaker] = {}
+        #: For whom it has failed since it has worked for anybody; no more than it takes to open the common breaker.
+        self._failed_for: frozenset[str] = frozenset()
+        self._lock = threading.Lock()
+
+    def enter(self, tenant: str | None) -> _Visit:
+        """
+        Let *tenant* in.
+
+        Raises:
+            _Open: It is left alone, for this one or for all.
+        """
+        # His own is asked first: who is kept out by that must not be the one who tries for all others.
+        breaker = None if tenant is None else self._own.get(tenant)
+        own = None if breaker is None else _Entry.by(breaker)
+        try:
+            return _Visit(tenant, own, _Entry.by(self._common))
+        except _Open as error:
+            if own is not None:
+                own.leave(error)
+            raise
+
+    def worked(self, visit: _Visit) -> None:
+        """It gave an answer."""
+        self._failed_for = frozenset()
+        tenant = visit.tenant or whose()[0]
+        if tenant in self._own:
+            with self._lock:
+                own = self._own.pop(tenant, None)
+            if own is not None:
+                own.leave(None, False, 0.0, is_patient=True)
+        visit.common.leave(None)
+
+    def said_nothing(self, visit: _Visit, error: BaseException) -> None:
+        """It was left without an outcome: whoever is next may try."""
+        if visit.own is not None:
+            visit.own.leave(error)
+        visit.common.leave(error)
+
+    def failed(self, visit: _Visit, tenant: str | None) -> None:
+        """It failed for *tenant*, who may have become known only inside."""
+        tenant = visit.tenant or tenant
+        if tenant is None or self._failed_own(visit, tenant) or visit.common.is_trial:
+            visit.common.leave(_Failed())
+
+    def _failed_own(self, visit: _Visit, tenant: str) -> bool:
+        """Count it for *tenant*, and tell whether it counts for all."""
+        with self._lock:
+            own = self._own_of(tenant)
+            is_first = tenant not in self._failed_for
+            if is_first and len(self._failed_for) < FAILURES:
+                self._failed_for |= {tenant}
+        own.leave(_Failed(), visit.own is not None and visit.own.is_trial, 0.0, is_patient=True)
+        # Who is not known at the door is not kept out there: what his own breaker cannot do the common one must.
+        return is_first or (visit.tenant is None and own.state != "closed")
+
+    def _own_of(self, tenant: str) -> Breaker:
+        # Taken out and put in again: so it is the last in the order.
+        own = self._own.pop(tenant, None) or self._breaker(tenant)
+        if len(self._own) >= MOST_TENANTS:
+            del self._own[next(iter(self._own))]
+        self._own[tenant] = own
+        return own
+
+    def _breaker(self, tenant: str | None) -> Breaker:
+        return Breaker(
+            self._key,
             time.monotonic,
             quick=FAILURES,
             longest=LONGEST,
             unavailable=_Open,
             failure=_Failed,
-            tell=lambda state: _tell(module, state),
+            tell=lambda state: _tell(self._key, tenant, state),
         )
-
-    def leave(self, entered: tuple[bool, float], outcome: BaseException | None) -> None:
-        """It gave an answer, None, or what says nothing about it."""
-        if outcome is None:
-            self._failed_for = None
-        self.breaker.leave(outcome, *entered, is_patient=True)
-
-    def failed(self, entered: tuple[bool, float], tenant: str | None) -> None:
-        """
-        It failed for *tenant*.
-
-        Again for the same one is no news: else whoever has data on which it fails, and asks often enough, would keep
-        everybody else out.
-        """
-        is_news = tenant is None or tenant != self._failed_for
-        self._failed_for = tenant
-        self.breaker.leave(_Failed() if is_news else _Again(), *entered, is_patient=True)
 
 
 class _Modules:
@@ -302,11 +382,11 @@ class _Modules:
         return self._known.get(module) or self._known.setdefault(module, _Module(module))
 
 
-def _tell(module: str, state: Literal["closed", "open"]) -> None:
+def _tell(module: str, tenant: str | None, state: Literal["closed", "open"]) -> None:
     if state == "open":
-        log.warning("module.left_alone", module=module)
+        log.warning("module.left_alone", module=module, tenant=tenant)
     else:
-        log.info("module.recovered", module=module)
+        log.info("module.recovered", module=module, tenant=tenant)
 
 
 MODULES: Final = _Modules()
