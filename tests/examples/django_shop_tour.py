@@ -73,6 +73,7 @@ def tour(site: str) -> None:
         print(org, status, kind, "Your plan does not include" in text)
         key = {"x-api-key": f"key-of-{org}"}
         print(org, "api", *(nobody.ask(path, **key)[0] for path in ("/api/orders/", "/api/orders/export/")))
+        print(org, "cookie", *(browser.ask("/api/orders/export/", **say)[0] for say in ({}, {"x-api-key": "wrong"})))
     print("api", nobody.ask("/api/orders/")[:2], [nobody.ask("/api/orders/", **key)[0] for _ in range(3)])
 
 

@@ -20,6 +20,7 @@ asha /invoices/13 500
 asha /invoices/3 200
 asha 200 text/html; charset=utf-8 False
 asha api 200 200
+asha cookie 401 401
 bina | sees | pro has it | 0 invoices
 bina /orders/export 402
 bina /analytics/ 402
@@ -29,6 +30,7 @@ bina /invoices/13 402
 bina /invoices/3 402
 bina 402 text/html; charset=utf-8 True
 bina api 200 402
+bina cookie 401 401
 api (401, 'application/problem+json') [200, 200, 429]
 staff 200 403 403
 boss 200 200
