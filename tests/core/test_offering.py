@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 
 from payaid_entitlements.core import offering
+from payaid_entitlements.core.controls import ENFORCE, EVERYWHERE, OBSERVE, Controls, Stage
 from payaid_entitlements.core.decision import Decision, Reason
+from payaid_entitlements.core.flags.model import PARTS
 from payaid_entitlements.core.metering.usage import Usage
 from payaid_entitlements.core.offering import offered
 from payaid_entitlements.core.raising import raising
@@ -85,3 +87,19 @@ def test_no_more_are_kept_than_that(world, monkeypatch):
         found = offered(situation_of(*sub(plan), world=world), world, ABSENT)
         assert plans(found) == (["pro", "max"] if plan == "free" else [])
         assert len(world.offered) <= 2
+
+
+def test_nor_where_modes_are_decided_by_tenant(monkeypatch):
+    """All worlds that stages make keep so many together; what was found under other modes is none of another."""
+    monkeypatch.setattr(offering, "MOST", 3)
+    controls = Controls(1)
+    for scope in ("crm", EVERYWHERE):
+        controls = controls.with_mode(scope, OBSERVE, Stage(ENFORCE, PARTS // 2))
+    staged = world_of(CATALOG, controls)
+    worlds = {id(each): each for each in (staged.for_tenant(f"tenant-{number}") for number in range(20))}
+    assert len(worlds) > 2
+    free = situation_of(*sub("free"), world=staged)
+    found = [offered(free, each, ABSENT) for each in worlds.values()]
+    assert len({id(each) for each in found}) == len(worlds)
+    kept = {id(each): each for world in worlds.values() for each in world.offered.values()}
+    assert len(kept) <= 3

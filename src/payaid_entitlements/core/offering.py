@@ -16,7 +16,7 @@ from payaid_entitlements.core.remedies import Remedy, remedies
 from payaid_entitlements.core.replenishing import SHORT, replenishing
 from payaid_entitlements.core.world import World
 
-#: Answers that are kept.
+#: Answers that are kept, in all variants of a world together.
 MOST: Final = 1_000
 
 
@@ -26,15 +26,16 @@ def offered(situation: Situation, world: World, decision: Decision) -> tuple[Rem
 
     As `raising` says of what came too fast, `replenishing` of what is used up, and `remedies` of all else.
     """
-    # By identity: a situation is the same object for as long as its tenant is near, and kept here no other has its id.
-    # A refusal moves nothing, so that whoever is short is so by the same figures.
-    asked = (id(situation), decision.feature, decision.reason, decision.usage)
+    # By identity: a situation is the same object for as long as its tenant is near, as modes are for as long as their
+    # world is, which variants differ by; kept here, no other has their ids. A refusal moves nothing, so that whoever is
+    # short is so by the same figures.
+    asked = (id(world.modes), id(situation), decision.feature, decision.reason, decision.usage)
     known = world.offered.get(asked)
     if known is None:
         if len(world.offered) >= MOST:
             world.offered.clear()
-        known = world.offered[asked] = situation, _found(situation, world, decision)
-    return known[1]
+        known = world.offered[asked] = world.modes, situation, _found(situation, world, decision)
+    return known[-1]
 
 
 def _found(situation: Situation, world: World, decision: Decision) -> tuple[Remedy, ...]:

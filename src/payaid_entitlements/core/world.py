@@ -94,7 +94,8 @@ class World:
         longest_outage: For how long anything is answered from what was last known, at most, in microseconds.
         tables: Decisions by shape, filled as shapes are met: shared by all tenants of one shape.
         limits: Rate limits by plans and overrides, filled likewise.
-        offered: What was found for those who are refused, with the situation for which it was, by that and the refusal.
+        offered: What was found for those who are refused, by their modes and situation, which are kept with it, and by
+            the refusal. Shared by all `variants`, so that it is bounded once for them all.
         staged: By module whose mode is decided by tenant, how. Only `for_tenant` has the modes of somebody, then.
         variants: The worlds that `for_tenant` gives, by the scopes whose stages have reached somebody.
     """
@@ -108,9 +109,10 @@ class World:
     longest_outage: int = 0
     tables: dict[object, object] = field(default_factory=dict, compare=False, repr=False)
     limits: dict[object, Mapping[str, Limit]] = field(default_factory=dict, compare=False, repr=False)
-    offered: dict[tuple[int, str, Reason, Usage | None], tuple[Situation, tuple[Remedy, ...]]] = field(
-        default_factory=dict, compare=False, repr=False
-    )
+    offered: dict[
+        tuple[int, int, str, Reason, Usage | None],
+        tuple[Mapping[str | None, Enforcement], Situation, tuple[Remedy, ...]],
+    ] = field(default_factory=dict, compare=False, repr=False)
     staged: Mapping[str | None, Staged] = field(default_factory=dict)
     variants: dict[frozenset[str], World] = field(default_factory=dict, compare=False, repr=False)
 
@@ -157,7 +159,7 @@ class World:
             if len(self.variants) >= MOST_VARIANTS:
                 self.variants.clear()
             # With the same variants, so that one of another tenant is as good to start from.
-            found = replace(self, modes={**self.modes, **modes}, tables={}, offered={})
+            found = replace(self, modes={**self.modes, **modes}, tables={})
             self.variants[reached] = found
         return found
 
