@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from contextlib import ExitStack
 
 import pytest
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.core.handlers.asgi import ASGIHandler
+from django.core.handlers.wsgi import WSGIHandler
 from django.http import FileResponse, HttpResponse, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.test import AsyncClient, AsyncRequestFactory, RequestFactory, override_settings
@@ -20,6 +23,7 @@ from django.utils.deprecation import MiddlewareMixin
 from payaid_entitlements import (
     consume_quota,
     current_tenant,
+    current_tenant_async,
     rate_limit,
     require_feature,
     require_flag,
@@ -515,6 +519,52 @@ def test_a_stream_that_is_refused_has_not_begun(inside):
         site = Site(inside, "asgi", stack)
         site.serve(path("stream/<int:count>", stream), path("plain", plain_stream))
         asyncio.run(all_of_them())
+
+
+def test_a_stream_that_is_broken_off_sees_the_tenant_at_its_end(inside):
+    """There it gives back what it has taken, and has to know whose that is."""
+    ends = []
+
+    def plain_stream(request):
+        def pieces():
+            try:
+                yield "1"
+                yield "2"
+            finally:
+                ends.append(current_tenant().tenant)
+
+        return StreamingHttpResponse(pieces())
+
+    async def stream(request):
+        async def pieces():
+            try:
+                yield "1"
+                yield "2"
+            finally:
+                await asyncio.sleep(0)
+                ends.append((await current_tenant_async()).tenant)
+
+        return StreamingHttpResponse(pieces())
+
+    async def read_one():
+        asked = AsyncRequestFactory().get("/stream", headers={"x-tenant": "pro"})
+        response = await ASGIHandler().get_response_async(asked)
+        assert await anext(aiter(response)) == b"1"
+        response.close()
+        del response
+        while len(ends) < 2:
+            gc.collect()
+            await asyncio.sleep(0)
+
+    with ExitStack() as stack:
+        Site(inside, "asgi", stack).serve(path("plain", plain_stream), path("stream", stream))
+        asked = RequestFactory().get("/plain", headers={"x-tenant": "pro"})
+        response = WSGIHandler().get_response(asked)
+        assert next(iter(response)) == b"1"
+        response.close()
+        assert ends == ["pro"]
+        asyncio.run(asyncio.wait_for(read_one(), 10))
+    assert ends == ["pro", "pro"]
 
 
 def test_a_stream_sees_the_tenant_to_its_end(site):

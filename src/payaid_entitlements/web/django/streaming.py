@@ -5,7 +5,8 @@ pieces see the tenant of the request, though they are made when the middleware h
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from functools import partial
 from typing import Any, cast
 
 from django.http import StreamingHttpResponse
@@ -47,17 +48,31 @@ async def _resumed(first: Any, stream: AsyncGenerator[Any, None]) -> AsyncIterat
 
 
 def bind_stream(response: HttpResponseBase, binding: Binding) -> None:
-    """Let *binding* be current while a piece of *response* is made. A file has nobody who could ask."""
+    """
+    Let *binding* be current while a piece of *response* is made, and at its end, also where it is broken off.
+
+    A file has nobody who could ask.
+    """
     if not isinstance(response, StreamingHttpResponse) or getattr(response, "file_to_stream", None) is not None:
         return
-    pieces: Any = response.streaming_content
+    pieces: Any = response._iterator  # type: ignore[attr-defined]  # what streaming_content gives closes nothing
+    closers = response._resource_closers  # type: ignore[attr-defined]  # the one of a generator has no name elsewhere
+    closers[:] = [partial(_closed, binding, closer) for closer in closers]
     response.streaming_content = _bound_async(binding, pieces) if response.is_async else _bound(binding, pieces)
+
+
+def _closed(binding: Binding, closer: Callable[[], object]) -> None:
+    token = CURRENT.set(binding)
+    try:
+        closer()
+    finally:
+        CURRENT.reset(token)
 
 
 # Bound and put back around each piece: between two of them whoever reads may serve other requests.
 
 
-def _bound(binding: Binding, pieces: Iterator[bytes]) -> Iterator[bytes]:
+def _bound(binding: Binding, pieces: Iterator[Any]) -> Iterator[Any]:
     while True:
         token = CURRENT.set(binding)
         try:
@@ -69,13 +84,22 @@ def _bound(binding: Binding, pieces: Iterator[bytes]) -> Iterator[bytes]:
         yield piece
 
 
-async def _bound_async(binding: Binding, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    while True:
-        token = CURRENT.set(binding)
-        try:
-            piece = await anext(pieces)
-        except StopAsyncIteration:
-            return
-        finally:
-            CURRENT.reset(token)
-        yield piece
+async def _bound_async(binding: Binding, pieces: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    try:
+        while True:
+            token = CURRENT.set(binding)
+            try:
+                piece = await anext(pieces)
+            except StopAsyncIteration:
+                return
+            finally:
+                CURRENT.reset(token)
+            yield piece
+    finally:
+        # Django closes none of them. Whoever forgets this one has it closed by the event loop.
+        if isinstance(pieces, AsyncGenerator):
+            token = CURRENT.set(binding)
+            try:
+                await pieces.aclose()
+            finally:
+                CURRENT.reset(token)
