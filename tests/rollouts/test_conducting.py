@@ -15,6 +15,7 @@ from payaid_entitlements.admin.rollouts import conduct
 from payaid_entitlements.core.flags.model import Stage
 from payaid_entitlements.core.flags.writing import written
 from payaid_entitlements.errors import ConfigurationError, StoreUnavailable
+from payaid_entitlements.testing.clock import FakeClock
 from tests.rollouts.conftest import DAY, FLAG, START, WATCHED, Place, never, sold
 
 HOUR = timedelta(hours=1)
@@ -412,6 +413,19 @@ def test_many_turned_switches_are_looked_through(quiet: Place, monkeypatch: pyte
     assert (quiet.step(), quiet.stands()) == ([], (Stage.RUNNING, 0))
     quiet.clock.advance(HOUR)
     quiet.serve("t0", never)
+    assert quiet.stands() == (Stage.RUNNING, 1)
+
+
+def test_a_switch_that_a_wrong_clock_turned_is_not_waited_for(quiet: Place) -> None:
+    """It would put off the step with each look until that year is over."""
+    ahead = Entitlements(quiet.memory, clock=FakeClock(START + 365 * DAY))
+    quiet.opened.append(ahead)
+    wrong = ahead.admin("ravi", because="INC-7")
+    wrong.kill(FLAG)
+    wrong.restore(FLAG)
+    quiet.clock.advance(seconds=6)
+    day(quiet, never)
+    day(quiet, never)
     assert quiet.stands() == (Stage.RUNNING, 1)
 
 

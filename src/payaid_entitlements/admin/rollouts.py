@@ -19,6 +19,7 @@ from payaid_entitlements.core.flags.rollouts.machine import (
     CONDUCTOR,
     Plan,
     advance,
+    is_ahead,
     is_idle,
     is_under_way,
     plan_of,
@@ -119,7 +120,7 @@ def _step(setting: Setting, author: Author, on: Standing, flag: Flag, plan: Plan
         measured = Measured.of(cast("Mapping[str, int]", (yield ReadTallies(tally(flag.key, stands.attempt)))))
     following = advance(flag, progress, measured, now)
     if following is not None and stands.stage is Stage.RUNNING and following.stage is not Stage.ROLLED_BACK:
-        lifted = yield from _lifted(flag.key, stands.since)
+        lifted = yield from _lifted(flag.key, stands.since, now)
         if lifted is not None:
             following = advance(flag, replace(stands, since=lifted), measured, now)
     if following is None:
@@ -147,14 +148,18 @@ def _step(setting: Setting, author: Author, on: Standing, flag: Flag, plan: Plan
     return RolloutStep(flag.key, following.stage, following.step, let_in, following.because, change)
 
 
-def _lifted(flag: str, since: Instant) -> Flow[Instant | None]:
-    """When its kill switch was turned last; None where that was before *since*, as it is with nearly all steps."""
+def _lifted(flag: str, since: Instant, now: Instant) -> Flow[Instant | None]:
+    """
+    When its kill switch was turned last; None where that was before *since*, as it is with nearly all steps.
+
+    What a wrong clock says of the future says nothing: until then it would put off the step with each look.
+    """
     found, after = None, 0
     while True:
         step = ReadAudit(scope=Scope.CONTROLS, since=since, after=after, limit=PAGE)
         page = cast("Sequence[AuditEntry]", (yield step))
         for entry in page:
-            if entry.detail.get("about") == ["killed", flag]:
+            if entry.detail.get("about") == ["killed", flag] and not is_ahead(entry.recorded, now):
                 found = entry.recorded
         if len(page) < PAGE:
             return found

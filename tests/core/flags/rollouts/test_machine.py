@@ -236,6 +236,15 @@ def test_a_new_start_is_another_attempt() -> None:
     assert advance(TIMED, timed, NOTHING, 31 * DAY) == Progress("all", Stage.RUNNING, 1, 31 * DAY, 3)
 
 
+def test_a_new_start_by_a_wrong_clock_is_not_waited_for() -> None:
+    """As soon as the plan says, and no step is taken for one that had its time since then."""
+    ahead = machine.restarted(MONITORED, replace(RUNNING, stage=Stage.ROLLED_BACK), START + 365 * DAY)
+    assert advance(MONITORED, ahead, NOTHING, START - 1) is None
+    for of in (MONITORED, TIMED):
+        assert advance(of, ahead, NOTHING, 30 * DAY) == Progress("all", Stage.RUNNING, 0, 30 * DAY, 2)
+    assert advance(MONITORED, replace(ahead, since=30 * DAY + machine.SKEW), NOTHING, 30 * DAY) is None
+
+
 def test_what_has_not_begun_can_be_called_off() -> None:
     assert machine.rolled_back(MONITORED, None, "not now").stage is Stage.ROLLED_BACK
 

@@ -83,7 +83,7 @@ def advance(flag: Flag, progress: Progress | None, measured: Measured, now: Inst
     if not is_under_way(plan, stands, now):
         return None
     if stands.stage is Stage.PENDING:
-        begins = _begins(plan, stands)
+        begins = _begins(plan, stands, now)
         begun = replace(stands, stage=Stage.RUNNING, step=0, attempt=stands.attempt + 1, approved=False, because="")
         if _waits(plan.guard):
             return replace(begun, since=now)
@@ -142,12 +142,17 @@ def _settled(before: Flag | None, after: Flag, was: Progress | None, stands: Pro
 def is_under_way(plan: Plan, stands: Progress, now: Instant) -> bool:
     """Say whether anything may happen by itself: a step runs, or it is time for the first one."""
     if stands.stage is Stage.PENDING:
-        return now >= _begins(plan, stands)
+        return now >= _begins(plan, stands, now)
     return stands.stage is Stage.RUNNING
 
 
-def _begins(plan: Plan, stands: Progress) -> Instant:
-    return max(plan.rollout.steps[0][0], stands.since)
+def _begins(plan: Plan, stands: Progress, now: Instant) -> Instant:
+    return max(plan.rollout.steps[0][0], now if is_ahead(stands.since, now) else stands.since)
+
+
+def is_ahead(at: Instant, now: Instant) -> bool:
+    """Say whether only a wrong clock can have said of something that it was done *at*."""
+    return at > now + SKEW
 
 
 def _judged(plan: Plan, stands: Progress, measured: Measured, now: Instant) -> Progress | None:
@@ -157,7 +162,7 @@ def _judged(plan: Plan, stands: Progress, measured: Measured, now: Instant) -> P
     broken = [f"{each.metric.name}: {each.figures}" for each in judged if each.is_broken]
     if broken:
         return replace(stands, stage=Stage.ROLLED_BACK, because="; ".join(broken))
-    if stands.since > now + SKEW:
+    if is_ahead(stands.since, now):
         return replace(stands, since=now, because="the clock was ahead when its step began; the time begins anew")
     if now < stands.since + _length(rollout, stands.step):
         return None
