@@ -14,6 +14,7 @@ from payaid_entitlements.admin import rollouts
 from payaid_entitlements.admin.rollouts import conduct
 from payaid_entitlements.core.flags.model import Stage
 from payaid_entitlements.core.flags.writing import written
+from payaid_entitlements.core.instant import instant
 from payaid_entitlements.errors import ConfigurationError, StoreUnavailable
 from payaid_entitlements.testing.clock import FakeClock
 from tests.rollouts.conftest import DAY, FLAG, START, WATCHED, Place, never, sold
@@ -438,6 +439,25 @@ def test_what_only_says_why_it_holds_is_in_nobodys_way(quiet: Place) -> None:
     quiet.run(quiet.admin(because="not mine").undo(owned.id))
     assert quiet.memory.flags().flags[FLAG] == WATCHED.flags[FLAG]
     assert quiet.stands() == (Stage.RUNNING, 0)
+
+
+def test_what_only_puts_a_step_off_is_in_nobodys_way(quiet: Place) -> None:
+    """After a kill its time begins anew with the look that finds it due, which says besides why it holds."""
+    owned = quiet.run(quiet.admin(because="mine").define_flag(FLAG, {**written(WATCHED.flags[FLAG]), "owner": "asha"}))
+    quiet.clock.advance(HOUR)
+    quiet.run(quiet.admin(because="INC-7").kill(FLAG))
+    quiet.clock.advance(HOUR)
+    quiet.run(quiet.admin(because="mended").restore(FLAG))
+    quiet.clock.advance(2 * DAY)
+    (held,) = quiet.step()
+    assert held.because == "nothing is measured: of error_rate"
+    stood = quiet.progress()
+    quiet.run(quiet.admin(because="not mine").undo(owned.id))
+    assert quiet.memory.flags().flags[FLAG] == WATCHED.flags[FLAG]
+    then = quiet.progress()
+    assert stood is not None
+    assert then is not None
+    assert then.since == stood.since > instant(START)
 
 
 def test_undoing_what_was_set_lets_the_rules_decide_again(quiet: Place) -> None:

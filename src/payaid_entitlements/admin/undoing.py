@@ -124,8 +124,8 @@ def _since(entry: AuditEntry) -> Flow[list[AuditEntry]]:
 
 def standing_changes(later: Sequence[AuditEntry]) -> list[AuditEntry]:
     """
-    Leave out pairs of a change and its undoing, which together changed nothing, and what only says why a rollout holds.
-    Oldest first, as they are given.
+    Leave out pairs of a change and its undoing, which together changed nothing, and notes: see `is_note`. Oldest first,
+    as they are given.
     """
     later = [entry for entry in later if not (entry.scope is Scope.FLAGS and _is_note(entry))]
     ids = {entry.id for entry in later}

@@ -78,7 +78,7 @@ def things_of(said: Mapping[str, Mapping[str, object]]) -> set[Thing]:
 
 def is_note(was: Mapping[str, Mapping[str, object]], becomes: Mapping[str, Mapping[str, object]]) -> bool:
     """
-    Tell whether a change, as `kept` wrote it, does no more than say why a rollout holds.
+    Tell whether a change, as `kept` wrote it, does no more than say why a rollout holds, or since when its step lasts.
 
     Whoever takes back what he did takes back none of these: the next look would say the same again.
     """
@@ -87,7 +87,7 @@ def is_note(was: Mapping[str, Mapping[str, object]], becomes: Mapping[str, Mappi
 
 def _silent(said: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
     progress = {
-        key: {**data, "because": ""} if isinstance(data, dict) and "because" in data else data
+        key: {**data, "because": "", "since": 0} if isinstance(data, dict) and "because" in data else data
         for key, data in said["progress"].items()
     }
     return {**said, "progress": progress}
