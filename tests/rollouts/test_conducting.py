@@ -121,6 +121,19 @@ def test_tallies_of_the_step_before_stay_and_older_ones_go(quiet: Place) -> None
     assert not quiet.memory.tallies(f"rollout/{FLAG}/{last.attempt - 2}")
 
 
+def test_tallies_of_steps_that_were_undone_go_too(quiet: Place) -> None:
+    for _ in range(3):
+        day(quiet, never)
+        day(quiet, never)
+        quiet.run(quiet.admin(because="too fast").undo(last(quiet)))
+    for _ in range(5):
+        day(quiet, never)
+    stood = quiet.progress()
+    assert stood is not None
+    kept = [n for n in range(stood.attempt + 1) if quiet.memory.tallies(f"rollout/{FLAG}/{n}")]
+    assert kept == [stood.attempt - 1, stood.attempt]
+
+
 def test_nothing_is_counted_of_a_rollout_that_has_not_begun(place: Place) -> None:
     for n in range(20):
         place.serve(f"t{n}", never)

@@ -130,8 +130,9 @@ def _step(setting: Setting, author: Author, on: Standing, flag: Flag, plan: Plan
         following = replace(following, attempt=on.held.revision + following.attempt)
     if following.attempt != stands.attempt and not author.is_dry:
         # That of the step before stays: people look at it, and processes that have not heard yet still add to it. That
-        # of the step itself may be there, if somebody else has made it meanwhile.
-        yield DropTallies(tally(flag.key, following.attempt - 2))
+        # of the step itself may be there, if somebody else has made it meanwhile. Each undoing takes a number besides.
+        for attempt in (following.attempt - 3, following.attempt - 2):
+            yield DropTallies(tally(flag.key, attempt))
     why = following.because or f"{following.stage.value}: {percent(share(plan.rollout, following, now))} is in"
 
     def moved(at: Standing) -> FlagSet:
