@@ -96,7 +96,9 @@ def test_a_tenant_is_found_and_shown(site, inside):
     found = client.get(LIST, {"tenant": " acme "}, follow=True)
     text = text_of(found)
     assert "Plan pro , active" in text or "Plan pro , trialing" in text
-    assert re.search(r"crm\.mails .*allowed 3/month 2 of 3 used anew at 2026-10-01 05:45:00 \+0545 plan\.granted", text)
+    assert re.search(
+        r"crm\.mails .*allowed 3/month 2 of 3 used resets at 2026-10-01 05:45:00 \+0545 plan\.granted", text
+    )
     assert "rate_limits.api" in text
     assert "subscribe" in text and "asha" in text
     assert "Set an override" not in text
@@ -126,7 +128,7 @@ def test_what_a_customer_quotes_is_read(site, inside, clock):
     text = text_of(client.get(WHY, {"tenant": "acme", "reference": f" {reference.lower()} "}))
     assert "Said at 2026-09-21 19:45:00 +0545: plan.module_absent . What the tenant holds" in text
     assert "From a copy of revision 1, just read." in text
-    assert "Known of that second today: refused , plan.module_absent" in text
+    assert "What is known today about that second: refused , plan.module_absent" in text
     assert "Now: allowed : override.granted" in text
 
 
@@ -166,9 +168,9 @@ def test_the_beginning_of_an_id_finds_those_that_begin_so(site, inside):
     for tenant in ("north-1", "north-2", "nothing"):
         boss.subscribe(tenant, "free")
     page = site("viewer").get(OF, {"tenant": "north"})
-    assert "Ids that begin so: north-1 , north-2 Plan" in text_of(page)
+    assert "Ids that begin with this: north-1 , north-2 Plan" in text_of(page)
     assert f'href="{OF}?tenant=north-1"' in page.content.decode()
-    assert "begin so" not in text_of(site("viewer").get(OF, {"tenant": "nobody"}))
+    assert "begin with this" not in text_of(site("viewer").get(OF, {"tenant": "nobody"}))
 
 
 def test_what_can_still_be_read_is_not_called_refused(site, inside):
@@ -404,6 +406,26 @@ def test_what_may_have_been_done_is_sent_again_to_find_out(site, inside):
     assert "nothing was changed (change.repeated)" in text_of(client.post(CHANGE, fields_of(kept), follow=True))
     changes = [each for each in inside.client.admin("x").audit("acme") if each.verb == "override"]
     assert len(changes) == 1
+
+
+def test_what_may_have_been_done_is_found_out_also_when_its_end_is_over(site, inside, clock):
+    client = site()
+    reviews = [client.post(CHANGE, OVERRIDE | UNTIL) for _ in range(2)]
+    inside.faults.loses_replies = True
+    kept = client.post(CHANGE, fields_of(reviews[0]))
+    inside.faults.loses_replies = False
+    clock.travel_to(datetime(2031, 1, 2, tzinfo=UTC))
+    assert "nothing was changed (change.repeated)" in text_of(client.post(CHANGE, fields_of(kept), follow=True))
+    late = client.post(CHANGE, fields_of(reviews[1]))
+    assert (late.status_code, "is over already" in text_of(late)) == (400, True)
+
+
+def test_an_end_is_over_by_the_clock_that_decides_it(site, clock):
+    """That of the client, whatever the machine's says."""
+    clock.travel_to(datetime(2031, 1, 2, tzinfo=UTC))
+    refused = site().post(CHANGE, OVERRIDE | UNTIL)
+    assert "That is over already: it is 2031-01-02 05:45 +0545 now." in text_of(refused)
+    assert site().post(CHANGE, OVERRIDE | {"until": "2031-01-02T06:00"}).status_code == 200
 
 
 # -- what nobody can do by them -------------------------------------------------------------------------------------

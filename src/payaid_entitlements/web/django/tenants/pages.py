@@ -144,8 +144,9 @@ class TenantPages(_Pages):
         client = self.client()
         form: Act | None = None
         try:
-            revision = client.tenant(tenant, fresh=True).revision
-            form = kind(request.POST, catalog=catalog_of(client))
+            seen = client.tenant(tenant, fresh=True)
+            revision = seen.revision
+            form = kind(request.POST, catalog=catalog_of(client), now=seen.at)
             if not form.is_valid():
                 wrong = "Nothing was changed. Correct what is marked below."
                 return self._tenant_page(request, tenant, form=form, wrong=wrong, status=400)
