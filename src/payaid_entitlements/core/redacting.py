@@ -29,12 +29,14 @@ _SAID: Final = (
     r"session[_-]?id)"
     r"[\"']?\s*[=:]\s*)(?:\"[^\"]*\"|'[^']*'|(?i:bearer|basic|digest|token)\s+[^\s,;&\"']+|[^\s,;&\"')\]}]+)"
 )
+#: The rest of the first and of the last line of a private key (RFC 7468; RFC 9580 section 6.2, which says BLOCK).
+_KEY: Final = r"[A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----"
 _SHAPES: Final = re.compile(
     "|".join(
         (
             _SAID,
             # A private key, to its end or to that of the text.
-            r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)",
+            rf"-----BEGIN {_KEY}[\s\S]*?(?:-----END {_KEY}|\Z)",
             # The user and the password of a URL (RFC 3986 section 3.2.1). Its length is bounded, and so is that of an
             # address below: each place where one may begin would else be looked from to the end of the text, and
             # whoever chooses the text would keep a worker busy.
@@ -58,10 +60,17 @@ _SHAPES: Final = re.compile(
         )
     )
 )
-#: A private key that has lines of its own (RFC 7468), also in a traceback that is indented; as far as it goes.
+#: What stands before each line of a text that is quoted: what stood before its first, the rules of a group of errors,
+#: the signs of mail, the letter of pytest.
+_MARGIN: Final = r"\n(?:(?P=before)|E(?=[ \t]))?[ \t|>]*+"
+#: A private key that has lines of its own: as far as it goes, with the fields before it. Nothing that has been read is
+#: given back (``*+``, ``(?>``), so that no text takes more than a few looks at each of its letters.
 _KEY_IN_LINES: Final = re.compile(
-    r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*"
-    r"(?:\n[ |]*(?:[A-Za-z0-9+/=]*\r?|(?:Proc-Type|DEK-Info): .*|-----END [A-Z0-9 ]*PRIVATE KEY-----.*)$)*",
+    rf"^(?P<before>.*?)-----BEGIN {_KEY}"
+    rf"(?:(?>.*-----END {_KEY})(?!.*-----BEGIN).*"
+    rf"|.*(?:{_MARGIN}[A-Za-z][A-Za-z0-9-]*+:.*){{0,8}}+"
+    rf"(?:{_MARGIN}[A-Za-z0-9+/=]*+[ \t]*+\r?$)*+"
+    rf"(?:{_MARGIN}-----END {_KEY}(?!.*-----BEGIN).*)?)",
     re.MULTILINE,
 )
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -86,7 +95,11 @@ def masked(text: str) -> str:
 
 def masked_lines(text: str) -> str:
     """Give *text*, such as a traceback, without secrets, and in its lines."""
-    return "\n".join(masked(line) for line in _KEY_IN_LINES.sub(MASK, text).splitlines())
+    return "\n".join(masked(line) for line in _KEY_IN_LINES.sub(_key_shown, text).splitlines())
+
+
+def _key_shown(found: re.Match[str]) -> str:
+    return f"{found['before']}{MASK}"
 
 
 def _end(text: str) -> int:

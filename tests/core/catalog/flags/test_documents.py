@@ -140,9 +140,15 @@ def test_a_generation_is_of_files_of_flagd():
     file = of_generation(read_file({"flags": {"a": split}, "metadata": {"version": "7"}}), "v2")
     flag = read_flags(file, catalog=SOLD, flags={}, segments={}).flags["a"]
     assert (flag.scheme, flag.metadata) == ("v2", {"version": "7"})
+    assert of_generation(file, "v2") == file
+    with pytest.raises(FlagsInvalid, match="says that it is of v2, and v3 deals everybody otherwise"):
+        of_generation(file, "v3")
     unread = of_generation(read_file({"flags": {"a": split}, "metadata": 5}), "v3")
     with pytest.raises(FlagsInvalid, match="metadata is an object"):
         read_flags(unread, catalog=SOLD, flags={}, segments={})
+    other = of_generation(read_file({"flags": {"a": split}, "metadata": {"fractional": "v4"}}), "v3")
+    with pytest.raises(FlagsInvalid, match="the generations of 'fractional' are v2 and v3"):
+        read_flags(other, catalog=SOLD, flags={}, segments={})
     with pytest.raises(FlagsInvalid, match="this is one of ours"):
         of_generation(read_file({"flags": {"a": {"rollout": "5%"}}}), "v2")
 
