@@ -100,6 +100,10 @@ class Rate:
 
     def write(self, debt: int, now: Instant) -> None:
         """Write a debt of *now*."""
+        if self.scale == 1:
+            # Mostly it is so, and nothing is to be divided.
+            self.states[self.key] = self.empty + now + debt
+            return
         ahead, rest = divmod(debt, self.scale)
         packed = self.empty + now + ahead
         self.states[self.key] = packed | rest << REST_BITS if rest else packed

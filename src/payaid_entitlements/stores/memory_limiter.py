@@ -100,7 +100,8 @@ class MemoryLimiter:
             tat = states[even.key]
             if tat < at:
                 tat = at if tat >= even.empty else even.foreign
-            tat += even.interval * cost
+            # Mostly it is one unit, and nothing is to be multiplied: that takes longer than a sum.
+            tat += even.interval if cost == 1 else even.interval * cost
             debt = tat - at
             if is_within := debt <= even.tolerance:
                 states[even.key] = tat
