@@ -195,7 +195,7 @@ class FlagVerbs(Asking[R]):
                 has as the catalog, the catalog counts again. This also repairs a stored flag set that cannot be read
                 at all.
             fractional: Which generation of ``fractional`` hashes the buckets of a file of flagd: ``v2`` while any
-                service that reads it does. None is what the file says, else ``v3``.
+                service that reads it does. None is what the file says, else ``v3``; one that says another is refused.
 
         Raises:
             FlagsInvalid: Something of it is wrong; all problems are named.

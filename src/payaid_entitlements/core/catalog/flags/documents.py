@@ -92,16 +92,22 @@ def of_generation(file: FlagFile, scheme: Scheme) -> FlagFile:
     The same file of flagd, as one that says which generation of ``fractional`` it is of.
 
     Raises:
-        FlagsInvalid: It is none of flagd.
+        FlagsInvalid: It is none of flagd, or says another one.
     """
     if not is_flagd(file.data):
         findings = Findings(file.file)
         findings.add("generation.unknown", "files of flagd have a generation of 'fractional'; this is one of ours", ())
         raise FlagsInvalid(findings.fatal)
-    said = file.data.get("metadata", {})
-    if not isinstance(said, Mapping):
+    metadata = file.data.get("metadata", {})
+    said = metadata.get(GENERATION) if isinstance(metadata, Mapping) else None
+    if not isinstance(metadata, Mapping) or said not in (None, "v2", "v3"):
         return file  # which is told when it is read
-    return replace(file, data={**file.data, "metadata": {**said, GENERATION: scheme}})
+    if said not in (None, scheme):
+        findings = Findings(file.file, file.marks)
+        message = f"this file says that it is of {said}, and {scheme} deals everybody otherwise; leave that out here"
+        findings.add("generation.other", message, ("metadata", GENERATION))
+        raise FlagsInvalid(findings.fatal)
+    return replace(file, data={**file.data, "metadata": {**metadata, GENERATION: scheme}})
 
 
 def read_flags(
