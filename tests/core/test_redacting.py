@@ -213,9 +213,28 @@ def test_whoever_chooses_a_text_keeps_no_worker_busy_with_it(piece):
     assert _seconds(masked, hostile) < 10 * _seconds(masked, "plain words " * (LONGEST // 12))
 
 
-@pytest.mark.parametrize("piece", ["-----BEGIN PRIVATE KEY-----", "-----BEGIN PRIVATE KEY-----\n", "-----BEGIN A "])
-def test_nor_with_lines(piece):
-    hostile = (piece * LONGEST)[: 10 * LONGEST]
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "-----BEGIN PRIVATE KEY-----",
+        "-----BEGIN PRIVATE KEY-----\n",
+        "-----BEGIN PRIVATE KEY-----\nA: \n",
+        "-----BEGIN PRIVATE KEY-----\\n-----END PRIVATE KEY-----",
+        "-----BEGIN PRIVATE KEY-----\\n-----END PRIVATE KEY-----\n",
+        "-----BEGIN A ",
+        " |",
+        "E ",
+        "\n",
+        "A",
+        "A ",
+        "A: ",
+        "\nA:",
+        "-----END ",
+    ],
+)
+@pytest.mark.parametrize("first", ["", "A: -----BEGIN PRIVATE KEY-----\n"])
+def test_nor_with_lines(first, piece):
+    hostile = (first + piece * 10 * LONGEST)[: 10 * LONGEST]
     assert _seconds(masked_lines, hostile) < 10 * _seconds(masked_lines, "plain words\n" * (10 * LONGEST // 12))
 
 
@@ -249,10 +268,47 @@ ENCRYPTED = (
 )
 
 
-@pytest.mark.parametrize("key", [PEM, PEM[:60], ENCRYPTED, PEM.replace("\n", "\r\n"), PEM.replace("\n", "\n  | ")])
+PGP = (
+    "-----BEGIN PGP PRIVATE KEY BLOCK-----\nVersion: GnuPG v2\nComment: of acme\n\nMIIEpAIBAAKCAQEA7\n=q3Aw\n"
+    "-----END PGP PRIVATE KEY BLOCK-----"
+)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        PEM,
+        PEM[:60],
+        ENCRYPTED,
+        PGP,
+        PGP.replace("\n", "\n> "),
+        PGP[:-40],
+        f"{PEM}{PEM}",
+        f"{PEM}\n{PEM}",
+        PEM.replace("\n", "\\n"),
+        PEM.replace("\n", "\\n") + PEM,
+        *(PEM.replace("\n", end) for end in ("\r\n", " \n", "\t\r\n", "\n  | ", "\n\t", "\n> ", "\n> > ", "\nE   ")),
+    ],
+)
 def test_a_key_that_has_lines_of_its_own_is_masked_and_what_follows_is_read(key):
     """As in a traceback, which stays in its lines."""
     said = masked_lines(f"  File x.py\nValueError: {key}\nIt was raised while\n  token=abc123\n")
     assert "MIIEpAIBAAKCAQEA7" not in said
     assert said.splitlines()[-2:] == ["It was raised while", "  token=***"]
     assert said.startswith("  File x.py\nValueError: ***")
+
+
+@pytest.mark.parametrize(
+    ("first", "margin"),
+    [("", ""), ("  | ", "  | "), ("> ", "> "), ("12:00 web-1 ", "12:00 web-1 "), ("E   ValueError: ", "E   ")],
+)
+def test_a_key_that_is_quoted_is_masked_in_each_of_its_lines(first, margin):
+    """By a log, a mail or a test; what stands before it is kept, and so is what comes after its end."""
+    text = first + f"{ENCRYPTED}\nValueError: boom\nnext".replace("\n", f"\n{margin}")
+    assert masked_lines(text) == f"{first}***\n{margin}ValueError: boom\n{margin}next"
+
+
+@pytest.mark.parametrize("key", [PGP, PGP.replace("\n", "\\n")])
+def test_a_key_of_pgp_is_masked(key):
+    """Its first and last lines end otherwise."""
+    assert masked(f"key {key} end") == "key *** end"
