@@ -13,6 +13,7 @@ from payaid_entitlements.web.answers import ANSWERED, answerable
 from payaid_entitlements.web.finding import view_of_refused
 from payaid_entitlements.web.flask.asking import asked_by
 from payaid_entitlements.web.flask.audit import audit, open_endpoints
+from payaid_entitlements.web.flask.visiting import Visit, proxy
 from payaid_entitlements.web.wsgi.calling import App, Call, Environ, StartResponse
 
 if TYPE_CHECKING:
@@ -28,13 +29,10 @@ def install(app: Flask, gate: Gate, *, refuse_unguarded: bool, is_static_open: b
     installed = known.get(gate)
     if not known:
         _ungroup(app)
+        _note_methods(app, known)
     if installed is None:
         installed = known[gate] = Installed(app, gate)
         # The way that Flask documents for middleware; outside of what the host has put there before.
-        if getattr(app.wsgi_app, "__func__", None) is not Flask.wsgi_app:
-            # What stands there may change the method. Only then is it heard of: of Flask that does nothing it takes a
-            # tenth.
-            app.url_value_preprocessor(gate.note_method)
         app.wsgi_app = installed  # type: ignore[method-assign] # as Flask has it done
     installed.refuses_unguarded = refuse_unguarded
     installed.is_static_open = is_static_open
@@ -113,6 +111,21 @@ def _ungroup(app: Flask) -> None:
         return handle(answerable(e) or e)
 
     app.handle_user_exception = handle_first  # type: ignore[method-assign] # Flask has no hook before that look
+
+
+def _note_methods(app: Flask, gates: Iterable[Gate]) -> None:
+    """Tell what *gates* have bound by which method a view of *app* runs."""
+    dispatch = app.dispatch_request
+
+    def dispatch_noted(*given: Any) -> Any:
+        asked = proxy._get_current_object()
+        for gate in gates:
+            visit: Visit | None = asked.environ.get(gate.key)
+            if visit is not None:
+                visit.is_about(asked.method)
+        return dispatch(*given)
+
+    app.dispatch_request = dispatch_noted  # type: ignore[method-assign] # Flask has no hook behind what may change it
 
 
 def _answer(error: EntitlementError) -> Response:
