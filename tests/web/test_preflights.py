@@ -95,7 +95,19 @@ def table(app, ent, said=TABLE):
 
 @pytest.mark.parametrize(
     "kind",
-    ["plain", "any method", "its own", "mounted", "CORS around a router inside", "CORS that passes on", "an override"],
+    [
+        "plain",
+        "any method",
+        "its own",
+        "mounted",
+        "CORS around a router inside",
+        "CORS that passes on",
+        "CORS with answers of its own",
+        "an override",
+        "an app that answers itself",
+        "an app with a stack of its own",
+        "an app whose stack was changed",
+    ],
 )
 def test_a_handler_behind_a_table_does_not_run(kind, ent, ran, plain, secret, endpoint):
     class Overriding:
@@ -109,6 +121,22 @@ def test_a_handler_behind_a_table_does_not_run(kind, ent, ran, plain, secret, en
         async def __call__(self, scope, receive, send):
             await self.app(scope, receive, send)
 
+    class Answering(CORSMiddleware):
+        def preflight_response(self, request_headers):
+            ran.append("OPTIONS")
+            return PlainTextResponse("secret")
+
+    class Calling(Starlette):
+        async def __call__(self, scope, receive, send):
+            await plain(scope, receive, send)
+
+    class Stacking(FastAPI):
+        def build_middleware_stack(self):
+            return plain
+
+    changed = FastAPI(middleware=[CORS])
+    changed.build_middleware_stack = lambda: plain
+
     app = {
         "plain": plain,
         "any method": Starlette(routes=[Route("/hr/x", secret, methods=["GET", "OPTIONS"])]),
@@ -121,6 +149,10 @@ def test_a_handler_behind_a_table_does_not_run(kind, ent, ran, plain, secret, en
         "CORS that passes on": Starlette(
             routes=[Route("/hr/x", endpoint)], middleware=[Middleware(Passing, allow_origins=["*"])]
         ),
+        "CORS with answers of its own": Starlette(middleware=[Middleware(Answering, allow_origins=["*"])]),
+        "an app that answers itself": Calling(middleware=[CORS]),
+        "an app with a stack of its own": Stacking(middleware=[CORS]),
+        "an app whose stack was changed": changed,
         # CORS hears of a GET.
         "an override": Starlette(routes=[Route("/hr/x", secret)], middleware=[Middleware(Overriding), CORS]),
     }[kind]

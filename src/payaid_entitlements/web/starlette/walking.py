@@ -103,9 +103,24 @@ def unwrapped(app: object) -> Starlette | Router | None:
 
 def answers_preflights(app: object) -> bool:
     """Is *app* Starlette's own middleware for CORS, or has an app of Starlette it before all other middleware?"""
-    first = app.user_middleware[0].cls if isinstance(app, Starlette) and app.user_middleware else type(app)
-    # What is made of it may pass on.
-    return isinstance(first, type) and issubclass(first, CORSMiddleware) and first.__call__ is CORSMiddleware.__call__
+    first: object = type(app)
+    if isinstance(app, Starlette):
+        # What is made of an app may answer by itself, or put something before all middleware.
+        if not (_is_own(type(app).__call__) and _is_own(app.build_middleware_stack) and app.user_middleware):
+            return False
+        first = app.user_middleware[0].cls
+    # What is made of it may pass on, or answer in another way.
+    return (
+        isinstance(first, type)
+        and issubclass(first, CORSMiddleware)
+        and first.__call__ is CORSMiddleware.__call__
+        and first.preflight_response is CORSMiddleware.preflight_response
+    )
+
+
+def _is_own(method: object) -> bool:
+    """Have Starlette or FastAPI written it?"""
+    return getattr(method, "__module__", None) in ("starlette.applications", "fastapi.applications")
 
 
 def methods_of(route: BaseRoute, methods: Collection[str] | None) -> tuple[str, ...]:
