@@ -465,7 +465,7 @@ def changing(ent: Entitlements) -> None:
     admin.subscribe("acme", "pro", trial=True, add_ons={"seats": 1}, operation=("order", 7))
     admin.override("acme", "hr", DENY)
     admin.override("acme", "seats", UNLIMITED, until=datetime.now(UTC))
-    admin.override("acme", "crm.contacts", Allowance(5))
+    admin.override("acme", "crm.contacts", Allowance(5), expect=3)
     assert_type(admin.undo("01JD"), Change)
     assert_type(admin.define_flag("look", {"rollout": "5%"}, operation="a"), Change)
     assert_type(admin.rollout("look", "25%", rule="rollout", expect=3), Change)

@@ -12,7 +12,7 @@ from os import PathLike
 from typing import TYPE_CHECKING
 
 from payaid_entitlements.admin import flag_work as work
-from payaid_entitlements.admin.asking import Asking, R, optional_operation
+from payaid_entitlements.admin.asking import Asking, R, optional_operation, optional_revision
 from payaid_entitlements.admin.flagging import FlagRequest, Work, change_flags
 from payaid_entitlements.admin.percent import Percent, share
 from payaid_entitlements.core.catalog.canonical import content_hash
@@ -225,10 +225,9 @@ class FlagVerbs(Asking[R]):
         counts: bool = False,
         repairs: bool = False,
     ) -> R:
-        if expect is not None and type(expect) is not int:
-            raise TypeError(f"expect={expect!r}: the revision of a flag set is a whole number")
         author, known = self._by(because), optional_operation(operation)
-        request = FlagRequest(verb, flag_work, asked, author, known, expect, counts=counts, repairs=repairs)
+        seen = optional_revision("a flag set", expect)
+        request = FlagRequest(verb, flag_work, asked, author, known, seen, counts=counts, repairs=repairs)
         return self._change(change_flags(self._setting, request))
 
 

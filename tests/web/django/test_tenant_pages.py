@@ -343,6 +343,26 @@ def test_what_was_overtaken_is_reviewed_again(site, inside):
     assert inside.client.usage("acme", "crm.mails")["crm.mails"].limit == 50
 
 
+@pytest.mark.parametrize("act", [OVERRIDE | UNTIL, OVERRIDE | {"act": "clear", "user": ""}])
+def test_what_is_overtaken_in_the_same_moment_is_not_done(site, inside, act):
+    """Nor is what was written lost."""
+    boss, client = inside.client.admin("asha", because="the same ticket"), site()
+    boss.override("acme", "crm.mails", "7/month")
+    review = client.post(CHANGE, act)
+
+    def before(name):
+        if name == "apply":
+            inside.faults.before = None
+            boss.override("acme", "crm.mails", "9/month")
+
+    inside.faults.before = before
+    refused = client.post(CHANGE, fields_of(review))
+    assert refused.status_code == 409
+    assert re.search(r"at revision \d+, and you looked at \d+; look again", text_of(refused))
+    assert inside.client.usage("acme", "crm.mails")["crm.mails"].limit == 9
+    assert 'value="ticket 7"' in refused.content.decode()
+
+
 def test_the_reason_of_a_change_that_is_refused_is_not_lost(site, inside):
     boss = inside.client.admin("asha", because="a test")
     first = boss.override("acme", "crm.mails", "9/month")

@@ -50,9 +50,12 @@ class Act(forms.Form):
         """Make one for a form that has none."""
         return self.cleaned_data["operation"] or uuid4()
 
-    def carry_out(self, admin: Admin, tenant: str) -> Change:
+    def carry_out(self, admin: Admin, tenant: str, expect: int) -> Change:
         """
         Do it.
+
+        Args:
+            expect: Revision of the tenant that was looked at.
 
         Raises:
             EntitlementError, TypeError: It is refused.
@@ -135,7 +138,7 @@ class SetOverride(Act):
                 self.add_error("to", str(error))
         return said
 
-    def carry_out(self, admin: Admin, tenant: str) -> Change:
+    def carry_out(self, admin: Admin, tenant: str, expect: int) -> Change:
         """Same as `Act.carry_out`."""
         said = self.cleaned_data
         return admin.override(
@@ -144,6 +147,7 @@ class SetOverride(Act):
             said["value"],
             until=said["until"],
             user=said["user"] or None,
+            expect=expect,
             operation=self._operation,
         )
 
@@ -156,10 +160,12 @@ class ClearOverride(Act):
     feature = forms.CharField(max_length=255, widget=forms.HiddenInput)
     user = forms.CharField(required=False, max_length=255, widget=forms.HiddenInput)
 
-    def carry_out(self, admin: Admin, tenant: str) -> Change:
+    def carry_out(self, admin: Admin, tenant: str, expect: int) -> Change:
         """Same as `Act.carry_out`."""
         said = self.cleaned_data
-        return admin.clear_override(tenant, said["feature"], user=said["user"] or None, operation=self._operation)
+        return admin.clear_override(
+            tenant, said["feature"], user=said["user"] or None, expect=expect, operation=self._operation
+        )
 
 
 class Undo(Act):
@@ -169,8 +175,8 @@ class Undo(Act):
 
     change = forms.CharField(max_length=255, widget=forms.HiddenInput)
 
-    def carry_out(self, admin: Admin, tenant: str) -> Change:
-        """Same as `Act.carry_out`. Whose change it is was looked at before."""
+    def carry_out(self, admin: Admin, tenant: str, expect: int) -> Change:
+        """Same as `Act.carry_out`. Whose change it is was looked at before; what it is about may not have changed."""
         return admin.undo(self.cleaned_data["change"], operation=self._operation)
 
 

@@ -158,7 +158,7 @@ class TenantPages(_Pages):
             is_overtaken = request.POST.get("revision", str(revision)) != str(revision)
             is_dry = is_overtaken or "confirmed" not in request.POST
             admin = client.admin(_actor(request), because=form.cleaned_data["because"], dry_run=is_dry)
-            change = form.carry_out(admin, tenant)
+            change = form.carry_out(admin, tenant, revision)
         except StoreUnavailable as error:
             return self._keep(request, tenant, kind, error)
         except (EntitlementError, TypeError) as error:
