@@ -151,20 +151,18 @@ class EvenRuling(Ruling):
 class RatesRuling(Ruling):
     """The same, on any rates."""
 
-    __slots__ = ("_cost", "_debts", "_rates")
+    __slots__ = ("cost", "debts", "rates")
+    rates: Sequence[Rate]
+    debts: Sequence[int]
+    cost: int
 
-    def __init__(self, rates: Sequence[Rate], debts: Sequence[int], cost: int, is_allowed: bool, now: Instant) -> None:
-        self.is_allowed = is_allowed
-        self.now = now
-        self._rates = rates
-        self._debts = debts
-        self._cost = cost
+    __init__ = object.__init__  # as above
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
         """Same as `Ruling.verdicts`."""
         return tuple(
-            rate.verdict(debt, self._cost, self.is_allowed) for rate, debt in zip(self._rates, self._debts, strict=True)
+            rate.verdict(debt, self.cost, self.is_allowed) for rate, debt in zip(self.rates, self.debts, strict=True)
         )
 
 
@@ -188,4 +186,10 @@ def count(rates: Sequence[Rate], cost: int, now: Instant) -> Ruling | None:
         for rate, debt in zip(rates, debts, strict=True):
             if debt <= rate.tolerance:
                 rate.write(debt, now)
-    return RatesRuling(rates, debts, cost, is_allowed, now)
+    ruling: RatesRuling = RatesRuling()
+    ruling.is_allowed = is_allowed
+    ruling.now = now
+    ruling.rates = rates
+    ruling.debts = debts
+    ruling.cost = cost
+    return ruling
