@@ -33,6 +33,9 @@ class Database:
         keeps_for: Same as `Ledger.keeps_for`, for the ledger in the same database.
     """
 
+    #: It is not the host's: made here, as `engines` says.
+    _owns_engine: bool
+
     def __init__(self, engine: Engine, prefix: str, schema: str | None, keeps_for: int) -> None:
         dialect = engine.dialect.name
         if dialect not in {"sqlite", "postgresql", *MYSQL}:
@@ -96,8 +99,8 @@ class Database:
     @property
     def _reads(self) -> dict[str, Any]:
         # No transaction: on PostgreSQL it would double their cost, on SQLite it would hold a writer up. On MySQL it
-        # costs nothing to begin one, and something to say that there is to be none; our own engine says it once.
-        if self._engine.dialect.name == "postgresql":
+        # costs nothing to begin one, and something to say that there is to be none; our own engines say it once.
+        if self._engine.dialect.name == "postgresql" and not self._owns_engine:
             return {WRITES: False, "isolation_level": "AUTOCOMMIT"}
         return {WRITES: False}
 
