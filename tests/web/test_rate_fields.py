@@ -111,6 +111,18 @@ def test_where_nobody_could_say_what_refused_only_times_are_told_that_are_sure()
     assert rate_fields([called([gcra(6, 60, name="api")], [()], NOW), closed]) == {"RateLimit-Policy": '"api";q=6;w=60'}
 
 
+def test_whatever_has_refused_retry_after_waits_for_the_limits_before() -> None:
+    """Such as a store that gives no answer, or a limit that lets nobody pass then: no time is told that is later."""
+    used_up = called([gcra(1, 86400, name="daily")], [()], NOW)
+    closed = RateLimitOutcome(Terms("export", ()), Ruling(False, NOW, ()), 1, "closed")
+    for outcomes in ([used_up], [used_up, closed]):
+        fields = fields_beside({"retry-after": "2"}, outcomes)
+        assert (fields["Retry-After"], fields["RateLimit"]) == ("86400", '"daily";r=0;t=86400')
+    roomy = called([gcra(6, 60)], [()], NOW)
+    assert "Retry-After" not in fields_beside({"retry-after": "2"}, [roomy])
+    assert "Retry-After" not in fields_beside({"retry-after": "86401"}, [used_up])
+
+
 def test_what_a_response_says_by_itself_stands() -> None:
     refused = called([gcra(1, 60)], [(NOW + 60 * SECOND, 0, 1)], NOW)
     before = called([gcra(1, 90, name="near")], [()], NOW)

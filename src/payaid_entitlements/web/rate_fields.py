@@ -39,9 +39,10 @@ def rate_fields(outcomes: Iterable[RateLimitOutcome], *, legacy: bool = False) -
     """
     Say in fields of a response how limits stand.
 
-    ``t`` says when all has come back; or, where there is no room for another such call, when there is: who sleeps for
-    so long when nothing is left is not to sleep through a day because of one unit. It and ``Retry-After`` are whole
-    seconds, rounded up: whoever waits that long comes through, if nobody else has taken what became free.
+    ``t`` says when all has come back; or, where there is no room for another such call, when there is: a client that
+    sleeps until ``t`` when nothing is left must not sleep for a day when one unit comes back sooner. It and
+    ``Retry-After`` are whole seconds, rounded up: whoever waits that long comes through, if nobody else has taken what
+    became free.
 
     Where a call was refused only the policies are told that have no room for another one, since no time may be named
     that is later than ``Retry-After`` (draft section 6). Some may be of limits that let it through and have counted it,
@@ -94,18 +95,21 @@ def fields_beside(
     """
     Say what a response does not say yet.
 
-    A refusal says what refused, and nothing is added to it; but it knows nothing of the limits before that have counted
-    the request as well. Where they take longer to let another one through, ``Retry-After`` says so.
+    What it says stands: a refusal says what refused. But it knows nothing of the limits before that have counted the
+    request as well. Where they take longer to let another one through, ``Retry-After`` says so, whatever has refused.
 
     Args:
         there: Fields of the response, by names in lower case.
         outcomes: As for `rate_fields`.
     """
-    if "ratelimit" not in there:
-        fields = rate_fields(outcomes, legacy=legacy)
-        return {name: value for name, value in fields.items() if name.lower() not in there}
-    said, after = there.get("retry-after", ""), _retry_after(outcomes)
-    return {"Retry-After": str(after)} if said.isdecimal() and int(said) < after else {}
+    fields = {} if "ratelimit" in there else rate_fields(outcomes, legacy=legacy)
+    fields = {name: value for name, value in fields.items() if name.lower() not in there}
+    said = there.get("retry-after", "")
+    if said.isdecimal():
+        after = _retry_after(outcomes)
+        if int(said) < after:
+            fields["Retry-After"] = str(after)
+    return fields
 
 
 def _retry_after(outcomes: Iterable[RateLimitOutcome]) -> int:
