@@ -217,7 +217,7 @@ def test_needs_takes_only_what_could_be_needed():
         needs("crm", access="look")
     with pytest.raises(TypeError):
         needs("")
-    for amount in (0, -1, True, 0.5, "1", None):
+    for amount in (0, -1, True, 0.5, "1", None, *map(Decimal, ("0", "-0.5", "NaN", "sNaN", "Infinity"))):
         with pytest.raises(ConfigurationError, match="more than 0"):
             needs("crm", quotas={"crm.pages": amount})
     assert needs(quotas={"crm.pages": Decimal("0.5")}).quotas == (("crm.pages", Decimal("0.5")),)

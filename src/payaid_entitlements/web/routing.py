@@ -77,9 +77,14 @@ def needs(
 
 
 def _units(key: str, amount: object) -> Amount:
-    if isinstance(amount, bool) or not isinstance(amount, int | Decimal) or amount <= 0:
+    if not isinstance(amount, int | Decimal) or isinstance(amount, bool) or not _is_some(amount):
         raise ConfigurationError(f"quotas={{{key!r}: {amount!r}}}: say how many units a request uses up, more than 0")
     return amount
+
+
+def _is_some(amount: Amount) -> bool:
+    # In this order: a NaN cannot be compared.
+    return Decimal(amount).is_finite() and amount > 0
 
 
 def _listed(name: str, keys: Iterable[Any]) -> list[Any]:
