@@ -72,6 +72,7 @@ def python(terms: Terms, text: str) -> Found:
         "org.plan is Plan.PRO",
         "org.plan is not Plan.PRO",
         "org.tier >= 2",
+        "org.tier == -1",
         'org.plan.name == "pro"',
         'org.plan.value.lower() == "pro"',
         'getattr(org, "plan", None) == "pro"',
@@ -108,6 +109,8 @@ def test_what_compares_a_plan_is_found(terms: Terms, line: str) -> None:
         "org.plan is True",
         "org.plan == True",
         "org.plan == 1.5",
+        "org.plan == -1.5",
+        "org.plan == (not 1)",
         "org.name == 'pro'",
         "getattr(org, name) == 'pro'",
         "Org.objects.filter(plan=chosen)",
@@ -200,6 +203,9 @@ def test_generated_keys_count_where_they_are_used(terms: Terms) -> None:
         ("{{ 'x' if user.is_pro else 'y' }}", [1], []),
         ("{{ org.plan }} plan == pro", [], []),
         ("{% if planet == 'earth' %}", [], []),
+        ('{% trans "Upgrade your plan > pro" %}', [], []),
+        ('{{ org.plan|default:"<b>plan</b>" }}', [], []),
+        ("{% trans 'Choose a plan in the list' %}", [], []),
     ],
 )
 def test_templates_are_read_by_their_text(terms: Terms, text: str, lines: list[int], asked: list[str]) -> None:

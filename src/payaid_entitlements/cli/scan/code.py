@@ -154,6 +154,8 @@ def _is_value(node: ast.expr) -> bool:
             return False
         case ast.Constant(value=str() | int()):
             return True
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return _is_value(operand)
         case ast.Name(id=name) | ast.Attribute(attr=name):
             return name.isupper() or "plan" in name.lower() or "tier" in name.lower()
         case ast.Tuple(elts=each) | ast.List(elts=each) | ast.Set(elts=each):
