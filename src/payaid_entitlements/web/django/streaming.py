@@ -5,7 +5,9 @@ pieces see the tenant of the request, though they are made when the middleware h
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextvars import copy_context
 from functools import partial
 from typing import Any, cast
 
@@ -32,7 +34,7 @@ async def begun(response: HttpResponseBase) -> None:
         return
     stream = cast("AsyncGenerator[Any, None]", pieces)
     try:
-        first = await anext(stream)
+        first = await _next(stream)
     except StopAsyncIteration:
         return
     response.streaming_content = _resumed(first, stream)
@@ -85,21 +87,29 @@ def _bound(binding: Binding, pieces: Iterator[Any]) -> Iterator[Any]:
 
 
 async def _bound_async(binding: Binding, pieces: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    while True:
+        token = CURRENT.set(binding)
+        try:
+            piece = await _next(pieces)
+        except StopAsyncIteration:
+            return
+        finally:
+            CURRENT.reset(token)
+        yield piece
+
+
+def _next(pieces: AsyncIterator[Any]) -> Awaitable[Any]:
+    """
+    Ask for a piece; and let what is bound now be bound too when a generator is closed that nobody reads to its end.
+
+    Django closes none, so the event loop does, whenever it is collected. By whom it remembers from the first piece on.
+    """
+    hooks = sys.get_asyncgen_hooks()
+    close, bound = hooks.finalizer, copy_context()
+    if close is None:
+        return anext(pieces)
+    sys.set_asyncgen_hooks(finalizer=lambda left: bound.run(close, left))
     try:
-        while True:
-            token = CURRENT.set(binding)
-            try:
-                piece = await anext(pieces)
-            except StopAsyncIteration:
-                return
-            finally:
-                CURRENT.reset(token)
-            yield piece
+        return anext(pieces)
     finally:
-        # Django closes none of them. Whoever forgets this one has it closed by the event loop.
-        if isinstance(pieces, AsyncGenerator):
-            token = CURRENT.set(binding)
-            try:
-                await pieces.aclose()
-            finally:
-                CURRENT.reset(token)
+        sys.set_asyncgen_hooks(*hooks)
