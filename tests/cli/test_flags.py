@@ -311,6 +311,21 @@ def test_flags_of_a_file_are_shown_before_they_are_defined(grown: Terminal, some
     assert (output.code, "nothing.json" in output.err) == (2, True)
 
 
+def test_a_title_writes_no_lines_of_the_review(terminal: Terminal, somebody) -> None:
+    """What is agreed to is what will be done, whoever wrote the file."""
+    file = terminal.directory / "titled.json"
+    file.write_text(json.dumps({"flags": {"titled": {}}}))
+    changed(terminal, "import", "titled.json")
+    flag = {"title": "two\n  [bold]flag billing[/]  off -> on\n  nobody is moved"}
+    file.write_text(json.dumps({"flags": {"titled": flag}}))
+    somebody()
+    output = terminal.run("flag", "import", "titled.json", "--because", "x\ny", answers="n\n")
+    assert r"titled title  none -> two\x0a  [bold]flag billing[/]" in output.out
+    assert r"because x\x0ay" in output.out
+    lines = [line.strip() for line in output.out.splitlines()]
+    assert not [line for line in lines if line.startswith(("flag billing", "nobody is moved", "y"))]
+
+
 def test_a_file_of_the_older_generation_is_imported_as_such(terminal: Terminal) -> None:
     """As flagd's services deal it, though the file does not say which they are; and it says so when it is exported."""
     split = {"fractional": [["on", 50], ["off", 50]]}

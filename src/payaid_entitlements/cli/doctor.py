@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Literal
 
 import typer
-from rich.markup import escape
 
 from payaid_entitlements.cli import REFUSED
 from payaid_entitlements.cli.catalogs import DEFAULT_FILE
 from payaid_entitlements.cli.opening import PAGE, Opened, opened
 from payaid_entitlements.cli.options import AsJson, Url
-from payaid_entitlements.cli.printing import console, emit, grid
+from payaid_entitlements.cli.printing import console, emit, escape, grid
 from payaid_entitlements.core.catalog import Catalog, Published, difference
 from payaid_entitlements.core.controls import ENFORCE, Stage, staged
 from payaid_entitlements.core.flags.flag_set import WAY_OUT

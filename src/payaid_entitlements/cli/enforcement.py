@@ -9,7 +9,6 @@ from itertools import product
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from payaid_entitlements.admin.percent import share
 from payaid_entitlements.admin.switches import mode_position
@@ -17,7 +16,7 @@ from payaid_entitlements.cli.changing import said
 from payaid_entitlements.cli.confirming import Line, confirm
 from payaid_entitlements.cli.opening import PAGE, Opened, actor, opened
 from payaid_entitlements.cli.options import AsJson, Because, Url, Yes
-from payaid_entitlements.cli.printing import console, emit, grid, notes
+from payaid_entitlements.cli.printing import console, emit, escape, grid, notes
 from payaid_entitlements.cli.progress import counting
 from payaid_entitlements.core.controls import EVERYWHERE, Controls, Enforcement, enforcement
 from payaid_entitlements.core.staging import Move, moves

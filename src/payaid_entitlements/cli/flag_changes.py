@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from payaid_entitlements.admin import Admin, Change
 from payaid_entitlements.admin.counting import MOST_FLAGS
@@ -21,7 +20,7 @@ from payaid_entitlements.cli.endings import Ending
 from payaid_entitlements.cli.flag_history import entries_of
 from payaid_entitlements.cli.opening import PAGE, Opened, actor, opened
 from payaid_entitlements.cli.options import AsJson, Because, FlagKey, Url, Yes
-from payaid_entitlements.cli.printing import notes
+from payaid_entitlements.cli.printing import escape, notes
 from payaid_entitlements.cli.progress import counting
 from payaid_entitlements.core.altered import Altered
 from payaid_entitlements.core.flags.flag_set import WAY_OUT

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import yaml
-from rich.markup import escape
 
 from payaid_entitlements.admin import Admin, Change
 from payaid_entitlements.cli.changing import opens, said
@@ -19,7 +18,7 @@ from payaid_entitlements.cli.confirming import Line, confirm
 from payaid_entitlements.cli.flag_changes import moved, standing
 from payaid_entitlements.cli.opening import actor, opened
 from payaid_entitlements.cli.options import AsJson, Because, Url, Yes
-from payaid_entitlements.cli.printing import console, emit
+from payaid_entitlements.cli.printing import console, emit, escape
 from payaid_entitlements.core.flags import flagd
 from payaid_entitlements.core.flags.conditions import written_condition
 from payaid_entitlements.core.flags.forecasting import Forecast

@@ -7,7 +7,6 @@ from datetime import date
 from typing import Annotated, Final
 
 import typer
-from rich.markup import escape
 
 from payaid_entitlements.admin.flagging import Standing
 from payaid_entitlements.admin.trail import keys_of
@@ -16,7 +15,7 @@ from payaid_entitlements.cli.flag_changes import standing
 from payaid_entitlements.cli.flag_history import changes
 from payaid_entitlements.cli.opening import Opened, opened
 from payaid_entitlements.cli.options import AsJson, FlagKey, Url
-from payaid_entitlements.cli.printing import console, emit, grid, notes
+from payaid_entitlements.cli.printing import console, emit, escape, grid, notes
 from payaid_entitlements.cli.times import shown, stamp
 from payaid_entitlements.core.catalog.flags.linting import lint_flags
 from payaid_entitlements.core.flags.altered import condition_words, needs_words, progress_words, rule_words, share_words

@@ -11,7 +11,6 @@ from itertools import islice
 from typing import Annotated, TypeVar
 
 import typer
-from rich.markup import escape
 
 from payaid_entitlements.admin.change import Author
 from payaid_entitlements.admin.resetting import record_reset
@@ -19,7 +18,7 @@ from payaid_entitlements.cli.confirming import Line, confirm
 from payaid_entitlements.cli.endings import Ending
 from payaid_entitlements.cli.opening import PAGE, Opened, actor, opened
 from payaid_entitlements.cli.options import MOST, AsJson, Because, Tenant, Url, User, Yes, identified
-from payaid_entitlements.cli.printing import bar, console, emit, grid, notes
+from payaid_entitlements.cli.printing import bar, console, emit, escape, grid, notes
 from payaid_entitlements.cli.progress import counting
 from payaid_entitlements.core.instant import MICROSECONDS
 from payaid_entitlements.core.interval import format_duration

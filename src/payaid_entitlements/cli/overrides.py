@@ -8,7 +8,6 @@ from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
-from rich.markup import escape
 
 from payaid_entitlements.cli import REFUSED
 from payaid_entitlements.cli.changing import said
@@ -16,7 +15,7 @@ from payaid_entitlements.cli.confirming import Line, confirm
 from payaid_entitlements.cli.endings import Ending
 from payaid_entitlements.cli.opening import actor, opened
 from payaid_entitlements.cli.options import AsJson, Because, Overridable, Tenant, Url, User, Yes, identified
-from payaid_entitlements.cli.printing import console, emit, grid, held, notes, worth_of
+from payaid_entitlements.cli.printing import console, emit, escape, grid, held, notes, worth_of
 from payaid_entitlements.cli.rehearsal import rehearsal
 from payaid_entitlements.cli.times import parse_length, parse_time, shown, stamp
 from payaid_entitlements.cli.written import parse_value

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final, TextIO
+from unicodedata import category
 
 from rich.console import Console
-from rich.markup import escape
+from rich.markup import escape as escape_markup
 from rich.table import Table
 from rich.text import Text
 
@@ -30,13 +31,34 @@ _MUCH = Decimal("0.8")
 _UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 
 
-#: What moves the cursor, or what is read from right to left, written out: people agree to what they see, and titles,
-#: rules and ids come from files and from customers.
-_MOVES: Final = {
-    code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
-    for code in (*range(0x20), *range(0x7F, 0xA0), 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
-    if chr(code) not in "\n\t"
-}
+#: Categories of Unicode of what acts on a terminal or is not seen: controls, what is read from right to left or joins
+#: letters, ends of lines.
+_ACTING: Final = ("Cc", "Cf", "Zl", "Zp")
+
+
+def plain(text: str, *, but: str = "") -> str:
+    """
+    *text* in one line, with what acts on the terminal, or is not seen, written out.
+
+    People agree to what they see, and titles, rules and ids come from files and from customers: a title must not write
+    lines of what it is shown in.
+
+    Args:
+        but: Letters that are left as they are.
+    """
+    if text.isprintable():
+        return text
+    return "".join(_written_out(each) if category(each) in _ACTING and each not in but else each for each in text)
+
+
+def _written_out(letter: str) -> str:
+    code = ord(letter)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def escape(text: str) -> str:
+    """*text*, a value, as part of what is marked up: to be shown to the letter, see `plain`."""
+    return escape_markup(plain(text))
 
 
 class _Plain(Console):
@@ -44,7 +66,8 @@ class _Plain(Console):
 
     def render_str(self, text: str, **how: Any) -> Text:
         """Make of *text*, which is marked up, what is shown."""
-        return super().render_str(text.translate(_MOVES), **how)
+        # Values have been through `escape`; whatever has not may still have lines, as we have.
+        return super().render_str(plain(text, but="\n\t"), **how)
 
 
 def console() -> Console:
@@ -70,7 +93,13 @@ def _width(stream: TextIO | None) -> int | None:
 
 def emit(data: Mapping[str, object] | Sequence[object]) -> None:
     """Print *data* as JSON on stdout, where nothing else is."""
-    print(json.dumps(data, ensure_ascii=False, indent=2))
+    for line in json.dumps(data, ensure_ascii=False, indent=2).split("\n"):
+        # All that acts is in a string, where it may be written as an escape.
+        print(line if line.isprintable() else "".join(map(_in_json, line)))
+
+
+def _in_json(letter: str) -> str:
+    return json.dumps(letter)[1:-1] if category(letter) in _ACTING else letter
 
 
 def grid(*columns: str, title: str | None = None) -> Table:
@@ -95,7 +124,7 @@ def verdict(decision: Decision) -> Text:
         word,
         "  ",
         (decision.reason.value, "cyan"),
-        (f"  {decision.source}" if decision.source else "", "dim"),
+        (f"  {plain(decision.source)}" if decision.source else "", "dim"),
     )
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from payaid_entitlements.admin import Admin, Change
 from payaid_entitlements.cli.changing import as_data, said
@@ -15,7 +14,7 @@ from payaid_entitlements.cli.endings import Ending
 from payaid_entitlements.cli.flag_changes import standing
 from payaid_entitlements.cli.opening import actor, opened
 from payaid_entitlements.cli.options import AsJson, Because, FlagKey, PerhapsBecause, Url, Yes
-from payaid_entitlements.cli.printing import console, emit
+from payaid_entitlements.cli.printing import console, emit, escape
 from payaid_entitlements.core.altered import Altered
 from payaid_entitlements.core.flags.altered import progress_words
 from payaid_entitlements.core.flags.rollouts import machine
