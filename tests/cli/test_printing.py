@@ -6,10 +6,12 @@ import io
 import json
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from payaid_entitlements import cli
 from payaid_entitlements.cli import progress
 from payaid_entitlements.cli.printing import console, emit, escape, grid, verdict, worth_of
 from payaid_entitlements.core.catalog import Catalog
@@ -121,3 +123,10 @@ def test_a_value_is_in_one_line_in_which_all_is_seen(
     assert json.loads(out) == {"title": text}
     assert letter not in out.replace("\n", "") if letter != "\n" else out.count("\n") == 3
     assert "é\xa0b" in out
+
+
+def test_no_command_escapes_in_another_way() -> None:
+    """Rich's own leaves what acts on the terminal; only a list of problems has lines that are its own."""
+    assert cli.__file__ is not None
+    files = Path(cli.__file__).parent.rglob("*.py")
+    assert {file.name for file in files if "rich.markup" in file.read_text()} == {"printing.py", "endings.py"}
