@@ -89,7 +89,7 @@ class Statements:
         ]
 
     @cached_property
-    def read_one(self) -> Executable:
+    def read_one(self) -> Select[Any]:
         """The document of ``tenant``: a cold check is this one read by primary key."""
         t = self.tables.tenants
         return select(t.c.tenant, t.c.document).where(t.c.tenant == bindparam("tenant"))

@@ -43,6 +43,9 @@ from payaid_entitlements.stores.sql.engines import async_engine, end_when_return
 from payaid_entitlements.stores.sql.failures import committing, mapped, racing, was_closed
 from payaid_entitlements.stores.sql.joining import joined, joined_async, may_notify
 from payaid_entitlements.stores.sql.ledger.ledger import AsyncSQLLedger, SQLLedger
+from payaid_entitlements.stores.sql.ledger.prepared import Asked, Prepared
+from payaid_entitlements.stores.sql.ledger.reading import Flow
+from payaid_entitlements.stores.sql.ledger.running import run_bare
 from payaid_entitlements.stores.sql.limiter.limiter import AsyncSQLLimiter, SQLLimiter
 from payaid_entitlements.stores.sql.places import Place, place_of
 from payaid_entitlements.stores.sql.reading import reading_log
@@ -271,7 +274,20 @@ class SQLStore(Upgrading):
 
     def _fetched(self, statement: Executable, values: Mapping[str, object] | None) -> Sequence[AnyRow]:
         with self._reading.connect() as connection:
+            if values is not None and statement is self._statements.read_one and self._read_one is not None:
+                return run_bare(connection, _rows_of(Asked(self._read_one, values)))
             return connection.execute(statement, values).fetchall()
+
+    @cached_property
+    def _read_one(self) -> Prepared | None:
+        """What a cold check reads, for SQLite's driver; None where others may look at what is sent, or on a server."""
+        is_bare = self._owns_engine and self._engine.dialect.name == "sqlite"
+        return Prepared(self._statements.read_one, self._engine.dialect) if is_bare else None
+
+
+def _rows_of(asked: Asked) -> Flow[Sequence[AnyRow]]:
+    answer = yield asked
+    return answer.rows
 
 
 class AsyncSQLStore(AsyncUpgrading):
