@@ -94,6 +94,16 @@ def test_a_step_that_a_wrong_clock_began_is_not_waited_for() -> None:
     assert back.stage is Stage.ROLLED_BACK
 
 
+def test_a_step_of_time_alone_that_a_wrong_clock_began_is_not_waited_for_either() -> None:
+    """Whoever resumes it on such a host begins it anew."""
+    ahead = Progress("all", Stage.RUNNING, 0, START + 365 * DAY, 3)
+    again = advance(TIMED, ahead, NOTHING, START + DAY)
+    assert again == replace(
+        ahead, since=START + DAY, because="the clock was ahead when its step began; the time begins anew"
+    )
+    assert advance(TIMED, again, NOTHING, START + DAY + 1) is None
+
+
 def walked(of: Flag, measured: Measured, at: int, *, times: int = 10) -> list[Progress]:
     found, progress = [], None
     for _ in range(times):

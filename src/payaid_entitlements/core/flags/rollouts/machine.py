@@ -90,7 +90,7 @@ def advance(flag: Flag, progress: Progress | None, measured: Measured, now: Inst
         begun = replace(begun, since=begins)
         return _caught_up(plan, begun, now) or begun
     if not _waits(plan.guard):
-        return _caught_up(plan, stands, now)
+        return _healed(stands, now) or _caught_up(plan, stands, now)
     return _judged(plan, stands, measured, now)
 
 
@@ -155,6 +155,13 @@ def is_ahead(at: Instant, now: Instant) -> bool:
     return at > now + SKEW
 
 
+def _healed(stands: Progress, now: Instant) -> Progress | None:
+    """What a wrong clock began in the future, begun now; None where that is not so."""
+    if not is_ahead(stands.since, now):
+        return None
+    return replace(stands, since=now, because="the clock was ahead when its step began; the time begins anew")
+
+
 def _judged(plan: Plan, stands: Progress, measured: Measured, now: Instant) -> Progress | None:
     rollout, guard = plan.rollout, plan.guard
     share = rollout.steps[stands.step][1]
@@ -162,8 +169,9 @@ def _judged(plan: Plan, stands: Progress, measured: Measured, now: Instant) -> P
     broken = [f"{each.metric.name}: {each.figures}" for each in judged if each.is_broken]
     if broken:
         return replace(stands, stage=Stage.ROLLED_BACK, because="; ".join(broken))
-    if is_ahead(stands.since, now):
-        return replace(stands, since=now, because="the clock was ahead when its step began; the time begins anew")
+    healed = _healed(stands, now)
+    if healed is not None:
+        return healed
     if now < stands.since + _length(rollout, stands.step):
         return None
     wrong = mismatch(share, measured) if guard.metrics else None
