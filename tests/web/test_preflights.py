@@ -6,6 +6,9 @@ Anybody may send OPTIONS with two fields and no credentials, and many handlers d
 
 from __future__ import annotations
 
+import functools
+import types
+
 import pytest
 from fastapi import FastAPI
 from flask import Flask
@@ -105,6 +108,7 @@ def table(app, ent, said=TABLE):
         "CORS with answers of its own",
         "an override",
         "an app that answers itself",
+        "an app that looks as if it did not",
         "an app with a stack of its own",
         "an app whose stack was changed",
     ],
@@ -130,6 +134,11 @@ def test_a_handler_behind_a_table_does_not_run(kind, ent, ran, plain, secret, en
         async def __call__(self, scope, receive, send):
             await plain(scope, receive, send)
 
+    class Disguised(Starlette):
+        @functools.wraps(Starlette.__call__)
+        async def __call__(self, scope, receive, send):
+            await plain(scope, receive, send)
+
     class Stacking(FastAPI):
         def build_middleware_stack(self):
             return plain
@@ -151,6 +160,7 @@ def test_a_handler_behind_a_table_does_not_run(kind, ent, ran, plain, secret, en
         ),
         "CORS with answers of its own": Starlette(middleware=[Middleware(Answering, allow_origins=["*"])]),
         "an app that answers itself": Calling(middleware=[CORS]),
+        "an app that looks as if it did not": Disguised(middleware=[CORS]),
         "an app with a stack of its own": Stacking(middleware=[CORS]),
         "an app whose stack was changed": changed,
         # CORS hears of a GET.
@@ -183,6 +193,24 @@ def test_what_answers_all_preflights_inside_does(kind, ent, ran, plain, endpoint
     assert TestClient(around).get("/hr/x", headers=PREFLIGHT).status_code == 401
     assert preflight(around, "/nowhere").status_code == 404
     assert ran == []
+
+
+@pytest.mark.parametrize("made", [Starlette, FastAPI])
+@pytest.mark.parametrize("how", ["the class", "the app"])
+def test_instrumentation_does_not_stop_what_answers_all_preflights(how, made, ent, ran, endpoint, monkeypatch):
+    """Sentry replaces a method of the class, OpenTelemetry one of the app."""
+    called = Starlette.__call__
+
+    async def calling(self, scope, receive, send):
+        await called(self, scope, receive, send)
+
+    if how == "the class":
+        monkeypatch.setattr(Starlette, "__call__", calling)
+    app = made(routes=[Route("/hr/x", endpoint)], middleware=[CORS])
+    if how == "the app":
+        built = app.build_middleware_stack
+        app.build_middleware_stack = types.MethodType(functools.wraps(built)(lambda self: built()), app)
+    assert (preflight(table(app, ent)).status_code, ran) == (200, [])
 
 
 def test_what_stands_around_the_table_is_not_asked_about(ent, ran, endpoint):

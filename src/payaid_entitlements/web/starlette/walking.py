@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -106,7 +107,7 @@ def answers_preflights(app: object) -> bool:
     first: object = type(app)
     if isinstance(app, Starlette):
         # What is made of an app may answer by itself, or put something before all middleware.
-        if not (_is_own(type(app).__call__) and _is_own(app.build_middleware_stack) and app.user_middleware):
+        if not (_is_own(app, "__call__") and _is_own(app, "build_middleware_stack") and app.user_middleware):
             return False
         first = app.user_middleware[0].cls
     # What is made of it may pass on, or answer in another way.
@@ -118,9 +119,16 @@ def answers_preflights(app: object) -> bool:
     )
 
 
-def _is_own(method: object) -> bool:
-    """Have Starlette or FastAPI written it?"""
-    return getattr(method, "__module__", None) in ("starlette.applications", "fastapi.applications")
+def _is_own(app: Starlette, name: str) -> bool:
+    """Is this method of *app* that of Starlette or FastAPI, or what instrumentation has put in its place?"""
+    # By the class that has it: Sentry replaces it there, for all apps. What a function says of itself is copied by
+    # whoever wraps it.
+    owner = next(each for each in type(app).__mro__ if name in vars(each))
+    if owner.__module__ not in ("starlette.applications", "fastapi.applications"):
+        return False
+    # OpenTelemetry replaces it in a single app, and says by `functools.wraps` what it stands around.
+    replaced = vars(app).get(name)
+    return replaced is None or getattr(inspect.unwrap(replaced), "__func__", None) is vars(owner)[name]
 
 
 def methods_of(route: BaseRoute, methods: Collection[str] | None) -> tuple[str, ...]:
