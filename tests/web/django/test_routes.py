@@ -100,10 +100,11 @@ class Reports(ViewSet):
 
 
 @pytest.mark.parametrize("order", [("/api/reports/", "/api/reports.json"), ("/api/reports.json", "/api/reports/")])
-def test_a_suffix_for_formats_opens_nothing(site, order):
+@pytest.mark.parametrize("line", ["/api/reports", "/api/reports/"])
+def test_a_suffix_for_formats_opens_nothing(site, order, line):
     router = DefaultRouter()
     router.register("reports", Reports, basename="reports")
-    site.serve(path("api/", include(router.urls)), ROUTES={"/api/reports": "hr"})
+    site.serve(path("api/", include(router.urls)), ROUTES={line: "hr"})
     for where in order:
         assert site.asked("GET", where, "free") == (402, "plan.module_absent"), where
 
@@ -124,6 +125,20 @@ def test_what_a_line_asks_is_asked_however_the_route_is_written(site, route, ask
         re_path(f"^{route}$", lambda request, **_: HttpResponse("secret")), ROUTES={"/book": "hr", "/books": "hr"}
     )
     assert [site.ask("GET", where, "free").status_code for where in asked] == [402] * len(asked)
+
+
+@pytest.mark.parametrize(
+    ("route", "where"), [(r"books\.(?P<format>csv|json)", "/books.csv"), (r"books(?:/(?P<n>\d+))?", "/books")]
+)
+def test_a_line_that_ends_with_a_slash_asks_also_where_an_expression_has_none(site, route, where):
+    site.serve(re_path(f"^{route}$", lambda request, **_: HttpResponse("secret")), ROUTES={"/books/": "hr"})
+    assert site.ask("GET", where, "free").status_code == 402
+
+
+def test_a_line_that_ends_with_a_slash_is_about_what_is_below(site):
+    site.serve(path("books", plain("list")), path("books/1", plain("one")), ROUTES={"/books": exempt, "/books/": "hr"})
+    assert site.asked("GET", "/books", None) == (200, "list")
+    assert site.asked("GET", "/books/1", "free") == (402, "plan.module_absent")
 
 
 @pytest.mark.parametrize(

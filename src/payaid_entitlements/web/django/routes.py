@@ -101,11 +101,15 @@ def _is_about(route: str, prefix: str, needed: Needs) -> bool:
     Where a regular expression goes on, nobody can say if a segment has ended: ``reports\.(?P<format>csv)``,
     ``reports(?:/(?P<n>\d+))?``. What a line asks is asked there, and what it opens stays closed.
     """
-    if not route.startswith(prefix):
+    stem = prefix.removesuffix("/")
+    if not route.startswith(stem):
         return False
-    rest = route[len(prefix.removesuffix("/")) :]
-    is_whole = not prefix or _ENDS.match(rest) is not None
-    return is_whole or (needed is not EXEMPT and _GOES_ON.match(rest) is None)
+    rest = route[len(stem) :]
+    if route.startswith(prefix) and (not prefix or _ENDS.match(rest)):
+        return True
+    # An expression may go on without the slash that the line ends with. Where the route ends there it surely has none:
+    # "/books/" is not about "books".
+    return needed is not EXEMPT and bool(rest) and _GOES_ON.match(rest) is None
 
 
 def written(match: ResolverMatch) -> str:
