@@ -628,7 +628,7 @@ def test_a_method_that_a_function_has_changed_before_is_the_method(app, gate):
 
 
 @pytest.mark.parametrize("is_last", [True, False], ids=["after all gates", "between gates"])
-@pytest.mark.parametrize(("said", "becomes"), [("GET", "DELETE"), ("OPTIONS", "GET")])
+@pytest.mark.parametrize(("said", "becomes"), [("GET", "DELETE"), ("OPTIONS", "GET"), ("GET", "OPTIONS")])
 def test_a_method_that_a_function_changes_afterwards_runs_no_view(app, gate, said, becomes, is_last):
     """Whoever may only read would write, and an OPTIONS, which passes since Flask answers it, would be a GET."""
 
@@ -651,6 +651,37 @@ def test_a_method_that_a_function_changes_afterwards_runs_no_view(app, gate, sai
     assert app.test_client().open("/", method=said, headers={"X-Tenant": "paused"}).status_code == 200
     app.testing = False
     assert app.test_client().open("/", method=said, headers=fields).status_code == 500
+
+
+@pytest.mark.parametrize(
+    ("said", "becomes", "who"), [("HEAD", "GET", "paused"), ("POST", "DELETE", "pro"), ("GET", "GET", "paused")]
+)
+def test_a_method_may_become_one_for_which_a_gate_answers_the_same(app, gate, said, becomes, who):
+    """Some make a GET of each HEAD, or a DELETE of a form's POST, in a function that runs after a gate."""
+    ran = []
+    blueprint = Blueprint("hr", "hr")
+    blueprint.before_request(gate.require_module("hr"))
+    blueprint.before_request(override)
+    blueprint.before_request(gate.require_module("hr"))
+    blueprint.add_url_rule("/", methods=["GET", "POST"], view_func=lambda: ran.append(request.method) or "ran")
+    app.register_blueprint(blueprint)
+    gate.init_app(app)
+    fields = {"X-Tenant": who, "X-HTTP-Method-Override": becomes}
+    assert app.test_client().open("/", method=said, headers=fields).status_code == 200
+    assert ran == [becomes]
+
+
+def test_a_method_that_is_changed_twice_is_held_against_what_was_asked(app, gate):
+    """From HEAD to GET is no matter; from there to DELETE is."""
+    app.before_request(gate.require_module("hr"))
+    app.before_request(lambda: setattr(request, "method", "GET"))
+    app.before_request(gate.require_module("hr"))
+    app.before_request(lambda: setattr(request, "method", "DELETE"))
+    app.add_url_rule("/", view_func=view())
+    gate.init_app(app)
+    app.testing = True
+    with pytest.raises(ConfigurationError, match="from GET to DELETE after a gate"):
+        app.test_client().head("/", headers={"X-Tenant": "paused"})
 
 
 def test_a_function_that_runs_before_all_gates_asks_about_the_method_that_was_set(app, gate):

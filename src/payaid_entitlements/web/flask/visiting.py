@@ -71,10 +71,10 @@ class Visit(LazyBinding):
         Remember that what is asked, and what runs, is about *method*: when a stream asks, Flask's request is gone.
 
         Raises:
-            ConfigurationError: Something was asked about another one. What passes as an OPTIONS that Flask answers
-                itself, or as reading, would do what nobody was asked about.
+            ConfigurationError: Something was asked about another one, and might have been answered otherwise. What
+                passes as an OPTIONS that Flask answers itself, or as reading, would do what nobody was asked about.
         """
-        if self._is_noted and self._method != method:
+        if self._is_noted and _tells_apart(self._method, method):
             raise ConfigurationError(
                 f"a function has changed the method of the request from {self._method} to {method} after a gate was "
                 f"asked: give it to before_request of the app, before all gates"
@@ -93,7 +93,7 @@ class Visit(LazyBinding):
         """
         Is nothing of this app's to be guarded now: no such path, no view that runs, or one that is open?
 
-        That holds for the method of now, and `is_about` sees to it that it stays so.
+        That holds for the method of now, and `is_about` sees to it that it stays so where another would matter.
         """
         asked = proxy._get_current_object()
         self.is_about(asked.method)
@@ -110,3 +110,8 @@ class Visit(LazyBinding):
         """Of the request. It is not kept: the environ keeps the visit."""
         environ: dict[str, Any] = request.environ
         return environ
+
+
+def _tells_apart(asked: str, runs: str) -> bool:
+    """May a gate answer otherwise for the method that *runs* than for the one that was *asked* about?"""
+    return asked != runs and ("OPTIONS" in {asked, runs} or intent_of(asked) != intent_of(runs))
