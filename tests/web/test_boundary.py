@@ -347,11 +347,12 @@ class Late:
         return self._ent.tenant(self._tenant)
 
 
-def test_who_is_known_only_inside_is_counted_for_all_when_he_should_have_been_kept_out(clock):
-    """Nobody is looked for at the door, so that he is not kept out there; workers must not wait for him either."""
+@pytest.fixture
+def visit():
+    """Comes in as a tenant who is found only inside, as by a guard below the wall; tells how that ended."""
     with Entitlements.open("memory://", catalog=CATALOG) as ent:
 
-        def visit(tenant, error):
+        def visit(tenant, error=None):
             token = CURRENT.set(Late(ent, tenant))
             try:
                 with module_boundary("invoicing"):
@@ -363,10 +364,50 @@ def test_who_is_known_only_inside_is_counted_for_all_when_he_should_have_been_ke
             finally:
                 CURRENT.reset(token)
 
-        for _ in range(3):
-            assert [visit("poisoned", KeyError()) for _ in range(4)] == [ModuleFailed] * 4
-            assert visit("poisoned", None) is None
-        assert [visit("poisoned", KeyError()) for _ in range(9)] == [ModuleFailed] * 8 + [ModuleUnavailable]
+        yield visit
+
+
+def test_who_is_known_only_inside_is_counted_for_all_when_he_should_have_been_kept_out(clock, visit):
+    """Nobody is looked for at the door, so that he is not kept out there; workers must not wait for him either."""
+    for _ in range(3):
+        assert [visit("poisoned", KeyError()) for _ in range(4)] == [ModuleFailed] * 4
+        assert visit("poisoned") is None
+    assert [visit("poisoned", KeyError()) for _ in range(9)] == [ModuleFailed] * 8 + [ModuleUnavailable]
+
+
+@pytest.mark.parametrize("works_at_times", [False, True])
+def test_who_is_known_only_inside_takes_the_module_from_nobody_else(clock, visit, monkeypatch, works_at_times):
+    """Ten minutes of twenty failures a second, and of one call a second of others: none of theirs is refused."""
+    monkeypatch.setattr(walls, "report", lambda failure: None)
+    for second in range(600):
+        assert visit(f"good-{second % 50}") is None
+        if works_at_times:
+            assert visit("poisoned") is None
+        for _ in range(20):
+            clock[0] += 0.05
+            assert visit("poisoned", KeyError()) is ModuleFailed
+
+
+def test_who_is_known_only_inside_is_counted_for_all_when_it_works_for_nobody_else(clock, visit):
+    """What was answered half a minute ago is no longer known to work; that it works for him himself is no matter."""
+    assert visit("acme") is None
+    assert [visit("poisoned", KeyError()) for _ in range(20)] == [ModuleFailed] * 20
+    clock[0] += 29.5
+    assert visit("poisoned", KeyError()) is ModuleFailed
+    assert visit("poisoned") is None
+    assert [visit("poisoned", KeyError()) for _ in range(20)] == [ModuleFailed] * 20
+    clock[0] += 0.5
+    assert visit("poisoned") is None
+    assert [visit("poisoned", KeyError()) for _ in range(9)] == [ModuleFailed] * 8 + [ModuleUnavailable]
+    assert visit("acme") is ModuleUnavailable
+
+
+def test_what_is_down_for_all_who_are_known_only_inside_is_left_alone_after_five(clock, visit):
+    """However lately it has worked for them."""
+    tenants = ["a", "b", "c", "d", "e"]
+    assert [visit(each) for each in tenants] == [None] * 5
+    assert [visit(each, KeyError()) for each in tenants] == [ModuleFailed] * 5
+    assert visit("acme") is ModuleUnavailable
 
 
 def test_so_many_are_known_at_once(bound, monkeypatch):

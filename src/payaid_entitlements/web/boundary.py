@@ -16,6 +16,7 @@ Source: Nygard, Release It! (2nd edition), sections 5.2 (circuit breaker) and 5.
 from __future__ import annotations
 
 import functools
+import math
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator, Sequence
@@ -281,10 +282,17 @@ class _Visit(NamedTuple):
     common: _Entry
 
 
+class _Answer(NamedTuple):
+    """For whom a module has worked, None where that is not known, and when."""
+
+    tenant: str | None
+    at: float
+
+
 class _Module:
     """What this process knows of one module: for whom it has failed, and whether it is left alone."""
 
-    __slots__ = ("_common", "_failed_for", "_key", "_lock", "_own")
+    __slots__ = ("_answered", "_common", "_failed_for", "_key", "_lock", "_own")
 
     def __init__(self, key: str) -> None:
         self._key = key
@@ -293,6 +301,8 @@ class _Module:
         self._own: dict[str, Breaker] = {}
         #: For whom it has failed since it has worked for anybody; no more than it takes to open the common breaker.
         self._failed_for: frozenset[str] = frozenset()
+        #: For whom it worked last, and for whom before that who is not the same: whoever fails, one of them is another.
+        self._answered = (_Answer(None, -math.inf), _Answer(None, -math.inf))
         self._lock = threading.Lock()
 
     def enter(self, tenant: str | None) -> _Visit:
@@ -316,6 +326,8 @@ class _Module:
         """It gave an answer."""
         self._failed_for = frozenset()
         tenant = visit.tenant or whose()[0]
+        last, before = self._answered
+        self._answered = (_Answer(tenant, time.monotonic()), before if last.tenant == tenant else last)
         if tenant in self._own:
             with self._lock:
                 own = self._own.pop(tenant, None)
@@ -343,8 +355,14 @@ class _Module:
             if is_first and len(self._failed_for) < FAILURES:
                 self._failed_for |= {tenant}
         own.leave(_Failed(), visit.own is not None and visit.own.is_trial, 0.0, is_patient=True)
-        # Who is not known at the door is not kept out there: what his own breaker cannot do the common one must.
-        return is_first or (visit.tenant is None and own.state != "closed")
+        # Who is not known at the door is not kept out there. What his own breaker cannot do the common one must, unless
+        # that would take the module from others for whom it works.
+        is_kept_out = visit.tenant is not None or own.state == "closed"
+        return is_first or not (is_kept_out or self._works_for_others(tenant))
+
+    def _works_for_others(self, tenant: str) -> bool:
+        since = time.monotonic() - LONGEST
+        return any(each.tenant != tenant and each.at > since for each in self._answered)
 
     def _own_of(self, tenant: str) -> Breaker:
         # Taken out and put in again: so it is the last in the order.
