@@ -6,7 +6,7 @@ import sys
 import weakref
 
 import pytest
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.applications import Starlette
 from starlette.authentication import AuthCredentials, AuthenticationBackend, SimpleUser
 from starlette.background import BackgroundTask
@@ -16,6 +16,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Host, Mount, Route, Router, WebSocketRoute
 from starlette.staticfiles import StaticFiles
@@ -224,18 +225,27 @@ class Overriding:
         await self.app({**scope, "method": said.decode()} if said else scope, receive, send)
 
 
-@pytest.mark.parametrize("around", ["app", "mount"])
-@pytest.mark.parametrize("asks", ["gate", "guard inside"])
+@pytest.mark.parametrize("around", ["app", "mount", "route"])
+@pytest.mark.parametrize("asks", ["gate", "guard inside", "guard alone"])
 def test_what_is_asked_is_about_the_method_that_is_handled(gate, around, asks):
     """Who may only read does not write by a GET that middleware outside of a gate makes a DELETE of."""
 
     def handle(request):
         return PlainTextResponse(f'"{request.method}"')
 
-    held = gate.require_module("hr") if asks == "gate" else gate.require_module("hr", access="read")
+    held = {
+        "gate": [gate.require_module("hr")],
+        "guard inside": [gate.require_module("hr", access="read")],
+        "guard alone": [],
+    }[asks]
     handler = handle if asks == "gate" else require_module("hr")(handle)
-    route = Route("/hr", handler, methods=["GET", "DELETE"], middleware=[held])
     override = [Middleware(Overriding)]
+    route = Route(
+        "/hr",
+        handler,
+        methods=["GET", "DELETE"],
+        middleware=[*(override if around == "route" else ()), *held],
+    )
     app = app_of(
         gate,
         Mount("/in", routes=[route], middleware=override if around == "mount" else None),
@@ -249,6 +259,55 @@ def test_what_is_asked_is_about_the_method_that_is_handled(gate, around, asks):
     ]
     assert [(each.status_code, each.json()) for each in (said[0], said[2])] == [(200, "GET"), (200, "DELETE")]
     assert (said[1].status_code, said[1].json()["reason"]) == (403, "subscription.paused")
+
+
+class Handling(HTTPEndpoint):
+    @require_module("hr")
+    async def get(self, request):
+        return PlainTextResponse(f'"{request.method}"')
+
+    delete = get
+
+
+@pytest.mark.parametrize("where", ["app", "router", "middleware of a router", "class", "fastapi", "included", "added"])
+def test_a_guard_alone_asks_about_the_method_that_its_endpoint_handles(gate, where):
+    """Wherever that middleware stands inside of the gate, and whatever is mounted."""
+
+    @require_module("hr")
+    async def handle(request: Request):
+        return PlainTextResponse(f'"{request.method}"')
+
+    override = [Middleware(Overriding)]
+    methods = ["GET", "DELETE"]
+    route = Route("/hr", Handling if where == "class" else handle, methods=methods)
+    api = FastAPI(middleware=override)
+    router = APIRouter()
+    (router if where == "included" else api).add_api_route("/hr", handle, methods=methods)
+    api.include_router(router)
+    inner = Starlette(routes=[] if where == "added" else [route], middleware=override)
+    mounted = {
+        "router": Mount("/in", Mount("/", routes=[Mount("/", Router([route]))], middleware=override)),
+        "middleware of a router": Mount("/in", Router([route], middleware=override)),
+        "fastapi": Mount("/in", api),
+        "included": Mount("/in", api),
+    }.get(where, Mount("/in", inner))
+    app = app_of(gate, mounted, unguarded="allow")
+    if where == "added":
+        inner.router.routes.append(route)
+    with TestClient(app, headers={"X-Tenant": "paused"}) as client:
+        for fields, status in (({}, 200), ({"X-HTTP-Method-Override": "DELETE"}, 403), ({}, 200)):
+            assert client.get("/in/hr", headers=fields).status_code == status
+        assert client.delete("/in/hr").status_code == 403
+
+
+def test_a_route_is_followed_once_however_often_the_gate_looks(gate):
+    route = Route("/hr", plainly, middleware=[Middleware(Overriding)])
+    app = app_of(gate, Mount("/in", routes=[route]), unguarded="allow")
+    inside = route.app.app
+    gate.init_app(app)
+    with TestClient(app):
+        assert route.app.app is inside
+    assert not isinstance(inside.app, type(inside))
 
 
 def test_middleware_that_copies_the_scope_leaves_nothing_for_the_garbage_collector(gate):

@@ -28,6 +28,7 @@ from payaid_entitlements.web.refusing import Refusal
 from payaid_entitlements.web.request import ScopeRequest
 from payaid_entitlements.web.starlette.asking import Asked, Noted, Take, bound_by, refusal_of, usages_of
 from payaid_entitlements.web.starlette.audit import audit
+from payaid_entitlements.web.starlette.following import follow_in_all
 from payaid_entitlements.web.starlette.installing import answer_in_all, on_startup
 from payaid_entitlements.web.taking import Failing, is_failure
 from payaid_entitlements.web.tenancy import Tenancy, finder_of
@@ -202,6 +203,7 @@ class Gate:
 
         def look_over() -> None:
             answer_in_all(app, self._say)
+            follow_in_all(app)
             audit(app, self._ent.catalog, refuse_unguarded=unguarded == "refuse")
 
         around: Any = self._around

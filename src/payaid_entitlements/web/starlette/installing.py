@@ -17,6 +17,7 @@ from payaid_entitlements.web.answers import ANSWERED, Answers, answerable
 from payaid_entitlements.web.asgi.exchange import Socket
 from payaid_entitlements.web.messages import denial_of
 from payaid_entitlements.web.refusing import Refusal
+from payaid_entitlements.web.starlette.following import follow
 from payaid_entitlements.web.starlette.walking import apps
 
 #: Says to a connection what it is told of an error.
@@ -65,6 +66,8 @@ class Ungrouping:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on."""
+        # Routes of FastAPI routers that are included are handled by copies of them, around which nothing can be put.
+        follow(scope)
         socket = None
         if scope["type"] == "websocket":
             socket = Socket(receive, send)

@@ -78,6 +78,16 @@ def _mounted(routes: Sequence[BaseRoute]) -> Iterator[Starlette]:
                 yield from _mounted(inside.routes)
 
 
+def routes_in(routes: Sequence[BaseRoute]) -> Iterator[BaseRoute]:
+    """Each of *routes*, and of all apps that are mounted there, however deep. What has none inside is one itself."""
+    for found in found_in(routes):
+        inside = unwrapped(found.endpoint) if is_mount(found.route) else None
+        if inside is None:
+            yield found.route
+        else:
+            yield from routes_in(inside.routes)
+
+
 def is_mount(route: BaseRoute) -> TypeGuard[Mount | Host]:
     """Is it an app that is mounted?"""
     return isinstance(route, Mount | Host)
