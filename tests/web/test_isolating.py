@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import time
+import weakref
 from wsgiref.util import setup_testing_defaults
 
 import pytest
+from starlette.requests import ClientDisconnect
 
 from payaid_entitlements.errors import ModuleFailed
 from payaid_entitlements.web.boundary import MODULES
@@ -113,6 +116,77 @@ def test_a_client_that_has_gone_is_no_failure(kind):
         assert left.value is gone
     asyncio.run(IsolatedASGI(caught, "invoicing")({"type": kind, "headers": []}, None, send))
     assert asked(fine)[0]["status"] == 204
+
+
+async def start(send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+
+
+async def leave(send):
+    raise ClientDisconnect
+
+
+async def lose(send):
+    raise OSError("disk of db-7 is full")
+
+
+def together(*steps):
+    """What is raised through an app whose *steps* run at once, in groups, after their client has gone."""
+
+    async def send(message):
+        raise OSError("closed")
+
+    async def app(scope, receive, send):
+        async with asyncio.TaskGroup() as outer:
+            outer.create_task(inner(send))
+
+    async def inner(send):
+        async with asyncio.TaskGroup() as tasks:
+            for step in steps:
+                tasks.create_task(step(send))
+
+    with pytest.raises((ExceptionGroup, ModuleFailed)) as left:
+        asyncio.run(IsolatedASGI(app, "invoicing")({"type": "http", "headers": []}, None, send))
+    return left.value
+
+
+@pytest.mark.parametrize("steps", [[start], [start, start], [start, leave]])
+def test_a_client_that_has_gone_is_no_failure_of_tasks_either(steps):
+    """They fail together, some by what the server raised and some by what their framework did."""
+    for _ in range(6):
+        assert isinstance(together(*steps), ExceptionGroup)
+    assert asked(fine)[0]["status"] == 204
+
+
+def test_what_fails_beside_a_client_that_has_gone_is_a_failure():
+    """Also where it is an error of the kind that servers raise."""
+    for _ in range(5):
+        assert isinstance(together(start, lose), ModuleFailed)
+    assert asked(fine)[0]["status"] == 503
+
+
+class Closed(OSError):
+    """One that can be watched."""
+
+
+def test_an_app_that_goes_on_sending_to_nobody_fills_no_memory():
+    """Of what it was told each time only the last is kept."""
+    raised = []
+
+    async def send(message):
+        raised.append(weakref.ref(error := Closed()))
+        raise error
+
+    async def app(scope, receive, send):
+        for _ in range(1000):
+            with contextlib.suppress(OSError):
+                await start(send)
+        gc.collect()
+        assert sum(each() is not None for each in raised) < 300
+        await start(send)
+
+    with pytest.raises(Closed):
+        asyncio.run(IsolatedASGI(app, "invoicing")({"type": "http", "headers": []}, None, send))
 
 
 def test_a_client_that_has_gone_is_no_sign_that_the_module_works_again(monkeypatch):

@@ -7,13 +7,14 @@ It answers itself, since what is raised through a mounted app is a 500 before an
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, MutableMapping
 from http import HTTPStatus
 from typing import Any, Final, TypeAlias
 
 from payaid_entitlements.errors import ModuleFailed, ModuleUnavailable
 from payaid_entitlements.web.answers import Answers, answerable
-from payaid_entitlements.web.boundary import ClientGone, ModuleBoundary, module_boundary
+from payaid_entitlements.web.boundary import ClientGone, ModuleBoundary, is_gone, module_boundary
 from payaid_entitlements.web.messages import Message, denial_of, response_of
 from payaid_entitlements.web.refusing import Refusal
 from payaid_entitlements.web.request import EnvironRequest, Incoming, ScopeRequest
@@ -25,6 +26,9 @@ WSGIApp: TypeAlias = Callable[[dict[str, Any], Callable[..., Any]], Iterable[byt
 
 #: Messages behind which nothing can be answered.
 _BEGUN: Final = ("http.response.start", "websocket.http.response.start", "websocket.close")
+#: So many errors of messages that could not be sent are known: more than tasks of one request meet at once, and so few
+#: that an app which goes on sending to nobody fills no memory.
+_MOST_UNHEARD: Final = 256
 
 
 class IsolatedASGI:
@@ -51,17 +55,17 @@ class IsolatedASGI:
             await self.app(scope, receive, send)
             return
         has_begun = is_open = False
-        unheard: OSError | None = None
+        unheard: deque[Exception] = deque(maxlen=_MOST_UNHEARD)
 
         async def watched(message: Message) -> None:
-            nonlocal has_begun, is_open, unheard
+            nonlocal has_begun, is_open
             # A websocket that was accepted can be closed, once, and nothing more be said.
             has_begun = has_begun or message["type"] in _BEGUN
             is_open = is_open or message["type"] == "websocket.accept"
             try:
                 await send(message)
             except OSError as error:
-                unheard = error
+                unheard.append(error)
                 raise
 
         async def heard() -> Message:
@@ -75,9 +79,9 @@ class IsolatedASGI:
             with self._boundary:
                 try:
                     await self.app(scope, heard, watched)
-                except OSError as error:
+                except Exception as error:
                     # So servers say that the client has gone (ASGI HTTP specification 2.4): no failure of the module.
-                    if error is not unheard:
+                    if not _is_unheard(error, unheard):
                         raise
                     raise ClientGone(error) from error
         except ClientGone as gone:
@@ -155,6 +159,13 @@ class _Body:
         close = getattr(self._pieces, "close", None)
         if close is not None:
             close()
+
+
+def _is_unheard(error: Exception, unheard: Collection[Exception]) -> bool:
+    """Is *error* one of *unheard*? A group is where each in it says no more than that."""
+    if isinstance(error, ExceptionGroup):
+        return all(_is_unheard(each, unheard) or is_gone(each) for each in error.exceptions)
+    return error in unheard
 
 
 def _failed(error: Exception) -> ModuleFailed | ModuleUnavailable | None:
