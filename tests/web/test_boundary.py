@@ -410,6 +410,38 @@ def test_what_is_down_for_all_who_are_known_only_inside_is_left_alone_after_five
     assert visit("acme") is ModuleUnavailable
 
 
+def test_who_is_known_only_inside_does_not_try_for_all_others_again_and_again(clock, visit):
+    """When it works again others need not wait for a try that he leaves them: who asks most would take them all."""
+    for tenant in ["poisoned", "a", "b", "c", "d"]:
+        assert visit(tenant, KeyError()) is ModuleFailed
+    clock[0] += 0.6
+    assert visit("poisoned", KeyError()) is ModuleFailed
+    assert visit("a") is ModuleUnavailable
+    clock[0] += 1.1
+    assert [visit("poisoned", KeyError()) for _ in range(20)] == [ModuleFailed] * 20
+    assert visit("a", KeyError()) is ModuleFailed
+    assert visit("b") is ModuleUnavailable
+    clock[0] += 2.1
+    assert visit("b") is None
+    clock[0] += 31
+    while visit("poisoned", KeyError()) is ModuleFailed:
+        pass
+    for seconds in [0.6, 1.1]:
+        clock[0] += seconds
+        assert visit("poisoned", KeyError()) is ModuleFailed
+    assert visit("a") is None
+
+
+def test_who_alone_is_known_only_inside_is_left_alone_for_longer_and_longer(clock, visit):
+    """Nobody waits for a try that he takes."""
+    while visit("acme", KeyError()) is ModuleFailed:
+        pass
+    for seconds in [0.6, 1.1, 2.1]:
+        clock[0] += seconds
+        assert visit("acme", KeyError()) is ModuleFailed
+        assert visit("acme", KeyError()) is ModuleUnavailable
+
+
 def test_so_many_are_known_at_once(bound, monkeypatch):
     """Who failed longest ago is forgotten, and may try."""
     monkeypatch.setattr(walls, "MOST_TENANTS", 2)

@@ -292,7 +292,7 @@ class _Answer(NamedTuple):
 class _Module:
     """What this process knows of one module: for whom it has failed, and whether it is left alone."""
 
-    __slots__ = ("_answered", "_common", "_failed_for", "_key", "_lock", "_own")
+    __slots__ = ("_answered", "_common", "_failed_for", "_key", "_lock", "_own", "_tried_for")
 
     def __init__(self, key: str) -> None:
         self._key = key
@@ -303,6 +303,8 @@ class _Module:
         self._failed_for: frozenset[str] = frozenset()
         #: For whom it worked last, and for whom before that who is not the same: whoever fails, one of them is another.
         self._answered = (_Answer(None, -math.inf), _Answer(None, -math.inf))
+        #: For whom somebody last tried in vain, while it was left alone for all.
+        self._tried_for: str | None = None
         self._lock = threading.Lock()
 
     def enter(self, tenant: str | None) -> _Visit:
@@ -344,8 +346,19 @@ class _Module:
     def failed(self, visit: _Visit, tenant: str | None) -> None:
         """It failed for *tenant*, who may have become known only inside."""
         tenant = visit.tenant or tenant
-        if tenant is None or self._failed_own(visit, tenant) or visit.common.is_trial:
+        counts = tenant is None or self._failed_own(visit, tenant)
+        if visit.common.is_trial:
+            visit.common.leave(_Open(self._key) if self._is_told_again(visit, tenant) else _Failed())
+        elif counts:
             visit.common.leave(_Failed())
+
+    def _is_told_again(self, visit: _Visit, tenant: str | None) -> bool:
+        """Did it fail for the same one when it was last tried, so that whoever is next should try for all others?"""
+        last, self._tried_for = self._tried_for, tenant
+        # Who is known at the door is kept out there. And where nobody else has ever been met there is none to try for.
+        if visit.tenant is not None or tenant is None or tenant != last:
+            return False
+        return bool(self._failed_for - {tenant}) or self._worked_for_others(tenant, since=-math.inf)
 
     def _failed_own(self, visit: _Visit, tenant: str) -> bool:
         """Count it for *tenant*, and tell whether it counts for all."""
@@ -358,10 +371,9 @@ class _Module:
         # Who is not known at the door is not kept out there. What his own breaker cannot do the common one must, unless
         # that would take the module from others for whom it works.
         is_kept_out = visit.tenant is not None or own.state == "closed"
-        return is_first or not (is_kept_out or self._works_for_others(tenant))
+        return is_first or not (is_kept_out or self._worked_for_others(tenant, since=time.monotonic() - LONGEST))
 
-    def _works_for_others(self, tenant: str) -> bool:
-        since = time.monotonic() - LONGEST
+    def _worked_for_others(self, tenant: str, since: float) -> bool:
         return any(each.tenant != tenant and each.at > since for each in self._answered)
 
     def _own_of(self, tenant: str) -> Breaker:
