@@ -8,6 +8,7 @@ and are asked for by name; continuous integration runs `bench` too.
 from __future__ import annotations
 
 import shutil
+import tempfile
 from pathlib import Path
 
 import nox
@@ -19,7 +20,7 @@ nox.options.reuse_venv = "yes"
 #: Everything in which a gap of the tests would be a gap of the product: every branch of it is run.
 COVERED = (
     *("core", "cache", "stores", "limiting", "metering", "admin", "guards"),
-    *("answering.py", "binding.py", "client.py", "entitlements.py", "settings.py", "view.py"),
+    *("answering.py", "binding.py", "client.py", "entitlements.py", "flag_view.py", "settings.py", "view.py"),
 )
 PACKAGE = "payaid_entitlements"
 #: Other libraries beside which ours are measured; those that limit rates are among what tests need.
@@ -72,6 +73,8 @@ def layers(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The suite, against the installed wheel; arguments go to pytest."""
     install_wheel(session, "all,test")
+    # nox has a place of its own; who says where temporary files go means those of tests, and of the servers they start.
+    session.env["TMPDIR"] = tempfile.gettempdir()
     # The plugin of coverage is in the tests, and processes that tests start look for it too.
     session.env["PYTHONPATH"] = str(Path.cwd())
     session.run("coverage", "erase")

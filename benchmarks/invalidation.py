@@ -20,7 +20,7 @@ from benchmarks.measuring import percentile
 from benchmarks.reporting import Row, timed_row
 from benchmarks.seeding import CATALOG, HELD, tenant_name
 from benchmarks.stage import Benchmark, Stage
-from payaid_entitlements.cache.loading import announce
+from payaid_entitlements.cache.renewing import announce
 from payaid_entitlements.entitlements import Entitlements
 from payaid_entitlements.stores.ports import Scope, Write
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any, Final, cast
+from typing import Final
 
-from sqlalchemy import Select, make_url, text
+from sqlalchemy import make_url, text
 
 from benchmarks.growth import FEW, NEAR, somebody
 from benchmarks.load import tasks as load_of_tasks
@@ -53,7 +53,7 @@ def found_by_index(stage: Stage) -> Sequence[Row]:
     """How many rows the server looks at for a cold check; a fact, not a measurement."""
     tenants = stage.effort.tenants
     engine = sync_engine(make_url(stage.database("postgresql", tenants)))
-    statement = cast("Select[Any]", Statements("payaid_", "postgresql").read_one).compile(engine)
+    statement = Statements("payaid_", "postgresql").read_one.compile(engine)
     with engine.connect() as connection:
         plan = connection.exec_driver_sql(
             f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", {"tenant": tenant_name(tenants // 2)}

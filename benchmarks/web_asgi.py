@@ -12,9 +12,12 @@ from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any, Final
 
+import structlog
+
 from benchmarks.limiting import PLENTY, SOLD
 from benchmarks.measuring import UNIT, Timed, measure
 from benchmarks.reporting import Row, row_of
+from benchmarks.seeding import CATALOG
 from benchmarks.stage import Absent, Benchmark, Stage
 from payaid_entitlements.core.catalog import Catalog
 from payaid_entitlements.entitlements import AsyncEntitlements
@@ -28,6 +31,9 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 BUDGET: Final = 40.0
 #: With a table, a module of a tenant who is near. Measured, not promised beforehand: it is not to become worse unseen.
 ASKED_BUDGET: Final = 260.0
+#: The same, refused, with what that tenant could buy: whoever is refused asks again, and must not cost a server most.
+REFUSED_BUDGET: Final = 2_000.0
+REFUSED: Final = "ASGI middleware with a table, refused, over a bare ASGI callable"
 #: Ours, where one limit is counted, may take so much of what slowapi's takes.
 BESIDE_BUDGET: Final = 1.0
 TENANT: Final = "acme"
@@ -76,9 +82,9 @@ def served(loop: asyncio.AbstractEventLoop, served_app: App, **more: Any) -> Tim
 
 
 @contextmanager
-def _opened() -> Iterator[tuple[asyncio.AbstractEventLoop, AsyncEntitlements]]:
+def _opened(catalog: Any = SOLD) -> Iterator[tuple[asyncio.AbstractEventLoop, AsyncEntitlements]]:
     with asyncio.Runner() as runner:
-        ent = AsyncEntitlements.open("memory://", catalog=Catalog.load(SOLD))
+        ent = AsyncEntitlements.open("memory://", catalog=Catalog.load(catalog))
         runner.run(ent.__aenter__())
         runner.run(ent.tenant(TENANT))
         try:
@@ -87,10 +93,12 @@ def _opened() -> Iterator[tuple[asyncio.AbstractEventLoop, AsyncEntitlements]]:
             runner.run(ent.__aexit__(None, None, None))
 
 
-def _over(operation: str, app: Callable[[AsyncEntitlements], App], budget: float) -> Callable[[Stage], list[Row]]:
+def _over(
+    operation: str, app: Callable[[AsyncEntitlements], App], budget: float, catalog: Any = SOLD
+) -> Callable[[Stage], list[Row]]:
     def rows(stage: Stage) -> list[Row]:
         """Units that the middleware adds."""
-        with _opened() as (loop, ent):
+        with _opened(catalog) as (loop, ent):
             ours, theirs = served(loop, app(ent)), served(loop, bare)
 
             def added(times: int) -> float:
@@ -109,6 +117,21 @@ def _asks_nothing(ent: AsyncEntitlements) -> App:
 def _asks_a_module(ent: AsyncEntitlements) -> App:
     routes = Routes({"/deals/*": "crm"})
     return EntitlementsMiddleware(bare, ent, tenant=lambda scope: TENANT, routes=routes)
+
+
+def _refuses(ent: AsyncEntitlements) -> App:
+    routes = Routes({"/deals/*": "invoicing"})
+    return EntitlementsMiddleware(bare, ent, tenant=lambda scope: TENANT, routes=routes)
+
+
+def refused(stage: Stage) -> list[Row]:
+    """Units that a refusal adds, with what that tenant could buy, for a host whose log is for warnings."""
+    of_host = structlog.get_config()
+    structlog.reset_defaults()
+    try:
+        return _over(REFUSED, _refuses, REFUSED_BUDGET, CATALOG)(stage)
+    finally:
+        structlog.configure(**of_host)
 
 
 def beside_slowapi(stage: Stage) -> list[Row]:
@@ -140,5 +163,6 @@ BENCHMARKS: Final = (
         "web.asgi.module",
         _over("ASGI middleware with a table, one module, over a bare ASGI callable", _asks_a_module, ASKED_BUDGET),
     ),
+    Benchmark("web.asgi.refused", refused),
     Benchmark("web.asgi.slowapi", beside_slowapi),
 )

@@ -341,6 +341,10 @@ with Entitlements.open("memory://", catalog=Catalog.load({"catalog": 1, "modules
     assert late[0] in told(changed)["ours"]
 
 
+def test_who_limits_no_addresses_does_not_load_what_reads_them() -> None:
+    assert "ipaddress" not in told("import payaid_entitlements\n")["modules"]
+
+
 def test_a_name_that_is_not_there_is_said_as_ever() -> None:
     import payaid_entitlements
 

@@ -15,20 +15,10 @@ from payaid_entitlements.cache.breaker import Breaker
 from payaid_entitlements.cache.counting import PrepareLedger
 from payaid_entitlements.cache.guarding import Breakers
 from payaid_entitlements.cache.listening import Listening
-from payaid_entitlements.cache.loading import (
-    SURE_WITHIN,
-    WORLD,
-    Found,
-    Setting,
-    begin,
-    flags_known,
-    hold,
-    hosted,
-    read_world,
-    seen_at,
-    world_known,
-)
+from payaid_entitlements.cache.loading import SURE_WITHIN, Found, flags_known, hold, hosted, seen_at, world_known
 from payaid_entitlements.cache.local import Entry
+from payaid_entitlements.cache.renewing import WORLD, begin, read_world
+from payaid_entitlements.cache.setting import Setting
 from payaid_entitlements.cache.steps import Flow, HostUnavailable, Join, Poll, ReadAudit, ReadHost, ReadTenants
 from payaid_entitlements.core.controls import Controls
 from payaid_entitlements.core.decision import Decision, Intent, Reason

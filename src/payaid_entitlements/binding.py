@@ -43,8 +43,12 @@ class Binding(Protocol):
     """
 
     client: Any
-    access: Intent
     outcomes: list[RateLimitOutcome] | None
+
+    @property
+    def access(self) -> Intent:
+        """See above."""
+        ...
 
     @property
     def address(self) -> str | None:

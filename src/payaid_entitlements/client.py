@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from payaid_entitlements.answering import near_view
 from payaid_entitlements.cache.listening import Listener
-from payaid_entitlements.cache.loading import Setting
 from payaid_entitlements.cache.local import LocalCache
 from payaid_entitlements.cache.seen.sightings import Sightings, saw
+from payaid_entitlements.cache.setting import Setting
 from payaid_entitlements.core.catalog.model import Catalog
 from payaid_entitlements.core.controls import ENFORCE
 from payaid_entitlements.core.decision import Decision
@@ -34,7 +34,7 @@ from payaid_entitlements.errors import ConfigurationError
 from payaid_entitlements.metering.counting import Counters, Counts
 from payaid_entitlements.settings import Modal, modes_of
 from payaid_entitlements.stores.activity import Seen
-from payaid_entitlements.stores.ports import Channel
+from payaid_entitlements.stores.channel import Channel
 from payaid_entitlements.view import TenantView
 
 if TYPE_CHECKING:

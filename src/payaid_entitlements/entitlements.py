@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from payaid_entitlements.answering import Health, confirm, explained, health, look, near_narrowed
 from payaid_entitlements.binding import AsyncBinding, SyncBinding, bound
 from payaid_entitlements.cache.driving import AsyncDriver, AsyncHostSubscriptions, Driver, HostSubscriptions
-from payaid_entitlements.cache.loading import SURE_WITHIN, Setting, seen_at
+from payaid_entitlements.cache.loading import SURE_WITHIN, seen_at
 from payaid_entitlements.cache.seen.telling import AsyncTelling, Telling
+from payaid_entitlements.cache.setting import Setting
 from payaid_entitlements.cache.shared import open_async_shared, open_shared
 from payaid_entitlements.cache.steps import Flow
 from payaid_entitlements.cache.warming import warm_up

@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Literal, TypeAlias
 
-    from payaid_entitlements.core.catalog.problems import Problem
     from payaid_entitlements.core.decision import Decision
+    from payaid_entitlements.core.written.problems import Problem
     from payaid_entitlements.limiting.outcome import RateLimitOutcome
 
     VersionProblem: TypeAlias = Literal["unknown", "conflict", "missing", "retired", "absent"]
@@ -373,11 +373,17 @@ class FlagsInvalid(ConfigurationError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         count = len(self.problems)
-        lines = "\n".join(f"  {_placed(problem)}" for problem in self.problems)
-        super().__init__(f"{count} problem{'s' if count != 1 else ''} in the flags:\n{lines}")
+        # One slip in an evaluator that all flags name is a problem of each.
+        lines = "\n".join(f"  {_placed(problem)}" for problem in self.problems[:_MOST_LINES])
+        more = f"\n  and {count - _MOST_LINES:,} more" if count > _MOST_LINES else ""
+        super().__init__(f"{count} problem{'s' if count != 1 else ''} in the flags:\n{lines}{more}")
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.problems,)
+
+
+#: Problems that a message lists; the exception carries all.
+_MOST_LINES = 100
 
 
 def _placed(problem: Problem) -> str:

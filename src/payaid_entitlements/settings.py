@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from payaid_entitlements.core.catalog.model import Catalog
-from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.controls import EVERYWHERE, Enforcement, enforcement
 from payaid_entitlements.core.switching import is_on
 from payaid_entitlements.core.world import Modes
+from payaid_entitlements.core.written.problems import did_you_mean
 from payaid_entitlements.errors import ConfigurationError
 from payaid_entitlements.stores.activity import KEPT_DAYS
 

@@ -94,6 +94,7 @@ STORY = [
     ("override", ("acme", "crm.export", DENY), {"user": "u"}),
     ("override", ("acme", "seats", UNLIMITED), {"until": at(3), "operation": "evt_2"}),
     ("override", ("acme", "seats", 0.5), {}),
+    ("clear_override", ("acme", "seats"), {"expect": 1}),
     ("publish", (edited(pro={"seats": 3}),), {"migrate": ["pro"]}),
     ("kill", ("books",), {"operation": "evt_3"}),
     ("kill", ("books",), {"operation": "evt_3"}),

@@ -48,6 +48,24 @@ def test_who_loses_every_race_is_told_who_won(shop, admin):
     assert facts(admin.change_plan("acme", "big")) == (True, "change.applied")
 
 
+def test_who_looked_at_an_older_revision_is_refused(shop, admin):
+    """Also where somebody is faster in the same moment; and what was done already stays done."""
+    seen = admin.subscribe("acme", "pro").revision
+    change = admin.override("acme", "seats", 20, expect=seen, operation="a")
+    with pytest.raises(ChangeConflict, match="'acme' is at revision 2, and you looked at 1") as caught:
+        admin.override("acme", "seats", 30, expect=seen)
+    assert (caught.value.expected, caught.value.found) == (seen, change.revision)
+    assert facts(admin.override("acme", "seats", 20, expect=seen, operation="a")) == (False, "change.repeated")
+    rival = shop.rival()
+    outrun(shop, 1, lambda number: rival.override("acme", "seats", 9))
+    with pytest.raises(ChangeConflict, match="at revision 3, and you looked at 2"):
+        admin.clear_override("acme", "seats", expect=change.revision)
+    assert facts(admin.clear_override("acme", "seats", expect=3)) == (True, "change.applied")
+    assert facts(admin.override("globex", "seats", 9, expect=0)) == (True, "change.applied")
+    with pytest.raises(TypeError, match="expect='1': the revision of a tenant"):
+        admin.override("acme", "seats", 30, expect="1")
+
+
 def test_a_race_that_makes_a_change_needless_ends_it(shop, admin):
     """Somebody else did the same a moment ago."""
     admin.subscribe("acme", "pro")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from payaid_entitlements.admin.tenants import MOST_TRIES
 from payaid_entitlements.core.flags.model import Flag, Progress, Stage
 from payaid_entitlements.core.flags.snapshot import effective
+from payaid_entitlements.core.instant import instant
 from payaid_entitlements.errors import ChangeConflict, ConfigurationError, EntitlementError
 from tests.admin.conftest import Shop, edited, facts
 from tests.admin.test_races import outrun
@@ -64,7 +65,7 @@ def test_what_was_changed_since_is_taken_back_first(sold):
 
 
 def test_a_step_of_its_rollout_is_a_change_of_the_flag(sold):
-    """Where it stands comes back with it."""
+    """Where it stands comes back with it; its step lasts for its time again, and is measured anew."""
     admin = sold.admin()
     guarded = {"rollout": {"steps": ["5%", "50%"], "hold": "1 day", "roll_back_if": "error_rate > 2%"}}
     admin.define_flag("look", guarded)
@@ -75,7 +76,8 @@ def test_a_step_of_its_rollout_is_a_change_of_the_flag(sold):
     assert sold.memory.flags().progress["look"].stage is Stage.PENDING
     assert "look guarded rollout: running at step 2" in str(by_hand.altered[1])
     admin.undo(by_hand.id)
-    assert sold.memory.flags().progress == {"look": stood}
+    now = instant(sold.clock.now())
+    assert sold.memory.flags().progress == {"look": replace(stood, since=now, attempt=5)}
     assert sold.memory.flags().flags == held.flags
 
 

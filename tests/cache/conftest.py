@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from payaid_entitlements.cache.loading import Setting
 from payaid_entitlements.cache.local import LocalCache
+from payaid_entitlements.cache.setting import Setting
 from payaid_entitlements.core.catalog import Catalog
 from payaid_entitlements.core.catalog.publishing import Published, publish
 from payaid_entitlements.core.controls import Controls

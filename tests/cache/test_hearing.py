@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payaid_entitlements.cache.loading import begin, poll
 from payaid_entitlements.cache.local import LEASE, NEVER, POLL_AFTER, LocalCache
+from payaid_entitlements.cache.renewing import begin, poll
 from payaid_entitlements.cache.steps import Poll
 from payaid_entitlements.core.flags.model import FlagSet
 from payaid_entitlements.stores.ports import LogEntry, LogPage, Scope

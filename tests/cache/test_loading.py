@@ -8,19 +8,9 @@ from datetime import UTC, datetime
 import pytest
 from structlog.testing import capture_logs
 
-from payaid_entitlements.cache.loading import (
-    SURE_WITHIN,
-    begin,
-    hold,
-    hosted,
-    load,
-    poll,
-    read_world,
-    renew,
-    renew_flags,
-    seen_at,
-)
+from payaid_entitlements.cache.loading import SURE_WITHIN, hold, hosted, load, seen_at
 from payaid_entitlements.cache.local import LEASE, NEVER, POLL_AFTER
+from payaid_entitlements.cache.renewing import begin, poll, read_world, renew, renew_flags
 from payaid_entitlements.cache.steps import (
     Apply,
     Join,

@@ -20,7 +20,7 @@ from itertools import zip_longest
 from typing import Any
 
 from payaid_entitlements import Admin, Entitlements
-from payaid_entitlements.cache.loading import announce
+from payaid_entitlements.cache.renewing import announce
 from payaid_entitlements.errors import OutcomeUnknown, StoreUnavailable
 from payaid_entitlements.stores.ports import Scope, Write
 from payaid_entitlements.testing.contracts.writes import tenant_write

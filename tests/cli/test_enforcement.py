@@ -55,6 +55,16 @@ def test_who_comes_under_another_mode_is_named_and_who_is_in_stays_in(terminal: 
     assert terminal.run("enforcement", "show", "--json").data[1]["percent"] == 50.0
 
 
+def test_who_would_be_let_in_by_a_stage_is_said(terminal: Terminal) -> None:
+    """Unset means enforce, so that a first stage of 5 % opens a module to the others, unless it was observed before."""
+    stage = ("enforcement", "set", "crm", "enforce", "--percent", "5", "--because", "x")
+    said = "  not set means enforce, where no process says otherwise: there these are let in from now on"
+    assert said in terminal.run(*stage, "--dry-run").out.splitlines()
+    assert said not in terminal.run(*stage[:4], *stage[6:], "--dry-run").out.splitlines()
+    terminal.changed("enforcement", "set", "*", "observe", "--because", "x")
+    assert said not in terminal.run(*stage, "--dry-run").out.splitlines()
+
+
 def test_not_all_are_named_unless_they_are_asked_for(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("payaid_entitlements.cli.enforcement.NAMED", 1)
     command = ("enforcement", "set", "crm", "off", "--because", "x", "--dry-run")

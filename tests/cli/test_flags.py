@@ -50,6 +50,13 @@ def test_all_flags_are_listed_with_what_they_are(grown: Terminal) -> None:
     assert grown.run("flag", "list", "--json").data[0]["state"] == "killed"
 
 
+def test_on_a_narrow_terminal_a_list_says_what_flags_are(grown: Terminal) -> None:
+    grown.environment["COLUMNS"] = "40"
+    output = grown.run("flag", "list").out
+    assert "rollout: 25% get on" in output
+    assert "owner" not in output
+
+
 def test_a_rollout_says_who_enters_and_that_none_leaves(grown: Terminal) -> None:
     """The database is named before anything else."""
     text = changed(grown, "rollout", "new-checkout", "60%")
@@ -100,6 +107,22 @@ def test_a_flag_is_undone_back_and_back(grown: Terminal) -> None:
     assert grown.run("flag", "list", "--json").data[0]["state"] == "killed"
     output = grown.run("flag", "undo", "new-chekout", *BECAUSE)
     assert (output.code, "did you mean 'new-checkout'" in output.err) == (2, True)
+
+
+def test_what_goes_back_with_a_flag_is_named_and_counted(grown: Terminal) -> None:
+    """An import is one change, whichever of its flags is undone."""
+    flags = {f"look-{number:02}": {"rollout": "100%"} for number in range(22)}
+    (grown.directory / "many.json").write_text(json.dumps({"flags": flags, "segments": {"near": {"country": "IN"}}}))
+    changed(grown, "import", "many.json")
+    output = grown.run("flag", "undo", "look-05", "--because", "x")
+    assert "there is no terminal to ask at" in output.err
+    text = output.out
+    assert "  look-04 too   +0 tenants, 11 leave, none changes arm\n" in text
+    assert "  and 2 more flags too: of these nobody was counted\n" in text
+    [counted] = [line for line in text.splitlines() if " -> " in line and "11 leave" in line]
+    assert counted.startswith("  flag look-05 ")
+    told = grown.run("flag", "undo", "look-05", *BECAUSE, "--json").data
+    assert (told["forecast"]["key"], len(told["too"])) == ("look-05", 19)
 
 
 def test_a_killed_flag_comes_back_as_it_was(grown: Terminal) -> None:
@@ -157,6 +180,22 @@ def test_a_flag_is_removed_once_nobody_would_get_more_by_that(grown: Terminal) -
     assert "opens" not in changed(grown, "remove", "new-checkout")
 
 
+def test_what_was_rolled_out_by_time_is_on_for_everybody(terminal: Terminal) -> None:
+    """Its schedule is looked at as of now: nobody would get more without it."""
+    scheduled = {"narrows": ["crm"], "rollout": {"schedule": [{"at": "2026-11-01T00:00:00Z", "percent": "100%"}]}}
+    (terminal.directory / "flags.json").write_text(json.dumps({"flags": {"look": scheduled}}))
+    changed(terminal, "import", "flags.json")
+    assert "opens" not in changed(terminal, "remove", "look")
+
+
+def test_who_kills_what_narrows_is_told_what_is_refused_then(grown: Terminal) -> None:
+    output = grown.run("flag", "kill", "new-checkout", "--because", "x")
+    assert "there is no terminal to ask at" in output.err
+    assert "  refuses invoicing.recurring to everybody until it is restored\n" in output.out
+    changed(grown, "kill", "new-checkout")
+    assert "refuses" not in changed(grown, "restore", "new-checkout")
+
+
 @pytest.mark.parametrize("percent", ["25", "101%", "half"])
 def test_a_share_is_a_percentage(grown: Terminal, percent: str) -> None:
     output = grown.run("flag", "rollout", "new-checkout", percent, *BECAUSE)
@@ -177,6 +216,14 @@ def test_the_history_of_a_flag_is_its_changes_and_its_switch(grown: Terminal, mo
     assert "31% -> 32%" not in text
     assert "day 2" in text
     assert "flags  rollout" in grown.run("audit", "--feature", "new-checkout").out
+
+
+def test_a_flag_that_there_is_not_has_no_history(terminal: Terminal) -> None:
+    """One of which nothing was changed has an empty one."""
+    output = terminal.run("flag", "history", "new-chekout")
+    assert (output.code, "did you mean 'new-checkout'" in output.err) == (2, True)
+    output = terminal.run("flag", "history", "new-checkout")
+    assert (output.code, "no such change is recorded" in output.err) == (0, True)
 
 
 def test_a_flag_is_shown_whole(grown: Terminal) -> None:
@@ -264,6 +311,37 @@ def test_flags_of_a_file_are_shown_before_they_are_defined(grown: Terminal, some
     assert (output.code, "nothing.json" in output.err) == (2, True)
 
 
+def test_a_title_writes_no_lines_of_the_review(terminal: Terminal, somebody) -> None:
+    """What is agreed to is what will be done, whoever wrote the file."""
+    file = terminal.directory / "titled.json"
+    file.write_text(json.dumps({"flags": {"titled": {}}}))
+    changed(terminal, "import", "titled.json")
+    flag = {"title": "two\n  [bold]flag billing[/]  off -> on\n  nobody is moved"}
+    file.write_text(json.dumps({"flags": {"titled": flag}}))
+    somebody()
+    output = terminal.run("flag", "import", "titled.json", "--because", "x\ny", answers="n\n")
+    assert r"titled title  none -> two\x0a  [bold]flag billing[/]" in output.out
+    assert r"because x\x0ay" in output.out
+    lines = [line.strip() for line in output.out.splitlines()]
+    assert not [line for line in lines if line.startswith(("flag billing", "nobody is moved", "y"))]
+
+
+def test_a_file_of_the_older_generation_is_imported_as_such(terminal: Terminal) -> None:
+    """As flagd's services deal it, though the file does not say which they are; and it says so when it is exported."""
+    split = {"fractional": [["on", 50], ["off", 50]]}
+    flag = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "off", "targeting": split}
+    (terminal.directory / "flagd.json").write_text(json.dumps({"flags": {"look": flag}, "metadata": {"version": "7"}}))
+    changed(terminal, "import", "flagd.json", "--fractional", "v2")
+    assert terminal.run("flag", "show", "look", "--json").data["definition"]["fractional"] == "v2"
+    document = json.loads(terminal.run("flag", "export", "look", "--format", "flagd").out)
+    assert document["metadata"]["fractional"] == "v2"
+    output = terminal.run("flag", "import", "flagd.json", "--fractional", "v3", *BECAUSE)
+    assert (output.code, "the scheme of flag 'look' cannot change from 'v2' to 'v3'" in output.err) == (2, True)
+    (terminal.directory / "ours.json").write_text(json.dumps({"flags": {"other": {"rollout": "5%"}}}))
+    output = terminal.run("flag", "import", "ours.json", "--fractional", "v2", *BECAUSE)
+    assert (output.code, "this is one of ours" in output.err) == (2, True)
+
+
 def test_of_flags_of_a_file_it_is_said_whom_each_moves(grown: Terminal) -> None:
     """As a rollout says it; of very many the first are counted, in as many lines."""
     file = grown.directory / "flags.yaml"
@@ -306,6 +384,16 @@ def test_what_is_exported_is_imported_unchanged(grown: Terminal) -> None:
     assert "fractional" in json.dumps(document["flags"]["look"]["targeting"])
     output = grown.run("flag", "export", "lok")
     assert (output.code, "did you mean 'look'" in output.err) == (2, True)
+
+
+def test_what_is_replaced_by_nothing_is_the_catalogs_again(terminal: Terminal) -> None:
+    """Though it says the same: what is published of it counts from then on."""
+    changed(terminal, "set", "new-checkout", "on")
+    changed(terminal, "set", "new-checkout", "--rules")
+    assert terminal.run("flag", "list", "--json").data[0]["changed"]
+    (terminal.directory / "none.json").write_text('{"flags": {}}')
+    assert "as it was changed -> as the catalog has it" in changed(terminal, "import", "none.json", "--replace")
+    assert not terminal.run("flag", "list", "--json").data[0]["changed"]
 
 
 def test_without_segments_none_are_written(terminal: Terminal) -> None:
@@ -372,6 +460,14 @@ def test_a_change_that_changes_nothing_is_said_to_be_none(grown: Terminal) -> No
         ("{}", "off for everybody"),
         ("{variants: [red, blue]}", "no answer for everybody"),
         ("{targeting: {if: [{var: plan}, on]}}", "targeting of flagd"),
+        (
+            "{rollout: {schedule: [{percent: 5%}, {at: 2026-11-22T15:59:59Z, percent: 9%}]}}",
+            "now at 9%: rollout: 5%, 9% from 2026-11-22T15:59:59Z get on",
+        ),
+        (
+            "{rollout: {percent: 5%, approval: true}}",
+            "pending at 0%: rollout: 5%, after approval get on",
+        ),
     ],
 )
 def test_a_state_is_a_few_words(terminal: Terminal, definition: str, state: str) -> None:

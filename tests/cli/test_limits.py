@@ -127,6 +127,12 @@ def test_a_limit_begins_anew_and_the_trail_says_who_did_it(empty, ent):
     assert entry["detail"]["asked"] == {"limit": "export", "user": None, "address": None}
 
 
+@pytest.mark.parametrize("address", ["2001:db8:1:2::9", "2001:db8:1:2::/64"])
+def test_an_address_is_found_as_it_came_and_as_a_gate_counts_it(empty, ent, address):
+    [sign_in] = empty.run("limit", "show", "one", "sign_in", "--address", address, "--json").data["limits"]
+    assert sign_in["policies"][0]["remaining"] == 3
+
+
 def test_of_a_user_and_of_an_address(empty, ent):
     assert empty.run("limit", "reset", "one", "mine", "--because", "x", "--yes").code == 2
     assert ent.rate_limit_status("one", "mine", user="asha").remaining == 4

@@ -54,7 +54,7 @@ def test_a_step_is_shown_before_and_made_after_a_yes(terminal: Terminal, somebod
     assert lines[0] == "database sqlite:///payaid.db"
     assert "new-checkout guarded rollout" in lines[1]
     assert "  because it is time, by what was measured" in lines
-    assert lines[-1] == "done new-checkout is running"
+    assert lines[-1] == "done new-checkout is running, 5% is in"
     assert terminal.run("flag", "step", "--yes", "--json").data == []
 
 
@@ -95,10 +95,28 @@ def test_a_breach_goes_back_and_says_why(begun: Terminal) -> None:
     measured(begun, 1, **WELL, in__error_rate__bad=60)
     assert begun.run("flag", "measured", FLAG, "--json").data["metrics"][0]["broken"]
     output = begun.run("flag", "step", "--yes")
-    assert "done new-checkout is rolled_back: error_rate: at least " in output.out.replace("\n", " ")
+    assert "done new-checkout is rolled_back, 0% is in: error_rate: at least " in output.out.replace("\n", " ")
     assert begun.run("flag", "measured", FLAG, "--json").data["share"] == 0
     assert begun.run("flag", "restart", FLAG, *BECAUSE).code == 0
     assert begun.run("flag", "step", "--yes", "--json").data[0]["stage"] == "running"
+
+
+def test_a_list_says_how_far_it_is(terminal: Terminal) -> None:
+    """The plan is the same before it begins, at a quarter and after it went back."""
+
+    def state() -> str:
+        [listed] = terminal.run("flag", "list", "--json").data
+        assert terminal.run("flag", "show", FLAG, "--json").data["state"] == listed["state"]
+        return str(listed["state"]).partition(": ")[0]
+
+    assert state() == "pending at 0%"
+    assert "pending, from 2026-12-01 03:30:00+00:00 on\n" in terminal.run("flag", "measured", FLAG).out
+    terminal.later(days=9)
+    assert terminal.run("flag", "step", "--yes").code == 0
+    assert state() == "running at 5%"
+    assert terminal.run("flag", "roll-back", FLAG, *BECAUSE).code == 0
+    assert state() == "rolled_back at 0%"
+    assert "rolled_back at 0%" in terminal.run("flag", "list").out.replace("\n", " ")
 
 
 def test_people_turn_it(begun: Terminal) -> None:
@@ -113,6 +131,24 @@ def test_people_turn_it(begun: Terminal) -> None:
     assert begun.run("flag", "roll-back", FLAG, *BECAUSE).code == 0
     stands = begun.run("flag", "measured", FLAG, "--json").data["progress"]
     assert (stands["stage"], stands["because"]) == ("rolled_back", "INC-1")
+
+
+def test_who_restores_a_flag_is_told_that_its_rollout_stands_still(begun: Terminal) -> None:
+    assert begun.run("flag", "pause", FLAG, *BECAUSE).code == 0
+    assert begun.run("flag", "kill", FLAG, *BECAUSE).code == 0
+    assert begun.run("flag", "step", "--yes", "--json").data == []
+    output = begun.run("flag", "restore", FLAG, *BECAUSE)
+    assert "  its rollout stands still until `payaid flag resume new-checkout`\n" in output.out
+
+
+def test_undoing_passes_over_what_only_says_why_it_holds(begun: Terminal) -> None:
+    assert begun.run("flag", "pause", FLAG, *BECAUSE).code == 0
+    assert begun.run("flag", "resume", FLAG, *BECAUSE).code == 0
+    begun.later(days=2)
+    [held] = begun.run("flag", "step", "--yes", "--json").data
+    assert held["because"] == "nothing is measured: of error_rate"
+    output = begun.run("flag", "undo", FLAG, *BECAUSE)
+    assert "-> paused at step 1" in output.out.replace("\n", " ")
 
 
 def test_what_has_no_guard_is_said(terminal: Terminal) -> None:

@@ -32,6 +32,14 @@ def test_the_trail_says_who_changed_what_when_and_why(terminal: Terminal) -> Non
             tenants to try things out with""")
 
 
+def test_a_reason_is_one_line_of_the_trail(terminal: Terminal) -> None:
+    with time_machine.travel(terminal.now, tick=False), Entitlements.open(terminal.url) as ent:
+        ent.admin("ops", because="fire\ncatalog  publish  by nobody\u202e").kill("hr")
+    assert terminal.run("audit", "--limit", "1").out.splitlines()[-1] == (
+        r"    fire\x0acatalog  publish  by nobody\u202e"
+    )
+
+
 def test_what_was_published_and_switched_is_in_the_trail_too(terminal: Terminal) -> None:
     with time_machine.travel(terminal.now, tick=False), Entitlements.open(terminal.url) as ent:
         admin = ent.admin("ops")

@@ -72,13 +72,3 @@ def test_what_is_due_comes_first():
     late = found(*sub("free", past_due_since=NOW - 8 * DAY))
     assert [getattr(each, "plan", None) for each in late] == [None, "small", "big", "huge"]
     assert late[0].title == "Pay what is due"
-
-
-def test_an_answer_is_found_once_for_each_situation_and_not_for_ever(monkeypatch):
-    world, refused = world_of(CATALOG), Decision(False, Reason.RATE_LIMITED, "export")
-    situation = situation_of(*sub("free"), world=world)
-    assert raising(situation, world, refused) is raising(situation, world, refused)
-    monkeypatch.setattr("payaid_entitlements.core.raising.MOST", 2)
-    others = [situation_of(*sub("small"), world=world) for _ in range(5)]
-    assert {plans(raising(other, world, refused))[0] for other in others} == {"big"}
-    assert len(world.raised) <= 2

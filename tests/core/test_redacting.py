@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payaid_entitlements.core.redacting import LONGEST, MASK, masked, without_secrets
+from payaid_entitlements.core.redacting import LONGEST, MASK, masked, masked_lines, without_secrets
 
 LETTERS = "Ab3dE5fG7hJ9kL1mN2pQ4rS6tU8vW0x"
 JWT = f"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.{LETTERS}"
@@ -45,6 +46,10 @@ SHAPES = [
     ("signature=abc123", "abc123"),
     ("credentials=abc123", "abc123"),
     ("private_key=abc123", "abc123"),
+    ("SECRET_KEY = 'abc123'", "abc123"),
+    ("AWS_SECRET_ACCESS_KEY=abc123", "abc123"),
+    ("pwd=abc123", "abc123"),
+    ("https://example.com/x?se=2026&sig=abc123", "abc123"),
     (PEM, "MIIEpAIBAAKCAQEA7"),
     (PEM[:60], "MIIEpAIBAAKCAQEA7"),
     (f"sk_live_{LETTERS}", LETTERS),
@@ -123,6 +128,17 @@ def test_of_a_field_of_a_telling_name_nothing_is_shown(name):
     assert without_secrets({"a": {name: 7}}) == {"a": {name: MASK}}
 
 
+def test_of_a_field_of_http_of_a_telling_name_nothing_is_shown():
+    """As servers hand them on: in pairs, whose values have no shape of their own."""
+    fields = [(b"host", b"app"), (b"x-api-key", b"4711"), ("Cookie", "sid=4711"), ["authorization", "4711"]]
+    said = without_secrets({"headers": fields, "pair": ("host", "app"), "more": ("token", "4711", "x")})
+    assert said == {
+        "headers": [("host", "app"), ("x-api-key", MASK), ("Cookie", MASK), ["authorization", MASK]],
+        "pair": ("host", "app"),
+        "more": ("token", "4711", "x"),
+    }
+
+
 def test_nobody_writes_lines_of_a_log():
     """What a client chooses stays in its line, also where a terminal or a viewer breaks lines by other signs."""
     assert masked("acme\n2026 [error] all is lost\r\x1b[2J\u2028x\x85") == (
@@ -194,15 +210,40 @@ def test_a_line_stays_a_line(text, shape):
 def test_whoever_chooses_a_text_keeps_no_worker_busy_with_it(piece):
     """No shape is looked for from each place to the end: what fits none costs about what plain words cost."""
     hostile = ("a://" + piece * LONGEST)[:LONGEST]
-    assert _seconds(hostile) < 10 * _seconds("plain words " * (LONGEST // 12))
+    assert _seconds(masked, hostile) < 10 * _seconds(masked, "plain words " * (LONGEST // 12))
 
 
-def _seconds(text: str) -> float:
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "-----BEGIN PRIVATE KEY-----",
+        "-----BEGIN PRIVATE KEY-----\n",
+        "-----BEGIN PRIVATE KEY-----\nA: \n",
+        "-----BEGIN PRIVATE KEY-----\\n-----END PRIVATE KEY-----",
+        "-----BEGIN PRIVATE KEY-----\\n-----END PRIVATE KEY-----\n",
+        "-----BEGIN A ",
+        " |",
+        "E ",
+        "\n",
+        "A",
+        "A ",
+        "A: ",
+        "\nA:",
+        "-----END ",
+    ],
+)
+@pytest.mark.parametrize("first", ["", "A: -----BEGIN PRIVATE KEY-----\n"])
+def test_nor_with_lines(first, piece):
+    hostile = (first + piece * 10 * LONGEST)[: 10 * LONGEST]
+    assert _seconds(masked_lines, hostile) < 10 * _seconds(masked_lines, "plain words\n" * (10 * LONGEST // 12))
+
+
+def _seconds(mask: Callable[[str], str], text: str) -> float:
     """Of this thread, so that what else runs on the machine does not count."""
 
     def once() -> float:
         began = time.thread_time()
-        masked(text)
+        mask(text)
         return time.thread_time() - began
 
     return min(once() for _ in range(3))
@@ -219,3 +260,55 @@ def _seconds(text: str) -> float:
 )
 def test_what_stands_behind_a_letter_or_a_line_is_found_too(text, secret):
     assert secret not in masked(text)
+
+
+ENCRYPTED = (
+    "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,0A\n\nMIIEpAIBAAKCAQEA7\n"
+    "-----END RSA PRIVATE KEY-----"
+)
+
+
+PGP = (
+    "-----BEGIN PGP PRIVATE KEY BLOCK-----\nVersion: GnuPG v2\nComment: of acme\n\nMIIEpAIBAAKCAQEA7\n=q3Aw\n"
+    "-----END PGP PRIVATE KEY BLOCK-----"
+)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        PEM,
+        PEM[:60],
+        ENCRYPTED,
+        PGP,
+        PGP.replace("\n", "\n> "),
+        PGP[:-40],
+        f"{PEM}{PEM}",
+        f"{PEM}\n{PEM}",
+        PEM.replace("\n", "\\n"),
+        PEM.replace("\n", "\\n") + PEM,
+        *(PEM.replace("\n", end) for end in ("\r\n", " \n", "\t\r\n", "\n  | ", "\n\t", "\n> ", "\n> > ", "\nE   ")),
+    ],
+)
+def test_a_key_that_has_lines_of_its_own_is_masked_and_what_follows_is_read(key):
+    """As in a traceback, which stays in its lines."""
+    said = masked_lines(f"  File x.py\nValueError: {key}\nIt was raised while\n  token=abc123\n")
+    assert "MIIEpAIBAAKCAQEA7" not in said
+    assert said.splitlines()[-2:] == ["It was raised while", "  token=***"]
+    assert said.startswith("  File x.py\nValueError: ***")
+
+
+@pytest.mark.parametrize(
+    ("first", "margin"),
+    [("", ""), ("  | ", "  | "), ("> ", "> "), ("12:00 web-1 ", "12:00 web-1 "), ("E   ValueError: ", "E   ")],
+)
+def test_a_key_that_is_quoted_is_masked_in_each_of_its_lines(first, margin):
+    """By a log, a mail or a test; what stands before it is kept, and so is what comes after its end."""
+    text = first + f"{ENCRYPTED}\nValueError: boom\nnext".replace("\n", f"\n{margin}")
+    assert masked_lines(text) == f"{first}***\n{margin}ValueError: boom\n{margin}next"
+
+
+@pytest.mark.parametrize("key", [PGP, PGP.replace("\n", "\\n")])
+def test_a_key_of_pgp_is_masked(key):
+    """Its first and last lines end otherwise."""
+    assert masked(f"key {key} end") == "key *** end"

@@ -403,6 +403,9 @@ def untroubled(document):
 
 @example(tenant(sub("starter", starts=NOW + DAY), at(NOW + DAY, "plan", {"plan": "free", "version": 1})), "invoicing")
 @example(tenant(sub("professional", "team", paused_from=NOW), sub("starter", starts=NOW + DAY)), "crm")
+@example(
+    tenant(sub("professional", paused_from=NOW, trial_end=NOW + DAY), sub("starter", "team", starts=NOW + DAY)), "crm"
+)
 @settings(deadline=None)
 @given(tenants, st.sampled_from(KEYS))
 def test_every_remedy_does_what_it_promises(document, key):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from payaid_entitlements.core.altered import Altered, altered, named, worded
+from payaid_entitlements.core.alterations import altered, named, worded
+from payaid_entitlements.core.altered import Altered
 from payaid_entitlements.core.facts import NewFact, Recorded, record
 from payaid_entitlements.core.instant import DAY
 from payaid_entitlements.core.licensed import licensed

@@ -19,10 +19,8 @@ CLASSES = sorted(
         for found in pkgutil.walk_packages(payaid_entitlements.core.__path__, "payaid_entitlements.core.")
         for value in vars(importlib.import_module(found.name)).values()
         if isinstance(value, type) and is_dataclass(value) and value.__module__ == found.name
-        # While a catalog is being read, what is found so far is collected.
-        if ".catalog." not in found.name or found.name.endswith((".model", ".publishing"))
-        # So does what reads a pattern, of which nobody else knows.
-        if value.__qualname__ != "_Reader"
+        # While a document or a pattern is being read, what is found so far is collected; nobody else knows of it.
+        if value.__qualname__ not in ("Reading", "CatalogReading", "_Open", "_Reader")
     },
     key=lambda each: f"{each.__module__}.{each.__qualname__}",
 )

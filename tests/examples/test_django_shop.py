@@ -20,6 +20,7 @@ asha /invoices/13 500
 asha /invoices/3 200
 asha 200 text/html; charset=utf-8 False
 asha api 200 200
+asha cookie 401 401
 bina | sees | pro has it | 0 invoices
 bina /orders/export 402
 bina /analytics/ 402
@@ -29,7 +30,13 @@ bina /invoices/13 402
 bina /invoices/3 402
 bina 402 text/html; charset=utf-8 True
 bina api 200 402
+bina cookie 401 401
 api (401, 'application/problem+json') [200, 200, 429]
+staff 200 403 403
+boss 200 200
+reviewed 402
+confirmed 200 True
+cleared 402
 """
 
 
@@ -37,7 +44,7 @@ def test_two_customers_walk_through_it(tmp_path):
     done = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("django_shop_tour.py"))],
         cwd=ROOT / "examples" / "django_shop",
-        env={**os.environ, "PAYAID_URL": f"sqlite:///{tmp_path}/shop.db"},
+        env={**os.environ, "SHOP_DB": f"{tmp_path}/shop.db"},
         capture_output=True,
         text=True,
         timeout=60,

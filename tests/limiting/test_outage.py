@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
-from payaid_entitlements import UNLIMITED, Reason
+from payaid_entitlements import UNLIMITED, Catalog, Reason
 from payaid_entitlements.errors import ConfigurationError, RateLimited, StoreUnavailable
 from payaid_entitlements.limiting import outage
 from payaid_entitlements.stores.memory_limiter import MemoryLimiter
@@ -65,6 +66,100 @@ def test_a_share_is_counted_in_this_process(stage, processes, share):
     ent.reset_rate_limit("acme", "api")
     with stage.limiter_down():
         assert let_through(ent, "acme", "api", 1) == 1
+
+
+@pytest.mark.parametrize(("cost", "passes"), [(5, 1), (6, 1), (20, 1), (21, 0)])
+def test_a_call_that_weighs_more_than_a_share_takes_all_of_it(stage, cost, passes):
+    """But for what the limit never lets through."""
+    stage.elsewhere.subscribe("acme", "pro")
+    ent = stage.open(processes=4)
+    with stage.limiter_down():
+        outcomes = [ent.try_rate_limit("acme", "api", cost=cost) for _ in range(2)]
+        assert [each.allowed for each in outcomes] == [passes == 1, False]
+        assert (outcomes[1].retry_after is not None) == bool(passes)
+        assert outcomes[0].remaining == (0 if passes else 5)
+        assert ent.try_rate_limit("acme", "api").allowed != bool(passes)
+
+
+@pytest.mark.parametrize(
+    ("cost", "left"), [(1, [4, 149]), (4, [1, 146]), (5, [0, 145]), (6, [0, 144]), (20, [0, 130]), (21, [5, 150])]
+)
+def test_every_window_counts_all_that_a_call_weighs(stage, cost, left):
+    """Also the one of which the share is large, when it weighs more than that of another."""
+    stage.elsewhere.subscribe("acme", "pro")
+    ent = stage.open(processes=4)
+    with stage.limiter_down():
+        assert [each.remaining for each in ent.try_rate_limit("acme", "api", cost=cost).policies] == left
+        assert [each.remaining for each in ent.rate_limit_status("acme", "api").policies] == left
+
+
+def test_what_a_heavy_call_took_comes_back_as_fast_as_the_share(stage):
+    """Five a second: whoever has taken twenty waits for the fifteen that no share has, and one."""
+    stage.elsewhere.subscribe("acme", "pro")
+    ent = stage.open(processes=4)
+    with stage.limiter_down():
+        assert ent.try_rate_limit("acme", "api", cost=20).allowed
+        assert ent.try_rate_limit("acme", "api").retry_after == timedelta(seconds=3.2)
+        assert ent.try_rate_limit("acme", "api", cost=20).retry_after == timedelta(seconds=4)
+        stage.clock.advance(timedelta(seconds=3.2))
+        refused = ent.try_rate_limit("acme", "api", cost=20)
+        assert (refused.remaining, refused.retry_after) == (1, timedelta(seconds=0.8))
+        assert ent.try_rate_limit("acme", "api").allowed
+        stage.clock.advance(timedelta(seconds=1))
+        assert ent.try_rate_limit("acme", "api", cost=20).allowed
+
+
+@pytest.mark.parametrize("cost", [1, 4, 5, 6, 20, 21])
+@pytest.mark.parametrize("algorithm", ["gcra", "sliding_log", "sliding_counter", "fixed_window"])
+def test_shares_of_several_processes_are_the_limit(stage, algorithm, cost):
+    """Each is asked once a second, also by calls that weigh more than the smaller share and less than the other."""
+    catalog = _with_limit(["20/second", "200/minute"], algorithm)
+    processes = [stage.open(catalog=catalog, processes=4) for _ in range(4)]
+    passed = 0
+    with stage.limiter_down():
+        for _ in range(120):
+            passed += cost * sum(let_through(each, "acme", "api", 1, cost=cost) for each in processes)
+            stage.clock.advance(timedelta(seconds=1))
+    burst = 200 if algorithm == "gcra" else 0
+    assert passed <= burst + 2 * 200
+    # Of a share of fifty, calls of twenty leave ten.
+    assert passed >= (2 * 160 if cost <= 20 else 0)
+
+
+@pytest.mark.parametrize("algorithm", ["gcra", "sliding_log", "sliding_counter", "fixed_window"])
+def test_a_call_that_weighs_more_than_a_share_passes_once_in_a_window_at_most(stage, algorithm):
+    ent = stage.open(catalog=_with_limit(["100/minute"], algorithm), processes=4)
+    passed = []
+    with stage.limiter_down():
+        for second in range(0, 300, 6):
+            if let_through(ent, "acme", "api", 2, cost=60):
+                passed.append(second)
+            stage.clock.advance(timedelta(seconds=6))
+    assert len(passed) >= 2
+    assert all(later - earlier >= 60 for earlier, later in pairwise(passed))
+
+
+def test_what_would_take_centuries_to_come_back_comes_back_sooner(stage):
+    """No counter reaches so far ahead: it would be read as another one."""
+    ent = stage.open(catalog=_with_limit(["1000/3650 days"], "gcra"), processes=1_000)
+    with stage.limiter_down():
+        assert ent.try_rate_limit("acme", "api", cost=1_000).allowed
+        refused = ent.try_rate_limit("acme", "api", cost=900)
+        assert not refused.allowed
+        assert timedelta(days=100 * 365) < refused.retry_after < timedelta(days=150 * 365)
+
+
+def _with_limit(rates, algorithm):
+    """A catalog in which everybody has them."""
+    return Catalog.load(
+        {
+            "catalog": 1,
+            "default_plan": "free",
+            "modules": {"crm": {}},
+            "plans": {"free": {"modules": ["crm"]}},
+            "rate_limits": {"api": {"default": rates, "algorithm": algorithm}},
+        }
+    )
 
 
 def test_more_callers_than_memory_has_room_for_are_let_nowhere(stage, monkeypatch):

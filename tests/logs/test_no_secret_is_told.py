@@ -17,11 +17,12 @@ from structlog.testing import capture_logs
 
 from payaid_entitlements import Catalog, Entitlements
 from payaid_entitlements.errors import EntitlementError, ModuleFailed, StoreUnavailable, TenantConflict
+from payaid_entitlements.logs import redact
 from payaid_entitlements.stores.memory import MemoryStore
 from payaid_entitlements.testing import FaultyStore
 from payaid_entitlements.web import Answers, module_boundary
 from payaid_entitlements.web.answers import ANSWERED
-from payaid_entitlements.web.boundary import BREAKERS
+from payaid_entitlements.web.boundary import MODULES
 from tests.core.test_redacting import SHAPES
 
 CATALOG = Catalog.load(
@@ -100,10 +101,9 @@ def test_no_failure_tells_a_secret(log):
     """Of a store that cannot be reached, of a module, of a request that names two tenants."""
     store = FaultyStore(MemoryStore())
     for text, secret in SHAPES:
-        BREAKERS.forget()
+        MODULES.forget()
         errors: list[Exception] = [TenantConflict({"token": text, "host": "acme"}), StoreUnavailable(text)]
         with suppress(ModuleFailed), module_boundary("crm"):
-            # Without its traceback, which is the host's to mask: see `payaid_entitlements.logs`.
             errors.append(ModuleFailed("crm", reference="0"))
         for error in errors:
             assert secret.encode() not in told(error)
@@ -114,4 +114,42 @@ def test_no_failure_tells_a_secret(log):
                 ent.require(text, "crm")
     said = log()
     assert "tenant.conflict" in said
+    assert [secret for _, secret in SHAPES if secret in said] == []
+
+
+def test_no_traceback_tells_a_secret():
+    """As `logging` writes it; structlog has a processor for it, and whoever is to debug gets the error itself."""
+    structlog.reset_defaults()
+    out, records = io.StringIO(), []
+    handler, logger = logging.StreamHandler(out), logging.getLogger("payaid_entitlements")
+    handler.addFilter(lambda record: records.append(record) or True)
+    logger.addHandler(handler)
+    try:
+        for text, _ in SHAPES:
+            MODULES.forget()
+            with suppress(ModuleFailed), module_boundary("crm"):
+                raise OSError(f"cannot go on: {text}") from ValueError(text)
+    finally:
+        logger.removeHandler(handler)
+    said = out.getvalue()
+    assert said.count("module.failed") == said.count("OSError: cannot go on: ") == len(SHAPES)
+    assert "in test_no_traceback_tells_a_secret\n" in said
+    assert [secret for _, secret in SHAPES if secret in said] == []
+    assert {type(each.exc_info[1]) for each in records} == {OSError}
+
+
+def test_structlog_tells_none_either_as_the_how_to_sets_it_up():
+    """Text is made of an error before it is masked; a renderer would show what is left of it as it is."""
+    out = io.StringIO()
+    processors = [structlog.processors.format_exc_info, redact, structlog.processors.KeyValueRenderer()]
+    structlog.configure(processors=processors, logger_factory=structlog.PrintLoggerFactory(out))
+    try:
+        for text, _ in SHAPES:
+            MODULES.forget()
+            with suppress(ModuleFailed), module_boundary("crm"):
+                raise OSError(f"cannot go on: {text}")
+    finally:
+        structlog.reset_defaults()
+    said = out.getvalue()
+    assert said.count("OSError: cannot go on: ") == len(SHAPES)
     assert [secret for _, secret in SHAPES if secret in said] == []

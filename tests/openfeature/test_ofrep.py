@@ -115,6 +115,8 @@ def test_only_flags_that_may_be_asked_exist(stage):
     assert [each["key"] for each in post(some, PATH).json()["flags"]] == ["plain", "size"]
     assert post(some, f"{PATH}/theme").status == 404
     assert post(some, f"{PATH}/size").status == 200
+    with pytest.raises(TypeError, match=r"give several keys, such as \['plain'\]"):
+        app(stage.ent, authenticate=by_header, flags="plain")
 
 
 def test_reasons_that_the_schema_forgot_can_be_left_out(stage, served):
@@ -423,7 +425,7 @@ def test_flags_are_asked_by_post(served, method, path):
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/ofrep", "/ofrep/v1/evaluate", f"{PATH}/", f"{PATH}x", "/ofrep/v2/evaluate/flags"]
+    "path", ["/", "/ofrep", "/ofrep/v1/evaluate", f"{PATH}/", f"{PATH}x", "/ofrep/v2/evaluate/flags", f"{PATH}/\udce9"]
 )
 def test_there_is_nothing_else_here(served, path):
     answer = post(served, path)

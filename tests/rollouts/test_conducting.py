@@ -10,9 +10,13 @@ from typing import Any
 import pytest
 
 from payaid_entitlements import Entitlements
+from payaid_entitlements.admin import rollouts
 from payaid_entitlements.admin.rollouts import conduct
 from payaid_entitlements.core.flags.model import Stage
+from payaid_entitlements.core.flags.writing import written
+from payaid_entitlements.core.instant import instant
 from payaid_entitlements.errors import ConfigurationError, StoreUnavailable
+from payaid_entitlements.testing.clock import FakeClock
 from tests.rollouts.conftest import DAY, FLAG, START, WATCHED, Place, never, sold
 
 HOUR = timedelta(hours=1)
@@ -117,6 +121,19 @@ def test_tallies_of_the_step_before_stay_and_older_ones_go(quiet: Place) -> None
     assert not quiet.memory.tallies(f"rollout/{FLAG}/{last.attempt - 2}")
 
 
+def test_tallies_of_steps_that_were_undone_go_too(quiet: Place) -> None:
+    for _ in range(3):
+        day(quiet, never)
+        day(quiet, never)
+        quiet.run(quiet.admin(because="too fast").undo(last(quiet)))
+    for _ in range(5):
+        day(quiet, never)
+    stood = quiet.progress()
+    assert stood is not None
+    kept = [n for n in range(stood.attempt + 1) if quiet.memory.tallies(f"rollout/{FLAG}/{n}")]
+    assert kept == [stood.attempt - 1, stood.attempt]
+
+
 def test_nothing_is_counted_of_a_rollout_that_has_not_begun(place: Place) -> None:
     for n in range(20):
         place.serve(f"t{n}", never)
@@ -205,6 +222,58 @@ def test_what_was_changed_since_it_was_judged_is_left_as_it_is(quiet: Place) -> 
     assert quiet.stands() == (Stage.PAUSED, 0)
 
 
+def test_who_is_late_takes_nothing_away_that_was_measured_meanwhile(quiet: Place) -> None:
+    """A process that stood still between its judging and its step, for so long that the step was made and measured."""
+    for n in range(200):
+        quiet.serve(f"t{n}", never)
+    quiet.clock.advance(DAY)
+    measuring = quiet.progress()
+    assert measuring is not None
+    turns: list[str] = []
+
+    def before(name: str) -> None:
+        if name == "drop_tallies" and not turns:
+            turns.append(name)
+            rival = Entitlements(quiet.memory, clock=quiet.clock)
+            quiet.opened.append(rival)
+
+            def elsewhere() -> None:
+                rival.admin("ravi").step_rollouts()
+                for n in range(50):
+                    rival.measure(rival.tenant(f"t{n}"), FLAG)
+                rival._driver.run(rival._measuring.flush())
+
+            other = threading.Thread(target=elsewhere)
+            other.start()
+            other.join()
+
+    quiet.faults.before = before
+    quiet.run(quiet.ent._driver.run(quiet.ent._measuring.flush()))
+    assert quiet.step() == []
+    assert turns
+    assert quiet.stands() == (Stage.RUNNING, 1)
+    told = quiet.memory.tallies(f"rollout/{FLAG}/{measuring.attempt + 1}")
+    assert told["in/samples"] + told["out/samples"] == 50
+    assert told["processes"] == 1
+
+
+def test_what_was_measured_of_a_removed_flag_is_not_taken_for_what_another_one_did(quiet: Place) -> None:
+    day(quiet, never)
+    before = quiet.progress()
+    assert before is not None
+    quiet.run(quiet.admin().remove_flag(FLAG))
+    quiet.run(
+        quiet.admin().define_flag(
+            FLAG, {"rollout": {"steps": ["5%", "50%"], "roll_back_if": "error_rate > 1%", "hold": "1 day"}}
+        )
+    )
+    quiet.step()
+    progress = quiet.progress()
+    assert progress is not None
+    assert progress.attempt > before.attempt
+    assert quiet.memory.tallies(f"rollout/{FLAG}/{progress.attempt}") == {}
+
+
 def test_who_knows_nothing_yet_asks_the_store(place: Place) -> None:
     place.clock.travel_to(START)
     made = place.run(place.ent._driver.run(conduct(place.ent._setting, frozenset({FLAG}))))
@@ -258,6 +327,237 @@ def test_a_rollback_is_undone_as_any_change_and_measured_anew(quiet: Place) -> N
     assert quiet.insiders() == inside
     (begun,) = [entry for entry in trail(quiet) if entry[0] == "step_rollout"]
     assert begun[1] == "asha"
+
+
+def last(place: Place) -> str:
+    """The id of the change that was made last."""
+
+    async def read() -> list[Any]:
+        return [entry async for entry in place.admin().audit()]
+
+    entries = place.run(read()) if place.is_async else list(place.admin().audit())
+    found: str = entries[-1].id
+    return found
+
+
+def test_a_step_that_is_undone_lasts_for_its_time_again(quiet: Place) -> None:
+    """Who takes it back has not to be faster than the next process that looks."""
+    inside = quiet.insiders()
+    day(quiet, never)
+    day(quiet, never)
+    assert quiet.stands() == (Stage.RUNNING, 1)
+    quiet.run(quiet.admin(because="too fast").undo(last(quiet)))
+    for _ in range(5):
+        for n in range(200):
+            quiet.serve(f"t{n}", never)
+        quiet.clock.advance(HOUR)
+        assert quiet.step() == []
+    assert quiet.stands() == (Stage.RUNNING, 0)
+    assert quiet.insiders() == inside
+    day(quiet, never)
+    assert quiet.stands() == (Stage.RUNNING, 1)
+
+
+def test_a_rollback_that_is_undone_is_not_made_again_of_the_same_figures(quiet: Place) -> None:
+    inside = quiet.insiders()
+    day(quiet, bool)
+    assert quiet.stands() == (Stage.ROLLED_BACK, 0)
+    quiet.run(quiet.admin(because="that was the database").undo(last(quiet)))
+    quiet.clock.advance(HOUR)
+    quiet.serve("t0", never)
+    assert quiet.step() == []
+    assert quiet.insiders() == inside
+    # It is measured all the same.
+    day(quiet, bool)
+    assert quiet.stands() == (Stage.ROLLED_BACK, 0)
+
+
+def test_a_beginning_that_is_undone_is_begun_by_nobody_but_people(quiet: Place) -> None:
+    quiet.run(quiet.admin(because="not today").undo(last(quiet)))
+    day(quiet, never)
+    assert quiet.step() == []
+    assert quiet.insiders() == set()
+    progress = quiet.progress()
+    assert progress is not None
+    assert progress.because == "its beginning was undone; `payaid flag restart` begins anew"
+    quiet.run(quiet.admin().restart_rollout(FLAG))
+    assert [each.stage for each in quiet.step()] == [Stage.RUNNING]
+
+
+@pytest.mark.parametrize("how", ["killed", "not enabled", "set"])
+def test_a_rollout_stands_still_while_its_rule_decides_for_nobody(quiet: Place, how: str) -> None:
+    """Whoever takes that back gets what was, however long it took, and its step lasts for its time again."""
+    inside = quiet.insiders()
+    admin = quiet.admin(because="INC-7")
+    definition = written(WATCHED.flags[FLAG])
+    if how == "killed":
+        quiet.run(admin.kill(FLAG))
+    elif how == "set":
+        quiet.run(admin.set_flag(FLAG, "off"))
+    else:
+        quiet.run(admin.define_flag(FLAG, {**definition, "enabled": False}))
+    for _ in range(3):
+        day(quiet, never)
+        assert quiet.insiders() == set()
+        assert (quiet.step(), quiet.stands()) == ([], (Stage.RUNNING, 0))
+    if how == "killed":
+        quiet.run(admin.restore(FLAG))
+    elif how == "set":
+        quiet.run(admin.set_flag(FLAG, None))
+    else:
+        quiet.run(admin.define_flag(FLAG, definition))
+    day(quiet, never)
+    assert (quiet.insiders(), quiet.stands()) == (inside, (Stage.RUNNING, 0))
+    day(quiet, never)
+    assert quiet.stands() == (Stage.RUNNING, 1)
+
+
+def test_many_turned_switches_are_looked_through(quiet: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Page by page, for the last one of this flag; others say nothing of it."""
+    monkeypatch.setattr(rollouts, "PAGE", 2)
+    for n in range(200):
+        quiet.serve(f"t{n}", never)
+    admin = quiet.admin(because="INC-7")
+    for key in (FLAG, "invoicing", FLAG):
+        quiet.run(admin.kill(key))
+        quiet.clock.advance(HOUR)
+        quiet.run(admin.restore(key))
+    quiet.clock.advance(DAY - HOUR)
+    quiet.serve("t0", never)
+    assert (quiet.step(), quiet.stands()) == ([], (Stage.RUNNING, 0))
+    quiet.clock.advance(HOUR)
+    quiet.serve("t0", never)
+    assert quiet.stands() == (Stage.RUNNING, 1)
+
+
+def test_a_switch_that_a_wrong_clock_turned_is_not_waited_for(quiet: Place) -> None:
+    """It would put off the step with each look until that year is over."""
+    ahead = Entitlements(quiet.memory, clock=FakeClock(START + 365 * DAY))
+    quiet.opened.append(ahead)
+    wrong = ahead.admin("ravi", because="INC-7")
+    wrong.kill(FLAG)
+    wrong.restore(FLAG)
+    quiet.clock.advance(seconds=6)
+    day(quiet, never)
+    day(quiet, never)
+    assert quiet.stands() == (Stage.RUNNING, 1)
+
+
+def test_what_only_says_why_it_holds_is_in_nobodys_way(quiet: Place) -> None:
+    """It is said by the next look again; who takes back what he did need not take that back first."""
+    owned = quiet.run(quiet.admin(because="mine").define_flag(FLAG, {**written(WATCHED.flags[FLAG]), "owner": "asha"}))
+    quiet.clock.advance(DAY)
+    (held,) = quiet.step()
+    assert held.because == "nothing is measured: of error_rate"
+    quiet.run(quiet.admin(because="not mine").undo(owned.id))
+    assert quiet.memory.flags().flags[FLAG] == WATCHED.flags[FLAG]
+    assert quiet.stands() == (Stage.RUNNING, 0)
+
+
+def test_what_only_puts_a_step_off_is_in_nobodys_way(quiet: Place) -> None:
+    """After a kill its time begins anew with the look that finds it due, which says besides why it holds."""
+    owned = quiet.run(quiet.admin(because="mine").define_flag(FLAG, {**written(WATCHED.flags[FLAG]), "owner": "asha"}))
+    quiet.clock.advance(HOUR)
+    quiet.run(quiet.admin(because="INC-7").kill(FLAG))
+    quiet.clock.advance(HOUR)
+    quiet.run(quiet.admin(because="mended").restore(FLAG))
+    quiet.clock.advance(2 * DAY)
+    (held,) = quiet.step()
+    assert held.because == "nothing is measured: of error_rate"
+    stood = quiet.progress()
+    quiet.run(quiet.admin(because="not mine").undo(owned.id))
+    assert quiet.memory.flags().flags[FLAG] == WATCHED.flags[FLAG]
+    then = quiet.progress()
+    assert stood is not None
+    assert then is not None
+    assert then.since == stood.since > instant(START)
+
+
+def test_undoing_what_was_set_lets_the_rules_decide_again(quiet: Place) -> None:
+    """No process has changed anything meanwhile that would have to be undone first."""
+    inside = quiet.insiders()
+    fixed = quiet.run(quiet.admin(because="INC-7").set_flag(FLAG, "off"))
+    for _ in range(2):
+        day(quiet, never)
+    quiet.run(quiet.admin(because="mended").undo(fixed.id))
+    assert (quiet.insiders(), quiet.stands()) == (inside, (Stage.RUNNING, 0))
+    day(quiet, never)
+    assert quiet.stands() == (Stage.RUNNING, 0)
+
+
+def test_what_was_rolled_back_stays_so_where_all_that_was_changed_is_replaced(quiet: Place) -> None:
+    """The catalog counts again, with the same plan or another one: it is begun by whoever starts it anew."""
+    quiet.run(quiet.admin().roll_back(FLAG, "INC-7"))
+    quiet.run(quiet.admin().set_flag(FLAG, "off"))
+    quiet.run(quiet.admin().import_flags({"flags": {}}, replace=True))
+    assert FLAG not in quiet.memory.flags().flags
+    assert quiet.step() == []
+    assert (quiet.stands(), quiet.insiders()) == ((Stage.ROLLED_BACK, 0), set())
+    quiet.run(quiet.admin().define_flag(FLAG, {"rollout": {"steps": ["7%"], "hold": "1 day", "samples": 5}}))
+    quiet.run(quiet.admin().import_flags({"flags": {}}, replace=True))
+    quiet.run(quiet.admin().publish(sold({"steps": ["1%", "2%"], "samples": 5})))
+    assert quiet.step() == []
+    assert (quiet.stands(), quiet.insiders()) == ((Stage.ROLLED_BACK, 0), set())
+    quiet.run(quiet.admin().restart_rollout(FLAG))
+    assert [each.share for each in quiet.step()] == [1_000]
+
+
+@pytest.mark.parametrize("stage", [Stage.RUNNING, Stage.PAUSED, Stage.COMPLETED])
+def test_what_has_begun_keeps_its_plan_where_all_that_was_changed_is_replaced(quiet: Place, stage: Stage) -> None:
+    """By the next catalog each step would be of another plan, and a measured one skipped."""
+    for _ in range(7 if stage is Stage.COMPLETED else 3):
+        day(quiet, never)
+    if stage is Stage.PAUSED:
+        quiet.run(quiet.admin().pause_rollout(FLAG))
+    inside, stood = quiet.insiders(), quiet.progress()
+    assert stood is not None
+    assert stood.stage is stage
+    quiet.run(quiet.admin().import_flags({"flags": {}}, replace=True))
+    quiet.run(quiet.admin().publish(sold({"steps": ["1%", "2%", "100%"], "roll_back_if": "error_rate > 1%"})))
+    assert (quiet.insiders(), quiet.progress()) == (inside, stood)
+
+
+def test_what_was_rolled_back_stays_so_whatever_its_rule_is_called(quiet: Place) -> None:
+    """A rule in front of it moves the id of one that has none; a share in between ends the plan for a while."""
+    plan = {"steps": ["5%", "25%"], "hold": "1 day", "roll_back_if": "error_rate > control + 0.5%"}
+    admin = quiet.admin()
+    quiet.run(admin.roll_back(FLAG, "INC-7"))
+    for rules in (
+        [{"rollout": plan}],
+        [{"when": {"attribute": "plan", "in": ["x"]}, "serve": "on"}, {"rollout": plan}],
+        [{"id": "beta", "rollout": "0%"}],
+        [{"id": "beta", "rollout": plan}],
+    ):
+        quiet.run(admin.define_flag(FLAG, {"bucket_by": "tenant", "rules": rules}))
+        assert (quiet.step(), quiet.insiders()) == ([], set())
+    quiet.run(admin.restart_rollout(FLAG))
+    assert [each.share for each in quiet.step()] == [5_000]
+
+
+def test_undoing_an_older_change_cuts_no_step_short(quiet: Place) -> None:
+    """Its time began anew when the flag was let decide again."""
+    definition = {**written(WATCHED.flags[FLAG]), "owner": "asha"}
+    owned = quiet.run(quiet.admin(because="mine").define_flag(FLAG, definition))
+    off = quiet.run(quiet.admin(because="INC-7").set_flag(FLAG, "off"))
+    quiet.clock.advance(2 * DAY)
+    quiet.run(quiet.admin(because="mended").undo(off.id))
+    quiet.clock.advance(HOUR)
+    for n in range(200):
+        quiet.serve(f"t{n}", never)
+    quiet.run(quiet.admin(because="not mine").undo(owned.id))
+    assert (quiet.step(), quiet.stands()) == ([], (Stage.RUNNING, 0))
+    day(quiet, never)
+    day(quiet, never)
+    assert quiet.stands() == (Stage.RUNNING, 1)
+
+
+def test_what_is_killed_does_not_begin(place: Place) -> None:
+    place.run(place.admin(because="not yet").kill(FLAG))
+    place.clock.travel_to(START)
+    assert place.step() == []
+    assert place.progress() is None
+    place.run(place.admin(because="now").restore(FLAG))
+    assert [each.stage for each in place.step()] == [Stage.RUNNING]
 
 
 def test_what_was_done_twice_by_one_operation_was_done_once(quiet: Place) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
+import psycopg
 import pytest
 
 from payaid_entitlements.stores.ledger import Ledger
 from payaid_entitlements.stores.opening import open_store
 from payaid_entitlements.stores.ports import Store
 from payaid_entitlements.testing import JoiningContract, LedgerJoiningContract
+from payaid_entitlements.testing.contracts.writes import tenant_write
 from tests.project.databases import databases, settings_for
 
 
@@ -72,3 +74,19 @@ class TestLedger(_InDjango, LedgerJoiningContract):
     @pytest.fixture
     def ledger(self, open_ledger: Callable[[], Ledger]) -> Ledger:
         return open_ledger()
+
+
+def test_a_reading_says_nothing_to_a_connection_that_commits_by_itself(
+    migrated_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor takes it back afterwards: both would cost each cold check."""
+    said: list[bool] = []
+    plain = psycopg.Connection.autocommit
+    setting = property(plain.fget, lambda connection, value: said.append(value) or plain.fset(connection, value))
+    with databases(shop=settings_for(migrated_url)), closing(open_store("django://shop")) as store:
+        store.read(["acme"])
+        monkeypatch.setattr(psycopg.Connection, "autocommit", setting)
+        store.read(["acme"])
+        assert said == []
+        store.apply(tenant_write("acme"), expect=0, actor="asha", because=None)
+        assert False in said, "what is written is written in a transaction"

@@ -93,26 +93,6 @@ def starlette(ent: Entitlements, endpoint: Endpoint) -> Iterator[Ask]:
 
 
 @contextmanager
-def starlette_gate(ent: Entitlements, endpoint: Endpoint) -> Iterator[Ask]:
-    """Starlette, by a gate of its own."""
-    from starlette.applications import Starlette
-    from starlette.requests import Request
-    from starlette.routing import Route
-
-    from payaid_entitlements.web.starlette import Gate
-
-    gate = Gate(ent, tenant=lambda connection: connection.headers["X-Tenant"])
-
-    async def raising(request: Request) -> None:
-        await gate.tenant(request)
-        endpoint(request.path_params["path"])
-
-    app = Starlette(routes=[Route("/{path:path}", raising)])
-    gate.init_app(app)
-    yield _over_asgi(app)
-
-
-@contextmanager
 def wsgi(ent: Entitlements, endpoint: Endpoint) -> Iterator[Ask]:
     """WSGI without a framework, by the middleware."""
     from payaid_entitlements.web.wsgi import EntitlementsMiddleware
@@ -256,7 +236,6 @@ ADAPTERS: Final[Mapping[str, Adapter]] = {
     "fastapi": fastapi,
     "asgi": asgi,
     "starlette": starlette,
-    "a gate of starlette": starlette_gate,
     "wsgi": wsgi,
     "flask": flask,
     "django": django,

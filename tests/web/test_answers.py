@@ -20,7 +20,9 @@ from starlette.websockets import WebSocketDisconnect
 from structlog.testing import capture_logs
 
 from payaid_entitlements import DENY, Reason, TenantView, current_tenant
+from payaid_entitlements.core import offering
 from payaid_entitlements.core.reference import read_reference
+from payaid_entitlements.core.remedies import remedies as found
 from payaid_entitlements.errors import (
     EntitlementError,
     NotEntitled,
@@ -85,6 +87,21 @@ def test_a_refusal_is_a_problem_document_with_remedies_and_a_reference(gate):
     assert said.is_tenant("free")
     assert said.feature_among(["crm", "hr"]) == "hr"
     assert said.said_at == int(NOW.timestamp()) * 1_000_000
+
+
+def test_whoever_asks_again_costs_no_look_for_what_would_help(gate, inside, monkeypatch):
+    """To find it takes as long as a dozen refusals; a purchase makes it be found anew."""
+    app = hr_app(gate)
+    gate.init_app(app)
+    looks = []
+    monkeypatch.setattr(offering, "remedies", lambda *asked: looks.append(asked[2]) or found(*asked))
+    bodies = [ask(app, "GET", "/hr", "asks-again").json() for _ in range(5)]
+    assert {len(body["remedies"]) for body in bodies} == {2}
+    assert looks == ["hr"]
+
+    inside.override("asks-again", "hr", DENY)
+    assert [each["kind"] for each in ask(app, "GET", "/hr", "asks-again").json()["remedies"]] == ["contact"]
+    assert looks == ["hr", "hr"]
 
 
 def test_a_refusal_is_one_line_in_the_log(gate):

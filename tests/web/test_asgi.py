@@ -98,14 +98,6 @@ async def test_what_no_line_matches_is_a_problem_document_too(table):
     assert (sent[0]["status"], json.loads(body_of(sent))["reason"]) == (404, "route.unknown")
 
 
-async def test_a_preflight_passes_and_what_only_looks_like_one_does_not(table):
-    asks = {"origin": "https://app.example", "access-control-request-method": "POST"}
-    assert await status(table, "OPTIONS", "/hr", headers=asks) == 200
-    assert await status(table, "OPTIONS", "/hr", headers={"origin": "https://app.example"}) == 402
-    assert await status(table, "OPTIONS", "/nowhere", headers=asks) == 404
-    assert await status(table, "POST", "/hr", headers=asks) == 402
-
-
 async def test_where_an_app_is_mounted_its_table_is_about_what_is_below(table):
     assert await status(table, "GET", "/api/hr", "pro", root_path="/api") == 200
     assert await status(table, "GET", "/hr", "pro", root_path="/api") == 200
@@ -203,6 +195,20 @@ async def test_a_guard_inside_is_answered(ent):
 
     wrapped = EntitlementsMiddleware(app, ent, tenant=login)
     assert [await status(wrapped, "GET", "/", tenant) for tenant in ("free", "pro", "denied")] == [402, 200, 403]
+
+
+async def test_a_guard_inside_asks_about_the_method_that_the_app_handles(ent):
+    """Who may only read does not write by a GET that middleware makes a DELETE of, further inside."""
+
+    async def app(scope, receive, send):
+        scope["method"] = ScopeRequest(scope).header("x-http-method-override")[0]
+        await payroll()
+        await hello(scope, receive, send)
+
+    wrapped = EntitlementsMiddleware(app, ent, tenant=login)
+    methods = ("GET", "DELETE")
+    said = [await status(wrapped, "GET", "/", "paused", headers={"x-http-method-override": each}) for each in methods]
+    assert said == [200, 403]
 
 
 START = {"type": "http.response.start", "status": 200, "headers": []}
@@ -635,6 +641,16 @@ async def test_responses_say_how_limits_stand(clock):
     assert int(fields_of(answers[2])["retry-after"]) > 0
     # Once, although the limit told it already.
     assert [name for name, _ in answers[2][0]["headers"]].count(b"ratelimit") == 1
+
+
+async def test_a_refusal_waits_for_the_limits_before_it_too(clock):
+    with sandbox(Entitlements.open("memory://", catalog=LIMITED), clock=clock) as inside:
+        routes = Routes({"/": needs(limits=["near", "calls"]), "/calls": needs(limits=["calls"])})
+        app = EntitlementsMiddleware(hello, inside.client, tenant=login, routes=routes, proxies=0)
+        assert [await status(app, "GET", "/calls", "a") for _ in range(2)] == [200, 200]
+        sent = await heard(app, scope_of("GET", "/", headers=of("a")))
+    assert (sent[0]["status"], fields_of(sent)["retry-after"]) == (429, "3600")
+    assert [name for name, _ in sent[0]["headers"]].count(b"retry-after") == 1
 
 
 async def test_an_address_is_believed_as_far_as_proxies_are_known(clock):

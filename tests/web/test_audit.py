@@ -392,3 +392,18 @@ def test_a_forgotten_call_of_a_guard_fails_when_the_route_is_made(guard):
     """
     with pytest.raises(FastAPIError, match="Entitlements"):
         FastAPI().get("/hr", dependencies=[Depends(guard)])(plain)
+
+
+def test_what_a_gate_gives_inside_of_depends_says_so_at_once(gate):
+    """FastAPI alone would say that a dependency is not callable."""
+    app = FastAPI()
+    for given in (gate.require_module("hr"), gate.tenant):
+        for dependencies, default in (([Depends(given)], None), ([], Depends(given))):
+
+            def endpoint(found=default):
+                return found
+
+            with pytest.raises(TypeError, match="write it without Depends"):
+                app.get("/", dependencies=dependencies)(endpoint)
+        with pytest.raises(TypeError, match="write it without Depends"):
+            given()

@@ -10,14 +10,17 @@ import threading
 
 import pytest
 import structlog
-from django.core.exceptions import PermissionDenied
-from django.http import Http404
+from django.core.exceptions import PermissionDenied, RequestAborted
+from django.http import Http404, UnreadablePostError
 from rest_framework.exceptions import NotAuthenticated
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.websockets import WebSocketDisconnect
 from structlog.testing import capture_logs
-from werkzeug.exceptions import NotFound
+from werkzeug.exceptions import ClientDisconnected, NotFound
 
 from payaid_entitlements import Catalog, Entitlements
+from payaid_entitlements.binding import CURRENT
 from payaid_entitlements.errors import (
     ConfigurationError,
     ModuleFailed,
@@ -39,7 +42,7 @@ CATALOG = Catalog.load(
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch):
     """No module has failed before, and nobody is told who was in another test."""
-    walls.BREAKERS.forget()
+    walls.MODULES.forget()
     monkeypatch.setattr(failing, "_REPORTERS", [])
 
 
@@ -150,6 +153,7 @@ def test_after_five_in_a_row_it_is_left_alone_and_then_tried(clock):
         TenantUnidentified("nobody"),
         StoreUnavailable("down"),
         ModuleFailed("crm", reference="x"),
+        ExceptionGroup("tasks", [StoreUnavailable("down"), ExceptionGroup("more", [TenantUnidentified("nobody")])]),
     ],
     ids=repr,
 )
@@ -159,6 +163,21 @@ def test_an_answer_is_no_failure(answer):
         with pytest.raises(type(answer)) as caught, module_boundary("invoicing"):
             raise answer
         assert caught.value is answer
+
+
+def test_of_tasks_that_end_together_one_failure_is_enough():
+    with pytest.raises(ModuleFailed), module_boundary("invoicing"):
+        raise ExceptionGroup("tasks", [NotFound(), OSError()])
+
+
+def test_who_goes_while_others_are_answered_is_no_failure():
+    """A task read from the client, and another one was refused."""
+    group = ExceptionGroup("tasks", [ClientDisconnect(), ExceptionGroup("more", [TenantUnidentified("nobody")])])
+    with pytest.raises(ExceptionGroup) as caught, module_boundary("invoicing"):
+        raise group
+    assert caught.value is group
+    with pytest.raises(ModuleFailed), module_boundary("invoicing"):
+        raise ExceptionGroup("tasks", [ClientDisconnect(), OSError()])
 
 
 def test_an_error_of_the_host_that_it_handles_itself_passes():
@@ -185,6 +204,250 @@ def test_who_is_cancelled_says_nothing_about_the_module(clock):
         raise asyncio.CancelledError
     with module_boundary("invoicing"):
         pass
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [
+        ClientDisconnect(),
+        WebSocketDisconnect(),
+        ClientDisconnected(),
+        UnreadablePostError(),
+        RequestAborted(),
+        ExceptionGroup("tasks", [ClientDisconnect(), ExceptionGroup("more", [WebSocketDisconnect()])]),
+    ],
+    ids=repr,
+)
+def test_who_goes_in_the_middle_says_nothing_about_the_module(clock, gone):
+    """A hundred uploads that are broken off take it away from nobody, and are no sign that it works again."""
+
+    def leave():
+        with pytest.raises(type(gone)) as caught, module_boundary("invoicing"):
+            raise gone
+        assert caught.value is gone
+
+    for _ in range(walls.FAILURES + 1):
+        leave()
+    fail(4)
+    leave()
+    fail(1)
+    with pytest.raises(ModuleUnavailable), module_boundary("invoicing"):
+        pytest.fail("it is entered")
+    clock[0] += 0.6
+    leave()
+    fail(1)
+    with pytest.raises(ModuleUnavailable), module_boundary("invoicing"):
+        pytest.fail("it is entered")
+
+
+@pytest.fixture
+def bound():
+    """Binds a tenant."""
+    with Entitlements.open("memory://", catalog=CATALOG) as ent:
+        yield ent.bind
+
+
+def is_let_in(module="invoicing"):
+    """Would somebody be? He leaves without saying whether it works, as who is cancelled does."""
+    try:
+        with module_boundary(module):
+            raise ClientDisconnect
+    except ClientDisconnect:
+        return True
+    except ModuleUnavailable:
+        return False
+
+
+def fail_for(bound, *tenants):
+    for tenant in tenants:
+        with bound(tenant):
+            fail(1)
+
+
+def let_in(bound, *tenants):
+    """Those of *tenants* for whom the module is not left alone."""
+    found = []
+    for tenant in tenants:
+        with bound(tenant):
+            found += [tenant] if is_let_in() else []
+    return found
+
+
+def test_who_alone_meets_failures_is_kept_out_alone(bound, clock):
+    """What is wrong may be with his data: he keeps no worker busy with it, and takes the module from nobody."""
+    with capture_logs() as logged:
+        fail_for(bound, *["poisoned"] * 5)
+        assert let_in(bound, "poisoned", "acme") == ["acme"]
+        assert is_let_in()
+        clock[0] += 0.6
+        fail_for(bound, "poisoned")
+        clock[0] += 0.6
+        assert let_in(bound, "poisoned") == []
+        clock[0] += 0.5
+        with bound("poisoned"), module_boundary("invoicing"):
+            pass
+        fail_for(bound, *["poisoned"] * 4)
+        assert let_in(bound, "poisoned") == ["poisoned"]
+    assert [(each["event"], each["tenant"]) for each in logged if each["event"] != "module.failed"] == [
+        ("module.left_alone", "poisoned"),
+        ("module.recovered", "poisoned"),
+    ]
+
+
+def test_a_few_with_bad_data_take_the_module_from_nobody_else(bound):
+    """However they take turns; each is kept out by himself."""
+    fail_for(bound, *["poisoned", "spoiled"] * 5)
+    assert let_in(bound, "poisoned", "spoiled", "acme") == ["acme"]
+
+
+def test_what_fails_for_five_in_a_row_is_left_alone_for_all(bound, clock):
+    """When it has worked for anybody a new row begins. Who tries for all counts, also if he has failed before."""
+    fail_for(bound, "a", "b", "c", "d")
+    with bound("acme"), module_boundary("invoicing"):
+        pass
+    fail_for(bound, "a", "b", "c", "d", "a", "b")
+    assert let_in(bound, "acme") == ["acme"]
+    fail_for(bound, "e")
+    assert let_in(bound, "a", "e", "acme") == []
+    assert not is_let_in()
+    clock[0] += 0.6
+    fail_for(bound, "e")
+    clock[0] += 0.6
+    assert let_in(bound, "e", "acme") == []
+    clock[0] += 0.5
+    assert let_in(bound, "e", "acme") == ["e", "acme"]
+
+
+def test_who_is_kept_out_alone_does_not_try_for_all_others(bound, clock):
+    """And who may try for himself is not counted as having done so where all are kept out."""
+    fail_for(bound, *["poisoned"] * 5)
+    clock[0] += 0.6
+    fail_for(bound, "poisoned")
+    fail_for(bound, "a", "b", "c", "d")
+    clock[0] += 0.55
+    assert let_in(bound, "poisoned", "acme") == ["acme"]
+    fail_for(bound, "acme")
+    clock[0] += 0.6
+    assert let_in(bound, "poisoned") == []
+    clock[0] += 0.5
+    assert let_in(bound, "poisoned") == ["poisoned"]
+
+
+class Late:
+    """A binding that finds out whose request it is when somebody asks."""
+
+    is_found = False
+
+    def __init__(self, ent, tenant):
+        self._ent, self._tenant = ent, tenant
+
+    @property
+    def view(self):
+        self.is_found = True
+        return self._ent.tenant(self._tenant)
+
+
+@pytest.fixture
+def visit():
+    """Comes in as a tenant who is found only inside, as by a guard below the wall; tells how that ended."""
+    with Entitlements.open("memory://", catalog=CATALOG) as ent:
+
+        def visit(tenant, error=None):
+            token = CURRENT.set(Late(ent, tenant))
+            try:
+                with module_boundary("invoicing"):
+                    CURRENT.get().view  # noqa: B018 # a guard asks
+                    if error:
+                        raise error
+            except (ModuleFailed, ModuleUnavailable) as told:
+                return type(told)
+            finally:
+                CURRENT.reset(token)
+
+        yield visit
+
+
+def test_who_is_known_only_inside_is_counted_for_all_when_he_should_have_been_kept_out(clock, visit):
+    """Nobody is looked for at the door, so that he is not kept out there; workers must not wait for him either."""
+    for _ in range(3):
+        assert [visit("poisoned", KeyError()) for _ in range(4)] == [ModuleFailed] * 4
+        assert visit("poisoned") is None
+    assert [visit("poisoned", KeyError()) for _ in range(9)] == [ModuleFailed] * 8 + [ModuleUnavailable]
+
+
+@pytest.mark.parametrize("works_at_times", [False, True])
+def test_who_is_known_only_inside_takes_the_module_from_nobody_else(clock, visit, monkeypatch, works_at_times):
+    """Ten minutes of twenty failures a second, and of one call a second of others: none of theirs is refused."""
+    monkeypatch.setattr(walls, "report", lambda failure: None)
+    for second in range(600):
+        assert visit(f"good-{second % 50}") is None
+        if works_at_times:
+            assert visit("poisoned") is None
+        for _ in range(20):
+            clock[0] += 0.05
+            assert visit("poisoned", KeyError()) is ModuleFailed
+
+
+def test_who_is_known_only_inside_is_counted_for_all_when_it_works_for_nobody_else(clock, visit):
+    """What was answered half a minute ago is no longer known to work; that it works for him himself is no matter."""
+    assert visit("acme") is None
+    assert [visit("poisoned", KeyError()) for _ in range(20)] == [ModuleFailed] * 20
+    clock[0] += 29.5
+    assert visit("poisoned", KeyError()) is ModuleFailed
+    assert visit("poisoned") is None
+    assert [visit("poisoned", KeyError()) for _ in range(20)] == [ModuleFailed] * 20
+    clock[0] += 0.5
+    assert visit("poisoned") is None
+    assert [visit("poisoned", KeyError()) for _ in range(9)] == [ModuleFailed] * 8 + [ModuleUnavailable]
+    assert visit("acme") is ModuleUnavailable
+
+
+def test_what_is_down_for_all_who_are_known_only_inside_is_left_alone_after_five(clock, visit):
+    """However lately it has worked for them."""
+    tenants = ["a", "b", "c", "d", "e"]
+    assert [visit(each) for each in tenants] == [None] * 5
+    assert [visit(each, KeyError()) for each in tenants] == [ModuleFailed] * 5
+    assert visit("acme") is ModuleUnavailable
+
+
+def test_who_is_known_only_inside_does_not_try_for_all_others_again_and_again(clock, visit):
+    """When it works again others need not wait for a try that he leaves them: who asks most would take them all."""
+    for tenant in ["poisoned", "a", "b", "c", "d"]:
+        assert visit(tenant, KeyError()) is ModuleFailed
+    clock[0] += 0.6
+    assert visit("poisoned", KeyError()) is ModuleFailed
+    assert visit("a") is ModuleUnavailable
+    clock[0] += 1.1
+    assert [visit("poisoned", KeyError()) for _ in range(20)] == [ModuleFailed] * 20
+    assert visit("a", KeyError()) is ModuleFailed
+    assert visit("b") is ModuleUnavailable
+    clock[0] += 2.1
+    assert visit("b") is None
+    clock[0] += 31
+    while visit("poisoned", KeyError()) is ModuleFailed:
+        pass
+    for seconds in [0.6, 1.1]:
+        clock[0] += seconds
+        assert visit("poisoned", KeyError()) is ModuleFailed
+    assert visit("a") is None
+
+
+def test_who_alone_is_known_only_inside_is_left_alone_for_longer_and_longer(clock, visit):
+    """Nobody waits for a try that he takes."""
+    while visit("acme", KeyError()) is ModuleFailed:
+        pass
+    for seconds in [0.6, 1.1, 2.1]:
+        clock[0] += seconds
+        assert visit("acme", KeyError()) is ModuleFailed
+        assert visit("acme", KeyError()) is ModuleUnavailable
+
+
+def test_so_many_are_known_at_once(bound, monkeypatch):
+    """Who failed longest ago is forgotten, and may try."""
+    monkeypatch.setattr(walls, "MOST_TENANTS", 2)
+    fail_for(bound, *["a"] * 5, *["b"] * 5)
+    fail_for(bound, "c")
+    assert let_in(bound, "a", "b") == ["a"]
 
 
 def test_functions_of_every_kind_are_walled():

@@ -17,7 +17,7 @@ from payaid_entitlements.web.fastapi import Gate
 from payaid_entitlements.web.routing import Routes
 from payaid_entitlements.web.starlette import Gate as StarletteGate
 from tests.web.asgi import body_of, heard, scope_of
-from tests.web.bypasses import ATTEMPTS, PREFLIGHT
+from tests.web.bypasses import ATTEMPTS
 
 TABLE = {"/hr/*": "hr", "/inner/*": "hr", "/live": "hr", "/open": exempt, "/static/*": exempt}
 
@@ -142,10 +142,9 @@ def test_nobody_gets_past_a_guard_by_how_a_request_is_written(kind, ent, tmp_pat
         statuses = runner.run(answers())
         passed = [str(each) for each, status in zip(ATTEMPTS, statuses, strict=True) if status < 300]
         if kind is bare:
-            # A preflight has no credentials, and passes; an app that knows no methods answers it as all others. And
-            # below what is open everything is, by whatever name.
-            assert passed == ["GET /static/.../hr/pay", "GET /static", str(PREFLIGHT)]
-            assert tried.reached == ["/static/.../hr/pay", "/hr/pay"]
+            # Below what is open everything is, by whatever name.
+            assert passed == ["GET /static/.../hr/pay", "GET /static"]
+            assert tried.reached == ["/static/.../hr/pay"]
             passed, tried.reached = [], []
         assert (passed, tried.reached) == ([], [])
         assert set(runner.run(refused_sockets())) == {"websocket.close"}

@@ -69,8 +69,8 @@ def test_a_page_says_what_a_document_says():
         "Change to Pro",
         "Subscribe to Team",
         "Add Seats",
-        "It opens by itself: 2026-10-01 08:30 UTC",
-        "Free 2",
+        "Available from 2026-10-01 08:30 UTC",
+        "Slots to free: 2",
         "Contact us",
         "Reference for support: G8NK-788M",
     ):
@@ -96,6 +96,32 @@ def test_a_page_says_what_a_document_says():
 )
 def test_a_time_is_never_too_early(at, shown):
     assert f">{shown}</time>" in Pages()(page(remedies=({"kind": "wait_until", "at": at},)))
+
+
+def test_a_long_word_breaks():
+    """
+    Seen in a browser 320 wide, where it made all else unreadable; and under a zoom of 400 %, which is the same.
+    """
+    assert re.search(r"body\{[^}]*overflow-wrap:anywhere", Pages()(page()))
+
+
+def test_a_page_names_the_versions_that_there_are():
+    """
+    Its words send people to what is named here: a page has no members.
+    """
+    text = Pages()(page(reason="version.unknown", status=400, versions=("2026-01-01", "<2>")))
+
+    assert Read(text).text.count("Versions: 2026-01-01, <2>") == 1
+    assert "Versions" not in Pages()(page())
+
+
+def test_who_can_only_talk_to_us_is_told_so_once():
+    """
+    Plans without a price and without an address: the way out says that there are plans, and not how to get one.
+    """
+    asked = [{"kind": "contact", "title": "Talk", "plan": plan, "url": None} for plan in ("big", "bigger")]
+
+    assert Read(Pages()(page(remedies=tuple(asked)))).text.count("Contact us") == 1
 
 
 def test_what_there_is_not_is_not_said():

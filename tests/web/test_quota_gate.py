@@ -17,7 +17,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from payaid_entitlements import AsyncEntitlements, Entitlements, consume_quota
 from payaid_entitlements.core.metering.usage import Usage
-from payaid_entitlements.errors import ConfigurationError
+from payaid_entitlements.errors import ConfigurationError, TenantUnidentified
 from payaid_entitlements.testing import FakeClock, sandbox
 from payaid_entitlements.web.fastapi import Gate
 from payaid_entitlements.web.fastapi.around import Around
@@ -53,6 +53,8 @@ def failing(how):
         raise HTTPException(404)
     if how == "moved":
         raise HTTPException(307, headers={"Location": "/"})
+    if how == "together":
+        raise ExceptionGroup("tasks", [TenantUnidentified("nobody")])
     return JSONResponse({"how": how}, 409 if how == "answers" else 201)
 
 
@@ -77,6 +79,7 @@ def app_of(gate, operation=import_id, **more):
         ({"params": {"how": "moved"}}, 307, 4),
         ({"params": {"how": "raises"}}, 500, 0),
         ({"params": {"how": "refuses"}}, 404, 0),
+        ({"params": {"how": "together"}}, 401, 0),
         ({"params": {"how": "answers"}}, 409, 0),
         ({"json": ["no number"]}, 422, 0),
         ({"content": "no JSON", "headers": {"content-type": "application/json"}}, 422, 0),

@@ -107,6 +107,24 @@ def test_what_is_let_through_says_how_much_is_left(gate):
     assert "X-RateLimit-Limit" not in response.headers
 
 
+def test_a_refusal_waits_for_the_limits_before_it_too_which_have_counted_the_request(gate, clock):
+    app = app_of(gate, gate.rate_limit("mine"), gate.rate_limit("export"))
+
+    def call(user):
+        return ask(app, "GET", "/it", headers={"x-user": user})
+
+    assert [call("asha").status_code, call("bela").status_code] == [200, 200]
+    refused = call("chen")
+
+    assert refused.json()["violated-policies"] == ["export"]
+    # A unit of export is there after 30 seconds, the only one of hers after 60.
+    assert refused.headers["Retry-After"] == "60"
+    clock.advance(timedelta(seconds=59))
+    assert call("chen").json()["violated-policies"] == ["mine"]
+    clock.advance(timedelta(seconds=1))
+    assert call("chen").status_code == 200
+
+
 def test_a_refusal_is_a_problem_that_says_when_to_come_again(gate, clock):
     app = app_of(gate, gate.rate_limit("export", cost=2))
     assert ask(app, "GET", "/it").status_code == 200
@@ -121,7 +139,7 @@ def test_a_refusal_is_a_problem_that_says_when_to_come_again(gate, clock):
         "type": QUOTA_EXCEEDED,
         "title": "More requests were made than the rate limit lets through.",
         "status": 429,
-        "detail": "Try again after the time that Retry-After says.",
+        "detail": "Wait, then try again.",
         "reason": "rate.limited",
         "feature": "export",
         "violated-policies": ["export"],
@@ -221,15 +239,16 @@ def test_in_an_outage_each_limit_does_what_it_says(inside, gate, limit, status):
         assert (response.json()["reason"], response.headers["Retry-After"]) == ("store.unavailable", "2")
 
 
-def test_what_is_more_than_a_share_is_to_come_again(inside, gate):
-    """In an outage: the limit itself lets so much through, so nobody is told that it never does."""
+def test_what_is_more_than_a_share_comes_back_at_the_rate_of_the_share(inside, gate, clock):
+    """The limit itself lets so much through, so nobody is shut out for the length of an outage; a share is one unit."""
     app = app_of(gate, gate.rate_limit("export", cost=2))
 
     with inside.outage(is_warm=True):
+        assert ask(app, "GET", "/it").status_code == 200
         response = ask(app, "GET", "/it")
-
-    assert (response.status_code, response.headers["Retry-After"]) == (429, "2")
-    assert response.json()["detail"] == "Try again after the time that Retry-After says."
+        assert (response.status_code, response.headers["Retry-After"]) == (429, "120")
+        clock.advance(timedelta(seconds=120))
+        assert ask(app, "GET", "/it").status_code == 200
 
 
 # -- who is counted, and when -----------------------------------------------------------------------------------------

@@ -126,6 +126,7 @@ def test_the_status_follows_what_is_at_the_bottom(root, status):
     said = refusal(refused(Reason.DEPENDENCY_MISSING), root=root)
 
     assert (said.status, said.body["status"], said.body["reason"]) == (status, status, "dependency.missing")
+    assert ("nothing to buy" in said.body["detail"]) is (status == 403)
 
 
 def test_an_outage_says_nothing_about_the_tenant():

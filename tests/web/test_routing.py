@@ -2,6 +2,7 @@
 
 import posixpath
 import re
+from decimal import Decimal
 from itertools import product
 from urllib.parse import quote, unquote
 
@@ -9,12 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from payaid_entitlements import Entitlements
 from payaid_entitlements.errors import ConfigurationError
 from payaid_entitlements.guards.limiting import Limited
 from payaid_entitlements.guards.requirement import Rank
+from payaid_entitlements.web.asgi import EntitlementsMiddleware as Asgi
 from payaid_entitlements.web.exempting import exempt
 from payaid_entitlements.web.needs import Needs
 from payaid_entitlements.web.routing import EXEMPT, Routes, needs
+from payaid_entitlements.web.wsgi import EntitlementsMiddleware as Wsgi
 from tests.web.conftest import CATALOG
 
 TABLE = {
@@ -176,6 +180,8 @@ def test_keys_that_the_catalog_does_not_have_are_told_all_at_once():
         ({"/x/*/y": "crm"}, "'\\*' is neither a name"),
         ({"/x*": "crm"}, "'x\\*' is neither a name"),
         ({"/{a}b": "crm"}, "is neither a name"),
+        ({"/x/<id>": "crm"}, "'<id>' is neither a name"),
+        ({"/x/:id": "crm"}, "':id' is neither a name"),
         ({"/{a:path}": "crm"}, "is neither a name"),
         ({7: "crm"}, "no str"),
         ({"/x": 7}, "say a key, several, needs"),
@@ -211,6 +217,17 @@ def test_needs_takes_only_what_could_be_needed():
         needs("crm", access="look")
     with pytest.raises(TypeError):
         needs("")
+    for amount in (0, -1, True, 0.5, "1", None, *map(Decimal, ("0", "-0.5", "NaN", "sNaN", "Infinity"))):
+        with pytest.raises(ConfigurationError, match="more than 0"):
+            needs("crm", quotas={"crm.pages": amount})
+    assert needs(quotas={"crm.pages": Decimal("0.5")}).quotas == (("crm.pages", Decimal("0.5")),)
+
+
+@pytest.mark.parametrize("middleware", [Asgi, Wsgi])
+def test_a_table_is_made_of_routes(middleware):
+    """A dict in its place would be found out by what it has not."""
+    with Entitlements.open("memory://", catalog=CATALOG) as ent, pytest.raises(ConfigurationError, match="say Routes"):
+        middleware(None, ent, tenant=lambda scope: "acme", routes={"/x": "crm"})
 
 
 # -- against a model that knows sets of requests, and nothing of trees ---------------------------------------------

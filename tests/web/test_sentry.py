@@ -9,7 +9,7 @@ from sentry_sdk.transport import Transport
 from payaid_entitlements import Catalog, Entitlements
 from payaid_entitlements.errors import ModuleFailed, NoCurrentTenant, StoreUnavailable, TenantUnidentified
 from payaid_entitlements.web import failing, module_boundary
-from payaid_entitlements.web.boundary import BREAKERS
+from payaid_entitlements.web.boundary import MODULES
 from payaid_entitlements.web.failing import on_failure
 from payaid_entitlements.web.sentry import PayaidIntegration, _report
 
@@ -34,7 +34,7 @@ class Kept(Transport):
 def start(monkeypatch):
     """Begin to report, for one test."""
     monkeypatch.setattr(failing, "_REPORTERS", [])
-    BREAKERS.forget()
+    MODULES.forget()
 
     def begin(**options):
         transport = Kept()

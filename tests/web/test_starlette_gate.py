@@ -1,10 +1,12 @@
 """A gate in an app of Starlette: around routes, mounts and the whole app, with the login of the app."""
 
 import asyncio
+import gc
 import sys
+import weakref
 
 import pytest
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.applications import Starlette
 from starlette.authentication import AuthCredentials, AuthenticationBackend, SimpleUser
 from starlette.background import BackgroundTask
@@ -14,13 +16,21 @@ from starlette.middleware import Middleware
 from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Host, Mount, Route, Router, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
 
-from payaid_entitlements import AsyncEntitlements, Entitlements, current_tenant, current_tenant_async, require_feature
+from payaid_entitlements import (
+    AsyncEntitlements,
+    Entitlements,
+    current_tenant,
+    current_tenant_async,
+    require_feature,
+    require_module,
+)
 from payaid_entitlements.errors import ConfigurationError, EntitlementError, NotEntitled
 from payaid_entitlements.testing import sandbox
 from payaid_entitlements.web import exempt
@@ -202,6 +212,124 @@ def test_apps_that_are_mounted_answer_too(gate, middleware):
         assert asked(app, "GET", path, "free") == (402, "plan.feature_absent")
         assert asked(app, "GET", path, "pro") == (200, "exported")
     assert asked(app, "GET", "/x", "free", headers={"host": "files.example"}) == (402, "plan.feature_absent")
+
+
+class Overriding:
+    """Takes the method from a field, and hands on a copy of the scope, as the ASGI specification says."""
+
+    def __init__(self, app):
+        self.app = app
+
+    async def __call__(self, scope, receive, send):
+        said = dict(scope["headers"]).get(b"x-http-method-override")
+        await self.app({**scope, "method": said.decode()} if said else scope, receive, send)
+
+
+@pytest.mark.parametrize("around", ["app", "mount", "route"])
+@pytest.mark.parametrize("asks", ["gate", "guard inside", "guard alone"])
+def test_what_is_asked_is_about_the_method_that_is_handled(gate, around, asks):
+    """Who may only read does not write by a GET that middleware outside of a gate makes a DELETE of."""
+
+    def handle(request):
+        return PlainTextResponse(f'"{request.method}"')
+
+    held = {
+        "gate": [gate.require_module("hr")],
+        "guard inside": [gate.require_module("hr", access="read")],
+        "guard alone": [],
+    }[asks]
+    handler = handle if asks == "gate" else require_module("hr")(handle)
+    override = [Middleware(Overriding)]
+    route = Route(
+        "/hr",
+        handler,
+        methods=["GET", "DELETE"],
+        middleware=[*(override if around == "route" else ()), *held],
+    )
+    app = app_of(
+        gate,
+        Mount("/in", routes=[route], middleware=override if around == "mount" else None),
+        middleware=override if around == "app" else None,
+    )
+    delete = {"X-HTTP-Method-Override": "DELETE"}
+    client = TestClient(app)
+    said = [
+        client.get("/in/hr", headers={"X-Tenant": tenant, **fields})
+        for tenant, fields in (("paused", {}), ("paused", delete), ("pro", delete))
+    ]
+    assert [(each.status_code, each.json()) for each in (said[0], said[2])] == [(200, "GET"), (200, "DELETE")]
+    assert (said[1].status_code, said[1].json()["reason"]) == (403, "subscription.paused")
+
+
+class Handling(HTTPEndpoint):
+    @require_module("hr")
+    async def get(self, request):
+        return PlainTextResponse(f'"{request.method}"')
+
+    delete = get
+
+
+@pytest.mark.parametrize("where", ["app", "router", "middleware of a router", "class", "fastapi", "included", "added"])
+def test_a_guard_alone_asks_about_the_method_that_its_endpoint_handles(gate, where):
+    """Wherever that middleware stands inside of the gate, and whatever is mounted."""
+
+    @require_module("hr")
+    async def handle(request: Request):
+        return PlainTextResponse(f'"{request.method}"')
+
+    override = [Middleware(Overriding)]
+    methods = ["GET", "DELETE"]
+    route = Route("/hr", Handling if where == "class" else handle, methods=methods)
+    api = FastAPI(middleware=override)
+    router = APIRouter()
+    (router if where == "included" else api).add_api_route("/hr", handle, methods=methods)
+    api.include_router(router)
+    inner = Starlette(routes=[] if where == "added" else [route], middleware=override)
+    mounted = {
+        "router": Mount("/in", Mount("/", routes=[Mount("/", Router([route]))], middleware=override)),
+        "middleware of a router": Mount("/in", Router([route], middleware=override)),
+        "fastapi": Mount("/in", api),
+        "included": Mount("/in", api),
+    }.get(where, Mount("/in", inner))
+    app = app_of(gate, mounted, unguarded="allow")
+    if where == "added":
+        inner.router.routes.append(route)
+    with TestClient(app, headers={"X-Tenant": "paused"}) as client:
+        for fields, status in (({}, 200), ({"X-HTTP-Method-Override": "DELETE"}, 403), ({}, 200)):
+            assert client.get("/in/hr", headers=fields).status_code == status
+        assert client.delete("/in/hr").status_code == 403
+
+
+def test_a_route_is_followed_once_however_often_the_gate_looks(gate):
+    route = Route("/hr", plainly, middleware=[Middleware(Overriding)])
+    app = app_of(gate, Mount("/in", routes=[route]), unguarded="allow")
+    inside = route.app.app
+    gate.init_app(app)
+    with TestClient(app):
+        assert route.app.app is inside
+    assert not isinstance(inside.app, type(inside))
+
+
+def test_middleware_that_copies_the_scope_leaves_nothing_for_the_garbage_collector(gate):
+    kept = []
+
+    class Copied(dict):
+        """One that can be watched."""
+
+    class Copying(Overriding):
+        async def __call__(self, scope, receive, send):
+            copied = Copied(scope)
+            kept.append(weakref.ref(copied))
+            await self.app(copied, receive, send)
+
+    route = Route("/hr", plainly, middleware=[gate.require_module("hr")])
+    app = app_of(gate, Mount("/in", routes=[route], middleware=[Middleware(Copying)]))
+    gc.disable()
+    try:
+        assert asked(app, "GET", "/in/hr", "pro")[0] == 200
+        assert [each() for each in kept] == [None]
+    finally:
+        gc.enable()
 
 
 def test_two_gates_ask_for_their_own_tenants(ent):

@@ -1,5 +1,6 @@
 """Settings of the shop. What is about entitlements stands at the end."""
 
+import os
 from pathlib import Path
 
 from payaid_entitlements.web import exempt
@@ -10,7 +11,13 @@ DEBUG = True
 ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
 ROOT_URLCONF = "project.urls"
 USE_TZ = True
+TIME_ZONE = "Asia/Kolkata"  # in it operators write and read times
 INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.sessions",
     "django.contrib.staticfiles",
     "rest_framework",
     "shop",  # before the next one, whose template it overrides
@@ -21,18 +28,26 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
     "payaid_entitlements.web.django.EntitlementsMiddleware",
-    "shop.login.LoginMiddleware",
 ]
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "APP_DIRS": True,
-        "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
     }
 ]
-# No database is needed: who has logged in stands in a cookie that is signed.
-SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+# Of the people who work for us; what customers hold stands there too.
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": os.environ.get("SHOP_DB", "shop.db")}}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 STATIC_URL = "/static/"
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["shop.login.KeyLogin"],
@@ -40,12 +55,12 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
 }
 
-# Which store it is says PAYAID_URL in the environment, else it is payaid.db in the folder where this is started.
 PAYAID = {
+    "URL": "django://default",
     "CATALOG": "catalog.yaml",
     "TENANT": "shop.login.tenant_of",
     "PROXIES": 0,
     # A view before which nothing stands is a mistake that `manage.py check` tells, and is not served.
     "UNGUARDED": "refuse",
-    "ROUTES": {"home": exempt, "login": exempt, "analytics": "analytics"},
+    "ROUTES": {"admin": exempt, "home": exempt, "login": exempt, "analytics": "analytics"},
 }

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 from payaid_entitlements.admin.change import Author, Change
 from payaid_entitlements.admin.tenants import Request, Work, change_tenant
-from payaid_entitlements.cache.loading import Setting
+from payaid_entitlements.cache.setting import Setting
 from payaid_entitlements.cache.steps import Flow
 from payaid_entitlements.core.identity import Operation, identify, operation_id, plain
 from payaid_entitlements.core.instant import Instant, instant
@@ -78,9 +78,11 @@ class Asking(ABC, Generic[R]):
         as_of: datetime | None,
         tx: Transaction | None,
         user: str | None = None,
+        expect: int | None = None,
     ) -> R:
         request = self._request(verb, tenant, work, given, because, operation, as_of, tx)
-        return self._change(change_tenant(self._setting, replace(request, user=user)))
+        request = replace(request, user=user, expect=optional_revision("a tenant", expect))
+        return self._change(change_tenant(self._setting, request))
 
 
 def optional_instant(moment: datetime | None) -> Instant | None:
@@ -104,6 +106,18 @@ def by_key(name: str, given: Mapping[str, T] | None) -> dict[str, T]:
 
 def _reason(because: str | None) -> str | None:
     return None if because is None else plain("because", because)
+
+
+def optional_revision(of: str, expect: int | None) -> int | None:
+    """
+    Take in the revision that somebody looked at, which may be missing.
+
+    Raises:
+        TypeError: It is no whole number.
+    """
+    if expect is not None and type(expect) is not int:
+        raise TypeError(f"expect={expect!r}: the revision of {of} is a whole number")
+    return expect
 
 
 def optional_operation(operation: Operation | None) -> str | None:

@@ -19,7 +19,7 @@ from payaid_entitlements.admin.subscription_verbs import SubscriptionVerbs
 from payaid_entitlements.admin.tenant_verbs import TenantVerbs
 from payaid_entitlements.admin.trail import AuditEntry, Trail
 from payaid_entitlements.cache.driving import AsyncDriver, Driver
-from payaid_entitlements.cache.loading import Setting
+from payaid_entitlements.cache.setting import Setting
 from payaid_entitlements.cache.steps import Flow
 from payaid_entitlements.core.flags.forecasting import Forecast
 from payaid_entitlements.core.identity import identify, plain

@@ -14,7 +14,7 @@ from payaid_entitlements.core.resolution import resolve
 from payaid_entitlements.errors import ConfigurationError, StoreUnavailable
 
 if TYPE_CHECKING:
-    from payaid_entitlements.cache.loading import Setting
+    from payaid_entitlements.cache.setting import Setting
     from payaid_entitlements.cache.steps import Flow
     from payaid_entitlements.core.facts import TenantDocument
     from payaid_entitlements.core.instant import Instant

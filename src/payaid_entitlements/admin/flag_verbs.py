@@ -9,15 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from os import PathLike
+from typing import TYPE_CHECKING
 
 from payaid_entitlements.admin import flag_work as work
-from payaid_entitlements.admin.asking import Asking, R, optional_operation
+from payaid_entitlements.admin.asking import Asking, R, optional_operation, optional_revision
 from payaid_entitlements.admin.flagging import FlagRequest, Work, change_flags
 from payaid_entitlements.admin.percent import Percent, share
-from payaid_entitlements.core.catalog.plain import content_hash
+from payaid_entitlements.core.catalog.canonical import content_hash
 from payaid_entitlements.core.flags.model import Condition, Flag
 from payaid_entitlements.core.flags.storing import encode_condition, encode_flag
 from payaid_entitlements.core.identity import Operation, plain
+
+if TYPE_CHECKING:
+    from payaid_entitlements.core.flags.nodes import Scheme
 
 
 class FlagVerbs(Asking[R]):
@@ -174,6 +178,7 @@ class FlagVerbs(Asking[R]):
         source: str | PathLike[str] | Mapping[str, object],
         *,
         replace: bool = False,
+        fractional: Scheme | None = None,
         expect: int | None = None,
         because: str | None = None,
         operation: Operation | None = None,
@@ -189,14 +194,19 @@ class FlagVerbs(Asking[R]):
             replace: Instead of everything that was ever changed: for flags and segments that *source* does not name, or
                 has as the catalog, the catalog counts again. This also repairs a stored flag set that cannot be read
                 at all.
+            fractional: Which generation of ``fractional`` hashes the buckets of a file of flagd: ``v2`` while any
+                service that reads it does. None is what the file says, else ``v3``; one that says another is refused.
 
         Raises:
             FlagsInvalid: Something of it is wrong; all problems are named.
             ConfigurationError: As for `define_flag`.
         """
-        from payaid_entitlements.core.flags.documents import read_file  # makes the models of what people write
+        # It makes the models of what people write.
+        from payaid_entitlements.core.catalog.flags.documents import of_generation, read_file
 
         file = read_file(source)
+        if fractional is not None:
+            file = of_generation(file, fractional)
         asked: dict[str, object] = {"hash": content_hash(file.data)}
         if replace:
             asked["replace"] = True
@@ -215,10 +225,9 @@ class FlagVerbs(Asking[R]):
         counts: bool = False,
         repairs: bool = False,
     ) -> R:
-        if expect is not None and type(expect) is not int:
-            raise TypeError(f"expect={expect!r}: the revision of a flag set is a whole number")
         author, known = self._by(because), optional_operation(operation)
-        request = FlagRequest(verb, flag_work, asked, author, known, expect, counts=counts, repairs=repairs)
+        seen = optional_revision("a flag set", expect)
+        request = FlagRequest(verb, flag_work, asked, author, known, seen, counts=counts, repairs=repairs)
         return self._change(change_flags(self._setting, request))
 
 

@@ -7,17 +7,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from payaid_entitlements.admin.flagging import Standing
-from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.flags.conditions import named_segments, written_condition
 from payaid_entitlements.core.flags.model import Condition, Flag, FlagSet
 from payaid_entitlements.core.flags.sizes import require_bounded
 from payaid_entitlements.core.flags.touching import same, same_flag
 from payaid_entitlements.core.flags.turning import fixed, fixed_at, rolled_out, with_flag
 from payaid_entitlements.core.flags.writing import written
+from payaid_entitlements.core.written.problems import did_you_mean
 from payaid_entitlements.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from payaid_entitlements.core.flags.documents import FlagFile
+    from payaid_entitlements.core.catalog.flags.documents import FlagFile
 
 # What reads flags makes the models of what people write. A process that only asks never pays for them.
 
@@ -53,7 +53,7 @@ def fix(key: str, variant: str | None, on: Standing) -> FlagSet:
 
 def define(key: str, definition: Mapping[str, object] | Flag, on: Standing) -> FlagSet:
     """Let the flag be what *definition* says."""
-    from payaid_entitlements.core.flags.reading import read_flag
+    from payaid_entitlements.core.catalog.flags.reading import read_flag
 
     data = written(definition) if isinstance(definition, Flag) else definition
     defined = _changed(on, read_flag(key, data, catalog=on.catalog, flags=on.flags, segments=on.segments))
@@ -63,27 +63,28 @@ def define(key: str, definition: Mapping[str, object] | Flag, on: Standing) -> F
 
 def import_flags(file: FlagFile, on: Standing, *, replaces: bool = False) -> FlagSet:
     """Define all flags and segments of a file; instead of all that were ever changed, or besides them."""
-    from payaid_entitlements.core.flags.documents import read_flags
+    from payaid_entitlements.core.catalog.flags.documents import read_flags
 
     held = on.held
     if replaces:
         catalog = on.catalog
         read = read_flags(file, catalog=catalog, flags=catalog.flags, segments=catalog.segments)
-        # The catalog counts again for what the file does not name; where rollouts stand is known for what it does.
-        stood = {key: each for key, each in held.progress.items() if key in read.flags}
+        # The catalog counts again for what the file does not name. Where a rollout stands stays known: begun anew, one
+        # that was rolled back would let people in again.
+        known = read.flags.keys() | catalog.flags.keys()
+        stood = {key: each for key, each in held.progress.items() if key in known}
         held = FlagSet(held.revision, progress=stood, removed=held.removed)
         for key, flag in read.flags.items():
-            if key in stood or not same_flag(flag, catalog.flags.get(key)):
-                held = with_flag(held, on.flags.get(key), flag)
+            if not same_flag(flag, catalog.flags.get(key)):
+                held = with_flag(held, flag)
         own = {name: each for name, each in read.segments.items() if not same(each, catalog.segments.get(name))}
         defined = replace(held, segments=own)
         require_bounded(on.held, defined)
         return defined
     read = read_flags(file, catalog=on.catalog, flags=on.flags, segments=on.segments)
     for flag in read.flags.values():
-        before = on.flags.get(flag.key)
-        if not same_flag(flag, before):
-            held = with_flag(held, before, flag)
+        if not same_flag(flag, on.flags.get(flag.key)):
+            held = with_flag(held, flag)
     added = {name: each for name, each in read.segments.items() if not same(each, on.segments.get(name))}
     unread = held.without(*(("segment", name) for name in added))
     defined = replace(held, segments={**held.segments, **added}, unread=unread)
@@ -118,7 +119,7 @@ def remove(key: str, force: bool, on: Standing) -> FlagSet:
 
 def define_segment(name: str, condition: Mapping[str, object] | Condition, on: Standing) -> FlagSet:
     """Let those be in the segment for whom *condition* is true."""
-    from payaid_entitlements.core.flags.documents import read_file
+    from payaid_entitlements.core.catalog.flags.documents import read_file
 
     data = condition if isinstance(condition, Mapping) else written_condition(condition)
     return import_flags(read_file({"segments": {name: dict(data)}}), on)
@@ -144,8 +145,7 @@ def _names(condition: Condition | None, name: str) -> bool:
 
 def _changed(on: Standing, flag: Flag) -> FlagSet:
     """The set with *flag*; the same where that says nothing new, so that the catalog's goes on counting."""
-    before = on.flags.get(flag.key)
-    return on.held if same_flag(flag, before) else with_flag(on.held, before, flag)
+    return on.held if same_flag(flag, on.flags.get(flag.key)) else with_flag(on.held, flag)
 
 
 def _listed(keys: list[str]) -> str:

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 from payaid_entitlements.admin.change import Author, Change, ChangeReason
 from payaid_entitlements.admin.counting import MOST_FLAGS, MOST_TENANTS, counted
 from payaid_entitlements.admin.tenants import MOST_TRIES, current_world, first_of, repeated
-from payaid_entitlements.cache.loading import Setting, announce, renew_flags
+from payaid_entitlements.cache.renewing import announce, renew_flags
+from payaid_entitlements.cache.setting import Setting
 from payaid_entitlements.cache.steps import Apply, Flow, ReadFlags
 from payaid_entitlements.core.altered import Altered
-from payaid_entitlements.core.catalog.problems import did_you_mean
+from payaid_entitlements.core.catalog.flags.publishing import dropped_of
 from payaid_entitlements.core.flags.altered import altered_flags
 from payaid_entitlements.core.flags.dealing import remembering
 from payaid_entitlements.core.flags.flag_set import WAY_OUT
@@ -25,12 +26,13 @@ from payaid_entitlements.core.flags.forecasting import Counting
 from payaid_entitlements.core.flags.model import Condition, Flag, FlagSet, Thing, Unread
 from payaid_entitlements.core.flags.moving import moving
 from payaid_entitlements.core.flags.narrowed import narrowed
-from payaid_entitlements.core.flags.publishing import dropped_of
+from payaid_entitlements.core.flags.rollouts.machine import settled
 from payaid_entitlements.core.flags.snapshot import counting as counting_segments
 from payaid_entitlements.core.flags.snapshot import effective
 from payaid_entitlements.core.flags.storing import encode_condition, encode_flag
 from payaid_entitlements.core.flags.touching import back, kept, same, touched
 from payaid_entitlements.core.instant import Instant, moment
+from payaid_entitlements.core.written.problems import did_you_mean
 from payaid_entitlements.errors import ChangeConflict, ConfigurationError, StoreDamaged, UnknownFlag
 from payaid_entitlements.stores.ports import Applied, Scope, Write
 
@@ -204,10 +206,16 @@ def _worked_out(setting: Setting, request: FlagRequest, on: Standing, sold: Publ
         yield from request.check()
     wanted = replace(request.work(on), revision=held.revision + 1)
     wanted = remembering(on.flags, effective(on.catalog.flags, wanted), wanted, dropped_of(sold, held))
+    wanted = settled(on.flags, effective(on.catalog.flags, wanted), held, wanted, on.now)
     then = Standing.of(on.catalog, wanted, on.killed, on.now)
     lines = altered_flags(on.flags, then.flags, held, wanted)
     keys = moving(on.flags, then.flags, on.segments, then.segments) if request.counts and lines else []
-    counting = Counting.of_each(keys[:MOST_FLAGS], on.catalog, held, wanted, on.now) if keys else ()
+    catalog = on.catalog
+    counting = (
+        Counting.of_each(keys[:MOST_FLAGS], catalog.flags, held, wanted, on.now, segments=catalog.segments)
+        if keys
+        else ()
+    )
     forecasts = yield from counted(counting, on.now, most=MOST_TENANTS)
     now = setting.now()
     detail = {
@@ -281,4 +289,4 @@ def said_of(detail: Mapping[str, object]) -> tuple[Altered, ...]:
 
 def undo_flags(detail: Mapping[str, object], on: Standing) -> FlagSet:
     """Work out the flag set in which everything that a change touched is as it was before that."""
-    return back(on.held, cast("Mapping[str, Mapping[str, object]]", detail["was"]))
+    return back(on.held, cast("Mapping[str, Mapping[str, object]]", detail["was"]), on.now)

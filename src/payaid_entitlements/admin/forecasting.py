@@ -9,7 +9,7 @@ from payaid_entitlements.admin.counting import counted
 from payaid_entitlements.admin.flag_work import roll_out
 from payaid_entitlements.admin.flagging import Standing, unreadable
 from payaid_entitlements.admin.tenants import current_world
-from payaid_entitlements.cache.loading import Setting
+from payaid_entitlements.cache.setting import Setting
 from payaid_entitlements.cache.steps import Flow, ReadFlags
 from payaid_entitlements.core.flags.forecasting import Counting, Forecast
 from payaid_entitlements.core.flags.model import FlagSet
@@ -29,10 +29,11 @@ def forecast_rollout(
         ConfigurationError: It cannot be rolled out so.
         StoreDamaged: The flag set cannot be read, so nobody knows who is in.
     """
-    world, at = (yield from current_world(setting)), setting.now()
+    catalog, at = (yield from current_world(setting)).catalog, setting.now()
     held = cast("FlagSet", (yield ReadFlags()))
     if held.damage is not None:
         raise unreadable(held.damage)
-    on = Standing.of(world.catalog, held)
-    counting = Counting.of(key, world.catalog, on.held, roll_out(key, share, rule, on), at)
+    on = Standing.of(catalog, held)
+    wanted = roll_out(key, share, rule, on)
+    counting = Counting.of(key, catalog.flags, on.held, wanted, at, segments=catalog.segments)
     return (yield from counted([counting], at, progress=progress))[0]

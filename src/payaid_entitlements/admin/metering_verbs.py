@@ -15,7 +15,7 @@ from payaid_entitlements.core.instant import moment
 from payaid_entitlements.metering.correcting import correct, correction
 
 if TYPE_CHECKING:
-    from payaid_entitlements.cache.loading import Setting
+    from payaid_entitlements.cache.setting import Setting
     from payaid_entitlements.cache.steps import Flow
     from payaid_entitlements.core.ground import Ground
     from payaid_entitlements.core.identity import Operation

@@ -16,7 +16,7 @@ from payaid_entitlements.core.metering.posting import Assign, Unassign
 from payaid_entitlements.metering.assigning import seat, slots_of
 
 if TYPE_CHECKING:
-    from payaid_entitlements.cache.loading import Setting
+    from payaid_entitlements.cache.setting import Setting
     from payaid_entitlements.cache.steps import Flow
     from payaid_entitlements.core.ground import Ground
     from payaid_entitlements.core.instant import Instant

@@ -8,7 +8,7 @@ from payaid_entitlements.admin.tenants import Request, change_tenant
 
 if TYPE_CHECKING:
     from payaid_entitlements.admin.change import Author, Change
-    from payaid_entitlements.cache.loading import Setting
+    from payaid_entitlements.cache.setting import Setting
     from payaid_entitlements.cache.steps import Flow
     from payaid_entitlements.core.ground import Ground
 

@@ -5,21 +5,32 @@ undone by its id, and made once, whoever else is at it in the same moment.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias, cast
 
 from payaid_entitlements.admin.change import Author, Change
 from payaid_entitlements.admin.flagging import FlagRequest, Standing, change_flags, unreadable
-from payaid_entitlements.admin.tenants import current_world
-from payaid_entitlements.cache.loading import Setting
-from payaid_entitlements.cache.steps import DropTallies, Flow, ReadFlags, ReadTallies
+from payaid_entitlements.admin.tenants import PAGE, current_world
+from payaid_entitlements.cache.setting import Setting
+from payaid_entitlements.cache.steps import DropTallies, Flow, ReadAudit, ReadFlags, ReadTallies
 from payaid_entitlements.core.flags.model import Flag, FlagSet, Progress, Stage
-from payaid_entitlements.core.flags.rollouts.machine import CONDUCTOR, Plan, advance, is_under_way, plan_of, standing
+from payaid_entitlements.core.flags.rollouts.machine import (
+    CONDUCTOR,
+    Plan,
+    advance,
+    is_ahead,
+    is_idle,
+    is_under_way,
+    plan_of,
+    standing,
+)
 from payaid_entitlements.core.flags.rollouts.measured import Measured, tally
 from payaid_entitlements.core.flags.rollouts.schedule import share
 from payaid_entitlements.core.flags.shares import percent
+from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.errors import ChangeConflict
+from payaid_entitlements.stores.ports import AuditEntry, Scope
 
 #: From where a rollout stands to where it is to stand, or refused.
 Turn: TypeAlias = Callable[[Flag, Progress | None], Progress]
@@ -50,7 +61,8 @@ class RolloutStep:
 
 def step_rollouts(setting: Setting, author: Author, flags: Collection[str] | None = None) -> Flow[list[RolloutStep]]:
     """
-    Let each guarded rollout go on by one step where it is time, or back where a guard is broken.
+    Let each guarded rollout go on by one step where it is time, or back where a guard is broken. One whose flag is
+    killed, not enabled or set for everybody stands still, and lasts for its time again when that is taken back.
 
     Whatever somebody else did in the same moment is left as it is: of many that do this, one makes the step.
 
@@ -69,7 +81,7 @@ def step_rollouts(setting: Setting, author: Author, flags: Collection[str] | Non
         if author is BY_ITSELF:
             return []
         raise unreadable(held.damage)
-    on = Standing.of(world.catalog, held)
+    on = Standing.of(world.catalog, held, world.controls.killed)
     happened: list[RolloutStep] = []
     for key in sorted(on.flags if flags is None else on.flags.keys() & flags):
         plan = plan_of(on.flags[key])
@@ -102,14 +114,24 @@ def _step(setting: Setting, author: Author, on: Standing, flag: Flag, plan: Plan
     stands, now, measured = standing(plan, progress), setting.now(), Measured()
     if not is_under_way(plan, stands, now):
         return None
+    if flag.key in on.killed or is_idle(flag):
+        return None
     if stands.stage is Stage.RUNNING and (plan.guard.metrics or plan.guard.samples):
         measured = Measured.of(cast("Mapping[str, int]", (yield ReadTallies(tally(flag.key, stands.attempt)))))
     following = advance(flag, progress, measured, now)
+    if following is not None and stands.stage is Stage.RUNNING and following.stage is not Stage.ROLLED_BACK:
+        lifted = yield from _lifted(flag.key, stands.since, now)
+        if lifted is not None:
+            following = advance(flag, replace(stands, since=lifted), measured, now)
     if following is None:
         return None
+    if not stands.attempt:
+        # What is measured has a name that was never used, though a flag of this key was removed: each try is a change.
+        following = replace(following, attempt=on.held.revision + following.attempt)
     if following.attempt != stands.attempt and not author.is_dry:
-        # That of the step before stays: people look at it, and processes that have not heard yet still add to it.
-        for attempt in (following.attempt, following.attempt - 2):
+        # That of the step before stays: people look at it, and processes that have not heard yet still add to it. That
+        # of the step itself may be there, if somebody else has made it meanwhile. Each undoing takes a number besides.
+        for attempt in (following.attempt - 3, following.attempt - 2):
             yield DropTallies(tally(flag.key, attempt))
     why = following.because or f"{following.stage.value}: {percent(share(plan.rollout, following, now))} is in"
 
@@ -125,6 +147,24 @@ def _step(setting: Setting, author: Author, on: Standing, flag: Flag, plan: Plan
         return None
     let_in = share(plan.rollout, following, now)
     return RolloutStep(flag.key, following.stage, following.step, let_in, following.because, change)
+
+
+def _lifted(flag: str, since: Instant, now: Instant) -> Flow[Instant | None]:
+    """
+    When its kill switch was turned last; None where that was before *since*, as it is with nearly all steps.
+
+    What a wrong clock says of the future says nothing: until then it would put off the step with each look.
+    """
+    found, after = None, 0
+    while True:
+        step = ReadAudit(scope=Scope.CONTROLS, since=since, after=after, limit=PAGE)
+        page = cast("Sequence[AuditEntry]", (yield step))
+        for entry in page:
+            if entry.detail.get("about") == ["killed", flag] and not is_ahead(entry.recorded, now):
+                found = entry.recorded
+        if len(page) < PAGE:
+            return found
+        after = page[-1].position
 
 
 def turned(key: str, turn: Turn, on: Standing) -> FlagSet:

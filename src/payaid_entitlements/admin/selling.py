@@ -10,7 +10,8 @@ from typing import Final, cast
 
 from payaid_entitlements.admin.change import Author, Change, ChangeReason
 from payaid_entitlements.admin.tenants import MOST_TRIES, Request, Work, change_tenant, current_world
-from payaid_entitlements.cache.loading import Setting, announce, begin, renew
+from payaid_entitlements.cache.renewing import announce, begin, renew
+from payaid_entitlements.cache.setting import Setting
 from payaid_entitlements.cache.steps import (
     Apply,
     Find,
@@ -23,6 +24,13 @@ from payaid_entitlements.cache.steps import (
     ReadTenants,
 )
 from payaid_entitlements.core.altered import Altered
+from payaid_entitlements.core.catalog.flags.publishing import (
+    dropped_of,
+    outlived,
+    remembering_dropped,
+    require_kept_buckets,
+    require_small,
+)
 from payaid_entitlements.core.catalog.model import Catalog
 from payaid_entitlements.core.catalog.publication import Publication
 from payaid_entitlements.core.catalog.publishing import Published, publish
@@ -30,13 +38,6 @@ from payaid_entitlements.core.controls import Controls
 from payaid_entitlements.core.facts import TenantDocument
 from payaid_entitlements.core.flags.model import FlagSet
 from payaid_entitlements.core.flags.narrowed import narrowed
-from payaid_entitlements.core.flags.publishing import (
-    dropped_of,
-    outlived,
-    remembering_dropped,
-    require_kept_buckets,
-    require_small,
-)
 from payaid_entitlements.core.flags.snapshot import effective
 from payaid_entitlements.core.ground import Ground
 from payaid_entitlements.core.instant import DAY, EARLIEST, LATEST, moment

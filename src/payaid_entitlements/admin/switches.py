@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, cast
 
 from payaid_entitlements.admin.change import Author, Change, ChangeReason
 from payaid_entitlements.admin.tenants import MOST_TRIES, current_world, first_of, repeated
-from payaid_entitlements.cache.loading import Setting, announce, renew
+from payaid_entitlements.cache.renewing import announce, renew
+from payaid_entitlements.cache.setting import Setting
 from payaid_entitlements.cache.steps import Apply, Flow, ReadControls, ReadFlags
 from payaid_entitlements.core.altered import Altered
-from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.controls import (
     ENFORCE,
     EVERYWHERE,
@@ -28,6 +28,7 @@ from payaid_entitlements.core.flags.shares import percent
 from payaid_entitlements.core.flags.snapshot import effective
 from payaid_entitlements.core.instant import moment
 from payaid_entitlements.core.overriding import require_key
+from payaid_entitlements.core.written.problems import did_you_mean
 from payaid_entitlements.errors import ChangeConflict, UnknownFeature
 from payaid_entitlements.stores.ports import Applied, Scope, Write
 

@@ -9,6 +9,8 @@ All verbs share some arguments:
 - ``tx``: your open transaction. The change holds when you commit; this process sees it at its next look at the change
   log, within two seconds, or at once where you ask with ``after=change.revision``.
 - ``because``: why; without it, what the `Admin` was made with.
+- ``expect``, of overrides: the `TenantView.revision` that you looked at, to be sure of it; without it, what others have
+  changed since is overridden too.
 
 Datetimes must be aware.
 """
@@ -23,7 +25,7 @@ from payaid_entitlements.admin.asking import Asking, R, optional_instant
 from payaid_entitlements.admin.change import Change
 from payaid_entitlements.admin.tenants import Request, change_tenant
 from payaid_entitlements.cache.counting import ForgetUsage
-from payaid_entitlements.cache.loading import Setting
+from payaid_entitlements.cache.setting import Setting
 from payaid_entitlements.cache.steps import Flow, ForgetActivity
 from payaid_entitlements.core import changing, overriding
 from payaid_entitlements.core.encoding import encode_value
@@ -86,6 +88,7 @@ class TenantVerbs(Asking[R]):
         from_: datetime | None = None,
         until: datetime | None = None,
         user: str | None = None,
+        expect: int | None = None,
         because: str | None = None,
         operation: Operation | None = None,
         as_of: datetime | None = None,
@@ -103,8 +106,10 @@ class TenantVerbs(Asking[R]):
             until: It ends then, and what was said before counts again; None for never.
             user: Only for this user; of a rate limit only where it is ``per: user``. `DENY` for the tenant or the
                 user beats a value for the other.
+            expect: Revision of the tenant that you looked at; None where it need not be that.
 
         Raises:
+            ChangeConflict: Somebody has changed the tenant since *expect*.
             UnknownFeature: The catalog has no such key.
             TypeError: *to* is of another kind than the feature, or nobody said why.
             ConfigurationError: *to* is no value that it can have; the interval is over, or empty.
@@ -128,7 +133,7 @@ class TenantVerbs(Asking[R]):
             because=because or self._author.because,
             actor=self._author.actor,
         )
-        return self._tenant("override", tenant, work, given, because, operation, as_of, tx, user)
+        return self._tenant("override", tenant, work, given, because, operation, as_of, tx, user, expect)
 
     def clear_override(
         self,
@@ -136,18 +141,24 @@ class TenantVerbs(Asking[R]):
         feature: str,
         *,
         user: str | None = None,
+        expect: int | None = None,
         because: str | None = None,
         operation: Operation | None = None,
         as_of: datetime | None = None,
         tx: Transaction | None = None,
     ) -> R:
-        """Let what was bought count again."""
+        """
+        Let what was bought count again.
+
+        Raises:
+            ChangeConflict: Somebody has changed the tenant since *expect*.
+        """
         feature = plain("feature", feature)
         work = partial(
             overriding.clear_override, feature=feature, user=None if user is None else identify("user", user)
         )
         given: dict[str, object] = {"feature": feature, "user": user}
-        return self._tenant("clear_override", tenant, work, given, because, operation, as_of, tx, user)
+        return self._tenant("clear_override", tenant, work, given, because, operation, as_of, tx, user, expect)
 
     def grant(
         self,

@@ -13,9 +13,11 @@ from typing import Final, cast
 
 from payaid_entitlements.admin.change import Author, Change, ChangeReason
 from payaid_entitlements.admin.exceeding import exceeding
-from payaid_entitlements.cache.loading import Setting, announce, begin, hosted, poll
+from payaid_entitlements.cache.loading import hosted
+from payaid_entitlements.cache.renewing import announce, begin, poll
+from payaid_entitlements.cache.setting import Setting
 from payaid_entitlements.cache.steps import AfterCommit, Apply, Flow, Join, ReadAudit, ReadHost, ReadTenants
-from payaid_entitlements.core.altered import alterations, altered
+from payaid_entitlements.core.alterations import alterations, altered
 from payaid_entitlements.core.comparison import gains_and_losses
 from payaid_entitlements.core.earliest import counting
 from payaid_entitlements.core.facts import NewFact, Outcome, Subject, TenantDocument, record
@@ -50,6 +52,7 @@ class Request:
         is_about_subscription: The host keeps those itself where it said so.
         is_forced: Written although it records nothing.
         erases: All that is known is forgotten.
+        expect: Revision of the tenant that the caller looked at; None where it looked at none.
         check: Runs on what was read, before working out; raises to refuse.
         is_one_of_many: Nobody looks at what exceeds, so the ledger is not asked.
     """
@@ -64,6 +67,7 @@ class Request:
     tx: Transaction | None = None
     notes: Mapping[str, object] = field(default_factory=dict)
     user: str | None = None
+    expect: int | None = None
     is_about_subscription: bool = False
     is_forced: bool = False
     erases: bool = False
@@ -82,7 +86,7 @@ def change_tenant(setting: Setting, request: Request) -> Flow[Change]:
 
     Raises:
         ConfigurationError: It is about a subscription, and the host keeps those itself.
-        ChangeConflict: Others were faster each time, or once inside the host's transaction.
+        ChangeConflict: Others were faster each time, or once inside the host's transaction or since *expect*.
         OperationConflict: The operation was used for something else.
     """
     if request.is_about_subscription and setting.hosted:
@@ -153,6 +157,7 @@ def _worked_out(setting: Setting, request: Request, world: World) -> Flow[_Plan 
     now = setting.now()
     change_id = setting.new_id(now)
     try:
+        _require_expected(request, document)
         if request.check is not None:
             yield from request.check(document)
         _require_not_ahead(request, now)
@@ -193,6 +198,16 @@ def _worked_out(setting: Setting, request: Request, world: World) -> Flow[_Plan 
         change,
         Apply(write, document.revision, author.actor, author.because, request.operation, request.as_of, request.tx),
     )
+
+
+def _require_expected(request: Request, document: TenantDocument) -> None:
+    if request.expect is not None and request.expect != document.revision:
+        raise ChangeConflict(
+            f"{request.tenant!r} is at revision {document.revision}, and you looked at {request.expect}; look again "
+            "and repeat",
+            expected=request.expect,
+            found=document.revision,
+        )
 
 
 def _require_not_ahead(request: Request, now: Instant) -> None:

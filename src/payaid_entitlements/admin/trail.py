@@ -10,7 +10,8 @@ from typing import cast
 from payaid_entitlements.admin.flagging import said_of
 from payaid_entitlements.admin.tenants import PAGE
 from payaid_entitlements.cache.steps import Flow, Prepare, ReadAudit
-from payaid_entitlements.core.altered import Altered, altered, features_of
+from payaid_entitlements.core.alterations import altered, features_of
+from payaid_entitlements.core.altered import Altered
 from payaid_entitlements.core.flags.touching import things_of
 from payaid_entitlements.core.instant import Instant, moment
 from payaid_entitlements.stores import ports

@@ -10,11 +10,11 @@ from payaid_entitlements.admin.change import Author, Change
 from payaid_entitlements.admin.flagging import FlagRequest, change_flags, undo_flags
 from payaid_entitlements.admin.switches import turn
 from payaid_entitlements.admin.tenants import PAGE, Request, change_tenant, current_world
-from payaid_entitlements.cache.loading import Setting
+from payaid_entitlements.cache.setting import Setting
 from payaid_entitlements.cache.steps import Flow, ReadAudit
 from payaid_entitlements.core.controls import Position, Switch
 from payaid_entitlements.core.facts import NewFact, TenantDocument
-from payaid_entitlements.core.flags.touching import things_of
+from payaid_entitlements.core.flags.touching import is_note, things_of
 from payaid_entitlements.core.ground import Ground
 from payaid_entitlements.core.instant import moment
 from payaid_entitlements.core.undoing import undone
@@ -123,7 +123,11 @@ def _since(entry: AuditEntry) -> Flow[list[AuditEntry]]:
 
 
 def standing_changes(later: Sequence[AuditEntry]) -> list[AuditEntry]:
-    """Leave out pairs of a change and its undoing: together they changed nothing. Oldest first, as they are given."""
+    """
+    Leave out pairs of a change and its undoing, which together changed nothing, and notes: see `is_note`. Oldest first,
+    as they are given.
+    """
+    later = [entry for entry in later if not (entry.scope is Scope.FLAGS and _is_note(entry))]
     ids = {entry.id for entry in later}
     undone: set[object] = set()
     standing: list[AuditEntry] = []
@@ -136,3 +140,8 @@ def standing_changes(later: Sequence[AuditEntry]) -> list[AuditEntry]:
         else:
             standing.append(entry)
     return standing[::-1]
+
+
+def _is_note(entry: AuditEntry) -> bool:
+    was, becomes = (cast("Mapping[str, Mapping[str, object]]", entry.detail[name]) for name in ("was", "is"))
+    return is_note(was, becomes)

@@ -9,7 +9,7 @@ from payaid_entitlements.core.flags.flag_set import WAY_OUT
 from payaid_entitlements.core.flags.snapshot import effective
 
 if TYPE_CHECKING:
-    from payaid_entitlements.cache.loading import Setting
+    from payaid_entitlements.cache.setting import Setting
     from payaid_entitlements.core.catalog.model import Catalog
     from payaid_entitlements.core.flags.model import FlagSet
 

@@ -26,7 +26,7 @@ from payaid_entitlements.cache.local import LocalCache
 from payaid_entitlements.core.observing import Observer
 from payaid_entitlements.errors import ConfigurationError
 from payaid_entitlements.forking import after_fork
-from payaid_entitlements.stores.ports import Channel, Wire
+from payaid_entitlements.stores.channel import Channel, Wire
 
 #: Seconds between two readings of where the change log ends.
 BEAT: Final = 1.0

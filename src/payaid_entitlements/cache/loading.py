@@ -8,100 +8,30 @@ known to be true more than a second ago: a customer who has just paid is never l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeAlias, cast
+from typing import Final, cast
 
-from payaid_entitlements.cache.believing import believed
-from payaid_entitlements.cache.local import FOREVER, LEASE, NEVER, Entry, Later, LocalCache
-from payaid_entitlements.cache.steps import (
-    Apply,
-    Flow,
-    HostUnavailable,
-    Join,
-    Poll,
-    Prepare,
-    ReadCatalog,
-    ReadControls,
-    ReadFlags,
-    ReadHost,
-    ReadTenants,
-)
-from payaid_entitlements.core.catalog.difference import difference
-from payaid_entitlements.core.catalog.problems import did_you_mean
-from payaid_entitlements.core.catalog.publishing import Published, publish
+from payaid_entitlements.cache.local import FOREVER, LEASE, NEVER, Entry, Later
+from payaid_entitlements.cache.renewing import WORLD, begin, poll
+from payaid_entitlements.cache.setting import Setting
+from payaid_entitlements.cache.steps import Flow, HostUnavailable, Join, ReadHost, ReadTenants
+from payaid_entitlements.cache.unsold import say_unknown, unknown_offers
 from payaid_entitlements.core.facts import TenantDocument
 from payaid_entitlements.core.flags.snapshot import FlagSnapshot
-from payaid_entitlements.core.instant import MICROSECONDS, Instant, from_clock
+from payaid_entitlements.core.instant import MICROSECONDS
 from payaid_entitlements.core.metering.meters import packed
 from payaid_entitlements.core.outage import STALE_FOR
 from payaid_entitlements.core.resolution import Segment, resolve
 from payaid_entitlements.core.subscription import Subscription, Terms, terms_of
-from payaid_entitlements.core.world import Modes, World
-from payaid_entitlements.errors import ChangeConflict, ConfigurationError, StoreUnavailable, UnknownPlan
-from payaid_entitlements.forking import IMPORTING
-from payaid_entitlements.stores.ports import LOST_WITH_THE_PROCESS, Applied, Concern, LogEntry, LogPage, Scope, Write
-
-if TYPE_CHECKING:
-    from payaid_entitlements.cache.listening import Listener
-    from payaid_entitlements.cache.seen.sightings import Sightings
-    from payaid_entitlements.cache.shared.sharing import Sharing
-    from payaid_entitlements.cache.snapshot import Snapshot
-    from payaid_entitlements.core.catalog.model import Catalog
-    from payaid_entitlements.core.controls import Controls
-    from payaid_entitlements.core.flags.model import FlagSet
-    from payaid_entitlements.core.observing import Observer
+from payaid_entitlements.core.world import World
+from payaid_entitlements.errors import StoreUnavailable
 
 #: Seconds: a refusal is only given on what was known to be true less than this ago.
 SURE_WITHIN: Final = 1.0
-#: Keys of single flight that no tenant can have, since ids are printable.
-_POLL, WORLD = "\x00poll", "\x00world"
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """
-    What a client was opened with, as far as misses need it.
-
-    Attributes:
-        wall: Seconds since the epoch: what "now" means to trials and ends.
-        catalog: To be published into an empty store.
-        hosted: The host keeps subscriptions itself.
-        listener: Hears of changes, once the first question was asked; None where the change log is only polled.
-        sharing: What is known of the Redis that is shared with other processes; None where there is none.
-        snapshot: What was last known, in a file, for when nothing is near; None where there is none.
-        strict: Unknown keys raise. None where nobody said: then they are refused, and raise in tests.
-        own_flags: Those of *catalog*, for when nothing else is known.
-        killed: Flags that the environment of this process switches off, as `flag_kills` names them.
-        new_id: Makes an id for a change from an instant.
-        sightings: What tenants were seen to do; None where nobody records it.
-        tells_time: *wall* is a clock that the caller handed in: the ledger is told what time it is.
-    """
-
-    near: LocalCache
-    wall: Callable[[], float]
-    observer: Observer
-    new_id: Callable[[Instant], str]
-    catalog: Catalog | None = None
-    modes: Modes = field(default_factory=Modes)
-    hosted: bool = False
-    strict: bool | None = None
-    listener: Listener | None = None
-    sharing: Sharing | None = None
-    snapshot: Snapshot | None = None
-    tells_time: bool = False
-    own_flags: FlagSnapshot = field(default_factory=FlagSnapshot)
-    killed: frozenset[str] = frozenset()
-    sightings: Sightings | None = None
-
-    def now(self) -> Instant:
-        """The instant that it is, for facts."""
-        return from_clock(self.wall())
-
-    def told_time(self) -> Instant | None:
-        """The instant for a ledger; None where its own clock is right."""
-        return from_clock(self.wall()) if self.tells_time else None
+#: Key of single flight that no tenant can have, since ids are printable.
+_POLL: Final = "\x00poll"
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,7 +323,7 @@ def load(setting: Setting, tenant: str, floor: int = 0, *, is_past: bool = False
             host = hosted((yield ReadHost(tenant)))
         unknown = unknown_offers(document, host, world.published)
         if unknown and is_again:
-            _say_unknown(setting, world, *unknown[0])
+            say_unknown(setting, world, *unknown[0])
         elif unknown:
             # Somebody has published since the log was read: what is held is newer than what is known to be sold.
             # Judged by the old catalog, all who were migrated would be turned away.
@@ -409,52 +339,6 @@ def load(setting: Setting, tenant: str, floor: int = 0, *, is_past: bool = False
             return entry
         # It may contradict what was heard of meanwhile.
         is_past = True
-
-
-#: A plan, or an add-on (True), with the version that is held.
-_Offer: TypeAlias = tuple[bool, str, int | None]
-
-
-def unknown_offers(document: TenantDocument, host: tuple[Terms, ...] | None, published: Published) -> list[_Offer]:
-    """What a tenant holds, or will hold by a scheduled change, and was never published as far as is known."""
-    return [
-        (is_add_on, key, version)
-        for is_add_on, key, version in _held_by(document, host)
-        if not (published.has_add_on if is_add_on else published.has)(key, version)
-    ]
-
-
-def _held_by(document: TenantDocument, host: tuple[Terms, ...] | None) -> Iterator[_Offer]:
-    for terms in host or ():
-        yield False, terms.plan, terms.version
-        yield from ((True, held.key, held.version) for held in terms.add_ons)
-    for path, line in document.timelines.items() if host is None else ():
-        for fact in line.facts if path[0] == "subscription" else ():
-            match path[2:], fact.value:
-                case ("plan",), {"plan": str(plan), "version": int(version)}:
-                    yield False, plan, version
-                case ("add_on", add_on), {"version": int(version)}:
-                    yield True, add_on, version
-
-
-def _say_unknown(setting: Setting, world: World, is_add_on: bool, key: str, version: int | None) -> None:
-    """
-    Be loud about a plan or an add-on that was never published: who holds it holds nothing by it.
-
-    Raises:
-        UnknownPlan: The host says so, and the client is strict.
-    """
-    if setting.hosted and setting.strict:
-        what = "add-on" if is_add_on else "plan"
-        hint = did_you_mean(key, world.published.add_on_versions if is_add_on else world.published.versions)
-        which = key if version is None else f"{key}@{version}"
-        raise UnknownPlan(f"subscriptions= returned {what} {which!r}, which was never published{hint}")
-    setting.observer.once(
-        "plan.unknown",
-        **{"add_on" if is_add_on else "plan": key},
-        version=version,
-        way_out="correct what subscriptions= returns" if setting.hosted else "publish the catalog that sold it",
-    )
 
 
 def hosted(answer: object) -> tuple[Terms, ...]:
@@ -474,7 +358,7 @@ def entry_of(
     near = setting.near
     fresh = near.fresh_until(asked_at)
     at = setting.now()
-    horizon = at + int((near.fresh_for) * MICROSECONDS) + max(STALE_FOR, _longest_bound(world))
+    horizon = at + int((near.fresh_for) * MICROSECONDS) + max(STALE_FOR, world.longest_outage)
     # The wall clock says when a trial ends; the cache's clock, which never jumps, is told how long that is from now.
     offset = near.clock() - at / MICROSECONDS
 
@@ -502,184 +386,3 @@ def entry_of(
         fresh=fresh,
         users=users or None,
     )
-
-
-def _longest_bound(world: World) -> int:
-    catalog = world.catalog
-    bounds = [feature.on_outage.bound for feature in catalog.features.values()]
-    return max([*bounds, *(module.on_outage.bound for module in catalog.modules.values())], default=0)
-
-
-def poll(setting: Setting) -> Flow[bool]:
-    """
-    Read the change log to its end and believe nothing that it contradicts.
-
-    Returns:
-        Whether there was a gap in it.
-    """
-    near = setting.near
-    more, has_gap = True, False
-    while more:
-        asked_at, doubts = near.clock(), near.doubts
-        page = cast("LogPage", (yield Poll(near.position)))
-        is_cut = page.gap or near.is_another(page.history)
-        if is_cut:
-            has_gap = True
-            near.restart(page.position, page.history)
-            if setting.snapshot is not None:
-                setting.snapshot.forget()
-        scopes = {entry.scope for entry in page.entries}
-        if is_cut or not scopes.isdisjoint((Scope.CATALOG, Scope.CONTROLS)):
-            yield from renew(setting)
-        elif Scope.FLAGS in scopes:
-            yield from renew_flags(setting)
-        for entry in page.entries:
-            if entry.tenant is not None:
-                near.invalidate(entry.tenant, entry.revision, entry.position)
-        near.reach(page.position, page.history)
-        more = page.more
-    near.extend(asked_at, doubts)
-    if setting.snapshot is not None:
-        setting.snapshot.flush()
-    return has_gap
-
-
-def announce(setting: Setting, scope: Scope, tenant: str | None, applied: Applied) -> Flow[None]:
-    """Tell other processes of a change, once it is committed and not before; where nobody is told, the log is read."""
-    if setting.snapshot is not None:
-        setting.snapshot.flush()
-    if setting.sharing is not None:
-        line = LogEntry(applied.position, scope, tenant, applied.revision)
-        yield from setting.sharing.announce(setting, line)
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What is the same for every tenant: the world, and all flags with the set that they were made of."""
-
-    world: World
-    flags: FlagSnapshot
-    flag_set: FlagSet
-
-
-def read_world(setting: Setting) -> Flow[Known]:
-    """
-    Read what is published, how the switches stand, and how the flags do.
-
-    Raises:
-        ConfigurationError: Nothing was ever published.
-    """
-    published = cast("Published | None", (yield ReadCatalog()))
-    if published is None:
-        raise ConfigurationError(
-            "nothing is published in this store; open with catalog='catalog.yaml', or run `payaid catalog publish`"
-        )
-    controls = cast("Controls", (yield ReadControls()))
-    flag_set = cast("FlagSet", (yield ReadFlags()))
-    if strays := setting.modes.unknown(published.catalog):
-        # Not an error here: a module that is retired must not stop processes that still name it.
-        setting.observer.once(
-            "enforcement.unknown_module", modules=strays, way_out="correct enforcement= and PAYAID_ENFORCEMENT_*"
-        )
-    if lax := {
-        scope: str(controls.position(("mode", scope))) for scope in controls.modes if not controls.is_enforced(scope)
-    }:
-        setting.observer.once(
-            "enforcement.is_not_on", store=lax, meaning="commercial refusals are not carried out there"
-        )
-    flag_set = believed(setting, published.catalog, flag_set)
-    flags = FlagSnapshot.of(
-        published.catalog.flags, flag_set, controls.killed, setting.killed, segments=published.catalog.segments
-    )
-    return Known(World.of(published, controls, setting.modes, flags.narrowing), flags, flag_set)
-
-
-def renew(setting: Setting) -> Flow[World]:
-    """
-    Read the world anew, drop what was worked out under the old one, and answer by the new one from here on.
-
-    Of two that do so at once, the one that read earlier reads again: nobody goes back behind what was seen.
-    """
-    near = setting.near
-    while True:
-        since, asked_at = (near.generation, near.turns), near.clock()
-        known = yield from read_world(setting)
-        world = known.world.after(near.world)
-        if near.turn_to(world, known.flags, since):
-            if setting.snapshot is not None:
-                setting.snapshot.keep_world(world, known.flag_set, asked_at)
-            return world
-
-
-def renew_flags(setting: Setting) -> Flow[FlagSnapshot]:
-    """
-    Read the flags anew. What tenants hold stays near, but where flags narrow other keys than before.
-
-    Of two that do so at once, the one that read earlier reads again, as in `renew`.
-    """
-    near = setting.near
-    while True:
-        since, asked_at, world = (near.generation, near.turns), near.clock(), near.world
-        if world is None:
-            # The client was closed meanwhile, or nobody has asked it yet: then all of it is read.
-            yield Join(WORLD, partial(begin, setting), begins=True)
-            return cast("FlagSnapshot", near.flags)
-        flag_set = believed(setting, world.catalog, cast("FlagSet", (yield ReadFlags())))
-        flags = FlagSnapshot.of(
-            world.catalog.flags, flag_set, world.controls.killed, setting.killed, segments=world.catalog.segments
-        )
-        if near.turn_to(world.narrowed_by(flags.narrowing), flags, since):
-            if setting.snapshot is not None:
-                setting.snapshot.keep_flags(flag_set, asked_at)
-            return flags
-
-
-def begin(setting: Setting) -> Flow[World]:
-    """Make the store ready, publish into an empty one, and read the world."""
-    near = setting.near
-    for concern in cast("Sequence[Concern]", (yield Prepare())):
-        if concern == LOST_WITH_THE_PROCESS:
-            continue
-        setting.observer.once("store.concern", promise=concern.promise, found=concern.found, way_out=concern.way_out)
-    if setting.catalog is not None:
-        yield from _publish_if_empty(setting, setting.catalog)
-    stamp = None if setting.sharing is None else (yield from setting.sharing.enter(setting))
-    # Where the log ends, before what it led to: nothing that changes in between is missed.
-    asked_at, doubts = near.clock(), near.doubts
-    head = cast("LogPage", (yield Poll(None)))
-    world = yield from renew(setting)
-    near.reach(head.position, head.history)
-    near.extend(asked_at, doubts)
-    if setting.sharing is not None:
-        yield from setting.sharing.settle(setting, stamp, head.position)
-    if setting.listener is not None:
-        setting.listener.start()
-    return world
-
-
-def _publish_if_empty(setting: Setting, catalog: Catalog) -> Flow[None]:
-    published = cast("Published | None", (yield ReadCatalog()))
-    if published is None:
-        # Once in the life of a store.
-        with IMPORTING:
-            from payaid_entitlements.core.flags.publishing import require_small
-        require_small(None, catalog)
-        first, publication = publish(None, catalog)
-        at = setting.now()
-        write = Write(
-            setting.new_id(at), "publish", at, published=first, detail={"difference": list(publication.lines())}
-        )
-        try:
-            yield Apply(write, expect=0, actor="payaid", because="opened with an empty store")
-        except ChangeConflict:
-            # Another process opened the same empty store at the same time; what it published is compared below.
-            published = cast("Published | None", (yield ReadCatalog()))
-    if published is not None and published.catalog.hash != catalog.hash:
-        # A starting process never changes what is sold: an old worker that restarts would undo a publication.
-        setting.observer.once(
-            "catalog.differs",
-            published=published.catalog.hash[:12],
-            given=catalog.hash[:12],
-            difference="; ".join(str(line) for line in difference(published.catalog, catalog)),
-            way_out="run `payaid catalog publish` to sell what the file says",
-        )

@@ -7,8 +7,11 @@ from functools import partial
 from itertools import islice
 from typing import Final, cast
 
-from payaid_entitlements.cache.loading import WORLD, Setting, begin, entry_of, hosted, load, poll, unknown_offers
+from payaid_entitlements.cache.loading import entry_of, hosted, load
+from payaid_entitlements.cache.renewing import WORLD, begin, poll
+from payaid_entitlements.cache.setting import Setting
 from payaid_entitlements.cache.steps import Find, Flow, Join, ReadHost, ReadTenants
+from payaid_entitlements.cache.unsold import unknown_offers
 from payaid_entitlements.core.facts import TenantDocument
 from payaid_entitlements.core.identity import identify
 from payaid_entitlements.stores.ports import TenantRow

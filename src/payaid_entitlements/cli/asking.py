@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from payaid_entitlements.cli import REFUSED
 from payaid_entitlements.cli.explaining import print_explanation
 from payaid_entitlements.cli.opening import opened
 from payaid_entitlements.cli.options import AsJson, Feature, Tenant, Url, User, identified
-from payaid_entitlements.cli.printing import console, emit, notes, verdict, worth_of
+from payaid_entitlements.cli.printing import console, emit, escape, notes, verdict, worth_of
 from payaid_entitlements.cli.references import explain_reference
 from payaid_entitlements.cli.remedies import remedy_in_words
 from payaid_entitlements.cli.times import parse_time, shown

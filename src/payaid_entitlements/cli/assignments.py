@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from payaid_entitlements.cli.confirming import Line, confirm
 from payaid_entitlements.cli.endings import Ending
 from payaid_entitlements.cli.opening import actor, opened
 from payaid_entitlements.cli.options import AsJson, Because, Tenant, Url, Yes
-from payaid_entitlements.cli.printing import console, emit, grid
+from payaid_entitlements.cli.printing import console, emit, escape, grid
 from payaid_entitlements.cli.times import parse_time, shown, stamp
 from payaid_entitlements.cli.written import counted
 from payaid_entitlements.core.catalog.model import Kind

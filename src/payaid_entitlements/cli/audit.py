@@ -8,7 +8,6 @@ from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
-from rich.markup import escape
 from rich.text import Text
 
 from payaid_entitlements.admin.flagging import said_of
@@ -19,7 +18,7 @@ from payaid_entitlements.cli.endings import Ending
 from payaid_entitlements.cli.facts import changes_in_words
 from payaid_entitlements.cli.opening import Opened, actor, opened
 from payaid_entitlements.cli.options import MOST, AsJson, Because, Url, Yes, identified
-from payaid_entitlements.cli.printing import console, emit, notes
+from payaid_entitlements.cli.printing import console, emit, escape, notes, plain
 from payaid_entitlements.cli.times import parse_length, parse_time, shown, stamp
 from payaid_entitlements.core.instant import Instant, instant, moment
 from payaid_entitlements.stores.ports import AuditEntry, Scope
@@ -79,7 +78,7 @@ def tell(store: Opened, found: Collection[AuditEntry], *, as_json: bool) -> None
         zone = zones.get(entry.tenant) or zones.setdefault(entry.tenant, store.zone(entry.tenant))
         about = entry.tenant if entry.tenant is not None else entry.scope.value
         when = shown(entry.recorded, zone)
-        line = Text.assemble((about, "bold"), f"  {entry.verb}  ", (f"{when}  by {entry.actor}  ", "dim"))
+        line = Text.assemble((plain(about), "bold"), f"  {entry.verb}  ", (f"{when}  by {plain(entry.actor)}  ", "dim"))
         out.print(line.append(entry.id, "dim cyan"))
         for what, old, new in _lines(entry, zone):
             before = f"[dim]{escape(old)} -> [/]" if old else ""

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import IO, Annotated
 
 import typer
-from rich.markup import escape
 
 from payaid_entitlements.cli.endings import Ending
 from payaid_entitlements.cli.opening import must_exist, named
 from payaid_entitlements.cli.options import AsJson, Url
-from payaid_entitlements.cli.printing import console, emit, notes
+from payaid_entitlements.cli.printing import console, emit, escape, notes
 from payaid_entitlements.cli.progress import following
 from payaid_entitlements.stores.backup import Content, export_to, import_from, verify
 from payaid_entitlements.stores.opening import find_ledger, open_store

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.text import Text
 
 from payaid_entitlements.cli import REFUSED
 from payaid_entitlements.cli.opening import opened
 from payaid_entitlements.cli.options import AsJson, Url
-from payaid_entitlements.cli.printing import console, emit, grid, notes, worth_of
+from payaid_entitlements.cli.printing import console, emit, escape, grid, notes, worth_of
 from payaid_entitlements.core.catalog import Catalog, Plan, Problem, Rate, catalog_schema, difference, keys_module
 from payaid_entitlements.core.ratelimit.limits import named_by
 from payaid_entitlements.core.ratelimit.rates import told
@@ -106,7 +105,7 @@ def show(
     table = grid("", *(f"{plan.key}{f'@{versions[plan.key]}' if versions else ''}" for plan in catalog.plans.values()))
     table.columns[0].no_wrap = True  # keys are copied from here
     table.title = f"{name} [dim]{catalog.hash[:12]}[/]"
-    table.add_row("[dim]price[/]", *(escape(_price(plan)) for plan in catalog.plans.values()), end_section=True)
+    table.add_row("[dim]price[/]", *(_price(plan) for plan in catalog.plans.values()), end_section=True)
     for module in catalog.modules.values():
         sold = ("[green]yes[/]" if module.key in plan.modules else "[dim]-[/]" for plan in catalog.plans.values())
         table.add_row(Text(module.key, "bold"), *sold)
@@ -174,7 +173,7 @@ def _rates(rates: tuple[Rate, ...]) -> str:
 def _price(plan: Plan) -> str:
     if plan.buy == "contact_us":
         return "talk to us"
-    prices = [f"{price.amount} {price.currency} / {price.interval}" for price in plan.prices]
+    prices = [escape(f"{price.amount} {price.currency} / {price.interval}") for price in plan.prices]
     return "\n".join(prices) or "free"
 
 

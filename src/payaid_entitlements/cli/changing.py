@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo
 
-from rich.markup import escape
-
 from payaid_entitlements.admin import Change
-from payaid_entitlements.cli.printing import console, emit
+from payaid_entitlements.cli.printing import console, emit, escape
 from payaid_entitlements.cli.times import shown, stamp
 
 

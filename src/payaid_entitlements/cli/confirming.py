@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import typer
-from rich.markup import escape
 
 from payaid_entitlements.cli import REFUSED
 from payaid_entitlements.cli.endings import Ending
-from payaid_entitlements.cli.printing import console, notes
+from payaid_entitlements.cli.printing import console, escape, notes
 
 
 @dataclass(frozen=True, slots=True)

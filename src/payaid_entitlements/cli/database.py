@@ -7,13 +7,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
 from payaid_entitlements.cli import REFUSED
 from payaid_entitlements.cli.confirming import Line, confirm
 from payaid_entitlements.cli.opening import must_exist, named
 from payaid_entitlements.cli.options import AsJson, Because, PerhapsBecause, Url, Yes
-from payaid_entitlements.cli.printing import console, emit, notes
+from payaid_entitlements.cli.printing import console, emit, escape, notes
 from payaid_entitlements.stores.opening import open_store
 
 if TYPE_CHECKING:

@@ -11,15 +11,13 @@ from pathlib import Path
 from typing import Literal
 
 import typer
-from rich.markup import escape
 
 from payaid_entitlements.cli import REFUSED
 from payaid_entitlements.cli.catalogs import DEFAULT_FILE
 from payaid_entitlements.cli.opening import PAGE, Opened, opened
 from payaid_entitlements.cli.options import AsJson, Url
-from payaid_entitlements.cli.printing import console, emit, grid
+from payaid_entitlements.cli.printing import console, emit, escape, grid
 from payaid_entitlements.core.catalog import Catalog, Published, difference
-from payaid_entitlements.core.catalog.keyspace import RATE_LIMITS
 from payaid_entitlements.core.controls import ENFORCE, Stage, staged
 from payaid_entitlements.core.flags.flag_set import WAY_OUT
 from payaid_entitlements.core.flags.model import FlagSet
@@ -28,6 +26,7 @@ from payaid_entitlements.core.instant import MICROSECONDS, Instant
 from payaid_entitlements.core.interval import format_duration
 from payaid_entitlements.core.subscription import terms_at
 from payaid_entitlements.core.world import Modes
+from payaid_entitlements.core.written.keyspace import RATE_LIMITS
 from payaid_entitlements.errors import CatalogInvalid, SchemaOutOfDate, StoreUnavailable
 from payaid_entitlements.settings import environment_modes
 

@@ -59,5 +59,6 @@ class Program(TyperGroup):
 
 
 def _end(sentence: str, code: int) -> NoReturn:
+    # A list of problems has lines of its own.
     notes().print(f"[bold red]payaid:[/] {escape(sentence)}", soft_wrap=True)
     raise typer.Exit(code)

@@ -9,7 +9,6 @@ from itertools import product
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from payaid_entitlements.admin.percent import share
 from payaid_entitlements.admin.switches import mode_position
@@ -17,12 +16,12 @@ from payaid_entitlements.cli.changing import said
 from payaid_entitlements.cli.confirming import Line, confirm
 from payaid_entitlements.cli.opening import PAGE, Opened, actor, opened
 from payaid_entitlements.cli.options import AsJson, Because, Url, Yes
-from payaid_entitlements.cli.printing import console, emit, grid, notes
+from payaid_entitlements.cli.printing import console, emit, escape, grid, notes
 from payaid_entitlements.cli.progress import counting
-from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.controls import EVERYWHERE, Controls, Enforcement, enforcement
 from payaid_entitlements.core.staging import Move, moves
 from payaid_entitlements.core.world import Modes
+from payaid_entitlements.core.written.problems import did_you_mean
 from payaid_entitlements.errors import ConfigurationError
 from payaid_entitlements.settings import environment_modes
 from payaid_entitlements.stores.activity import Activity, Seen
@@ -170,6 +169,9 @@ def _told(moving: Sequence[Move], name_all: bool) -> Iterator[str]:
         shown = tenants if name_all else tenants[:NAMED]
         more = f" and {len(tenants) - len(shown)} more (--all)" if len(shown) < len(tenants) else ""
         yield f"  [yellow]{len(tenants)} from {was} to {now}[/]: {escape(', '.join(shown))}{more}"
+    if any(each.was is None and each.now not in (None, Enforcement.ENFORCE) for each in moving):
+        # What looks like a step towards enforcement would be one away from it.
+        yield "  [yellow]not set means enforce[/], where no process says otherwise: there these are let in from now on"
 
 
 def _as_data(moving: Sequence[Move], name_all: bool) -> list[dict[str, object]]:

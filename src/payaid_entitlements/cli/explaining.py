@@ -5,10 +5,9 @@ from __future__ import annotations
 from zoneinfo import ZoneInfo
 
 from rich.console import Console
-from rich.markup import escape
 from rich.text import Text
 
-from payaid_entitlements.cli.printing import verdict, worth_of
+from payaid_entitlements.cli.printing import escape, plain, verdict, worth_of
 from payaid_entitlements.cli.times import shown
 from payaid_entitlements.core.encoding import decode_value
 from payaid_entitlements.core.explanation import Explanation
@@ -28,9 +27,9 @@ def print_explanation(out: Console, explanation: Explanation, zone: ZoneInfo) ->
     at = shown(explanation.at, zone)
     out.print(
         Text.assemble(
-            (who, "bold"),
+            (plain(who), "bold"),
             " / ",
-            (explanation.feature, "bold"),
+            (plain(explanation.feature), "bold"),
             "  ",
             verdict(decision),
             (f"  at {at}", "dim"),
@@ -45,7 +44,7 @@ def print_explanation(out: Console, explanation: Explanation, zone: ZoneInfo) ->
         mark, style = _MARKS[step.outcome]
         about = f"  [{step.key}]" if step.depth else ""
         line = Text.assemble(
-            "  ", "  " * step.depth, (f"{mark} {step.rule:<11}", style), f" {step.text}", (about, "dim")
+            "  ", "  " * step.depth, (f"{mark} {step.rule:<11}", style), f" {plain(step.text)}", (about, "dim")
         )
         out.print(line)
     for subscription in explanation.subscriptions:

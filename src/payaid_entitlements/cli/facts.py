@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from payaid_entitlements.cli.printing import worth_of
 from payaid_entitlements.cli.times import shown
-from payaid_entitlements.core.altered import alterations, named
+from payaid_entitlements.core.alterations import alterations, named
 from payaid_entitlements.core.encoding import decode_value
 from payaid_entitlements.core.facts import Recorded, Subject
 from payaid_entitlements.core.instant import Instant

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from payaid_entitlements.admin import Admin, Change
+from payaid_entitlements.admin.counting import MOST_FLAGS
 from payaid_entitlements.admin.flag_work import fix, remove, roll_out
 from payaid_entitlements.admin.flagging import Standing, undo_flags
 from payaid_entitlements.admin.undoing import standing_changes
@@ -20,14 +20,15 @@ from payaid_entitlements.cli.endings import Ending
 from payaid_entitlements.cli.flag_history import entries_of
 from payaid_entitlements.cli.opening import PAGE, Opened, actor, opened
 from payaid_entitlements.cli.options import AsJson, Because, FlagKey, Url, Yes
-from payaid_entitlements.cli.printing import notes
+from payaid_entitlements.cli.printing import escape, notes
 from payaid_entitlements.cli.progress import counting
 from payaid_entitlements.core.altered import Altered
 from payaid_entitlements.core.flags.flag_set import WAY_OUT
 from payaid_entitlements.core.flags.forecasting import Counting, Forecast
-from payaid_entitlements.core.flags.model import FlagSet
+from payaid_entitlements.core.flags.model import FlagSet, Stage
 from payaid_entitlements.core.flags.shares import parts
 from payaid_entitlements.core.flags.snapshot import effective
+from payaid_entitlements.core.flags.touching import touched
 from payaid_entitlements.stores.ports import Scope
 
 Rule = Annotated[str | None, typer.Option(help="Of which rule; needless where only one may be meant.")]
@@ -97,7 +98,9 @@ def restore(flag: FlagKey, because: Because, yes: Yes = False, url: Url = None, 
 
 
 def undo(flag: FlagKey, because: Because, yes: Yes = False, url: Url = None, as_json: AsJson = False) -> None:
-    """Take back the last change of FLAG; once more takes back the one before. Kill switches are left as they are."""
+    """Take back the last change of FLAG; once more takes back the one before. What else was changed with it, by an
+    import, goes back too, and is named. Kill switches are left as they are.
+    """
     with opened(url) as store:
         on = standing(store)
         # A kill switch has its own way back: who wants another share must not lift it by mistake.
@@ -148,22 +151,23 @@ def remove_(
 
 def standing(store: Opened) -> Standing:
     """What counts now. Where the flag set cannot be read, that is what the catalog says, and the terminal says so."""
-    on = Standing.of(store.published().catalog, store.store.flags())
+    on = Standing.of(store.published().catalog, store.store.flags(), store.store.controls().killed, store.now)
     if on.held.damage is not None:
         why = f"the stored flag set cannot be read: {on.held.damage.why}; flags are as the catalog says; {WAY_OUT}"
         notes().print(f"  [red]damaged[/] {escape(why)}")
     return on
 
 
-def counted(store: Opened, on: Standing, flag: str, wanted: FlagSet) -> Forecast:
-    """Count whom *wanted* would move; the terminal shows how far it is."""
-    told = Counting.of(flag, on.catalog, on.held, wanted, store.now)
+def counted(store: Opened, on: Standing, flags: list[str], wanted: FlagSet) -> list[Forecast]:
+    """Count whom *wanted* would move in each of *flags*; the terminal shows how far it is."""
+    told = Counting.of_each(flags, on.catalog.flags, on.held, wanted, store.now, segments=on.catalog.segments)
     with counting("counting tenants") as count:
         for number, row in enumerate(store.tenants(), start=1):
-            told.count(row.tenant, row.plan, row.modules)
+            for each in told:
+                each.count(row.tenant, row.plan, row.modules)
             if not number % PAGE:
                 count(PAGE)
-    return told.forecast
+    return [each.forecast for each in told]
 
 
 def _change(
@@ -178,24 +182,40 @@ def _change(
     as_json: bool,
 ) -> None:
     proposed = verb(store.ent.admin(actor(), because=because, dry_run=True), on.held.revision)
-    told = counted(store, on, flag, wanted)
-    lines = _lines(flag, proposed.altered, told)
-    confirm(store.store.name, lines, because=because, yes=yes, as_json=as_json, told=opens(proposed))
+    # A change that is undone may have been one of many flags: an import.
+    others = sorted({name for kind, name in touched(on.held, wanted) if kind == "flag"} - {flag})
+    forecast, *too = counted(store, on, [flag, *others[: MOST_FLAGS - 1]], wanted)
+    lines = _lines(flag, proposed.altered, forecast)
+    told = [f"  [yellow]{escape(each.key)} too[/]   {moved(each)}" for each in too]
+    if left := others[MOST_FLAGS - 1 :]:
+        told.append(f"  [yellow]and {len(left):,} more flags too[/]: of these nobody was counted")
+    told += [*_stands_still(flag, wanted), *opens(proposed)]
+    confirm(store.store.name, lines, because=because, yes=yes, as_json=as_json, told=told)
     if flag in store.store.controls().killed and flag in effective(on.catalog.flags, wanted):
         notes().print(f"  [yellow]it is killed[/]: nobody gets it before `payaid flag restore {escape(flag)}`")
     change = verb(store.ent.admin(actor(), because=because), on.held.revision)
-    more: dict[str, object] = {"flag": flag, "forecast": asdict(told)}
+    more: dict[str, object] = {"flag": flag, "forecast": asdict(forecast), "too": [asdict(each) for each in too]}
     way_back = f"payaid flag undo {flag} --because ..."
     said(change, store.zone(), as_json=as_json, more=more, way_back=way_back)
 
 
 def _lines(flag: str, altered: tuple[Altered, ...], told: Forecast) -> list[Line]:
     lines = [Line(each.what, f"[dim]{escape(each.before)}[/]", escape(each.after)) for each in altered]
-    if lines:
-        # What people want to know stands beside the last of it: how many are moved.
-        last = lines[-1]
-        lines[-1] = Line(last.what, last.before, f"{last.after}   {moved(told)}")
+    own = [
+        number for number, line in enumerate(lines) if line.what == f"flag {flag}" or line.what.startswith(f"{flag} ")
+    ]
+    if own:
+        # What people want to know stands beside the last that is said of the flag: how many are moved.
+        last = lines[own[-1]]
+        lines[own[-1]] = Line(last.what, last.before, f"{last.after}   {moved(told)}")
     return lines
+
+
+def _stands_still(flag: str, then: FlagSet) -> list[str]:
+    stands = then.progress.get(flag)
+    if stands is None or stands.stage is not Stage.PAUSED:
+        return []
+    return [f"  [yellow]its rollout stands still[/] until `payaid flag resume {escape(flag)}`"]
 
 
 def moved(told: Forecast) -> str:
@@ -208,15 +228,20 @@ def moved(told: Forecast) -> str:
 
 def _switch(flag: str, is_killed: bool, because: str, yes: bool, url: str | None, as_json: bool) -> None:
     verb, opposite = ("kill", "restore") if is_killed else ("restore", "kill")
+    told = []
     with opened(url) as store:
         if flag not in store.store.controls().killed:
             on = standing(store)
             # A module is killed by nobody who turns flags. Where these cannot be read, any other key may be one.
             if on.held.damage is None or flag in on.catalog.modules or flag in on.catalog.features:
-                on.known(flag)
+                narrows = ", ".join(on.known(flag).narrows)
+                if is_killed and narrows:
+                    told.append(f"  [red]refuses {escape(narrows)}[/] to everybody until it is restored")
+        if not is_killed:
+            told += _stands_still(flag, store.store.flags())
         proposed = getattr(store.ent.admin(actor(), because=because, dry_run=True), verb)(flag)
         lines = [Line(each.what, escape(each.before), escape(each.after)) for each in proposed.altered]
-        confirm(store.store.name, lines, because=because, yes=yes, as_json=as_json)
+        confirm(store.store.name, lines, because=because, yes=yes, as_json=as_json, told=told)
         change = getattr(store.ent.admin(actor(), because=because), verb)(flag)
         way_back = f"payaid flag {opposite} {flag} --because ..."
         said(change, store.zone(), as_json=as_json, more={"flag": flag}, way_back=way_back)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from payaid_entitlements.cli.opening import opened
 from payaid_entitlements.cli.options import AsJson, FlagKey, Tenant, Url, User
-from payaid_entitlements.cli.printing import console, emit
-from payaid_entitlements.core.catalog.problems import Findings
-from payaid_entitlements.core.catalog.yaml12 import read_yaml
+from payaid_entitlements.cli.printing import console, emit, escape
 from payaid_entitlements.core.flags.conditions import exact
+from payaid_entitlements.core.written.problems import Findings
+from payaid_entitlements.core.written.yaml12 import read_yaml
 
 
 def explain(

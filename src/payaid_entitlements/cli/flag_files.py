@@ -7,25 +7,28 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import yaml
-from rich.markup import escape
 
+from payaid_entitlements.admin import Admin, Change
 from payaid_entitlements.cli.changing import opens, said
 from payaid_entitlements.cli.confirming import Line, confirm
 from payaid_entitlements.cli.flag_changes import moved, standing
 from payaid_entitlements.cli.opening import actor, opened
 from payaid_entitlements.cli.options import AsJson, Because, Url, Yes
-from payaid_entitlements.cli.printing import console, emit
-from payaid_entitlements.core.catalog.problems import did_you_mean
+from payaid_entitlements.cli.printing import console, emit, escape
 from payaid_entitlements.core.flags import flagd
 from payaid_entitlements.core.flags.conditions import written_condition
 from payaid_entitlements.core.flags.forecasting import Forecast
 from payaid_entitlements.core.flags.model import Condition, Flag
 from payaid_entitlements.core.flags.writing import written
+from payaid_entitlements.core.written.problems import did_you_mean
 from payaid_entitlements.errors import ConfigurationError, UnknownFlag
+
+if TYPE_CHECKING:
+    from payaid_entitlements.core.flags.nodes import Scheme
 
 
 class Format(StrEnum):
@@ -36,12 +39,23 @@ class Format(StrEnum):
     FLAGD = "flagd"
 
 
+class Generation(StrEnum):
+    """What flagd's ``fractional`` hashes."""
+
+    V2 = "v2"
+    V3 = "v3"
+
+
 def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="flagd's JSON, or `flags:` as in a catalog.")],
     because: Because,
     replace: Annotated[
         bool, typer.Option("--replace", help="Instead of all that was changed; repairs a damaged flag set.")
     ] = False,
+    fractional: Annotated[
+        Generation | None,
+        typer.Option(help="Of flagd's buckets, where FILE says none: v2 if a service is of it."),
+    ] = None,
     yes: Yes = False,
     url: Url = None,
     as_json: AsJson = False,
@@ -52,9 +66,12 @@ def import_(
     with opened(url) as store:
         on = standing(store)
         revision = on.held.revision
-        proposed = store.ent.admin(actor(), because=because, dry_run=True).import_flags(
-            file, replace=replace, expect=revision
-        )
+        scheme: Scheme | None = None if fractional is None else "v2" if fractional is Generation.V2 else "v3"
+
+        def imported(admin: Admin) -> Change:
+            return admin.import_flags(file, replace=replace, fractional=scheme, expect=revision)
+
+        proposed = imported(store.ent.admin(actor(), because=because, dry_run=True))
         lines = [Line(each.what, f"[dim]{escape(each.before)}[/]", escape(each.after)) for each in proposed.altered]
         if not lines:
             if as_json:
@@ -67,7 +84,7 @@ def import_(
             told.append(f"  and {proposed.uncounted:,} more flags that may move somebody: of these nobody was counted")
         told += opens(proposed)
         confirm(store.store.name, lines, because=because, yes=yes, as_json=as_json, told=told)
-        change = store.ent.admin(actor(), because=because).import_flags(file, replace=replace, expect=revision)
+        change = imported(store.ent.admin(actor(), because=because))
         more: dict[str, object] = {
             "altered": [str(each) for each in proposed.altered],
             "forecasts": [asdict(each) for each in proposed.forecasts],

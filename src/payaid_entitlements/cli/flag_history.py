@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from payaid_entitlements.admin.flagging import Standing
 from payaid_entitlements.admin.trail import keys_of
 from payaid_entitlements.cli.audit import tell
 from payaid_entitlements.cli.opening import PAGE, Opened, opened
@@ -24,7 +25,11 @@ def history(
 ) -> None:
     """Show who changed FLAG or turned its kill switch, when and why, the newest last."""
     with opened(url) as store:
-        tell(store, deque(entries_of(store, flag), maxlen=limit), as_json=as_json)
+        found = deque(entries_of(store, flag), maxlen=limit)
+        if not found:
+            # Nothing is recorded of what only the catalog speaks of; of a name that is misspelled neither.
+            Standing.of(store.published().catalog, store.store.flags()).known(flag)
+        tell(store, found, as_json=as_json)
 
 
 def entries_of(store: Opened, flag: str) -> Iterator[AuditEntry]:

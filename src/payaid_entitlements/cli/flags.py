@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
-from rich.markup import escape
 
 from payaid_entitlements.admin.flagging import Standing
 from payaid_entitlements.admin.trail import keys_of
@@ -16,17 +15,22 @@ from payaid_entitlements.cli.flag_changes import standing
 from payaid_entitlements.cli.flag_history import changes
 from payaid_entitlements.cli.opening import Opened, opened
 from payaid_entitlements.cli.options import AsJson, FlagKey, Url
-from payaid_entitlements.cli.printing import console, emit, grid, notes
+from payaid_entitlements.cli.printing import console, emit, escape, grid, notes
 from payaid_entitlements.cli.times import shown, stamp
+from payaid_entitlements.core.catalog.flags.linting import lint_flags
 from payaid_entitlements.core.flags.altered import condition_words, needs_words, progress_words, rule_words, share_words
 from payaid_entitlements.core.flags.conditions import named_segments
-from payaid_entitlements.core.flags.linting import lint_flags
-from payaid_entitlements.core.flags.model import Flag
+from payaid_entitlements.core.flags.model import Flag, Progress, Rule, Stage
+from payaid_entitlements.core.flags.rollouts.schedule import reads_clock, share
+from payaid_entitlements.core.flags.shares import percent
 from payaid_entitlements.core.flags.stale import stale as why_stale
 from payaid_entitlements.core.flags.storing import encode_progress
 from payaid_entitlements.core.flags.turning import fixed_at
 from payaid_entitlements.core.flags.writing import written
 from payaid_entitlements.core.instant import Instant, moment
+
+#: Columns of a terminal below which a list shows two of its six.
+_NARROW: Final = 70
 
 app = typer.Typer(help="Who gets what: kill switches, rollouts, variants.", no_args_is_help=True)
 
@@ -62,17 +66,20 @@ class Shown:
 def list_(url: Url = None, as_json: AsJson = False) -> None:
     """List all flags, with what they are now."""
     with opened(url) as store:
-        on, killed = standing(store), store.store.controls().killed
-        found = [_shown(on, key, killed) for key in sorted(on.flags)]
+        on = standing(store)
+        found = [_shown(on, key) for key in sorted(on.flags)]
         if as_json:
             emit([each.as_data() for each in found])
             return
-        table = grid("flag", "state", "narrows", "owner", "remove by", "from", title=store.store.name)
+        out = console()
+        # Where six columns have no room, what a flag is now has it; `show` tells the rest.
+        columns = ("flag", "state", "narrows", "owner", "remove by", "from")[: 2 if out.width < _NARROW else 6]
+        table = grid(*columns, title=store.store.name)
         for each in found:
             flag, origin = each.flag, "changed since" if each.is_changed else "catalog"
-            columns = (flag.key, each.state, ", ".join(flag.narrows), flag.owner or "-", str(flag.remove_by or "-"))
-            table.add_row(*map(escape, columns), origin)
-        console().print(table)
+            row = (flag.key, each.state, ", ".join(flag.narrows), flag.owner or "-", str(flag.remove_by or "-"), origin)
+            table.add_row(*map(escape, row[: len(columns)]))
+        out.print(table)
 
 
 @app.command()
@@ -80,7 +87,7 @@ def show(flag: FlagKey, url: Url = None, as_json: AsJson = False) -> None:
     """Show what FLAG is: its variants, its rules in their order, where its rollout stands."""
     with opened(url) as store:
         on = standing(store)
-        found = _shown(on, on.known(flag).key, store.store.controls().killed)
+        found = _shown(on, on.known(flag).key)
         progress = on.held.progress.get(flag)
         if as_json:
             where = None if progress is None else encode_progress(progress)
@@ -110,7 +117,7 @@ def stale(url: Url = None, as_json: AsJson = False) -> None:
     where there is one.
     """
     with opened(url) as store:
-        on, killed, changed = standing(store), store.store.controls().killed, _last_changes(store)
+        on, changed = standing(store), _last_changes(store)
         zone = store.zone()
         today: date = moment(store.now).astimezone(zone).date()
         found = [
@@ -120,7 +127,7 @@ def stale(url: Url = None, as_json: AsJson = False) -> None:
                 each := why_stale(
                     flag,
                     progress=on.held.progress.get(key),
-                    killed=killed,
+                    killed=on.killed,
                     changed=changed.get(key),
                     now=store.now,
                     today=today,
@@ -183,14 +190,13 @@ def lint(
         raise typer.Exit(REFUSED)
 
 
-def _shown(on: Standing, key: str, killed: frozenset[str]) -> Shown:
-    flag = on.flags[key]
-    return Shown(flag, _state(flag, key in killed), key in on.held.changed)
+def _shown(on: Standing, key: str) -> Shown:
+    return Shown(on.flags[key], _state(on.flags[key], on), key in on.held.changed)
 
 
-def _state(flag: Flag, is_killed: bool) -> str:
+def _state(flag: Flag, on: Standing) -> str:
     """What a flag is now, in a few words."""
-    if is_killed:
+    if flag.key in on.killed:
         return "killed"
     if flag.broken:
         return f"broken: {flag.broken}"
@@ -201,7 +207,19 @@ def _state(flag: Flag, is_killed: bool) -> str:
         return f"{everybody} for everybody"
     if flag.targeting is not None:
         return "targeting of flagd"
-    return "; ".join(rule_words(rule) for rule in flag.rules) or f"{flag.default or 'no answer'} for everybody"
+    progress = on.held.progress.get(flag.key)
+    rules = "; ".join(f"{_reached(rule, progress, on.now)}{rule_words(rule)}" for rule in flag.rules)
+    return rules or f"{flag.default or 'no answer'} for everybody"
+
+
+def _reached(rule: Rule, progress: Progress | None, now: Instant) -> str:
+    """How far the rollout of a rule is, where its plan does not say that: time does, or what was measured."""
+    rollout = rule.rollout
+    if rollout is None or (rollout.guard is None and not reads_clock(rollout)):
+        return ""
+    own = progress if progress is not None and progress.rule == rule.id else None
+    stage = "now" if rollout.guard is None else (Stage.PENDING if own is None else own.stage).value
+    return f"{stage} at {percent(share(rollout, own, now))}: "
 
 
 def _facts(flag: Flag) -> dict[str, str]:

@@ -11,7 +11,6 @@ from itertools import islice
 from typing import Annotated, TypeVar
 
 import typer
-from rich.markup import escape
 
 from payaid_entitlements.admin.change import Author
 from payaid_entitlements.admin.resetting import record_reset
@@ -19,31 +18,29 @@ from payaid_entitlements.cli.confirming import Line, confirm
 from payaid_entitlements.cli.endings import Ending
 from payaid_entitlements.cli.opening import PAGE, Opened, actor, opened
 from payaid_entitlements.cli.options import MOST, AsJson, Because, Tenant, Url, User, Yes, identified
-from payaid_entitlements.cli.printing import bar, console, emit, grid, notes
+from payaid_entitlements.cli.printing import bar, console, emit, escape, grid, notes
 from payaid_entitlements.cli.progress import counting
-from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.instant import MICROSECONDS
 from payaid_entitlements.core.interval import format_duration
 from payaid_entitlements.core.ratelimit.limits import Limit
 from payaid_entitlements.core.ratelimit.policy import Algorithm, Policy
+from payaid_entitlements.core.written.problems import did_you_mean
 from payaid_entitlements.errors import StoreUnavailable, UnknownRateLimit
 from payaid_entitlements.limiting.asking import there
 from payaid_entitlements.limiting.outcome import PolicyStanding, RateLimitOutcome
-from payaid_entitlements.web.address import client_address
 
 L = TypeVar("L")
 
 app = typer.Typer(help="How rate limits stand.", no_args_is_help=True)
 
 
-def _counted(value: str | None) -> str | None:
-    """The address as a gate counts by it."""
-    return None if value is None else client_address(identified("address", value), (), proxies=0)
+def _address(value: str | None) -> str | None:
+    return None if value is None else identified("address", value)
 
 
 _Limit = Annotated[str, typer.Argument(metavar="LIMIT", help="The key of a rate limit.")]
 _Address = Annotated[
-    str | None, typer.Option("--address", help="Of a client, for limits that count by address.", callback=_counted)
+    str | None, typer.Option("--address", help="Of a client, for limits that count by address.", callback=_address)
 ]
 
 

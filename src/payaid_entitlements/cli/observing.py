@@ -12,14 +12,13 @@ from typing import Annotated, cast
 from zoneinfo import ZoneInfo
 
 import typer
-from rich.markup import escape
 
 from payaid_entitlements.cache.driving import HostSubscriptions
 from payaid_entitlements.cli.endings import Ending
 from payaid_entitlements.cli.enforcement import NAMED, All, seen
 from payaid_entitlements.cli.opening import Opened, opened
 from payaid_entitlements.cli.options import AsJson, Url
-from payaid_entitlements.cli.printing import console, emit, grid, notes
+from payaid_entitlements.cli.printing import console, emit, escape, grid, notes
 from payaid_entitlements.cli.progress import counting
 from payaid_entitlements.cli.remedies import remedy_in_words
 from payaid_entitlements.cli.times import parse_length

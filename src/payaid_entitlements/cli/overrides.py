@@ -8,7 +8,6 @@ from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
-from rich.markup import escape
 
 from payaid_entitlements.cli import REFUSED
 from payaid_entitlements.cli.changing import said
@@ -16,18 +15,18 @@ from payaid_entitlements.cli.confirming import Line, confirm
 from payaid_entitlements.cli.endings import Ending
 from payaid_entitlements.cli.opening import actor, opened
 from payaid_entitlements.cli.options import AsJson, Because, Overridable, Tenant, Url, User, Yes, identified
-from payaid_entitlements.cli.printing import console, emit, grid, held, notes, worth_of
+from payaid_entitlements.cli.printing import console, emit, escape, grid, held, notes, worth_of
 from payaid_entitlements.cli.rehearsal import rehearsal
 from payaid_entitlements.cli.times import parse_length, parse_time, shown, stamp
 from payaid_entitlements.cli.written import parse_value
 from payaid_entitlements.core.catalog import Catalog
-from payaid_entitlements.core.catalog.keyspace import RATE_LIMITS
 from payaid_entitlements.core.encoding import encode_value
 from payaid_entitlements.core.facts import TenantDocument
 from payaid_entitlements.core.instant import Instant, instant, moment
 from payaid_entitlements.core.overriding import standing_overrides
 from payaid_entitlements.core.typed import overridable
 from payaid_entitlements.core.values import Deny, Value
+from payaid_entitlements.core.written.keyspace import RATE_LIMITS
 from payaid_entitlements.entitlements import Entitlements
 
 app = typer.Typer(help="Exceptions for one tenant, with an end and a reason.", no_args_is_help=True)

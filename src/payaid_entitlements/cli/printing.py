@@ -8,10 +8,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
-from typing import TextIO
+from typing import Any, Final, TextIO
+from unicodedata import category
 
 from rich.console import Console
-from rich.markup import escape
+from rich.markup import escape as escape_markup
 from rich.table import Table
 from rich.text import Text
 
@@ -30,14 +31,53 @@ _MUCH = Decimal("0.8")
 _UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 
 
+#: Categories of Unicode of what acts on a terminal or is not seen: controls, what is read from right to left or joins
+#: letters, ends of lines.
+_ACTING: Final = ("Cc", "Cf", "Zl", "Zp")
+
+
+def plain(text: str, *, but: str = "") -> str:
+    """
+    *text* in one line, with what acts on the terminal, or is not seen, written out.
+
+    People agree to what they see, and titles, rules and ids come from files and from customers: a title must not write
+    lines of what it is shown in.
+
+    Args:
+        but: Letters that are left as they are.
+    """
+    if text.isprintable():
+        return text
+    return "".join(_written_out(each) if category(each) in _ACTING and each not in but else each for each in text)
+
+
+def _written_out(letter: str) -> str:
+    code = ord(letter)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def escape(text: str) -> str:
+    """*text*, a value, as part of what is marked up: to be shown to the letter, see `plain`."""
+    return escape_markup(plain(text))
+
+
+class _Plain(Console):
+    """A console that shows texts as they are: no picture for ``:key:``, and nothing of them acts on the terminal."""
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        """Make of *text*, which is marked up, what is shown."""
+        # Values have been through `escape`; whatever has not may still have lines, as we have.
+        return super().render_str(plain(text, but="\n\t"), **how)
+
+
 def console() -> Console:
     """Where answers go."""
-    return Console(width=_width(sys.stdout), highlight=False)
+    return _Plain(width=_width(sys.stdout), highlight=False, emoji=False)
 
 
 def notes() -> Console:
     """Where remarks, questions and errors go, so that stdout can be read by a program."""
-    return Console(width=_width(sys.stderr), highlight=False, stderr=True)
+    return _Plain(width=_width(sys.stderr), highlight=False, stderr=True, emoji=False)
 
 
 def _width(stream: TextIO | None) -> int | None:
@@ -53,7 +93,13 @@ def _width(stream: TextIO | None) -> int | None:
 
 def emit(data: Mapping[str, object] | Sequence[object]) -> None:
     """Print *data* as JSON on stdout, where nothing else is."""
-    print(json.dumps(data, ensure_ascii=False, indent=2))
+    for line in json.dumps(data, ensure_ascii=False, indent=2).split("\n"):
+        # All that acts is in a string, where it may be written as an escape.
+        print(line if line.isprintable() else "".join(map(_in_json, line)))
+
+
+def _in_json(letter: str) -> str:
+    return json.dumps(letter)[1:-1] if category(letter) in _ACTING else letter
 
 
 def grid(*columns: str, title: str | None = None) -> Table:
@@ -78,7 +124,7 @@ def verdict(decision: Decision) -> Text:
         word,
         "  ",
         (decision.reason.value, "cyan"),
-        (f"  {decision.source}" if decision.source else "", "dim"),
+        (f"  {plain(decision.source)}" if decision.source else "", "dim"),
     )
 
 

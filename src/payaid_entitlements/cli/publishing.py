@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from rich.markup import escape
-
 from payaid_entitlements.admin.selling import STAYS
 from payaid_entitlements.cli.catalogs import DEFAULT_FILE, File
 from payaid_entitlements.cli.changing import opens, said
 from payaid_entitlements.cli.confirming import Line, confirm
 from payaid_entitlements.cli.opening import Opened, actor, opened
 from payaid_entitlements.cli.options import AsJson, Because, Url, Yes
-from payaid_entitlements.cli.printing import console, emit, notes
+from payaid_entitlements.cli.printing import console, emit, escape, notes
 from payaid_entitlements.core.catalog import Catalog, PlanVersion, Publication
 from payaid_entitlements.core.catalog import publish as planned
+from payaid_entitlements.core.catalog.flags.publishing import outlived
 from payaid_entitlements.core.catalog.publication import OfferVersion
-from payaid_entitlements.core.flags.publishing import outlived
 from payaid_entitlements.core.subscription import terms_at
 
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 from typing import NoReturn
 
 import typer
-from rich.markup import escape
 
 from payaid_entitlements.cli import REFUSED
 from payaid_entitlements.cli.audit import as_data
 from payaid_entitlements.cli.endings import Ending
 from payaid_entitlements.cli.opening import Opened, opened
-from payaid_entitlements.cli.printing import console, emit, grid
+from payaid_entitlements.cli.printing import console, emit, escape, grid
 from payaid_entitlements.cli.progress import counting
 from payaid_entitlements.cli.times import shown, stamp
 from payaid_entitlements.core.explanation import Explanation

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo
 
-from rich.markup import escape
-
+from payaid_entitlements.cli.printing import escape
 from payaid_entitlements.cli.times import shown
 from payaid_entitlements.core.catalog import Price
 from payaid_entitlements.core.remedies import AddAddOn, ChangePlan, Contact, ReleaseSlots, Remedy, WaitUntil

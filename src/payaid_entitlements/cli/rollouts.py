@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from payaid_entitlements.admin import Admin, Change
 from payaid_entitlements.cli.changing import as_data, said
@@ -15,13 +14,14 @@ from payaid_entitlements.cli.endings import Ending
 from payaid_entitlements.cli.flag_changes import standing
 from payaid_entitlements.cli.opening import actor, opened
 from payaid_entitlements.cli.options import AsJson, Because, FlagKey, PerhapsBecause, Url, Yes
-from payaid_entitlements.cli.printing import console, emit
+from payaid_entitlements.cli.printing import console, emit, escape
 from payaid_entitlements.core.altered import Altered
 from payaid_entitlements.core.flags.altered import progress_words
 from payaid_entitlements.core.flags.rollouts import machine
 from payaid_entitlements.core.flags.rollouts.judging import judge, mismatch
 from payaid_entitlements.core.flags.rollouts.measured import Measured, tally
 from payaid_entitlements.core.flags.rollouts.schedule import share
+from payaid_entitlements.core.flags.shares import percent
 from payaid_entitlements.core.flags.storing import encode_progress
 
 _WAY_BACK = "payaid flag undo {flag} --because ..."
@@ -63,7 +63,9 @@ def step(
             return
         for each in made:
             told = f": {escape(each.because)}" if each.because else ""
-            console().print(f"[green]done[/] {escape(each.flag)} is {each.stage.value}{told}")
+            console().print(
+                f"[green]done[/] {escape(each.flag)} is {each.stage.value}, {percent(each.share)} is in{told}"
+            )
         if not made:
             console().print("no rollout is to go on now")
 

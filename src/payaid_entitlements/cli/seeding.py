@@ -7,14 +7,13 @@ import time
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from payaid_entitlements.cli.confirming import Line, confirm
 from payaid_entitlements.cli.endings import Ending
 from payaid_entitlements.cli.examples import example
 from payaid_entitlements.cli.opening import Opened, actor, opened
 from payaid_entitlements.cli.options import AsJson, Because, Url, Yes
-from payaid_entitlements.cli.printing import console, emit, grid
+from payaid_entitlements.cli.printing import console, emit, escape, grid
 from payaid_entitlements.cli.progress import counting
 from payaid_entitlements.core.instant import moment
 from payaid_entitlements.errors import UnknownPlan

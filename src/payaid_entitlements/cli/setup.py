@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from payaid_entitlements.cli.catalogs import DEFAULT_FILE
 from payaid_entitlements.cli.endings import Ending
 from payaid_entitlements.cli.options import AsJson
-from payaid_entitlements.cli.printing import console, emit
+from payaid_entitlements.cli.printing import console, emit, escape
 
 STARTER = """\
 # What you sell, top down: what exists, and what it is bundled into.

@@ -7,18 +7,17 @@ from itertools import islice
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from payaid_entitlements.cli.facts import TIMES
 from payaid_entitlements.cli.opening import PAGE, Opened, opened
 from payaid_entitlements.cli.options import MOST, AsJson, Tenant, Url
 from payaid_entitlements.cli.overrides import overrides_of
-from payaid_entitlements.cli.printing import console, emit, gives, grid, held, notes
+from payaid_entitlements.cli.printing import console, emit, escape, gives, grid, held, notes
 from payaid_entitlements.cli.times import shown, stamp
-from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.provider_ids import provider_ids
 from payaid_entitlements.core.resolution import STATUS
 from payaid_entitlements.core.subscription import Terms, standing, terms_at
+from payaid_entitlements.core.written.problems import did_you_mean
 from payaid_entitlements.errors import UnknownFeature
 from payaid_entitlements.stores.ports import TenantRow
 

@@ -16,14 +16,13 @@ from pathlib import Path
 from typing import IO, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from payaid_entitlements.cli import REFUSED
 from payaid_entitlements.cli.endings import Ending
 from payaid_entitlements.cli.opening import Opened, opened
 from payaid_entitlements.cli.options import MOST, AsJson, Tenant, Url, identified
-from payaid_entitlements.cli.printing import bar, console, emit, grid, notes
+from payaid_entitlements.cli.printing import bar, console, emit, escape, grid, notes
 from payaid_entitlements.cli.progress import counting
 from payaid_entitlements.cli.times import parse_length, shown
 from payaid_entitlements.cli.written import counted

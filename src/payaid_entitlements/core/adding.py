@@ -6,11 +6,11 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.facts import Fact, NewFact, Subject, TenantDocument, Timeline, joined
 from payaid_entitlements.core.instant import LATEST, Instant
 from payaid_entitlements.core.metering.granting import given_by
 from payaid_entitlements.core.subscription import MAIN, MOST, HeldAddOn, add_on_in, subject
+from payaid_entitlements.core.written.problems import did_you_mean
 from payaid_entitlements.errors import ConfigurationError, UnknownPlan
 
 if TYPE_CHECKING:

@@ -33,7 +33,6 @@ from zoneinfo import ZoneInfo
 from payaid_entitlements.core import period
 from payaid_entitlements.core.adding import bought, endings, granted, known_add_ons
 from payaid_entitlements.core.catalog.model import Access, Plan
-from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.earliest import earliest
 from payaid_entitlements.core.facts import NewFact, Timeline
 from payaid_entitlements.core.ground import Ground, When
@@ -44,6 +43,7 @@ from payaid_entitlements.core.provider_ids import replaced
 from payaid_entitlements.core.resolution import STATUS, held_of
 from payaid_entitlements.core.subscription import MAIN, State, Terms, subject, terms_at
 from payaid_entitlements.core.world import World
+from payaid_entitlements.core.written.problems import did_you_mean
 from payaid_entitlements.core.zones import TIMEZONE, billing_interval, history, moved, zones_subject
 from payaid_entitlements.errors import ConfigurationError, UnknownPlan
 

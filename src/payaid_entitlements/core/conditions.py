@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from payaid_entitlements.core.catalog.keyspace import RATE_LIMITS
 from payaid_entitlements.core.catalog.model import Feature, OnExceed, Rollover
 from payaid_entitlements.core.interval import format_duration
 from payaid_entitlements.core.ratelimit.limits import Limit
 from payaid_entitlements.core.ratelimit.policy import Algorithm, Policy
 from payaid_entitlements.core.resolution import Standpoint
 from payaid_entitlements.core.values import Amount
+from payaid_entitlements.core.written.keyspace import RATE_LIMITS
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,12 +41,14 @@ class Held:
 
     Attributes:
         besides: What would still be in the way, were it not for what *standing* names: paid, it is still paused.
+        is_trial: Nobody has bought it yet, also where *standing* names what is due or a pause.
         name: Tells several subscriptions of one tenant apart.
     """
 
     source: Source
     standing: Standing
     besides: Reason | None = None
+    is_trial: bool = False
     name: str = MAIN
 
 

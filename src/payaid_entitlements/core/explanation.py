@@ -10,9 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from payaid_entitlements.core.catalog.keyspace import RATE_LIMITS
 from payaid_entitlements.core.catalog.model import Access
-from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.decision import Decision, Reason
 from payaid_entitlements.core.encoding import decode_value, encode_value
 from payaid_entitlements.core.evaluation import Evaluation, Held, Situation
@@ -27,6 +25,8 @@ from payaid_entitlements.core.tracing import Step
 from payaid_entitlements.core.values import Deny
 from payaid_entitlements.core.world import World
 from payaid_entitlements.core.worth import told
+from payaid_entitlements.core.written.keyspace import RATE_LIMITS
+from payaid_entitlements.core.written.problems import did_you_mean
 from payaid_entitlements.core.zones import TIMEZONE
 
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Final, Protocol
 
-from payaid_entitlements.core.redacting import without_secrets
+from payaid_entitlements.core.redacting import masked_lines, without_secrets
 from payaid_entitlements.forking import after_fork
 
 #: By this name the host finds what we say, in structlog and in `logging`.
@@ -37,24 +37,37 @@ class _Log:
         self._say(logging.WARNING, event, None, fields)
 
     def error(self, event: str, *, error: BaseException, **fields: object) -> None:
-        """Say that something failed by *error*, which is handed on with its traceback."""
+        """
+        Say that something failed by *error*, which is handed on with its traceback. What `logging` writes of that is
+        masked; what structlog makes of it is for `payaid_entitlements.logs.redact`.
+        """
         self._say(logging.ERROR, event, error, fields)
 
     def _say(self, level: int, event: str, error: BaseException | None, fields: Mapping[str, object]) -> None:
-        said = without_secrets(fields)
         # By the configuration of now: the host may set up its logging after it has imported us. What it has not
         # imported it has not configured; to do that here takes longer than all of ours.
         structlog = sys.modules.get("structlog")
         if structlog is not None and structlog.is_configured():
+            said = without_secrets(fields)
             if error is not None:
                 said["exc_info"] = error
             # By its level, since not every logger that can be configured has a method of each name.
             getattr(structlog.get_logger(LOGGER), logging.getLevelName(level).lower())(event, **said)
             return
         logger = logging.getLogger(LOGGER)
+        # Before what is said is masked, which takes longer than most of what it is about.
         if logger.isEnabledFor(level):
+            said = without_secrets(fields)
             line = " ".join((event, *(f"{name}={value!r}" for name, value in said.items())))
-            logger.log(level, "%s", line, exc_info=error, extra={"payaid": {"event": event, **said}})
+            extra = {"payaid": {"event": event, **said}}
+            if error is None:
+                logger.log(level, "%s", line, extra=extra)
+                return
+            raised = type(error), error, error.__traceback__
+            record = logger.makeRecord(LOGGER, level, __file__, 0, "%s", (line,), raised, extra=extra)
+            # A formatter uses the text as it is when it is there.
+            record.exc_text = masked_lines(logging.Formatter().formatException(raised))
+            logger.handle(record)
 
 
 log: Final = _Log()

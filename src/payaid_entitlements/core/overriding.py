@@ -12,16 +12,16 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from payaid_entitlements.core.catalog.keyspace import RATE_LIMITS
 from payaid_entitlements.core.catalog.model import ConfigType, Feature, Kind
-from payaid_entitlements.core.catalog.plain import DIGITS, is_short
-from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.catalog.quantities import feature_value, misfit
 from payaid_entitlements.core.encoding import decode_value, encode_value
 from payaid_entitlements.core.facts import NewFact, Subject, TenantDocument
 from payaid_entitlements.core.instant import Instant, moment
 from payaid_entitlements.core.ratelimit.overriding import override_of_limit, require_limit
 from payaid_entitlements.core.values import DENY, UNLIMITED, Allowance, Deny, Value
+from payaid_entitlements.core.written.keyspace import RATE_LIMITS
+from payaid_entitlements.core.written.plain import DIGITS, is_short
+from payaid_entitlements.core.written.problems import did_you_mean
 from payaid_entitlements.errors import ConfigurationError, UnknownFeature
 
 if TYPE_CHECKING:

@@ -16,8 +16,6 @@ from payaid_entitlements.core.ratelimit.policy import Policy
 from payaid_entitlements.core.remedies import Contact, Remedy, candidates, holdings, keeps, settling
 from payaid_entitlements.core.world import World
 
-#: Answers that are kept. Whoever is limited asks often, and what it takes is some hundred times a decision.
-MOST: Final = 1_000
 #: For who is let through not at all, by an override.
 SWITCHED_OFF: Final = Contact("Talk to us: this was switched off for the account")
 
@@ -32,21 +30,14 @@ def raising(situation: Situation, world: World, decision: Decision) -> tuple[Rem
     present = limits_held(world, situation).get(decision.feature)
     if present is None or present.per == "address":
         return ()
-    # By identity: a situation is the same object for as long as its tenant is near, and kept here no other has its id.
-    asked = (id(situation), present.key)
-    known = world.raised.get(asked)
-    if known is None:
-        if len(world.raised) >= MOST:
-            world.raised.clear()
-        known = world.raised[asked] = situation, tuple(_found(situation, world, decision, present))
-    return known[1]
+    return tuple(_found(situation, world, decision, present))
 
 
 def _found(situation: Situation, world: World, decision: Decision, present: Limit) -> Iterator[Remedy]:
     holds = None
     is_settled = False
     for offer, candidate, changed in candidates(situation, world, decision):
-        # First what is cheap to know: whoever is limited asks often.
+        # First what is cheap to know.
         if not _is_higher(limits_held(world, candidate)[present.key], present):
             continue
         if holds is None:

@@ -17,23 +17,26 @@ from typing import Final
 MASK: Final = "***"
 #: Fields of which nothing is shown, whatever it is.
 _SECRET_NAMES: Final = re.compile(
-    r"pass(word|wd|phrase)?$|secret|token$|api[_-]?key|private[_-]?key|authorization|cookie|credential|signature|"
-    r"session[_-]?id|^dsn$|^pin$|^otp$|^cvv$",
+    r"pass(word|wd|phrase)?$|pwd$|secret|token$|(api|access|private)[_-]?key|authorization|cookie|credential|signature|"
+    r"session[_-]?id|^dsn$|^pin$|^otp$|^cvv$|^sig$",
     re.IGNORECASE,
 )
 
 #: Names of that kind in the middle of a text, with what is said of them.
 _SAID: Final = (
-    r"(?P<said>(?i:pass(?:word|wd|phrase)?|secret|(?:access_|refresh_|id_)?token|api[_-]?key|private[_-]?key|"
-    r"authorization|cookie|credentials?|signature|client_secret|session[_-]?id)"
+    r"(?P<said>(?i:pass(?:word|wd|phrase)?|pwd|secret|(?:access_|refresh_|id_)?token|"
+    r"(?:api|access|secret|private)[_-]?key|authorization|cookie|credentials?|signature|\bsig|client_secret|"
+    r"session[_-]?id)"
     r"[\"']?\s*[=:]\s*)(?:\"[^\"]*\"|'[^']*'|(?i:bearer|basic|digest|token)\s+[^\s,;&\"']+|[^\s,;&\"')\]}]+)"
 )
+#: The rest of the first and of the last line of a private key (RFC 7468; RFC 9580 section 6.2, which says BLOCK).
+_KEY: Final = r"[A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----"
 _SHAPES: Final = re.compile(
     "|".join(
         (
             _SAID,
             # A private key, to its end or to that of the text.
-            r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)",
+            rf"-----BEGIN {_KEY}[\s\S]*?(?:-----END {_KEY}|\Z)",
             # The user and the password of a URL (RFC 3986 section 3.2.1). Its length is bounded, and so is that of an
             # address below: each place where one may begin would else be looked from to the end of the text, and
             # whoever chooses the text would keep a worker busy.
@@ -57,6 +60,19 @@ _SHAPES: Final = re.compile(
         )
     )
 )
+#: What stands before each line of a text that is quoted: what stood before its first, the rules of a group of errors,
+#: the signs of mail, the letter of pytest.
+_MARGIN: Final = r"\n(?:(?P=before)|E(?=[ \t]))?[ \t|>]*+"
+#: A private key that has lines of its own: as far as it goes, with the fields before it. Nothing that has been read is
+#: given back (``*+``, ``(?>``), so that no text takes more than a few looks at each of its letters.
+_KEY_IN_LINES: Final = re.compile(
+    rf"^(?P<before>.*?)-----BEGIN {_KEY}"
+    rf"(?:(?>.*-----END {_KEY})(?!.*-----BEGIN).*"
+    rf"|.*(?:{_MARGIN}[A-Za-z][A-Za-z0-9-]*+:.*){{0,8}}+"
+    rf"(?:{_MARGIN}[A-Za-z0-9+/=]*+[ \t]*+\r?$)*+"
+    rf"(?:{_MARGIN}-----END {_KEY}(?!.*-----BEGIN).*)?)",
+    re.MULTILINE,
+)
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 #: So deep things in things are looked through.
 _DEEPEST: Final = 6
@@ -77,6 +93,15 @@ def masked(text: str) -> str:
     return _CONTROL.sub(_escaped, _SHAPES.sub(_shown, text))
 
 
+def masked_lines(text: str) -> str:
+    """Give *text*, such as a traceback, without secrets, and in its lines."""
+    return "\n".join(masked(line) for line in _KEY_IN_LINES.sub(_key_shown, text).splitlines())
+
+
+def _key_shown(found: re.Match[str]) -> str:
+    return f"{found['before']}{MASK}"
+
+
 def _end(text: str) -> int:
     """Where a long text is cut: behind a secret that lies across the usual place: half of it would be no shape."""
     across = (each.end() for each in _SHAPES.finditer(text[: LONGEST + _BEYOND]) if each.end() > LONGEST > each.start())
@@ -95,7 +120,7 @@ def _plain(value: object, depth: int) -> object:
         case str():
             return masked(value)
         case bytes() | bytearray():
-            return masked(bytes(value).decode("latin-1"))
+            return masked(_text_of(bytes(value)))
         case _ if depth == 0:
             return masked(_text(value))
         case Mapping():
@@ -103,11 +128,19 @@ def _plain(value: object, depth: int) -> object:
                 masked(str(name)): MASK if _SECRET_NAMES.search(str(name)) else _plain(item, depth - 1)
                 for name, item in value.items()
             }
+        case [str() | bytes() as name, _] if _SECRET_NAMES.search(_text_of(name)):
+            # As fields of HTTP come: a name, and what is said of it.
+            pair = [masked(_text_of(name)), MASK]
+            return tuple(pair) if isinstance(value, tuple) else pair
         case list() | tuple() | set() | frozenset():
             items = [_plain(item, depth - 1) for item in value]
             return tuple(items) if isinstance(value, tuple) else items
         case _:
             return masked(_text(value))
+
+
+def _text_of(text: str | bytes) -> str:
+    return text if isinstance(text, str) else text.decode("latin-1")
 
 
 def _text(value: object) -> str:

@@ -183,7 +183,7 @@ _LAPSED = frozenset(
         Reason.SUBSCRIPTION_SCHEDULED,
     }
 )
-_ACTIVE = Standing(State.ACTIVE, Access.FULL)
+_ACTIVE, _TRIALING = (Standing(state, Access.FULL) for state in (State.ACTIVE, State.TRIALING))
 
 
 def _root(evaluation: Evaluation, key: str) -> Decision:
@@ -345,12 +345,14 @@ def holdings(situation: Situation, world: World) -> dict[str, Decision]:
 
 def _untroubled(situation: Situation) -> Situation:
     """What is held, were it not for what is due or paused: what is only out of reach must not be lost either."""
-    return replace(
-        situation,
-        held=tuple(
-            replace(held, standing=_ACTIVE) if held.standing.denial in _TROUBLES else held for held in situation.held
-        ),
-    )
+    return replace(situation, held=tuple(map(_settled, situation.held)))
+
+
+def _settled(held: Held) -> Held:
+    if held.standing.denial not in _TROUBLES:
+        return held
+    # A trial is one still: beside a plan that is bought, its values do not count.
+    return replace(held, standing=_TRIALING if held.is_trial else _ACTIVE)
 
 
 def _prices(prices: tuple[Price, ...]) -> list[dict[str, object]]:

@@ -237,7 +237,8 @@ def held_of(terms: Terms, world: World, at: Instant) -> Held:
     add_ons.sort(key=lambda pair: (pair[0].rank, pair[0].key))
     source = Source(world.plan(terms.plan, terms.version), tuple(add_ons))
     now = standing(terms.times, lifecycle, at)
-    return Held(source, now, _besides(terms.times, lifecycle, now, at), terms.name)
+    besides = _besides(terms.times, lifecycle, now, at)
+    return Held(source, now, besides, is_trial=terms.times.trial_end is not None, name=terms.name)
 
 
 def _besides(times: Times, lifecycle: Lifecycle, now: Standing, at: Instant) -> Reason | None:
@@ -337,7 +338,7 @@ def standpoint(at: Situation, world: World) -> Standpoint:
 
 
 def _common(held: Held) -> Held:
-    return replace(held, besides=None, name=_common_name(held.name))
+    return replace(held, besides=None, is_trial=False, name=_common_name(held.name))
 
 
 def _common_name(name: str) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 
 from payaid_entitlements.core.catalog import Catalog
-from payaid_entitlements.core.catalog.keyspace import RATE_LIMITS
-from payaid_entitlements.core.catalog.problems import Findings, did_you_mean
 from payaid_entitlements.core.catalog.quantities import feature_value
-from payaid_entitlements.core.catalog.yaml12 import read_yaml
 from payaid_entitlements.core.ratelimit.overriding import require_limit
 from payaid_entitlements.core.values import DENY, UNLIMITED, Deny, Value
+from payaid_entitlements.core.written.keyspace import RATE_LIMITS
+from payaid_entitlements.core.written.problems import Findings, did_you_mean
+from payaid_entitlements.core.written.yaml12 import read_yaml
 from payaid_entitlements.errors import UnknownFeature
 
 

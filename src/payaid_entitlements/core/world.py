@@ -11,17 +11,19 @@ from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import TYPE_CHECKING
 
-from payaid_entitlements.core.catalog.keyspace import folded
 from payaid_entitlements.core.catalog.model import AddOn, Plan
 from payaid_entitlements.core.controls import EVERYWHERE, Controls, Enforcement
 from payaid_entitlements.core.metering.amounts import cost_in_units
 from payaid_entitlements.core.staging import Staged, is_reached
+from payaid_entitlements.core.written.keyspace import folded
 from payaid_entitlements.errors import UnknownPlan
 
 if TYPE_CHECKING:
     from payaid_entitlements.core.catalog.model import Catalog
     from payaid_entitlements.core.catalog.publishing import Published
+    from payaid_entitlements.core.decision import Reason
     from payaid_entitlements.core.evaluation import Situation
+    from payaid_entitlements.core.metering.usage import Usage
     from payaid_entitlements.core.ratelimit.limits import Limit
     from payaid_entitlements.core.remedies import Remedy
 
@@ -89,9 +91,11 @@ class World:
         payers: By key of a quota the credits that pay for it, each with what one of the quota's smallest units costs,
             in smallest units of the credit.
         narrowed: Keys of modules and features that flags may refuse, with all that is in those modules.
+        longest_outage: For how long anything is answered from what was last known, at most, in microseconds.
         tables: Decisions by shape, filled as shapes are met: shared by all tenants of one shape.
         limits: Rate limits by plans and overrides, filled likewise.
-        raised: What was found for those who are limited, with the situation for which it was, by that and the limit.
+        offered: What was found for those who are refused, by their modes and situation, which are kept with it, and by
+            the refusal. Shared by all `variants`, so that it is bounded once for them all.
         staged: By module whose mode is decided by tenant, how. Only `for_tenant` has the modes of somebody, then.
         variants: The worlds that `for_tenant` gives, by the scopes whose stages have reached somebody.
     """
@@ -102,11 +106,13 @@ class World:
     dependents: Mapping[str, tuple[str, ...]]
     payers: Mapping[str, tuple[tuple[str, int], ...]]
     narrowed: frozenset[str] = frozenset()
+    longest_outage: int = 0
     tables: dict[object, object] = field(default_factory=dict, compare=False, repr=False)
     limits: dict[object, Mapping[str, Limit]] = field(default_factory=dict, compare=False, repr=False)
-    raised: dict[tuple[int, str], tuple[Situation, tuple[Remedy, ...]]] = field(
-        default_factory=dict, compare=False, repr=False
-    )
+    offered: dict[
+        tuple[int, int, str, Reason, Usage | None],
+        tuple[Mapping[str | None, Enforcement], Situation, tuple[Remedy, ...]],
+    ] = field(default_factory=dict, compare=False, repr=False)
     staged: Mapping[str | None, Staged] = field(default_factory=dict)
     variants: dict[frozenset[str], World] = field(default_factory=dict, compare=False, repr=False)
 
@@ -122,8 +128,18 @@ class World:
         scopes: tuple[str | None, ...] = (None, *catalog.modules)
         by_scope = {scope: modes.of(scope, controls.modes) for scope in scopes}
         staged = {scope: found for scope in scopes if (found := modes.staged(scope, controls)) is not None}
-        narrowed = narrowed_in(catalog, narrowing)
-        return World(published, controls, by_scope, dependents_in(catalog), payers_in(catalog), narrowed, staged=staged)
+        bounds = [module.on_outage.bound for module in catalog.modules.values()]
+        bounds += [feature.on_outage.bound for feature in catalog.features.values()]
+        return World(
+            published,
+            controls,
+            by_scope,
+            dependents_in(catalog),
+            payers_in(catalog),
+            narrowed_in(catalog, narrowing),
+            longest_outage=max(bounds, default=0),
+            staged=staged,
+        )
 
     def for_tenant(self, tenant: str) -> World:
         """
@@ -143,7 +159,7 @@ class World:
             if len(self.variants) >= MOST_VARIANTS:
                 self.variants.clear()
             # With the same variants, so that one of another tenant is as good to start from.
-            found = replace(self, modes={**self.modes, **modes}, tables={}, raised={})
+            found = replace(self, modes={**self.modes, **modes}, tables={})
             self.variants[reached] = found
         return found
 
@@ -151,7 +167,7 @@ class World:
         """The same where flags narrow other keys; itself where they are the same."""
         narrowed = narrowed_in(self.catalog, narrowing)
         return (
-            self if narrowed == self.narrowed else replace(self, narrowed=narrowed, tables={}, raised={}, variants={})
+            self if narrowed == self.narrowed else replace(self, narrowed=narrowed, tables={}, offered={}, variants={})
         )
 
     def after(self, before: World | None) -> World:

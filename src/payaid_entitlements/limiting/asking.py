@@ -18,7 +18,7 @@ from payaid_entitlements.limiting.permits import FEW, no_permit
 from payaid_entitlements.stores.limiter import AsyncLimiter, Limiter
 
 if TYPE_CHECKING:
-    from payaid_entitlements.cache.loading import Setting
+    from payaid_entitlements.cache.setting import Setting
     from payaid_entitlements.core.instant import Instant
     from payaid_entitlements.limiting.groups import Course
     from payaid_entitlements.stores.limiter import Group, Ruling

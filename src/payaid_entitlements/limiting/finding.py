@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Final, Literal
 from payaid_entitlements.answering import look
 from payaid_entitlements.cache.breaker import Breaker
 from payaid_entitlements.cache.loading import hold_world
-from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.identity import identify, plain
 from payaid_entitlements.core.ratelimit.limits import limits_of
 from payaid_entitlements.core.ratelimit.policy import Algorithm, Policy
+from payaid_entitlements.core.written.problems import did_you_mean
 from payaid_entitlements.errors import StoreUnavailable, UnknownRateLimit
 from payaid_entitlements.forking import after_fork
 from payaid_entitlements.limiting.groups import Course, course_of, digest, is_of_tenant_alone, own_course
@@ -29,7 +29,7 @@ from payaid_entitlements.limiting.permits import Due
 from payaid_entitlements.stores.limiter import AsyncLimiter, Counter, Group, Limiter
 
 if TYPE_CHECKING:
-    from payaid_entitlements.cache.loading import Setting
+    from payaid_entitlements.cache.setting import Setting
     from payaid_entitlements.cache.steps import Flow
     from payaid_entitlements.core.catalog.model import Catalog
     from payaid_entitlements.core.ratelimit.limits import Limit

@@ -11,13 +11,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from payaid_entitlements.core.ratelimit.policy import LONGEST_DEBT, Algorithm
 from payaid_entitlements.errors import StoreUnavailable
 from payaid_entitlements.limiting.outcome import RateLimitOutcome
 from payaid_entitlements.stores.limiter import Counter, Group, Ruling
 from payaid_entitlements.stores.memory_limiter import MemoryLimiter
 
 if TYPE_CHECKING:
-    from payaid_entitlements.cache.loading import Setting
+    from payaid_entitlements.cache.setting import Setting
     from payaid_entitlements.core.ratelimit.policy import Policy
     from payaid_entitlements.limiting.groups import Course
 
@@ -72,22 +73,48 @@ class Standby:
     def _shared(self, course: Course, cost: int, permit: int) -> RateLimitOutcome:
         share = self._share(course)
         terms = replace(course.terms, policies=tuple(counter.policy for counter in share.counters))
+        is_heavy = any(cost > policy.burst for policy in terms.policies)
+        asked = self._part(course, cost) if is_heavy else share
         try:
-            ruling = self._memory.hit(share, cost, permit=permit, now=self._setting.now())
+            ruling = self._memory.hit(asked, cost, permit=permit, now=self._setting.now())
         except StoreUnavailable:
             # So many callers at once that memory has no room to count them apart.
             return RateLimitOutcome(course.terms, REFUSES, cost, "closed")
-        return RateLimitOutcome(terms, ruling, cost, "local_share")
+        return RateLimitOutcome(terms, _left_of(share, asked, ruling) if is_heavy else ruling, cost, "local_share")
 
     def _share(self, course: Course) -> Group:
         if course.share is None:
-            assert course.group is not None  # without one the limiter is not asked
-            # Not the group of the limiter, which has made something of it.
-            counters = [Counter(each.key, _share(each.policy, self._processes)) for each in course.group.counters]
-            course.share = Group(course.group.owner, counters)
+            course.share = self._part(course, 1)
         return course.share
 
+    def _part(self, course: Course, cost: int) -> Group:
+        """The counters of this process, with room for a call of *cost*: the same ones for each."""
+        assert course.group is not None  # without one the limiter is not asked
+        # Not the group of the limiter, which has made something of it.
+        counters = [Counter(each.key, _share(each.policy, self._processes, cost)) for each in course.group.counters]
+        return Group(course.group.owner, counters)
 
-def _share(policy: Policy, processes: int) -> Policy:
-    """One process's part of *policy*; at least one unit, so that nobody is shut out."""
-    return replace(policy, quota=max(1, policy.quota // processes), burst=max(1, policy.burst // processes))
+
+def _share(policy: Policy, processes: int, cost: int) -> Policy:
+    """
+    One process's part of *policy*; at least one call of *cost*, so that nobody is shut out whom it lets through.
+
+    All that such a call weighs is counted and has to come back: by GCRA at the rate of the share, elsewhere with the
+    window.
+    """
+    burst = max(1, policy.burst // processes, cost if cost <= policy.burst else 0)
+    if policy.algorithm is not Algorithm.GCRA:
+        return replace(policy, quota=burst, burst=burst)
+    # No slower than can be counted: a burst of years is not worked off before the outage ends anyway.
+    slowest = -(-burst * policy.window // LONGEST_DEBT)
+    return replace(policy, quota=max(policy.quota // processes, slowest), burst=burst)
+
+
+def _left_of(share: Group, asked: Group, ruling: Ruling) -> Ruling:
+    """Say what is left of *share*: what this call might have beyond it, others may not."""
+    more = [wide.policy.burst - own.policy.burst for wide, own in zip(asked.counters, share.counters, strict=True)]
+    verdicts = [
+        verdict._replace(remaining=max(verdict.remaining - units, 0))
+        for verdict, units in zip(ruling.verdicts, more, strict=True)
+    ]
+    return Ruling(ruling.is_allowed, ruling.now, tuple(verdicts))

@@ -35,7 +35,7 @@ class LimitingVerbs:
             limit: Key of the limit.
             cost: Units that the call weighs; 0 asks how things stand.
             user: Whose call it is among the tenant's, for limits that count by user, and for overrides of a user.
-            address: Where it comes from, as far as you trust what told you.
+            address: Where it comes from, as far as you trust what told you. An IPv6 address counts by its /64 network.
 
         Raises:
             RateLimited: There is no room; ``.outcome`` says where, and when there is.

@@ -8,7 +8,7 @@ from collections.abc import MutableMapping
 from typing import Any, Final
 
 from payaid_entitlements.binding import CURRENT
-from payaid_entitlements.core.redacting import masked, without_secrets
+from payaid_entitlements.core.redacting import masked_lines, without_secrets
 
 #: Of structlog and of `logging`, and no text.
 _LEFT: Final = frozenset({"exc_info", "stack_info", "_record", "_from_structlog"})
@@ -38,8 +38,7 @@ def redact(logger: object, method: str, event: MutableMapping[str, Any]) -> Muta
     kept = {name: event[name] for name in _LEFT & event.keys()}
     said = without_secrets({name: value for name, value in event.items() if name not in kept})
     if isinstance(text := event.get("exception"), str):
-        # In its lines, as it is read.
-        said["exception"] = "\n".join(masked(line) for line in text.splitlines())
+        said["exception"] = masked_lines(text)
     event.clear()
     event.update(said, **kept)
     return event

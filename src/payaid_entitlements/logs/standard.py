@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from payaid_entitlements.binding import CURRENT
-from payaid_entitlements.core.redacting import masked, without_secrets
+from payaid_entitlements.core.redacting import masked, masked_lines, without_secrets
 
 #: What a record has by itself; everything else the host has added by ``extra=``.
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
@@ -27,7 +27,7 @@ class Redact(logging.Filter):
         if record.exc_info:
             # A formatter uses the text as it is when it is there; that of a handler before may have left it.
             text = record.exc_text or logging.Formatter().formatException(record.exc_info)
-            record.exc_text = "\n".join(masked(line) for line in text.splitlines())
+            record.exc_text = masked_lines(text)
         binding = CURRENT.get()
         view = binding.view if binding is not None and binding.is_found else None
         who = {"tenant": None, "user": None} if view is None else {"tenant": view.tenant, "user": view.user}

@@ -20,7 +20,7 @@ from payaid_entitlements.stores.ports import Transaction
 
 if TYPE_CHECKING:
     from payaid_entitlements.cache.driving import AsyncDriver
-    from payaid_entitlements.cache.loading import Setting
+    from payaid_entitlements.cache.setting import Setting
     from payaid_entitlements.metering.ending import AsyncEnding
     from payaid_entitlements.metering.leasing import Leases
 

@@ -26,7 +26,7 @@ from payaid_entitlements.metering.telling import tell
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from payaid_entitlements.cache.loading import Setting
+    from payaid_entitlements.cache.setting import Setting
     from payaid_entitlements.cache.steps import Flow
     from payaid_entitlements.core.decision import Decision
     from payaid_entitlements.core.metering.posting import AccountId, Balance

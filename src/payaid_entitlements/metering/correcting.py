@@ -15,7 +15,7 @@ from payaid_entitlements.metering.judging import require_countable
 from payaid_entitlements.metering.reading import read
 
 if TYPE_CHECKING:
-    from payaid_entitlements.cache.loading import Setting
+    from payaid_entitlements.cache.setting import Setting
     from payaid_entitlements.cache.steps import Flow
     from payaid_entitlements.core.metering.lots import Metered
     from payaid_entitlements.core.metering.posting import Line

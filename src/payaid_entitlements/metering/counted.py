@@ -13,7 +13,7 @@ from payaid_entitlements.core.metering.lots import UNSOLD
 from payaid_entitlements.core.metering.usage import Usage, usage
 
 if TYPE_CHECKING:
-    from payaid_entitlements.cache.loading import Setting
+    from payaid_entitlements.cache.setting import Setting
     from payaid_entitlements.core.metering.lots import Metered
     from payaid_entitlements.core.metering.posting import AccountId, Balance, Posted, Shortage
     from payaid_entitlements.metering.judging import Want

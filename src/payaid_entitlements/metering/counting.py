@@ -24,7 +24,7 @@ from payaid_entitlements.metering.room import room, surely
 from payaid_entitlements.view import require_key
 
 if TYPE_CHECKING:
-    from payaid_entitlements.cache.loading import Setting
+    from payaid_entitlements.cache.setting import Setting
     from payaid_entitlements.cache.steps import Flow
     from payaid_entitlements.core.catalog.model import Catalog
     from payaid_entitlements.core.metering.usage import Usage

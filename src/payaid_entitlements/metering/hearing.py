@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeVar
 
-from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.values import Amount
+from payaid_entitlements.core.written.problems import did_you_mean
 from payaid_entitlements.errors import ConfigurationError
 
 #: Of a limit so much was used up, as the first posting that reached it made it.

@@ -34,7 +34,7 @@ from payaid_entitlements.stores.ports import Transaction
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from payaid_entitlements.cache.loading import Setting
+    from payaid_entitlements.cache.setting import Setting
     from payaid_entitlements.core.metering.posting import AccountId, Balance
     from payaid_entitlements.metering.hearing import Handlers
 

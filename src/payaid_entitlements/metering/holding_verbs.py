@@ -17,7 +17,7 @@ from payaid_entitlements.stores.ports import Transaction
 
 if TYPE_CHECKING:
     from payaid_entitlements.cache.driving import Driver
-    from payaid_entitlements.cache.loading import Setting
+    from payaid_entitlements.cache.setting import Setting
     from payaid_entitlements.metering.hearing import Handlers
 
 

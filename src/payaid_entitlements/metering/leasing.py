@@ -35,8 +35,8 @@ from payaid_entitlements.metering.showing import show
 from payaid_entitlements.view import require_key
 
 if TYPE_CHECKING:
-    from payaid_entitlements.cache.loading import Setting
     from payaid_entitlements.cache.local import Entry
+    from payaid_entitlements.cache.setting import Setting
     from payaid_entitlements.cache.steps import Flow
     from payaid_entitlements.core.metering.lots import Metered
     from payaid_entitlements.core.metering.posting import Filled

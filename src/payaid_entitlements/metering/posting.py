@@ -12,7 +12,7 @@ from payaid_entitlements.errors import StoreDamaged
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from payaid_entitlements.cache.loading import Setting
+    from payaid_entitlements.cache.setting import Setting
     from payaid_entitlements.cache.steps import Flow
     from payaid_entitlements.core.metering.posting import AccountId, Balance, Open, Posted, Posting
     from payaid_entitlements.core.metering.rollover import Rolling

@@ -11,7 +11,7 @@ from payaid_entitlements.core.metering.posting import OPENED, Balance
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from payaid_entitlements.cache.loading import Setting
+    from payaid_entitlements.cache.setting import Setting
     from payaid_entitlements.cache.steps import Flow
     from payaid_entitlements.core.metering.lots import Metered
     from payaid_entitlements.core.metering.posting import AccountId

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Final, Literal, Self, TypeVar
 
 from payaid_entitlements.cache.driving import AsyncDriver, Driver
-from payaid_entitlements.cache.loading import Setting
+from payaid_entitlements.cache.setting import Setting
 from payaid_entitlements.core.instant import moment
 from payaid_entitlements.core.metering.usage import Usage
 from payaid_entitlements.core.observing import log

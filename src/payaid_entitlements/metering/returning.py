@@ -22,7 +22,7 @@ from payaid_entitlements.metering.remembering import remembered
 from payaid_entitlements.view import require_key
 
 if TYPE_CHECKING:
-    from payaid_entitlements.cache.loading import Setting
+    from payaid_entitlements.cache.setting import Setting
     from payaid_entitlements.cache.steps import Flow
     from payaid_entitlements.core.values import Amount
     from payaid_entitlements.stores.ports import Transaction

@@ -23,7 +23,7 @@ from payaid_entitlements.metering.judging import may_be_old, unavailable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from payaid_entitlements.cache.loading import Setting
+    from payaid_entitlements.cache.setting import Setting
     from payaid_entitlements.cache.steps import Flow
     from payaid_entitlements.core.metering.lots import Metered
     from payaid_entitlements.core.metering.posting import Balance

@@ -28,7 +28,7 @@ from payaid_entitlements.view import require_key
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from payaid_entitlements.cache.loading import Setting
+    from payaid_entitlements.cache.setting import Setting
     from payaid_entitlements.cache.steps import Flow
     from payaid_entitlements.core.decision import Decision, Intent
     from payaid_entitlements.metering.counting import Counters

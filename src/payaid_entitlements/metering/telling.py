@@ -24,7 +24,7 @@ from payaid_entitlements.errors import EntitlementError, StoreUnavailable, Unkno
 from payaid_entitlements.metering.hearing import THRESHOLD, Event, Handler, Handlers
 
 if TYPE_CHECKING:
-    from payaid_entitlements.cache.loading import Setting
+    from payaid_entitlements.cache.setting import Setting
     from payaid_entitlements.stores.ledger import UsageEvent
     from payaid_entitlements.stores.ports import Transaction
 

@@ -14,11 +14,11 @@ from openfeature.flag_evaluation import FlagResolutionDetails, Reason
 from openfeature.hook import Hook
 from openfeature.track import TrackingEventDetails
 
-from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.flags.details import FlagDetails
 from payaid_entitlements.core.flags.differing import differing
 from payaid_entitlements.core.flags.snapshot import FlagSnapshot
 from payaid_entitlements.core.instant import moment
+from payaid_entitlements.core.written.problems import did_you_mean
 from payaid_entitlements.entitlements import AsyncEntitlements, Entitlements
 from payaid_entitlements.errors import ConfigurationError, UnknownFlag
 from payaid_entitlements.flagging import flags_near, flags_near_async, is_known, visitor

@@ -13,7 +13,7 @@ from payaid_entitlements.view import TenantView
 
 if TYPE_CHECKING:
     from payaid_entitlements.cache.driving import AsyncDriver
-    from payaid_entitlements.cache.loading import Setting
+    from payaid_entitlements.cache.setting import Setting
     from payaid_entitlements.rollouts.measuring import Measuring
 
 

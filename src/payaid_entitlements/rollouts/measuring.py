@@ -13,7 +13,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
-from payaid_entitlements.cache.loading import Setting
+from payaid_entitlements.cache.setting import Setting
 from payaid_entitlements.cache.steps import AddTallies, Flow, Prepare
 from payaid_entitlements.core.flags.rollouts.measured import tally
 from payaid_entitlements.forking import after_fork

@@ -98,7 +98,8 @@ class Limiter(Protocol):
     Counters of calls. Every method may raise `StoreUnavailable`, with the driver's error as its cause.
 
     ``now`` is the limiter's own clock where it is None (of Redis and of databases: the server's); tests, and hosts that
-    want it so, hand in theirs. Time that runs backwards counts as standing still.
+    want it so, hand in theirs. Time that runs backwards lets no more through than if it stood still; GCRA, which has
+    nothing to tell that by, less.
     """
 
     @property

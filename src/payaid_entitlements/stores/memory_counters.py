@@ -1,7 +1,7 @@
 """
 The states of many counters in little space: bounded, and a counter that is live is never dropped.
 
-A counter takes some 150 bytes: its key is a digest of 15 bytes, and its state one number (GCRA) or a few packed ones.
+A counter takes some 170 bytes: its key is a digest of 15 bytes, and its state one number (GCRA) or a few packed ones.
 Each state says when it ends, that is, from when on it is as good as none. What has ended makes room: a part of all
 counters is looked through whenever it has doubled, and several parts when there is no room left. If there is none then
 either, the new counter is refused: to drop a live one would let its owner begin anew.
@@ -17,12 +17,12 @@ from typing import Final, TypeAlias
 from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.core.ratelimit.policy import Algorithm, Policy, State
 
-#: The state of a counter: when its debt is worked off, or when it ends and the numbers of its algorithm.
+#: The state of a counter: one number of all those of GCRA, or when it ends and the numbers of its algorithm.
 Packed: TypeAlias = int | bytes
 Pack: TypeAlias = Callable[[State], Packed | None]
 
 #: Bytes of a counter, beside those of its numbers: of its key, of a small number, and of its place in a dict. Measured.
-COUNTER: Final = 150
+COUNTER: Final = 166
 #: Parts that are looked through for one new counter at most, when there is no room: a millisecond's work.
 _MOST_PARTS: Final = 4
 #: Bytes for which there is one more part, and the most parts there are.
@@ -30,11 +30,13 @@ _PART: Final = 2**18
 _MOST: Final = 256
 #: A part is looked through when it has so many counters at least.
 _FEW: Final = 64
-#: A theoretical arrival time alone is below; above is one with its rest.
-PLAIN: Final = 2**53
-_MARK: Final = 2**80
-_REST_BITS: Final = 26
-_REST: Final = 2**_REST_BITS - 1
+#: The number of a GCRA counter: its theoretical arrival time in the lowest bits, the quota by which it was counted from
+#: here on, and the rest, which mostly is 0.
+QUOTA_BITS: Final = 53
+REST_BITS: Final = 80
+_PLAIN: Final = 2**REST_BITS
+_TIME: Final = 2**QUOTA_BITS - 1
+_QUOTA: Final = 2 ** (REST_BITS - QUOTA_BITS) - 1
 _FOREVER: Final = 2**63
 
 
@@ -129,7 +131,8 @@ class Counters:
     def _look_through(self, part: Part, now: Instant) -> None:
         """Drop what has ended in *part*."""
         ends = {
-            key: state if type(state) is int and state < PLAIN else _ends(state) for key, state in part.states.items()
+            key: state & _TIME if type(state) is int and state < _PLAIN else _ends(state)
+            for key, state in part.states.items()
         }
         for key, end in ends.items():
             if end <= now:
@@ -138,14 +141,9 @@ class Counters:
         part.look_at = max(_FEW, 2 * len(part.states))
 
 
-def with_rest(tat: Instant, rest: int) -> int:
-    """A theoretical arrival time with its rest, as one number."""
-    return _MARK | tat << _REST_BITS | rest
-
-
 def _pack_gcra(state: State, window: int) -> Packed:
-    tat, rest = state
-    return with_rest(tat, rest) if rest else tat
+    tat, rest, quota = state
+    return rest << REST_BITS | quota << QUOTA_BITS | tat
 
 
 def _pack_sliding_log(state: State, window: int) -> Packed:
@@ -188,7 +186,7 @@ def unpack(state: Packed | None) -> State:
     if state is None:
         return ()
     if isinstance(state, int):
-        return (state, 0) if state < PLAIN else ((state ^ _MARK) >> _REST_BITS, state & _REST)
+        return state & _TIME, state >> REST_BITS, state >> QUOTA_BITS & _QUOTA
     return struct.unpack_from(f"<{len(state) // 8 - 1}q", state, 8)
 
 
@@ -196,7 +194,7 @@ def _ends(state: Packed) -> Instant:
     """From when on *state* is as good as none."""
     if isinstance(state, int):
         # What is left of a microsecond is over with it.
-        return state if state < PLAIN else ((state ^ _MARK) >> _REST_BITS) + 1
+        return (state & _TIME) + (state >> REST_BITS > 0)
     return int.from_bytes(state[:8], "little")
 
 

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from typing import cast
 
 from payaid_entitlements.core.instant import Instant
-from payaid_entitlements.core.ratelimit.policy import NEVER, Algorithm, Policy, Verdict
+from payaid_entitlements.core.ratelimit.policy import LONGEST_DEBT, NEVER, Algorithm, Policy, Verdict
 from payaid_entitlements.stores.limiter import Ruling
-from payaid_entitlements.stores.memory_counters import PLAIN, Part, packer, unpack, with_rest
+from payaid_entitlements.stores.memory_counters import QUOTA_BITS, REST_BITS, Part, packer, unpack
 
 
 class Made:
@@ -48,18 +48,34 @@ class Rate:
 
     Attributes:
         made: The group for which it was made.
+        empty: The number of a counter on which nothing was counted, by this quota, at the epoch.
+        foreign: Numbers from here on have a rest, or are of a higher quota; those below `empty` are of a lower one.
         scale: Debt is counted in so many parts of a microsecond.
         interval: Debt that a unit makes.
         tolerance: Debt that a full burst makes.
     """
 
-    __slots__ = ("burst", "interval", "is_enforced", "key", "limiter", "made", "scale", "states", "tolerance")
+    __slots__ = (
+        "burst",
+        "empty",
+        "foreign",
+        "interval",
+        "is_enforced",
+        "key",
+        "limiter",
+        "made",
+        "scale",
+        "states",
+        "tolerance",
+    )
 
     def __init__(self, made: Made, part: Part, key: bytes, policy: Policy) -> None:
         self.made = made
         self.limiter = made.limiter
         self.states = cast("dict[bytes, int]", part.states)  # of GCRA: numbers
         self.key = key
+        self.empty = policy.quota << QUOTA_BITS
+        self.foreign = policy.quota + 1 << QUOTA_BITS
         self.scale = 1 if policy.window % policy.quota == 0 else policy.quota
         self.interval = policy.window * self.scale // policy.quota
         self.tolerance = policy.burst * self.interval
@@ -68,22 +84,29 @@ class Rate:
 
     def debt(self, now: Instant) -> int | None:
         """What is not worked off at *now*; None where it is to be asked by the long way."""
-        tat, rest = self.states.get(self.key), 0
-        if tat is None:
+        packed = self.states.get(self.key)
+        if packed is None:
             return None
-        if tat >= PLAIN:
-            if self.scale == 1:
-                # Another quota has left a part of a microsecond.
-                return None
-            tat, rest = unpack(tat)
-            if rest >= self.scale:
-                tat, rest = tat + 1, 0
+        ahead = packed - self.empty - now
+        if ahead < 0:
+            return 0 if packed >= self.empty else None
+        if ahead <= LONGEST_DEBT:
+            return ahead * self.scale
+        tat, rest, counted = unpack(packed)
+        if self.scale == 1 or counted != self.scale:
+            # Another quota has counted it, or has left a part of a microsecond where this one counts none.
+            return None
         return (tat - now) * self.scale + rest if tat >= now else 0
 
     def write(self, debt: int, now: Instant) -> None:
         """Write a debt of *now*."""
+        if self.scale == 1:
+            # Mostly it is so, and nothing is to be divided.
+            self.states[self.key] = self.empty + now + debt
+            return
         ahead, rest = divmod(debt, self.scale)
-        self.states[self.key] = with_rest(now + ahead, rest) if rest else now + ahead
+        packed = self.empty + now + ahead
+        self.states[self.key] = packed | rest << REST_BITS if rest else packed
 
     def verdict(self, debt: int, cost: int, is_allowed: bool) -> Verdict:
         """
@@ -128,20 +151,18 @@ class EvenRuling(Ruling):
 class RatesRuling(Ruling):
     """The same, on any rates."""
 
-    __slots__ = ("_cost", "_debts", "_rates")
+    __slots__ = ("cost", "debts", "rates")
+    rates: Sequence[Rate]
+    debts: Sequence[int]
+    cost: int
 
-    def __init__(self, rates: Sequence[Rate], debts: Sequence[int], cost: int, is_allowed: bool, now: Instant) -> None:
-        self.is_allowed = is_allowed
-        self.now = now
-        self._rates = rates
-        self._debts = debts
-        self._cost = cost
+    __init__ = object.__init__  # as above
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
         """Same as `Ruling.verdicts`."""
         return tuple(
-            rate.verdict(debt, self._cost, self.is_allowed) for rate, debt in zip(self._rates, self._debts, strict=True)
+            rate.verdict(debt, self.cost, self.is_allowed) for rate, debt in zip(self.rates, self.debts, strict=True)
         )
 
 
@@ -165,4 +186,10 @@ def count(rates: Sequence[Rate], cost: int, now: Instant) -> Ruling | None:
         for rate, debt in zip(rates, debts, strict=True):
             if debt <= rate.tolerance:
                 rate.write(debt, now)
-    return RatesRuling(rates, debts, cost, is_allowed, now)
+    ruling: RatesRuling = RatesRuling()
+    ruling.is_allowed = is_allowed
+    ruling.now = now
+    ruling.rates = rates
+    ruling.debts = debts
+    ruling.cost = cost
+    return ruling

@@ -18,15 +18,15 @@ from typing import Final
 from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.core.ratelimit import concurrency
 from payaid_entitlements.core.ratelimit.deciding import decide
-from payaid_entitlements.core.ratelimit.policy import Algorithm, State
+from payaid_entitlements.core.ratelimit.policy import LONGEST_DEBT, Algorithm, State
 from payaid_entitlements.errors import StoreUnavailable
 from payaid_entitlements.forking import after_fork
 from payaid_entitlements.stores.limiter import Counter, Group, Ruling
-from payaid_entitlements.stores.memory_counters import PLAIN, Counters, unpack
+from payaid_entitlements.stores.memory_counters import Counters, unpack
 from payaid_entitlements.stores.memory_groups import Even, EvenRuling, Made, count
 from payaid_entitlements.stores.ports import Concern
 
-#: Bytes that the counters of a limiter may take, unless told otherwise: some 890,000 counters.
+#: Bytes that the counters of a limiter may take, unless told otherwise: some 800,000 counters.
 MOST_BYTES: Final = 2**27
 #: What each process counts on its own.
 COUNTS_ALONE: Final = Concern(
@@ -55,7 +55,7 @@ class MemoryLimiter:
 
     Args:
         clock: Says the time in microseconds since the epoch; None for the system's.
-        most_bytes: Which all counters may take, estimated: some 150 each, and more for sliding logs and semaphores.
+        most_bytes: Which all counters may take, estimated: some 170 each, and more for sliding logs and semaphores.
     """
 
     name = "memory"
@@ -92,26 +92,29 @@ class MemoryLimiter:
         even = group.made
         if type(even) is not Even or even.limiter is not self or cost < 1:
             return self._decide(group, cost, permit, now)
-        debt = even.interval * cost
+        at = even.empty + now
         states, lock = even.states, self._lock
         # Half of what `with` takes. A signal's handler may raise anywhere, as those do that limit the time of a task.
         try:
             lock.acquire()
             tat = states[even.key]
-            if tat > now:
-                debt += tat - now
+            if tat < at:
+                tat = at if tat >= even.empty else even.foreign
+            # Mostly it is one unit, and nothing is to be multiplied: that takes longer than a sum.
+            tat += even.interval if cost == 1 else even.interval * cost
+            debt = tat - at
             if is_within := debt <= even.tolerance:
-                states[even.key] = now + debt
+                states[even.key] = tat
             lock.release()
         except KeyError:
             lock.release()
-            tat = PLAIN
+            debt, is_within = even.foreign, False
         except BaseException:
             with suppress(RuntimeError):  # not acquired yet, or released already
                 lock.release()
             raise
-        if tat >= PLAIN:
-            # Not there yet, or with a part of a microsecond that another quota has left: so much that nothing fits.
+        if not is_within and debt > LONGEST_DEBT:
+            # Not there yet, or foreign: so much that nothing fits.
             return self._decide(group, cost, permit, now)
         ruling: EvenRuling = EvenRuling()
         ruling.is_allowed = is_within or not even.is_enforced

@@ -17,7 +17,7 @@ from payaid_entitlements.metering.posting import post
 from payaid_entitlements.metering.reading import read
 
 if TYPE_CHECKING:
-    from payaid_entitlements.cache.loading import Setting
+    from payaid_entitlements.cache.setting import Setting
     from payaid_entitlements.cache.steps import Flow
     from payaid_entitlements.core.values import Amount
 

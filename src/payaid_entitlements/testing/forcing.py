@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, cast
 
-from payaid_entitlements.cache.loading import renew_flags
+from payaid_entitlements.cache.renewing import renew_flags
 from payaid_entitlements.cache.steps import Apply, ReadFlags
 from payaid_entitlements.core.flags.model import Flag, FlagSet, FlagType
 from payaid_entitlements.errors import ConfigurationError
 from payaid_entitlements.stores.ports import Write
 
 if TYPE_CHECKING:
-    from payaid_entitlements.cache.loading import Setting
+    from payaid_entitlements.cache.setting import Setting
     from payaid_entitlements.cache.steps import Flow
     from payaid_entitlements.core.flags.details import FlagValue
 

@@ -8,13 +8,11 @@ entry from the right was written by the outermost of them; what is to the left o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
+from payaid_entitlements.core.ratelimit.address import counted_by, read_address
 from payaid_entitlements.errors import ConfigurationError
 
-#: Bits of an IPv6 address by which callers are told apart: whoever has one address there has 2**64 (RFC 6177).
-NETWORK: Final = 64
 #: Whose address cannot be known. All of them are one caller, so that nobody gains by hiding.
 UNKNOWN: Final = "unknown"
 
@@ -50,24 +48,4 @@ def client_address(peer: str | None, forwarded: Sequence[str], *, proxies: int) 
 
 def _counted(text: str) -> str:
     address = read_address(text.strip())
-    if address is None:
-        return UNKNOWN
-    if isinstance(address, IPv6Address):
-        if address.ipv4_mapped is None:
-            bits = int(address) >> (128 - NETWORK) << (128 - NETWORK)
-            return f"{IPv6Address(bits)}/{NETWORK}"
-        address = address.ipv4_mapped
-    return str(address)
-
-
-def read_address(text: str) -> IPv4Address | IPv6Address | None:
-    """Read an address as servers and proxies write it: with brackets, a port, a zone, or bare; None: it is none."""
-    if text.startswith("["):
-        text, _, _ = text[1:].partition("]")
-    elif text.count(":") == 1:
-        text, _, _ = text.partition(":")
-    text, _, _ = text.partition("%")
-    try:
-        return ip_address(text)
-    except ValueError:
-        return None
+    return UNKNOWN if address is None else counted_by(address)

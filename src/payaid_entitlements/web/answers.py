@@ -172,6 +172,7 @@ class Answers:
                 upgrade_url=str(more.get("upgrade_url", "")),
                 retry_after=problem.headers.get("Retry-After", ""),
                 remedies=tuple(more.get("remedies", ())),
+                versions=tuple(more.get("versions", ())),
                 labels=self.words.labels(said.language),
             )
         )

@@ -55,12 +55,13 @@ def on_failure(reporter: R) -> R:
 
 def failure_of(module: str, error: Exception) -> Failure:
     """Say who was met by *error*, as far as that is bound here."""
-    tenant = user = None
+    return Failure(module, error, secrets.token_hex(6), _correlation_id(), *whose())
+
+
+def whose() -> tuple[str | None, str | None]:
+    """Name the tenant and the user who are bound here; nobody is looked for: that may be what fails, or takes long."""
     binding = CURRENT.get()
-    # Not to be looked for now: what has failed may be that.
-    if binding is not None and binding.is_found:
-        tenant, user = binding.view.tenant, binding.view.user
-    return Failure(module, error, secrets.token_hex(6), _correlation_id(), tenant, user)
+    return (None, None) if binding is None or not binding.is_found else (binding.view.tenant, binding.view.user)
 
 
 def report(failure: Failure) -> None:

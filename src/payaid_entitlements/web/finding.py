@@ -51,19 +51,27 @@ class Seeking:
 
     Attributes:
         client: Of either colour.
-        access: What the request is about.
         outcomes: How the limits stand that were counted.
         takings: What the request has used up, which is given back where it fails; None before the first.
     """
 
-    __slots__ = ("_inner", "_loop", "access", "client", "outcomes", "takings")
+    __slots__ = ("_inner", "_loop", "client", "outcomes", "takings")
 
     client: Any
-    access: Intent
     outcomes: list[RateLimitOutcome] | None
     takings: Takings | None
     _loop: asyncio.AbstractEventLoop | None
     _inner: Binding | None
+
+    @property
+    def access(self) -> Intent:
+        """
+        Same as `Binding.access`.
+
+        By the method that a request has when somebody asks: middleware of the host, further inside, may put that of
+        ``X-HTTP-Method-Override`` in place of the client's, and what deletes is no reading.
+        """
+        raise NotImplementedError  # a subclass says it
 
     @property
     def address(self) -> str | None:
@@ -186,30 +194,35 @@ class LazyBinding(Seeking):
     Args:
         client: Of either colour.
         find: Says whose request it is; called once. It may be a coroutine function where the app is asynchronous.
-        access: What the request is about.
+        access: What the request is about, or a function that says it whenever somebody asks.
         address: Where it comes from, or a function that finds it out when a limit asks; None where that is not known.
         loop: Of the request, in an asynchronous app.
     """
 
-    __slots__ = ("_address", "_find")
+    __slots__ = ("_access", "_address", "_find")
 
     def __init__(
         self,
         client: Client,
         find: Callable[[], Who | Awaitable[Who]],
-        access: Intent = "write",
+        access: Intent | Callable[[], Intent] = "write",
         *,
         address: str | Callable[[], str | None] | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         self.client = client
-        self.access = access
         self.outcomes = []
         self.takings = None
         self._loop = loop
         self._inner = None
+        self._access = access
         self._address = address
         self._find = find
+
+    @property
+    def access(self) -> Intent:
+        """Same as `Seeking.access`."""
+        return self._access() if callable(self._access) else self._access
 
     @property
     def address(self) -> str | None:

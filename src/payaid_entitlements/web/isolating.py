@@ -7,25 +7,28 @@ It answers itself, since what is raised through a mounted app is a 500 before an
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, MutableMapping
 from http import HTTPStatus
 from typing import Any, Final, TypeAlias
 
 from payaid_entitlements.errors import ModuleFailed, ModuleUnavailable
-from payaid_entitlements.web.answers import Answers
-from payaid_entitlements.web.boundary import ModuleBoundary, module_boundary
+from payaid_entitlements.web.answers import Answers, answerable
+from payaid_entitlements.web.boundary import ClientGone, ModuleBoundary, is_gone, module_boundary
+from payaid_entitlements.web.messages import Message, denial_of, response_of
 from payaid_entitlements.web.refusing import Refusal
 from payaid_entitlements.web.request import EnvironRequest, Incoming, ScopeRequest
 
-Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 ASGIApp: TypeAlias = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 WSGIApp: TypeAlias = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
-_ANSWERED: Final = (ModuleFailed, ModuleUnavailable)
 #: Messages behind which nothing can be answered.
 _BEGUN: Final = ("http.response.start", "websocket.http.response.start", "websocket.close")
+#: So many errors of messages that could not be sent are known: more than tasks of one request meet at once, and so few
+#: that an app which goes on sending to nobody fills no memory.
+_MOST_UNHEARD: Final = 256
 
 
 class IsolatedASGI:
@@ -51,13 +54,19 @@ class IsolatedASGI:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        has_begun = False
+        has_begun = is_open = False
+        unheard: deque[Exception] = deque(maxlen=_MOST_UNHEARD)
 
         async def watched(message: Message) -> None:
-            nonlocal has_begun
+            nonlocal has_begun, is_open
             # A websocket that was accepted can be closed, once, and nothing more be said.
             has_begun = has_begun or message["type"] in _BEGUN
-            await send(message)
+            is_open = is_open or message["type"] == "websocket.accept"
+            try:
+                await send(message)
+            except OSError as error:
+                unheard.append(error)
+                raise
 
         async def heard() -> Message:
             nonlocal has_begun
@@ -68,21 +77,23 @@ class IsolatedASGI:
 
         try:
             with self._boundary:
-                await self.app(scope, heard, watched)
-        except _ANSWERED as error:
-            if has_begun:
+                try:
+                    await self.app(scope, heard, watched)
+                except Exception as error:
+                    # So servers say that the client has gone (ASGI HTTP specification 2.4): no failure of the module.
+                    if not _is_unheard(error, unheard):
+                        raise
+                    raise ClientGone(error) from error
+        except ClientGone as gone:
+            raise gone.error from None
+        except Exception as error:
+            failed = _failed(error)
+            if failed is None or has_begun:
                 raise
-            said = _said(self._answers, error, ScopeRequest(scope))
-            if scope["type"] == "websocket":
-                # RFC 6455 section 7.4.1: the server met what it did not expect.
-                await send({"type": "websocket.close", "code": 1011, "reason": str(said.body["reason"])})
-                return
-            headers = [
-                (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in said.headers.items()
-            ]
-            await send({"type": "http.response.start", "status": said.status, "headers": headers})
-            # To HEAD with the fields that GET would have, and without a body (RFC 9110 section 9.3.2).
-            await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else said.content})
+            said = _said(self._answers, failed, ScopeRequest(scope))
+            is_socket = scope["type"] == "websocket"
+            for answer in denial_of(said, scope, is_open=is_open) if is_socket else response_of(said, scope["method"]):
+                await send(answer)
 
 
 class IsolatedWSGI:
@@ -112,8 +123,11 @@ class IsolatedWSGI:
         try:
             with self._boundary:
                 pieces = self.app(environ, start_response)
-        except _ANSWERED as error:
-            return answer(error)
+        except Exception as error:
+            failed = _failed(error)
+            if failed is None:
+                raise
+            return answer(failed)
         return pieces if isinstance(pieces, list | tuple) else _Body(pieces, self._boundary, answer)
 
 
@@ -134,14 +148,30 @@ class _Body:
         try:
             with self._boundary.piecewise():
                 yield from self._pieces
-        except _ANSWERED as error:
-            yield from self._answer(error)
+        except Exception as error:
+            failed = _failed(error)
+            if failed is None:
+                raise
+            yield from self._answer(failed)
 
     def close(self) -> None:
         """Let go of what the app holds (PEP 3333)."""
         close = getattr(self._pieces, "close", None)
         if close is not None:
             close()
+
+
+def _is_unheard(error: Exception, unheard: Collection[Exception]) -> bool:
+    """Is *error* one of *unheard*? A group is where each in it says no more than that."""
+    if isinstance(error, ExceptionGroup):
+        return all(_is_unheard(each, unheard) or is_gone(each) for each in error.exceptions)
+    return error in unheard
+
+
+def _failed(error: Exception) -> ModuleFailed | ModuleUnavailable | None:
+    """What of *error* is answered here; None for what passes: a refusal is answered by whoever knows the tenant."""
+    told = answerable(error)
+    return told if isinstance(told, ModuleFailed | ModuleUnavailable) else None
 
 
 def _said(answers: Answers, error: ModuleFailed | ModuleUnavailable, asked: Incoming) -> Refusal:

@@ -8,10 +8,10 @@ from typing import Final
 
 from payaid_entitlements.binding import Binding
 from payaid_entitlements.core.catalog.model import Catalog, Kind
-from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.identity import identify
 from payaid_entitlements.core.ratelimit.policy import MOST_UNITS
 from payaid_entitlements.core.values import Amount
+from payaid_entitlements.core.written.problems import did_you_mean
 from payaid_entitlements.errors import ConfigurationError, TenantUnidentified
 from payaid_entitlements.guards.limiting import Limited, enforce_limits, enforce_limits_async
 from payaid_entitlements.guards.requirement import Rank, Requirement, enforce, enforce_async

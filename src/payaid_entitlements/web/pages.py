@@ -16,7 +16,7 @@ from pathlib import Path
 from string import Template
 from typing import Any, Final
 
-from payaid_entitlements.core.catalog.problems import did_you_mean
+from payaid_entitlements.core.written.problems import did_you_mean
 from payaid_entitlements.errors import ConfigurationError
 from payaid_entitlements.web.problems import followable, rounded_up
 from payaid_entitlements.web.words.choosing import TAG
@@ -26,8 +26,12 @@ from payaid_entitlements.web.words.english import ENGLISH
 _RIGHT_TO_LEFT: Final = frozenset({"ar", "ckb", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"})
 
 _STYLE: Final = (
-    "body{font:1.125rem/1.6 system-ui,sans-serif;margin:10vh auto;max-width:36rem;padding:0 1.5rem}"
+    # Names of plans may be one long word, which would make a page wider than a telephone.
+    "body{font:1.125rem/1.6 system-ui,sans-serif;margin:10vh auto;max-width:36rem;padding:0 1.5rem;"
+    "overflow-wrap:anywhere}"
     "h1{font-size:1.6rem;line-height:1.3}"
+    "ul{padding-inline-start:1.25rem}"
+    "li{margin-block:.5rem}"
 )
 #: A host's own policy may forbid even that style; the page reads well without.
 _POLICY: Final = (
@@ -69,8 +73,8 @@ VALUES: Final = (
     "language",
     "direction",
 )
-#: What they may say that is HTML already: the remedies as a list with links, and the reference as a line; each empty
-#: where there is none.
+#: What they may say that is HTML already: the remedies, or the versions, as a list with links, and the reference as a
+#: line; each empty where there is none.
 BLOCKS: Final = ("options", "quotable")
 _STATUS: Final = re.compile(r"[45][0-9]{2}")
 _DEFAULT: Final = "default"
@@ -92,6 +96,7 @@ class Page:
         upgrade_url: Where to go, of ``http``, ``https`` or relative; empty where there is nowhere.
         retry_after: The field of that name; empty where waiting does not help.
         remedies: What would turn it around, the cheapest first, as in the document.
+        versions: Of your API, that can be asked for; empty where it is about none.
         labels: For remedies and the reference, with placeholders, in the reader's language.
     """
 
@@ -105,6 +110,7 @@ class Page:
     upgrade_url: str = ""
     retry_after: str = ""
     remedies: tuple[Mapping[str, Any], ...] = ()
+    versions: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=lambda: ENGLISH["page"])
 
     @property
@@ -169,22 +175,36 @@ def _shown(page: Page) -> dict[str, str]:
 
 def _options(page: Page) -> str:
     shown = [option for each in page.remedies for option in _option(page, each)]
-    return "<ul>\n{}\n</ul>".format("\n".join(f"<li>{each}</li>" for each in shown)) if shown else ""
+    if page.versions:
+        shown.append(escape(Template(page.labels["versions"]).safe_substitute(versions=", ".join(page.versions))))
+    # Once: of plans without a price and an address, each says the same.
+    lines = "\n".join(f"<li>{each}</li>" for each in dict.fromkeys(shown))
+    return f"<ul>\n{lines}\n</ul>" if lines else ""
 
 
 def _option(page: Page, remedy: Mapping[str, Any]) -> Iterator[str]:
-    kind = str(remedy["kind"])
-    label = Template(page.labels.get(str(remedy.get("verb", kind)), ""))
-    url = followable(remedy.get("url"))
-    if kind == "wait_until":
-        at = datetime.fromisoformat(remedy["at"]).astimezone(UTC)
-        shown = rounded_up(at, timedelta(minutes=1))
-        time = f'<time datetime="{escape(at.isoformat())}">{shown:%Y-%m-%d %H:%M} UTC</time>'
-        yield Template(escape(label.template)).safe_substitute(at=time)
-    elif kind != "contact" or url is not None:
-        # Without an address to talk to, the detail says it already.
-        text = escape(label.safe_substitute(remedy))
+    text, url = escape(label_of(remedy, page.labels)), followable(remedy.get("url"))
+    if remedy["kind"] == "wait_until":
+        at, shown = _minute(remedy["at"])
+        yield text.replace(shown, f'<time datetime="{escape(at.isoformat())}">{shown}</time>')
+    elif text:
         yield text if url is None else f'<a href="{escape(url)}">{text}</a>'
+
+
+def label_of(remedy: Mapping[str, Any], labels: Mapping[str, str]) -> str:
+    """Say what *remedy*, as in the document, is called by *labels*; empty where the detail says it already."""
+    kind = str(remedy["kind"])
+    if kind == "contact" and followable(remedy.get("url")) is None and not remedy.get("plan"):
+        # What is about no plan: pay, resume. Without an address there is no more to say of it.
+        return ""
+    said = {**remedy, "at": _minute(remedy["at"])[1]} if kind == "wait_until" else remedy
+    return Template(labels.get(str(remedy.get("verb", kind)), "")).safe_substitute(said)
+
+
+def _minute(at: str) -> tuple[datetime, str]:
+    """The instant *at*, and the full minute that people read."""
+    instant = datetime.fromisoformat(at).astimezone(UTC)
+    return instant, f"{rounded_up(instant, timedelta(minutes=1)):%Y-%m-%d %H:%M} UTC"
 
 
 def _quotable(page: Page) -> str:

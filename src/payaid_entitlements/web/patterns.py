@@ -120,7 +120,8 @@ def _segments(text: str, stem: str) -> Iterator[str]:
     for segment in segments_of(stem):
         if _NAMED.fullmatch(segment):
             yield ANY
-        elif set("{}*") & set(segment):
+        elif set("{}*<>") & set(segment) or segment.startswith(":"):
+            # Also as others write names: it would be taken for what stands there, and match nothing.
             raise ConfigurationError(
                 f"the route {text!r}: {segment!r} is neither a name, as {{id}}, for one segment, nor a '*' at the end, "
                 "for all that is below"

@@ -133,7 +133,10 @@ def problem_of(
             more: dict[str, object] = {"feature": decision.feature, **_offered(offers)}
             if error.reference:
                 more["reference"] = error.reference
-            return Problem(status_of(root or decision.reason), decision.reason.value, _opening(offers), more)
+            status = status_of(root or decision.reason)
+            # Whoever is told to buy what was switched off has been sent the wrong way.
+            words = "dependency.forbidden" if decision.reason is Reason.DEPENDENCY_MISSING and status == 403 else ""
+            return Problem(status, decision.reason.value, _opening(offers), more, words)
         case OutcomeUnknown():
             # Without Retry-After: clients that obey it by themselves would do it twice.
             return Problem(503, "store.outcome_unknown")
@@ -164,13 +167,8 @@ def _too_fast(outcome: RateLimitOutcome, remedies: tuple[Remedy, ...], *, legacy
         "violated-policies": list(outcome.limited_by),
         **_offered(offers),
     }
-    fields = rate_fields((outcome,), legacy=legacy)
     words = "" if at is not None else "rate.never"
-    if at is None and outcome.on_outage is not None:
-        # It is more than this process's share of the limit, which may well let it through when it is asked again.
-        fields["Retry-After"] = str(RETRY_AFTER)
-        words = ""
-    return Problem(429, outcome.reason.value, fields, more, words)
+    return Problem(429, outcome.reason.value, rate_fields((outcome,), legacy=legacy), more, words)
 
 
 def _offered(remedies: tuple[Remedy, ...]) -> dict[str, object]:

@@ -45,6 +45,14 @@ class Incoming(Protocol):
         ...
 
     @property
+    def paths(self) -> Sequence[str]:
+        """
+        `path`, and what of it is left below where the app is mounted, by its server (``--root-path``, ``SCRIPT_NAME``)
+        or in another app: some begin to read here, and some there.
+        """
+        ...
+
+    @property
     def query(self) -> str:
         """Without the question mark, not decoded."""
         ...
@@ -101,6 +109,13 @@ class ScopeRequest:
         return str(self._scope.get("path", ""))
 
     @property
+    def paths(self) -> Sequence[str]:
+        """Same as `Incoming.paths`. Of a mounted app Starlette remembers where the server has mounted the outermost."""
+        path = self.path
+        roots = (self._scope.get(name) or "" for name in ("app_root_path", "root_path"))
+        return tuple(dict.fromkeys((path, *(below(path, root) for root in roots))))
+
+    @property
     def query(self) -> str:
         """Same as `Incoming.query`."""
         raw: bytes = self._scope.get("query_string", b"")
@@ -154,9 +169,12 @@ class EnvironRequest:
     @property
     def path(self) -> str:
         """Same as `Incoming.path`."""
-        # PEP 3333 gives bytes as latin-1.
-        raw = f"{self._environ.get('SCRIPT_NAME', '')}{self._environ.get('PATH_INFO', '')}"
-        return raw.encode("latin-1", "replace").decode("utf-8", "replace")
+        return _decoded(f"{self._environ.get('SCRIPT_NAME', '')}{self._environ.get('PATH_INFO', '')}")
+
+    @property
+    def paths(self) -> Sequence[str]:
+        """Same as `Incoming.paths`."""
+        return tuple(dict.fromkeys((self.path, _decoded(str(self._environ.get("PATH_INFO", ""))))))
 
     @property
     def query(self) -> str:
@@ -182,6 +200,22 @@ class EnvironRequest:
     def server(self, key: str) -> Any:
         """Same as `Incoming.server`."""
         return self._environ.get(key)
+
+
+def below(path: str, root: str) -> str:
+    """
+    Take off *root*, below which an app is mounted, as frameworks do before they look for a route.
+
+    ASGI HTTP specification 2.4: ``path`` contains ``root_path``; not all servers put it there.
+    """
+    if root and path.startswith(root) and path[len(root) :][:1] in ("", "/"):
+        return path[len(root) :]
+    return path
+
+
+def _decoded(raw: str) -> str:
+    """PEP 3333 gives bytes as latin-1."""
+    return raw.encode("latin-1", "replace").decode("utf-8", "replace")
 
 
 def intent_of(method: str) -> Intent:

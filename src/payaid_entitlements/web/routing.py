@@ -9,22 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from itertools import combinations
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias
 
 from payaid_entitlements.core.catalog.model import Catalog
-from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.decision import Intent
 from payaid_entitlements.core.identity import identify
 from payaid_entitlements.core.values import Amount
+from payaid_entitlements.core.written.problems import did_you_mean
 from payaid_entitlements.errors import ConfigurationError
 from payaid_entitlements.guards.limiting import Limited
 from payaid_entitlements.guards.requirement import Rank, Requirement
 from payaid_entitlements.web.exempting import exempt
 from payaid_entitlements.web.needs import Needs, require_countable, unknown
 from payaid_entitlements.web.patterns import ANY, Pattern, common, folded, is_ambiguous, parse, segments_of
-from payaid_entitlements.web.request import Incoming
 from payaid_entitlements.web.versions.ranges import Range
 
 #: Nothing is asked.
@@ -57,7 +57,7 @@ def needs(
         versions: Of the API that have the route; in others it is answered with 404. Alone it asks for nobody.
 
     Raises:
-        ConfigurationError: Nothing is needed.
+        ConfigurationError: Nothing is needed, or what a quota is to give is no number of units.
         TypeError: A key is no text that could be one.
         ValueError: *access* is another word.
     """
@@ -70,10 +70,21 @@ def needs(
         limit if isinstance(limit, Limited) else Limited(identify("limit", limit))
         for limit in _listed("limits", limits)
     ]
-    used = tuple((identify("feature", key), amount) for key, amount in quotas.items())
+    used = tuple((identify("feature", key), _units(key, amount)) for key, amount in quotas.items())
     if not asked and not counted and not used and versions is None:
         raise ConfigurationError("needs() needs nothing; mark a route that is open on purpose with exempt")
     return Needs(tuple(counted), tuple(asked), () if versions is None else (versions,), used)
+
+
+def _units(key: str, amount: object) -> Amount:
+    if not isinstance(amount, int | Decimal) or isinstance(amount, bool) or not _is_some(amount):
+        raise ConfigurationError(f"quotas={{{key!r}: {amount!r}}}: say how many units a request uses up, more than 0")
+    return amount
+
+
+def _is_some(amount: Amount) -> bool:
+    # In this order: a NaN cannot be compared.
+    return Decimal(amount).is_finite() and amount > 0
 
 
 def _listed(name: str, keys: Iterable[Any]) -> list[Any]:
@@ -204,17 +215,19 @@ class Routes:
                 self._literal.setdefault(path, {})[pattern.method] = needed
 
 
-def is_preflight(incoming: Incoming) -> bool:
+def known(routes: Routes | None, catalog: Catalog | None) -> Routes | None:
     """
-    Does a browser only ask whether it may send what a script wants (WHATWG Fetch section 4.8)?
+    Take what a middleware was given, as `Routes.known_to` *catalog*.
 
-    It does so without credentials, and nothing happens. What is no such question is asked for as any other method.
+    Raises:
+        ConfigurationError: It is no `Routes`; or as that says.
     """
-    return (
-        incoming.method == "OPTIONS"
-        and bool(incoming.header("origin"))
-        and bool(incoming.header("access-control-request-method"))
-    )
+    if routes is None:
+        return None
+    given: object = routes
+    if not isinstance(given, Routes):
+        raise ConfigurationError(f"routes={given!r}: say Routes(...) of payaid_entitlements.web.routing")
+    return routes.known_to(catalog)
 
 
 def _said(text: str, said: Said) -> Needs:

@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 from string import Template
 from typing import Final
 
-from payaid_entitlements.core.catalog.problems import did_you_mean
+from payaid_entitlements.core.written.problems import did_you_mean
 from payaid_entitlements.errors import ConfigurationError
 
 #: ``name=$value``: without quotes a blank in the value ends it.

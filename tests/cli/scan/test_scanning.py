@@ -7,6 +7,9 @@ from textwrap import dedent
 
 import pytest
 
+import payaid_entitlements
+from payaid_entitlements import Entitlements, TenantView
+from payaid_entitlements.cli.scan import code as python_code
 from payaid_entitlements.cli.scan import walking
 from payaid_entitlements.cli.scan.code import read_python
 from payaid_entitlements.cli.scan.places import Found, Terms
@@ -66,6 +69,17 @@ def python(terms: Terms, text: str) -> Found:
         "settings.FEATURE_EXPORT",
         'os.environ["FEATURE_EXPORT"]',
         "a < 1 < 2 or tier >= 'gold'",
+        "org.plan is Plan.PRO",
+        "org.plan is not Plan.PRO",
+        "org.tier >= 2",
+        "org.tier == -1",
+        'org.plan.name == "pro"',
+        'org.plan.value.lower() == "pro"',
+        'getattr(org, "plan", None) == "pro"',
+        'Org.objects.filter(plan="pro")',
+        'orgs.exclude(active=True, plan__in=["pro", "enterprise"])',
+        'session.query(Org).filter_by(plan_name="pro")',
+        'Q(org__plan__name="pro")',
     ],
 )
 def test_what_compares_a_plan_is_found(terms: Terms, line: str) -> None:
@@ -92,6 +106,18 @@ def test_what_compares_a_plan_is_found(terms: Terms, line: str) -> None:
         "a[b]",
         "(lambda: 1)() == 2",
         "plan in ()",
+        "org.plan is True",
+        "org.plan == True",
+        "org.plan == 1.5",
+        "org.plan == -1.5",
+        "org.plan == (not 1)",
+        "org.name == 'pro'",
+        "getattr(org, name) == 'pro'",
+        "Org.objects.filter(plan=chosen)",
+        "Org.objects.filter(name='pro')",
+        "Org.objects.filter(**{'plan': 'pro'})",
+        "Org.objects.filter(Org.id, id='pro')",
+        "Org(plan='pro')",
     ],
 )
 def test_what_does_not_is_not(terms: Terms, line: str) -> None:
@@ -124,7 +150,13 @@ def test_a_match_by_plan_is_one_place(terms: Terms, subject: str, cases: list[st
         ('ent.check_many(t, ["crm", "hr", key, *more])', [("crm", "feature"), ("hr", "feature")]),
         ('ent.consume_many(t, {"crm": 1, **more}, operation=x)', [("crm", "feature")]),
         ("ent.check_many(t, keys)", []),
-        ('ent.limit(t, "api")', [("api", "limit")]),
+        ('ent.rate_limit(t, "api")', [("api", "limit")]),
+        ('ent.try_rate_limit(t, "api", cost=2)', [("api", "limit")]),
+        ('gate.rate_limit("api")', [("api", "limit")]),
+        ("ent.rate_limit(t)", []),
+        ('ent.usage(t, "crm.export", "crm.import")', [("crm.export", "feature"), ("crm.import", "feature")]),
+        ('ent.require_room(t, "crm.export", tx=db)', [("crm.export", "feature")]),
+        ('ent.try_assign(t, "crm.export", who)', [("crm.export", "feature")]),
         ('current_tenant().check("crm")', [("crm", "feature")]),
         ('view.flag("look")', [("look", "flag")]),
         ("view.check(key)", []),
@@ -136,6 +168,16 @@ def test_a_match_by_plan_is_one_place(terms: Terms, subject: str, cases: list[st
 )
 def test_keys_are_found_where_our_api_is_asked(terms: Terms, call: str, asked: list[tuple[str, str]]) -> None:
     assert sorted((each.key, each.kind) for each in python(terms, call).asked) == asked
+
+
+def test_what_is_looked_for_is_there_to_be_called() -> None:
+    """Else a name that has changed is never found again."""
+    for name in (*python_code._OF_CLIENTS, python_code._SEVERAL):
+        assert callable(getattr(Entitlements, name, None)), name
+    for name in python_code._OF_VIEWS:
+        assert callable(getattr(TenantView, name, None)), name
+    for name in python_code._OF_KEYS:
+        assert callable(getattr(payaid_entitlements, name, None)), name
 
 
 def test_generated_keys_count_where_they_are_used(terms: Terms) -> None:
@@ -157,9 +199,13 @@ def test_generated_keys_count_where_they_are_used(terms: Terms) -> None:
         ('{% if "pro" == org.plan %}', [1], []),
         ("{% ifequal org.plan 'pro' %}", [1], []),
         ("{% if org.plan.name in paid %}", [1], []),
+        ("{% if org.tier >= 2 %}", [1], []),
         ("{{ 'x' if user.is_pro else 'y' }}", [1], []),
         ("{{ org.plan }} plan == pro", [], []),
         ("{% if planet == 'earth' %}", [], []),
+        ('{% trans "Upgrade your plan > pro" %}', [], []),
+        ('{{ org.plan|default:"<b>plan</b>" }}', [], []),
+        ("{% trans 'Choose a plan in the list' %}", [], []),
     ],
 )
 def test_templates_are_read_by_their_text(terms: Terms, text: str, lines: list[int], asked: list[str]) -> None:

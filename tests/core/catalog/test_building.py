@@ -27,9 +27,9 @@ from payaid_entitlements.core.catalog import (
     catalog_schema,
     keys_module,
 )
-from payaid_entitlements.core.catalog.source import read_source
 from payaid_entitlements.core.period import parse_interval
 from payaid_entitlements.core.values import UNLIMITED, Allowance, Value
+from payaid_entitlements.core.written.source import read_source
 from payaid_entitlements.errors import CatalogInvalid
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "payaid" / "catalog.yaml"

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from payaid_entitlements.core.catalog import Catalog, Published, publish
-from payaid_entitlements.core.catalog.source import read_source
+from payaid_entitlements.core.written.source import read_source
 from payaid_entitlements.errors import CatalogInvalid, ConfigurationError
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "payaid" / "catalog.yaml"

@@ -91,6 +91,8 @@ CASES = [
     case("field of another kind", "{kind: allocation}", "{kind: allocation, window: calendar}", "unknown.field", 8, "only a quota or a credit has"),
     case("field of a price", PRICE, "{month: 9, currency: EUR}", "unknown.field", 21, "did you mean 'monthly'"),
     case("field of a rollover", CALLS, "calls: {kind: quota, rollover: {maxx: 3}}", "unknown.field", 5, "did you mean 'max'"),
+    case("field of a rollover that kinds have", CALLS, "calls: {kind: quota, rollover: {unit: 3}}", "unknown.field", 5, "it has min, max"),
+    case("field of a feature called as its kind", CALLS, "calls: {kind: quota, quota: {quota: 3}}", "unknown.field", 5, "quota"),
     case("field of a limit", "per: tenant, d", "pre: tenant, d", "unknown.field", 27, "did you mean 'per'"),
     case("no kind", "{kind: allocation}", "{unit: seat}", "missing.field", 8, "features.seats lacks 'kind'", "allocation"),
     case("wrong kind", "{kind: allocation}", "{kind: alocation}", "wrong.value", 8, "did you mean 'allocation'"),

@@ -11,10 +11,10 @@ import pytest
 
 from payaid_entitlements.core.catalog import Catalog, Published, publish
 from payaid_entitlements.core.catalog.building import rebuild
+from payaid_entitlements.core.catalog.flags.linting import lint_flags
+from payaid_entitlements.core.catalog.flags.publishing import dropped_of, require_kept_buckets
 from payaid_entitlements.core.flags.details import FlagError, FlagReason
-from payaid_entitlements.core.flags.linting import lint_flags
 from payaid_entitlements.core.flags.model import Flag, FlagSet
-from payaid_entitlements.core.flags.publishing import dropped_of, require_kept_buckets
 from payaid_entitlements.core.flags.snapshot import FlagSnapshot
 from payaid_entitlements.core.flags.storing import decode_flag, encode_flag
 from payaid_entitlements.errors import CatalogInvalid

@@ -53,8 +53,10 @@ GUARDS = st.builds(
     st.booleans(),
 )
 ROLLOUTS = st.builds(
-    lambda steps, guard: Rollout(
-        tuple((at, parts) for at, parts in zip(sorted(steps[0]), sorted(steps[1]), strict=True)), guard
+    lambda steps, guard, hold: Rollout(
+        tuple((at, parts) for at, parts in zip(sorted(steps[0]), sorted(steps[1]), strict=True)),
+        guard,
+        hold if guard is not None and len(steps[0]) == 1 else 0,
     ),
     st.integers(1, 4).flatmap(
         lambda count: st.tuples(
@@ -63,6 +65,7 @@ ROLLOUTS = st.builds(
         )
     ),
     st.none() | GUARDS,
+    st.integers(0, 10**12),
 )
 SHARES = st.builds(lambda group, ends: Share(group, min(ends), max(ends)), KEYS, st.tuples(PARTS_OF_ALL, PARTS_OF_ALL))
 

@@ -8,7 +8,7 @@ from datetime import date
 import pytest
 from hypothesis import given, settings
 
-from payaid_entitlements.core.flags.altered import altered_flags, flag_words, rollout_words
+from payaid_entitlements.core.flags.altered import altered_flags, flag_words, progress_words, rollout_words
 from payaid_entitlements.core.flags.model import (
     Flag,
     FlagSet,
@@ -150,6 +150,13 @@ def test_a_rollout_is_one_line(rollout, words):
     assert rollout_words(rollout) == words
 
 
+@pytest.mark.parametrize(
+    ("since", "words"), [(EARLIEST, "pending"), (HOUR, "pending, from 1970-01-01 01:00:00+00:00 on")]
+)
+def test_what_has_not_begun_has_a_day_or_none(since: int, words: str):
+    assert progress_words(Progress("r", Stage.PENDING, 0, since, 0)) == words
+
+
 @settings(max_examples=15, deadline=None)
 @given(flag_sets(), flag_sets())
 def test_something_is_said_of_all_that_counts_otherwise(before: FlagSet, after: FlagSet):
@@ -166,3 +173,16 @@ def test_something_is_said_of_all_that_counts_otherwise(before: FlagSet, after: 
     assert bool(lines) >= counts
     assert not lines or touched(before, after)
     assert altered_flags(effective({}, before), effective({}, before), before, before) == ()
+
+
+def test_what_is_left_to_the_catalog_again_is_said_though_it_is_the_same():
+    """What will be published of it counts from then on."""
+    flags = {"look": BOOLEAN}
+    held, bare = FlagSet(1, flags), FlagSet(2)
+    assert [str(line) for line in altered_flags(flags, flags, held, bare)] == [
+        "flag look: as it was changed -> as the catalog has it"
+    ]
+    assert altered_flags(flags, flags, bare, held) == ()
+    stood = Progress("r", Stage.RUNNING, 0, HOUR, 1)
+    stepped = altered_flags(flags, flags, replace(held, progress={"look": stood}), bare)
+    assert [line.what for line in stepped] == ["look guarded rollout"]

@@ -32,6 +32,7 @@ NONE = [
     ("latency p0 > 5 ms", "between p0 and p100"), ("latency p100 > 5 ms", "is no bound"), ("latency p95 > 5 months", "no fixed length"),
     ("basket p50 > 5%", "a whole number"), ("basket p50 > \u0665", "a whole number"), ("basket p50 > -5", "a whole number"),
     ("error_rate > 200%", "more than 100%"), ("error_rate > 0.00001%", "finer"), ("error_rate > control - 1%", "`25%`"),
+    ("latency p95 > 13 days", "counted up to 12 days, so that this is never broken"), ("basket p50 > 1099511627775", "up to 1,099,511,627,775"),
 ]
 # fmt: on
 

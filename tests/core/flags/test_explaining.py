@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import mmh3
 import pytest
@@ -135,6 +135,42 @@ def test_where_a_guarded_rollout_stands_is_told() -> None:
 def test_the_callers_own_default_is_told_as_such() -> None:
     """It is no variant of the flag."""
     assert told(replace(switch(), default=None))[0] == "flag look: the caller's own default, DEFAULT"
+
+
+def fractional(scheme: Literal["v2", "v3"], *operands: Any) -> tuple[str, ...]:
+    """What is told of the split of a file of flagd; the key and the id are those of the golden values."""
+    targeting = {"if": [{"==": [{"var": "plan"}, "pro"]}, {"fractional": [["on", 1], ["off", 1]]}, *operands]}
+    flag = switch("new-checkout", targeting=targeting, scheme=scheme, bucket_by="targetingKey")
+    asker = context("acme", None, targetingKey="user-1")
+    explained = explain_flag(snapshot(flag), "new-checkout", asker)
+    return tuple(map(str, explained.looks[1].buckets))
+
+
+def test_a_bucket_of_flagd_is_told_with_its_bytes() -> None:
+    """Of each of its splits, asked or not, in both generations."""
+    flagds = ["on", 45_498], ["off", {"-": [100_000, 45_498]}]
+    written = "826c6e65772d636865636b6f757466757365722d31"
+    assert fractional("v3", {"fractional": flagds}) == (
+        f"position 0 of 2 is in 0 to 1: murmur3({written}) = 2132831605",
+        f"position 49,658 of 100,000 is in 45,498 to 100,000: murmur3({written}) = 2132831605",
+    )
+    assert fractional("v2", {"fractional": flagds})[1] == (
+        f"position 45,498 of 100,000 is in 45,498 to 100,000: murmur3({b'new-checkoutuser-1'.hex()}) = 1954156369"
+    )
+    # Nobody is dealt by what is missing, or has no weight; and one of many is as good as all.
+    nobody = {"if": [{"fractional": [{"var": "email"}, ["on", 1]]}, {"fractional": [["on", 0]]}]}
+    assert len(fractional("v3", nobody)) == 1
+    assert len(fractional("v3", {"or": [{"fractional": flagds}] * 20})) == 10
+
+
+def test_what_cannot_be_read_where_nobody_looked_is_left_out() -> None:
+    deep: Any = "user-1"
+    for _ in range(40):
+        deep = [deep]
+    unread = {"fractional": [{"cat": [{"var": "deep"}]}, ["on", 1]]}
+    targeting = {"if": [{"==": [{"var": "plan"}, "pro"]}, unread, "on"]}
+    explained = explain_flag(snapshot(switch(targeting=targeting)), "look", context(deep=deep))
+    assert (explained.details.variant, explained.looks[1].buckets) == ("on", ())
 
 
 def test_an_explanation_is_json_data() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from payaid_entitlements.core.catalog import Catalog
 from payaid_entitlements.core.flags.forecasting import Counting, Forecast
-from payaid_entitlements.core.flags.model import All, AnyOf, Condition, Flag, FlagSet, Not, Rule, Segment, Test
+from payaid_entitlements.core.flags.model import All, AnyOf, Condition, Flag, FlagSet, Needs, Not, Rule, Segment, Test
 from payaid_entitlements.core.flags.turning import fixed, rolled_out
 from tests.core.conftest import NOW, SMALL
 from tests.core.flags.test_turning import BOOLEAN, COLOUR
@@ -20,7 +20,7 @@ SOLD = Catalog.load(SMALL)
 def counted(before: Flag | None, after: Flag | None, *, segments: dict[str, Condition] | None = None) -> Forecast:
     key = (before or after or BOOLEAN).key
     sets = (FlagSet(1, {key: each}, segments or {}) for each in (before, after))
-    counting = Counting.of(key, SOLD, *sets, NOW)
+    counting = Counting.of(key, SOLD.flags, *sets, NOW, segments=SOLD.segments)
     for number in range(30):
         plan = None if number % 3 == 0 else "pro" if number % 3 == 1 else "free"
         counting.count(f"tenant-{number}", plan, ["crm"] if number % 2 else [])
@@ -85,6 +85,9 @@ def test_what_a_listing_says_is_looked_at(when: Condition, inside: int):
         ({"targeting": {"if": [{"==": [{"var": "plan"}, {"var": ["size.x", 5]}]}, "on"]}}, ("size",)),
         ({"targeting": {"<": [{"var": "$flagd.timestamp"}, {"var": {"cat": ["a"]}}, {"var": []}]}}, ()),
         ({"targeting": {"fractional": [{"var": "email"}, ["on", 1]]}}, ("email",)),
+        ({"targeting": {"if": [{"missing": ["country", "plan"]}, "on"]}}, ("country",)),
+        ({"targeting": {"if": [{"missing": "country"}, "on"]}}, ("country",)),
+        ({"targeting": {"if": [{"missing_some": [1, ["age", "size.x"]]}, "on"]}}, ("age", "size")),
     ],
 )
 def test_what_decides_and_is_not_known_is_named(changed: dict[str, Any], unknown: tuple[str, ...]):
@@ -96,6 +99,14 @@ def test_segments_that_name_one_another_are_looked_at_once():
     segments: dict[str, Condition] = {"a": Segment("b"), "b": AnyOf((Segment("a"), Test("x", "eq", 1)))}
     after = replace(BOOLEAN, rules=(Rule("r", "on", when=Segment("a")),))
     assert counted(BOOLEAN, after, segments=segments).unknown == ("x",)
+
+
+def test_what_its_prerequisites_look_at_is_looked_at():
+    """Each once, though they need one another; and one that there is not is off for everybody."""
+    users = replace(BOOLEAN, key="users", bucket_by="user", needs=(Needs("child", frozenset({"on"})),))
+    child = replace(BOOLEAN, key="child", needs=(Needs("users", frozenset({"on"})), Needs("gone", frozenset({"on"}))))
+    flag_set = FlagSet(1, {"users": users, "child": child})
+    assert Counting.of("child", SOLD.flags, flag_set, flag_set, NOW).unknown == ("user",)
 
 
 def test_growing_lets_nobody_out():

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from payaid_entitlements.core.catalog import Catalog
-from payaid_entitlements.core.flags.reading import read_flag
+from payaid_entitlements.core.catalog.flags.reading import read_flag
 from payaid_entitlements.core.flags.writing import written
 from payaid_entitlements.errors import CatalogInvalid, FlagsInvalid
 from tests.core.flags.native import context, snapshot

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from payaid_entitlements.core.catalog import Catalog, Problem, catalog_schema
+from payaid_entitlements.core.catalog.flags.reading import read_flag
 from payaid_entitlements.core.flags.conditions import exact
 from payaid_entitlements.core.flags.model import (
     All,
@@ -33,7 +34,6 @@ from payaid_entitlements.core.flags.model import (
     Test,
 )
 from payaid_entitlements.core.flags.operators import OPERATORS
-from payaid_entitlements.core.flags.reading import read_flag
 from payaid_entitlements.core.flags.schedules import time
 from payaid_entitlements.core.flags.writing import written
 from payaid_entitlements.core.instant import DAY, EARLIEST, HOUR
@@ -107,6 +107,11 @@ ROLLOUTS: list[tuple[str, object, Rollout]] = [
      Rollout(((EARLIEST, 5_000), (EARLIEST + 3 * HOUR // 2, 100_000)), Guard((Metric("error_rate", None, 2_000, False),)))),
     ("guarded by several", {"steps": ["5%"], "roll_back_if": ["error_rate > control + 0.5%", "latency p99.9 > 2 seconds"], "samples": 5, "approval": True},
      Rollout(((EARLIEST, 5_000),), Guard((Metric("error_rate", None, 500, True), Metric("latency", 99_900, 2_000_000, False)), 5, True))),
+    ("one step that is watched", {"steps": ["5%"], "hold": "1 day", "roll_back_if": "error_rate > 2%"},
+     Rollout(((EARLIEST, 5_000),), Guard((Metric("error_rate", None, 2_000, False),)), DAY)),
+    ("one step that is watched from an instant", {"steps": ["5%"], "hold": "1 day", "from": "2026-12-01T03:30:00Z", "samples": 5},
+     Rollout(((START, 5_000),), Guard((), 5), DAY)),
+    ("nobody at first, by hand", {"steps": ["0%", "50%"], "approval": True}, Rollout(((EARLIEST, 0), (EARLIEST, 50_000)), Guard((), 0, True))),
     ("held by people", {"steps": ["5%", "50%"], "approval": True}, Rollout(((EARLIEST, 5_000), (EARLIEST, 50_000)), Guard((), 0, True))),
     ("a guarded percentage", {"percent": "5%", "samples": 3}, Rollout(((EARLIEST, 5_000),), Guard((), 3))),
     ("a schedule", {"schedule": [{"at": "2026-12-01T03:30:00Z", "percent": "5%"}, {"at": "2026-12-01T03:30:00.000001Z", "percent": "6%"}, {"at": "2027-01-01T00:00:00Z", "percent": "7%"}]},
@@ -281,6 +286,11 @@ MISTAKES: list[tuple[str, str, str, str, int, tuple[str, ...]]] = [
     ("a schedule of no time", ROLLED, "{schedule: [{percent: 5%}, {percent: 6%}]}", "rollout.unclear", 16, ("only the first",)),
     ("a schedule at noon", ROLLED, "{schedule: [{at: noon, percent: 5%}]}", "wrong.quantity", 16, ("write a time",)),
     ("a bound of nothing", "hold: 1 day", "hold: 1 day, roll_back_if: error_rate", "wrong.quantity", 16, ("`error_rate > 2%`",)),
+    ("watched for no time", ROLLED, "{percent: 5%, roll_back_if: error_rate > 2%}", "rollout.unclear", 16, ("how long it is watched", "`steps: [5%]` with `hold: 1 day`")),
+    ("one step that is watched for no time", ROLLED, "{steps: [5%], roll_back_if: error_rate > 2%}", "rollout.unclear", 16, ("how long it is watched",)),
+    ("one entry that is watched for no time", ROLLED, "{schedule: [{percent: 5%}], roll_back_if: error_rate > 2%}", "rollout.unclear", 16, ("how long it is watched",)),
+    ("nobody is measured", ROLLED, "{steps: [0%, 50%], hold: 1 day, roll_back_if: error_rate > 2%}", "rollout.nobody", 16, ("in a step of 0% nobody is in", "begin with more")),
+    ("nobody is a sample", ROLLED, "{steps: [0%, 50%], samples: 5}", "rollout.nobody", 16, ("in a step of 0% nobody is in",)),
     # --- conditions
     ("unknown operator", WHEN, "{plan: {equals: pro}}", "unknown.operator", 13, ("'equals'", "there are eq, neq")),
     ("near operator", WHEN, "{plan: {start_with: pro}}", "unknown.operator", 13, ("did you mean 'starts_with'",)),

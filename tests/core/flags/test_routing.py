@@ -86,7 +86,8 @@ def test_switching_back_calls_canaries_off_first() -> None:
     assert needed(replace(BLUE, canaries=(("gone", 0),)), 0) == {"crm-1.4"}
 
 
-@pytest.mark.parametrize("shares", [(-1,), (PARTS + 1,), (60_000, 60_000)])
+@pytest.mark.parametrize("shares", [(-1,), (PARTS + 1,), (60_000, 60_000), (0.05,), (True,)])
 def test_shares_that_cannot_be_are_refused(shares: tuple[int, ...]) -> None:
-    with pytest.raises(ConfigurationError, match="canaries of 'crm'"):
+    """Where the route is made, and not with the first request."""
+    with pytest.raises(ConfigurationError, match=r"canaries of 'crm' .* 5000 is 5%"):
         replace(BLUE, canaries=tuple((f"v{n}", share) for n, share in enumerate(shares)))

@@ -84,3 +84,7 @@ def test_a_guarded_rollout_stands_where_it_stands():
     assert same_for_all(guarded, stood, NOW) == "on"
     assert same_for_all(guarded, replace(stood, rule="other"), NOW) is None
     assert same_for_all(guarded, replace(stood, step=0), NOW) is None
+    # One that went back and was forgotten has done its work too.
+    assert same_for_all(guarded, replace(stood, stage=Stage.ROLLED_BACK), NOW) == "off"
+    plain = rules(Rule("r", "on", rollout=Rollout(((EARLIEST, 5_000),))))
+    assert same_for_all(plain, replace(stood, stage=Stage.ROLLED_BACK), NOW) is None

@@ -10,13 +10,10 @@ from hypothesis import strategies as st
 
 from payaid_entitlements.core.flags.model import (
     Flag,
-    FlagSet,
     FlagType,
     Guard,
-    Progress,
     Rollout,
     Rule,
-    Stage,
     Test,
 )
 from payaid_entitlements.core.flags.turning import (
@@ -24,7 +21,6 @@ from payaid_entitlements.core.flags.turning import (
     fixed,
     fixed_at,
     rolled_out,
-    with_flag,
 )
 from payaid_entitlements.core.instant import EARLIEST
 from payaid_entitlements.errors import ConfigurationError
@@ -115,16 +111,3 @@ def test_what_is_fixed_is_let_go_exactly(flag: Flag, data: st.DataObject):
     variant = data.draw(st.sampled_from(sorted(flag.variants)))
     assert fixed_at(fixed(flag, variant)) == variant
     assert fixed(fixed(flag, variant), None) == fixed(flag, None)
-
-
-def test_a_guarded_rollout_that_is_another_one_has_not_begun():
-    """What was measured of the old one says nothing; the tries are counted on, so that no name is used twice."""
-    guarded = replace(COLOUR, rules=(Rule("r", "blue", rollout=Rollout(((1, 5), (2, 9)), Guard(samples=3))),))
-    stood = Progress("r", Stage.RUNNING, 1, 7, 4, approved=True, because="so")
-    held = FlagSet(3, {"colour": guarded}, progress={"colour": stood})
-    owned = with_flag(held, guarded, replace(guarded, owner="asha"))
-    assert owned.progress == {"colour": stood}
-    other = replace(guarded, rules=(replace(guarded.rules[0], rollout=Rollout(((1, 5),), Guard(samples=3))),))
-    assert with_flag(held, guarded, other).progress == {"colour": Progress("r", Stage.PENDING, 0, 7, 4)}
-    assert with_flag(held, None, guarded).progress["colour"].stage is Stage.PENDING
-    assert with_flag(held, guarded, replace(guarded, rules=())).progress["colour"].stage is Stage.PENDING

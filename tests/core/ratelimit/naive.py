@@ -38,7 +38,7 @@ def first(holds: Callable[[int], bool]) -> int:
 
 
 class Gcra:
-    """A theoretical arrival time as a fraction of a microsecond."""
+    """A theoretical arrival time as a fraction of a microsecond, and the quota by which it was counted."""
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
@@ -47,18 +47,22 @@ class Gcra:
     def tat(self, state: State, now: int) -> Fraction:
         if not state:
             return Fraction(now)
-        rest = Fraction(min(state[1], self.policy.quota), self.policy.quota)
-        return max(state[0] + rest, Fraction(now))
+        return max(state[0] + Fraction(state[1], state[2]), Fraction(now))
+
+    def taken(self, state: State, now: int) -> Fraction:
+        """Units that are not worked off."""
+        quota = state[2] if state else self.policy.quota
+        return (self.tat(state, now) - now) / Fraction(self.policy.window, quota)
 
     def room(self, state: State, now: int, permit: int = 0) -> int:
-        return floor((self.policy.burst * self.unit - (self.tat(state, now) - now)) / self.unit)
+        return floor(self.policy.burst - self.taken(state, now))
 
     def add(self, state: State, now: int, cost: int, permit: int) -> State:
-        tat = self.tat(state, now)
+        tat = now + self.taken(state, now) * self.unit
         for _ in range(min(cost, 1_000)):
             tat += self.unit
         tat += max(cost - 1_000, 0) * self.unit
-        return floor(tat), int((tat - floor(tat)) * self.policy.quota)
+        return floor(tat), floor((tat - floor(tat)) * self.policy.quota), self.policy.quota
 
     def is_clear(self, state: State, now: int) -> bool:
         return self.tat(state, now) <= now

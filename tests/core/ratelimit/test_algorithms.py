@@ -122,6 +122,47 @@ def test_a_changed_quota_holds_at_once_against_what_was_taken(data: st.DataObjec
 
 @UNHURRIED
 @given(st.data())
+def test_a_limit_that_is_raised_refuses_nobody_whom_the_lower_one_lets_through(data: st.DataObject) -> None:
+    of = data.draw(policies())
+    state: State = ()
+    for now, cost, permit in data.draw(calls(of)):
+        more = data.draw(st.integers(0, 12) | st.integers(0, 1_000))
+        raised = replace(of, quota=of.quota + more, burst=of.burst + (0 if of.algorithm is Algorithm.GCRA else more))
+        after, verdict = step(of, state, now, cost, permit)
+        better = step(raised, state, now, cost, permit)[1]
+        assert better.is_within >= verdict.is_within
+        assert verdict.retry_after == NEVER or better.retry_after <= verdict.retry_after
+        assert step(raised, state, now, 0)[1].remaining >= step(of, state, now, 0)[1].remaining
+        state = after
+
+
+@UNHURRIED
+@given(st.data())
+def test_where_a_limit_changes_as_many_units_are_taken_as_before(data: st.DataObject) -> None:
+    of = data.draw(policies(tuple(each for each in Algorithm if each is not Algorithm.CONCURRENCY)))
+    state: State = ()
+    for now, cost, permit in data.draw(calls(of)):
+        state = step(of, state, now, cost, permit)[0]
+        taken = of.burst - step(of, state, now, 0)[1].remaining
+        quota, burst = data.draw(st.integers(1, 40)), data.draw(st.integers(1, 40))
+        changed = replace(of, quota=quota, burst=burst if of.algorithm is Algorithm.GCRA else quota)
+        assert step(changed, state, now, 0)[1].remaining == max(changed.burst - taken, 0)
+
+
+def test_whoever_goes_up_and_down_takes_no_more_than_the_higher_limit_gives() -> None:
+    """Two an hour are used up; for a moment it is five hundred, and one is taken of those."""
+    low, high = policy(quota=2, window=3_600 * SECOND), policy(quota=500, window=3_600 * SECOND)
+    state, _ = step(low, (), NOW, 2)
+    state, verdict = step(high, state, NOW + SECOND)
+    assert verdict.remaining == 497
+    state, verdict = step(low, state, NOW + 2 * SECOND)
+    assert not verdict.is_within
+    # Three come back within 22 seconds at the rate of five hundred, and the first two of them before; a little has.
+    assert verdict.retry_after == 13_396_000
+
+
+@UNHURRIED
+@given(st.data())
 def test_exactly_when_it_says_it_passes_and_never_a_microsecond_before(data: st.DataObject) -> None:
     of = data.draw(policies())
     state: State = ()

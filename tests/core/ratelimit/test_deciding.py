@@ -23,7 +23,7 @@ EMPTY: tuple[State, ...] = ((), (), ())
 def test_all_count_what_all_let_through() -> None:
     states, is_allowed, verdicts = decide((SECONDLY, MINUTELY, AT_ONCE), EMPTY, NOW, 2, 7)
     assert is_allowed
-    assert states == ((NOW + SECOND, 0), (NOW // (60 * SECOND) * 60 * SECOND, 2), (NOW + 5 * SECOND, 7))
+    assert states == ((NOW + SECOND, 0, 2), (NOW // (60 * SECOND) * 60 * SECOND, 2), (NOW + 5 * SECOND, 7))
     assert [verdict.remaining for verdict in verdicts] == [0, 8, 1]
 
 
@@ -44,7 +44,7 @@ def test_three_policies_of_which_the_third_refuses_leave_the_first_two_as_they_a
         policies = (SECONDLY, MINUTELY, third)
         full = STEPS[third.algorithm](third, (), NOW, 1, 1)[0]
         states = (
-            (NOW + chance.randrange(SECOND // 2), 1),
+            (NOW + chance.randrange(SECOND // 2), 1, 2),
             (NOW // (60 * SECOND) * 60 * SECOND, chance.randrange(9)),
             full,
         )
@@ -62,7 +62,7 @@ def test_what_is_only_observed_refuses_nobody_and_counts_what_it_has_room_for() 
     assert states == ((), (NOW // (60 * SECOND) * 60 * SECOND, 3))
     assert [verdict.is_within for verdict in verdicts] == [False, True]
     states, is_allowed, verdicts = decide((observed, MINUTELY), states, NOW, 2)
-    assert states is not None and states[0] == (NOW + SECOND, 0)
+    assert states is not None and states[0] == (NOW + SECOND, 0, 2)
     refused = decide((observed, MINUTELY), states, NOW, 6)
     assert refused.states is None
     assert [verdict.is_within for verdict in refused.verdicts] == [False, False]

@@ -79,8 +79,10 @@ def calls() -> Iterator[_Call]:
 
 
 def _gcra() -> Iterator[_Call]:
-    def call(quota: int, window: int, burst: int, state: State, cost: int = 1) -> _Call:
-        return Policy("vector", Algorithm.GCRA, quota, window, burst), state, NOW, cost, 0
+    def call(quota: int, window: int, burst: int, state: State, cost: int = 1, counted: int | None = None) -> _Call:
+        # *state* without the quota by which it was *counted*: mostly the same.
+        whole = (*state, counted or quota) if state else ()
+        return Policy("vector", Algorithm.GCRA, quota, window, burst), whole, NOW, cost, 0
 
     # Rests carry: 3 in 10 microseconds are 3 1/3 each.
     yield call(3, 10, 3, ())
@@ -92,11 +94,19 @@ def _gcra() -> Iterator[_Call]:
     yield call(3, 10, 3, (NOW, 2), 0)
     yield call(7, SECOND, 7, (NOW + 857_142, 6))
     yield call(7, SECOND, 7, (NOW + 857_143, 0))
-    # A rest that is over with its microsecond, and one of a quota that was higher.
+    # A rest that is over with its microsecond.
     yield call(7, SECOND, 7, (NOW - 1, 6), 7)
-    yield call(3, 10, 3, (NOW - 1, 3))
-    yield call(3, 10, 3, (NOW, 3))
-    yield call(3, 10, 3, (NOW + 1, MOST_UNITS - 1))
+    # Counted by another quota, higher or lower: as many units are taken, which come back as fast as they would have.
+    for quota, burst in ((500, 500), (500, 2), (3, 3), (1, 9), (1, 1)):
+        for counted, taken in ((2, (5 * SECOND, 0)), (2, (7 * SECOND, 1)), (7, (2 * SECOND, 6)), (999, (9_000, 998))):
+            state = NOW + taken[0], taken[1]
+            for cost in (0, 1, 2, burst):
+                yield call(quota, 10 * SECOND, burst, state, cost, counted)
+    most = MOST_UNITS
+    for quota, counted in ((most, most - 1), (most - 1, most), (most, 1), (1, most), (most, 7), (7, most)):
+        for window, burst in ((LONGEST_WINDOW, 1), (LONGEST_WINDOW - 1, 4), (3, most)):
+            for ahead in (0, 1, 2, window // counted, window - 1, window, 3 * window, LONGEST_DEBT):
+                yield call(quota, window, burst, (NOW + ahead, counted - 1), 1, counted)
     # Exactly full, one microsecond before and after, and over the burst.
     for off in (-1, 0, 1):
         yield call(10, 10 * SECOND, 5, (NOW + 4 * SECOND + off, 0))

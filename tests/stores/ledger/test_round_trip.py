@@ -15,6 +15,7 @@ from payaid_entitlements.stores.sql import AsyncSQLStore, SQLStore
 from payaid_entitlements.stores.sql.engines import async_engine, sync_engine
 from payaid_entitlements.stores.sql.ledger.prepared import Asked, Written
 from payaid_entitlements.stores.sql.ledger.round_trip import Unanswered, answered, can
+from tests.stores.conftest import driven
 
 
 @pytest.fixture(params=["sync", "async"])
@@ -54,12 +55,25 @@ def test_the_first_row_is_the_answer_and_no_row_is_none(ask):
     assert ask("SELECT 1 WHERE %(not)s::boolean", **{"not": "f"}) is None
 
 
-def test_it_commits_by_itself_and_the_next_who_has_the_connection_does_not(ask):
+def test_it_commits_by_itself_and_the_next_who_has_a_hosts_connection_does_not(postgres_url):
+    engine = create_engine(driven(postgres_url))
+    _do(engine, "CREATE TABLE kept (n bigint)")
+    insert, total = (Written(text) for text in ("INSERT INTO kept VALUES (1) RETURNING n", "SELECT sum(n) FROM kept"))
+    assert tuple(answered(engine, Asked(insert, {}), "op-1")) == (1,)
+    with engine.connect() as connection, connection.begin() as transaction:
+        connection.execute(text("INSERT INTO kept VALUES (2)"))
+        transaction.rollback()
+    assert tuple(answered(engine, Asked(total, {}), "op-1")) == (1,)
+    engine.dispose()
+
+
+def test_it_commits_by_itself_beside_transactions_of_ours(ask):
     ask.run(lambda: _do(ask.engine, "CREATE TABLE kept (n bigint)"))
     assert tuple(ask("INSERT INTO kept VALUES (1) RETURNING n")) == (1,)
 
     def roll_back():
-        with ask.engine.connect() as connection, connection.begin() as transaction:
+        writing = ask.engine.execution_options(isolation_level="READ COMMITTED")
+        with writing.connect() as connection, connection.begin() as transaction:
             connection.execute(text("INSERT INTO kept VALUES (2)"))
             transaction.rollback()
 

@@ -93,6 +93,17 @@ BROKEN = {
         """,
         "test_what_was_counted_stands_when_the_quota_changes[sliding_counter]",
     ),
+    "a time is remembered, and not by which quota it was counted": (
+        """
+    def hit(self, group, cost=1, **named):
+        made = self._made(group)
+        for (part, key), policy in zip(made.places, made.policies):
+            if policy.algorithm is Algorithm.GCRA and key in part.states:
+                part.states[key] = policy.quota << 53 | part.states[key] & 2**53 - 1
+        return super().hit(group, cost, **named)
+        """,
+        "test_what_was_counted_stands_when_the_quota_changes[gcra]",
+    ),
     "owner and key run into each other": (
         """
     def _key(self, owner, counter):

@@ -73,7 +73,9 @@ def test_who_is_overtaken_is_told_how_things_stand_by_then(limited, monkeypatch,
             assert (found.is_allowed, found.now, found.verdicts) == (wanted.is_allowed, now, wanted.verdicts)
 
 
-@pytest.mark.parametrize("state", ["rubbish", "1", "1 2 3", ""])
+@pytest.mark.parametrize(
+    "state", ["rubbish", "1", "1 2", "1 2 3 4", f"{NOW + 99} 5 5", f"{NOW + 99} 0 0", f"{NOW + 99} 0 67108865", ""]
+)
 def test_who_is_overtaken_by_what_nobody_of_us_has_written_counts_anew(limited, made, monkeypatch, state):
     def disturb():
         with made[1].begin() as connection:
@@ -85,15 +87,18 @@ def test_who_is_overtaken_by_what_nobody_of_us_has_written_counts_anew(limited, 
     assert left(limited.limiter, FIVE) == [4]
 
 
-def test_a_quota_that_was_lowered_holds_for_who_is_overtaken(limited, monkeypatch):
-    """What is left of a microsecond, counted in parts of the higher quota, is a whole one then."""
-    before, after = (Policy("changed", Algorithm.GCRA, quota, MINUTE, quota) for quota in (1_000_003, 7))
+@pytest.mark.parametrize("theirs", [3, 6])
+@pytest.mark.parametrize("quotas", [(1_000_003, 7), (9, 1_000_003)])
+def test_a_quota_that_was_changed_holds_for_who_is_overtaken(limited, monkeypatch, quotas, theirs):
+    """What was taken by another quota is as many units, to a part of a microsecond."""
+    before, after = (Policy("changed", Algorithm.GCRA, quota, MINUTE, quota) for quota in quotas)
     model = MemoryLimiter()
-    call(model, before, cost=11)
-    call(limited.limiter, before, cost=11)
-    meanwhile(monkeypatch, partial(call, limited.another, before, cost=3))
-    found, wanted = call(limited.limiter, after), (call(model, before, cost=3), call(model, after))[1]
+    call(model, before, cost=2)
+    call(limited.limiter, before, cost=2)
+    meanwhile(monkeypatch, partial(call, limited.another, before, cost=theirs))
+    found, wanted = call(limited.limiter, after), (call(model, before, cost=theirs), call(model, after))[1]
     assert (found.is_allowed, found.verdicts) == (wanted.is_allowed, wanted.verdicts)
+    assert found.is_allowed is (2 + theirs < after.quota)
     assert left(limited.limiter, after) == left(model, after)
 
 

@@ -18,6 +18,7 @@ from payaid_entitlements.web.answers import Answers
 from payaid_entitlements.web.django import FeatureRequiredMixin, checks, entitlements, process
 from payaid_entitlements.web.django.configuration import said
 from payaid_entitlements.web.django.process import _PROCESS, configuration
+from payaid_entitlements.web.routing import needs
 from tests.web.django.conftest import CATALOG, OURS, plain, tenant_of
 
 
@@ -213,6 +214,17 @@ def test_lines_of_the_settings_that_are_about_nothing(wsgi_site):
         "payaid.E004 PAYAID['ROUTES']: no route begins with '/nowhere/'",
         "payaid.E004 PAYAID['ROUTES'], 'hr': the catalog has no module 'hrr'; did you mean 'hr'?",
     ]
+
+
+def test_limits_that_would_fail_with_each_request(wsgi_site):
+    views = [path("login", rate_limit("login")(plain()), name="login"), path("named", plain(), name="named")]
+    routes = {"named": needs("crm", limits=["clicks", "api"])}
+    assert of_views(wsgi_site, *views, ROUTES=routes) == [
+        "payaid.E004 PAYAID['ROUTES'], 'named': the rate limit 'clicks' counts by user, and PAYAID has no USER",
+        "payaid.E006 /login (login): the rate limit 'login' counts by address, and PAYAID has no PROXIES; 0 where "
+        "there are none",
+    ]
+    assert of_views(wsgi_site, *views, ROUTES=routes, PROXIES=0, USER=lambda request: "asha") == []
 
 
 def test_views_before_which_nothing_stands(wsgi_site):

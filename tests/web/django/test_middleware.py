@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from contextlib import ExitStack
 
 import pytest
-from django.http import HttpResponse, StreamingHttpResponse
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.handlers.asgi import ASGIHandler
+from django.core.handlers.wsgi import WSGIHandler
+from django.http import FileResponse, HttpResponse, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.test import AsyncClient, AsyncRequestFactory, RequestFactory, override_settings
 from django.urls import path
 from django.utils.asyncio import async_unsafe
 from django.utils.decorators import async_only_middleware
+from django.utils.deprecation import MiddlewareMixin
 
 from payaid_entitlements import (
     consume_quota,
     current_tenant,
+    current_tenant_async,
     rate_limit,
     require_feature,
     require_flag,
@@ -56,6 +63,23 @@ def test_guards_on_views_ask_the_tenant_of_the_request(site):
         assert site.asked("GET", where, "paused")[0] == 200
         assert site.asked("POST", where, "paused") == (403, "subscription.paused")
     assert CURRENT.get() is None
+
+
+class Overriding(MiddlewareMixin):
+    """Middleware that takes the method from a field."""
+
+    def process_request(self, request):
+        request.method = request.headers.get("X-HTTP-Method-Override", request.method)
+
+
+def test_guards_ask_about_the_method_that_django_handles(site):
+    """Who may only read does not write by a GET that says it is a POST, whatever middleware stands where."""
+    named = path("named", plain(), name="named")
+    site.serve(*VIEWS, named, middleware=(OURS, f"{__name__}.Overriding"), ROUTES={"named": "hr"})
+    for where in (*WHERE, "/named"):
+        assert site.asked("GET", where, "paused")[0] == 200
+        said = site.asked("GET", where, "paused", X_HTTP_Method_Override="POST")
+        assert said == (403, "subscription.paused")
 
 
 @pytest.mark.parametrize("where", WHERE)
@@ -246,6 +270,23 @@ def test_flags_limits_and_quotas(site):
     assert int(refused.headers["retry-after"]) > 0
     assert refused.headers["ratelimit"].count("api") == 1
     assert [site.ask("POST", f"/mail/{n}").status_code for n in (1, 2, 2, 13, 3, 4)] == [200, 200, 200, 500, 200, 402]
+
+
+def test_a_refusal_waits_for_the_limits_before_it_too(site):
+    @rate_limit("api", cost=2)
+    def full(request):
+        return HttpResponse("counted")
+
+    @rate_limit("login", cost=2)
+    @rate_limit("api")
+    def limited(request):
+        return HttpResponse("counted")
+
+    site.serve(path("full", full), path("limited", limited), PROXIES=0)
+    assert site.ask("GET", "/full").status_code == 200
+    refused = site.ask("GET", "/limited")
+    assert refused.json()["violated-policies"] == ["api"]
+    assert refused.headers["retry-after"] == "60"
 
 
 def test_fields_that_the_host_has_set_stay(site):
@@ -478,3 +519,126 @@ def test_a_stream_that_is_refused_has_not_begun(inside):
         site = Site(inside, "asgi", stack)
         site.serve(path("stream/<int:count>", stream), path("plain", plain_stream))
         asyncio.run(all_of_them())
+
+
+def test_a_stream_that_is_broken_off_sees_the_tenant_at_its_end(inside):
+    """There it gives back what it has taken, and has to know whose that is."""
+    ends = []
+
+    def plain_stream(request):
+        def pieces():
+            try:
+                yield "1"
+                yield "2"
+            finally:
+                ends.append(current_tenant().tenant)
+
+        return StreamingHttpResponse(pieces())
+
+    async def stream(request):
+        async def pieces():
+            try:
+                yield "1"
+                yield "2"
+            finally:
+                await asyncio.sleep(0)
+                ends.append((await current_tenant_async()).tenant)
+
+        return StreamingHttpResponse(pieces())
+
+    @require_module("crm")
+    async def rows(end):
+        try:
+            yield "1"
+            yield "2"
+        finally:
+            end()
+
+    async def guarded(request):
+        return StreamingHttpResponse(rows(lambda: ends.append(current_tenant().tenant)))
+
+    async def break_off(where):
+        heard: asyncio.Queue = asyncio.Queue()
+        heard.put_nowait({"type": "http.request"})
+
+        async def send(message):
+            if message.get("body"):
+                heard.put_nowait({"type": "http.disconnect"})
+                await asyncio.Event().wait()
+
+        scope = {"type": "http", "method": "GET", "path": where, "query_string": b""}
+        await ASGIHandler()(scope | {"headers": [(b"x-tenant", b"pro"), (b"host", b"testserver")]}, heard.get, send)
+
+    async def break_off_all():
+        for count, where in enumerate(("/stream", "/guarded"), 2):
+            await break_off(where)
+            while len(ends) < count:
+                gc.collect()
+                await asyncio.sleep(0)
+
+    with ExitStack() as stack:
+        Site(inside, "asgi", stack).serve(path("plain", plain_stream), path("stream", stream), path("guarded", guarded))
+        asked = RequestFactory().get("/plain", headers={"x-tenant": "pro"})
+        response = WSGIHandler().get_response(asked)
+        assert next(iter(response)) == b"1"
+        response.close()
+        assert ends == ["pro"]
+        asyncio.run(asyncio.wait_for(break_off_all(), 10))
+    assert ends == ["pro", "pro", "pro"]
+
+
+def test_a_stream_sees_the_tenant_to_its_end(site):
+    """Whatever is bound where it is read; and nothing stays bound there."""
+    client = site.inside.client
+
+    def rows():
+        for _ in range(2):
+            yield current_tenant().tenant
+
+    async def awaited_rows():
+        for _ in range(2):
+            yield current_tenant().tenant
+
+    @require_module("crm")
+    def plain_stream(request):
+        return StreamingHttpResponse(rows())
+
+    async def stream(request):
+        await request.entitlements
+        return StreamingHttpResponse(awaited_rows())
+
+    def read(where):
+        with client.bind("somebody"):
+            response = site.ask("GET", where, "pro")
+            pieces = b"".join(response) if not response.is_async else asyncio.run(joined(response))
+            assert current_tenant().tenant == "somebody"
+        return pieces
+
+    async def joined(response):
+        return b"".join([piece async for piece in response])
+
+    site.serve(path("plain", plain_stream), path("stream", stream))
+    assert read("/plain") == b"propro"
+    if site.colour == "asgi":
+        assert read("/stream") == b"propro"
+
+
+def test_a_file_is_left_to_the_server(wsgi_site, tmp_path):
+    """Which may send it by itself, as long as nobody has wrapped it."""
+    (tmp_path / "file").write_bytes(b"content")
+    wsgi_site.serve()
+    with (tmp_path / "file").open("rb") as opened:
+        response = EntitlementsMiddleware(lambda request: FileResponse(opened))(RequestFactory().get("/file"))
+        assert response.file_to_stream is opened
+        assert b"".join(response) == b"content"
+
+
+def test_without_the_app_the_middleware_does_not_start(site):
+    """`manage.py check` would find no mistake, since nothing of ours would look."""
+    site.serve(*VIEWS)
+    installed = [each for each in settings.INSTALLED_APPS if not each.startswith("payaid")]
+    with (
+        override_settings(INSTALLED_APPS=installed),
+        pytest.raises(ImproperlyConfigured, match="INSTALLED_APPS"),
+    ):
+        EntitlementsMiddleware(lambda request: None)

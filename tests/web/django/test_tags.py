@@ -9,7 +9,7 @@ from django.test import override_settings
 from django.urls import path
 from django.utils import translation
 
-from payaid_entitlements import Entitlements
+from payaid_entitlements import Catalog, Entitlements
 from payaid_entitlements.errors import NoCurrentTenant, UnknownFeature, UnknownFlag
 from payaid_entitlements.testing import FakeClock, sandbox
 from payaid_entitlements.web.django import entitlements
@@ -75,8 +75,29 @@ def test_a_prompt_says_what_would_open_it(bound):
     english = bound("free", '{% upgrade_prompt "crm.export" %}')
     with translation.override("de"):
         german = bound("free", '{% upgrade_prompt "crm.export" %}')
-    assert 'lang="en"' in english
-    assert 'lang="de"' in german
+    assert 'lang="en"' in english and "Subscribe to pro" in english and "Contact us" in english
+    assert 'lang="de"' in german and "pro abonnieren" in german and "Kontakt aufnehmen" in german
+    resumed = bound("paused", '{% upgrade_prompt "crm.export" %}')
+    assert "Resume the subscription." in resumed and "<ul>" not in resumed
+
+
+@pytest.mark.parametrize(("url", "is_linked"), [("/buy", True), ("javascript:alert(1)", False), (None, False)])
+def test_a_prompt_leads_to_pages_and_to_nothing_that_runs(url, is_linked):
+    catalog = Catalog.load(
+        {
+            "modules": {"crm": {}, "hr": {}},
+            "default_plan": "free",
+            "plans": {
+                "free": {"modules": ["crm"]},
+                "pro": {"extends": "free", "modules": ["hr"], "url": url, "price": {"monthly": 5, "currency": "EUR"}},
+            },
+        }
+    )
+    with Entitlements.open("memory://", catalog=catalog) as client:
+        payaid = {"CLIENT": client, "TENANT": tenant_of}
+        with client.bind("acme"), override_settings(PAYAID=payaid):
+            shown = rendered('{% upgrade_prompt "hr" %}')
+    assert ("<a href" in shown, "pro" in shown, "javascript" in shown) == (is_linked, True, False)
 
 
 def test_a_project_has_a_prompt_of_its_own(bound, tmp_path, settings_of):

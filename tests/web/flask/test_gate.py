@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from flask import Blueprint, Flask, Response, abort, g, request, session, stream_with_context
+from flask import Blueprint, Flask, Response, abort, g, has_request_context, request, session, stream_with_context
 from flask.views import MethodView
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client
@@ -526,3 +526,169 @@ def test_threads_keep_their_tenants(app, gate):
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(one, range(8)))
     assert sorted(closed) == sorted(f"t{number}" for number in range(8) for _ in range(4))
+
+
+def overriding(app):
+    """Middleware that takes the method from a field, as Flask's documentation has it."""
+
+    def overridden(environ, start_response):
+        environ["REQUEST_METHOD"] = environ.get("HTTP_X_HTTP_METHOD_OVERRIDE", environ["REQUEST_METHOD"])
+        return app(environ, start_response)
+
+    return overridden
+
+
+def test_what_is_asked_is_about_the_method_that_flask_handles(gate):
+    """Who may only read does not write by a GET that says it is a DELETE, wherever that is put in its place."""
+    app = Flask("app")
+    app.wsgi_app = overriding(app.wsgi_app)
+    app.add_url_rule("/gated", view_func=gate.require_module("hr")(lambda: "read"), endpoint="gated")
+    app.add_url_rule("/guarded", view_func=require_module("hr")(lambda: "read"), endpoint="guarded")
+    app.add_url_rule("/gated", methods=["DELETE"], view_func=gate.require_module("hr")(lambda: "deleted"), endpoint="1")
+    app.add_url_rule("/guarded", methods=["DELETE"], view_func=require_module("hr")(lambda: "deleted"), endpoint="2")
+
+    @app.route("/rows", methods=["GET", "DELETE"])
+    def rows():
+        @require_module("hr")
+        def deleting():
+            yield "deleted"
+
+        def later():
+            yield from deleting()
+
+        gate.tenant()
+        return later() if request.method == "DELETE" else "read"
+
+    gate.init_app(app)
+    delete = {"X-HTTP-Method-Override": "DELETE"}
+    for path in ("/gated", "/guarded", "/rows"):
+        assert asked(app, path, "paused") == (200, "read")
+        assert asked(app, path, "paused", headers=delete) == (403, "subscription.paused")
+        assert asked(app, path, "pro", headers=delete) == (200, "deleted")
+
+
+def test_a_method_that_middleware_outside_has_changed_is_the_method(app, gate):
+    """What is put around the app afterwards stands outside, and is no matter of it."""
+    app.add_url_rule("/", methods=["GET", "DELETE"], view_func=require_module("hr")(view()))
+    gate.init_app(app)
+    app.wsgi_app = overriding(app.wsgi_app)
+    said = asked(app, "/", "paused", headers={"X-HTTP-Method-Override": "DELETE"})
+    assert said == (403, "subscription.paused")
+
+
+def override():
+    """A function for ``before_request`` that takes the method from a field."""
+    request.method = request.headers.get("X-HTTP-Method-Override", request.method)
+
+
+def test_a_method_that_a_function_has_changed_before_is_the_method(app, gate):
+    """Also for a stream that asks when Flask has forgotten the request."""
+
+    class Rows(MethodView):
+        decorators = (gate.require_module("hr", access="read"),)
+
+        def get(self):
+            return self.streamed()
+
+        def delete(self):
+            return self.streamed()
+
+        def streamed(self):
+            method = request.method
+
+            def deleting():
+                assert not has_request_context()
+                yield require_module("hr")(lambda: method)()
+
+            return deleting()
+
+    class Plain(MethodView):
+        def get(self):
+            return "GET"
+
+        def delete(self):
+            return "DELETE"
+
+    class Gated(Plain):
+        decorators = (gate.require_module("hr"),)
+
+    app.before_request(override)
+    blueprint = Blueprint("hr", "hr")
+    blueprint.before_request(gate.require_module("hr"))
+    blueprint.add_url_rule("/plain", view_func=Plain.as_view("plain"))
+    app.register_blueprint(blueprint)
+    app.add_url_rule("/rows", view_func=Rows.as_view("rows"))
+    app.add_url_rule("/gated", view_func=Gated.as_view("gated"))
+    gate.init_app(app)
+    delete = {"X-HTTP-Method-Override": "DELETE"}
+    for path in ("/plain", "/rows", "/gated"):
+        assert asked(app, path, "paused") == (200, "GET")
+        assert asked(app, path, "paused", headers=delete) == (403, "subscription.paused")
+        assert asked(app, path, "pro", headers=delete) == (200, "DELETE")
+
+
+@pytest.mark.parametrize("is_last", [True, False], ids=["after all gates", "between gates"])
+@pytest.mark.parametrize(("said", "becomes"), [("GET", "DELETE"), ("OPTIONS", "GET"), ("GET", "OPTIONS")])
+def test_a_method_that_a_function_changes_afterwards_runs_no_view(app, gate, said, becomes, is_last):
+    """Whoever may only read would write, and an OPTIONS, which passes since Flask answers it, would be a GET."""
+
+    class Rows(MethodView):
+        def get(self):
+            return "GET"
+
+        delete = get
+
+    app.before_request(gate.require_module("hr"))
+    app.before_request(override)
+    if not is_last:
+        app.before_request(gate.require_module("crm"))
+    app.add_url_rule("/", view_func=Rows.as_view("rows"))
+    gate.init_app(app)
+    app.testing = True
+    fields = {"X-Tenant": "paused", "X-HTTP-Method-Override": becomes}
+    with pytest.raises(ConfigurationError, match=f"from {said} to {becomes} after a gate"):
+        app.test_client().open("/", method=said, headers=fields)
+    assert app.test_client().open("/", method=said, headers={"X-Tenant": "paused"}).status_code == 200
+    app.testing = False
+    assert app.test_client().open("/", method=said, headers=fields).status_code == 500
+
+
+@pytest.mark.parametrize(
+    ("said", "becomes", "who"), [("HEAD", "GET", "paused"), ("POST", "DELETE", "pro"), ("GET", "GET", "paused")]
+)
+def test_a_method_may_become_one_for_which_a_gate_answers_the_same(app, gate, said, becomes, who):
+    """Some make a GET of each HEAD, or a DELETE of a form's POST, in a function that runs after a gate."""
+    ran = []
+    blueprint = Blueprint("hr", "hr")
+    blueprint.before_request(gate.require_module("hr"))
+    blueprint.before_request(override)
+    blueprint.before_request(gate.require_module("hr"))
+    blueprint.add_url_rule("/", methods=["GET", "POST"], view_func=lambda: ran.append(request.method) or "ran")
+    app.register_blueprint(blueprint)
+    gate.init_app(app)
+    fields = {"X-Tenant": who, "X-HTTP-Method-Override": becomes}
+    assert app.test_client().open("/", method=said, headers=fields).status_code == 200
+    assert ran == [becomes]
+
+
+def test_a_method_that_is_changed_twice_is_held_against_what_was_asked(app, gate):
+    """From HEAD to GET is no matter; from there to DELETE is."""
+    app.before_request(gate.require_module("hr"))
+    app.before_request(lambda: setattr(request, "method", "GET"))
+    app.before_request(gate.require_module("hr"))
+    app.before_request(lambda: setattr(request, "method", "DELETE"))
+    app.add_url_rule("/", view_func=view())
+    gate.init_app(app)
+    app.testing = True
+    with pytest.raises(ConfigurationError, match="from GET to DELETE after a gate"):
+        app.test_client().head("/", headers={"X-Tenant": "paused"})
+
+
+def test_a_function_that_runs_before_all_gates_asks_about_the_method_that_was_set(app, gate):
+    app.before_request(override)
+    app.before_request(require_module("hr")(lambda: None))
+    app.add_url_rule("/", methods=["GET", "DELETE"], view_func=view())
+    gate.init_app(app)
+    delete = {"X-HTTP-Method-Override": "DELETE"}
+    assert asked(app, "/", "paused") == (200, "let in")
+    assert asked(app, "/", "paused", headers=delete) == (403, "subscription.paused")

@@ -34,6 +34,17 @@ def test_a_limit_refuses_with_429_and_says_how_it_stands_also_before(app, gate):
     assert asked(app, "/", "pro") == (200, "let in")
 
 
+def test_a_refusal_waits_for_the_limits_before_it_too(app, ent):
+    gate = Gate(ent, tenant=login, proxies=0)
+    app.get("/full", endpoint="full")(gate.rate_limit("api", cost=2)(view()))
+    app.get("/")(gate.rate_limit("sign_in", cost=2)(gate.rate_limit("api")(view())))
+    gate.init_app(app)
+    assert ask(app, "/full").status_code == 200
+    refused = ask(app, "/")
+    assert refused.json["violated-policies"] == ["api"]
+    assert refused.headers.getlist("Retry-After") == ["60"]
+
+
 def test_guards_that_count_are_told_too_and_old_fields_where_that_is_said(app, ent):
     gate = Gate(ent, tenant=login, legacy_fields=True)
     app.get("/")(rate_limit("api")(view()))

@@ -166,3 +166,29 @@ def test_django_over_wsgi(ent: Entitlements) -> None:
 def test_django_over_asgi(ent: Entitlements) -> None:
     with django(ent, "asgi") as app:
         assert wrong(over_asgi(app), "asgi") == {}
+
+
+def test_what_nobody_can_ask_for_a_tenant_does_not_start() -> None:
+    """A name in place of a function would else be found out by the first request."""
+    from payaid_entitlements.errors import ConfigurationError
+    from payaid_entitlements.web.asgi import EntitlementsMiddleware as Asgi
+    from payaid_entitlements.web.fastapi import Gate as FastAPIGate
+    from payaid_entitlements.web.flask import Gate as FlaskGate
+    from payaid_entitlements.web.starlette import Gate as StarletteGate
+    from payaid_entitlements.web.versions import ApiVersions, Version
+    from payaid_entitlements.web.versions.asgi import VersionsMiddleware
+    from payaid_entitlements.web.wsgi import EntitlementsMiddleware as Wsgi
+
+    versions = ApiVersions([Version("1")], default="oldest", pinned={}.get)
+    wrong: Any = "org_id"
+    with Entitlements.open("memory://", catalog=CATALOG) as ent:
+        for make in (
+            lambda: FastAPIGate(ent, tenant=wrong),
+            lambda: FlaskGate(ent, tenant=wrong),
+            lambda: StarletteGate(ent, tenant=wrong),
+            lambda: Asgi(None, ent, tenant=wrong),
+            lambda: Wsgi(None, ent, tenant=wrong),
+            lambda: VersionsMiddleware(None, versions, tenant=wrong),
+        ):
+            with pytest.raises(ConfigurationError, match="tenant='org_id': give a function"):
+                make()

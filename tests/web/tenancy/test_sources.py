@@ -376,6 +376,32 @@ def test_paths_that_say_another_or_may_be_read_so(target: str) -> None:
         beside(path(prefix="/t/"), scope(path=target))
 
 
+MOUNTED = [
+    scope(path="/api/t/evil/x", root_path="/api"),
+    scope(path="/t/evil/inner/x", root_path="/t/evil/inner", app_root_path=""),
+    scope(path="/api/t/evil/inner/x", root_path="/api/t/evil/inner", app_root_path="/api"),
+    scope(path="/t/evil/x", root_path="/api"),
+    scope(path="/api//t/evil/x", root_path="/api"),
+    scope(path="/t/acme/t/evil/x", root_path="/t/acme"),
+    meta(SCRIPT_NAME="/api", PATH_INFO="/t/evil/x"),
+    meta(SCRIPT_NAME="/t/evil", PATH_INFO="/x"),
+]
+
+
+@pytest.mark.parametrize("incoming", MOUNTED, ids=lambda each: " | ".join(each.paths))
+def test_a_path_begins_where_an_app_is_mounted_too(incoming: Incoming) -> None:
+    """Behind ``--root-path`` and inside of other apps nobody else's is passed by."""
+    with pytest.raises(TenantConflict):
+        beside(path(prefix="/t/"), incoming)
+
+
+def test_a_path_that_is_mounted_may_agree_or_name_nobody() -> None:
+    assert beside(path(prefix="/t/"), scope(path="/api/t/acme/x", root_path="/api")) == "acme"
+    assert beside(path(prefix="/t/"), scope(path="/apit/t/evil", root_path="/apit/t/evil")) == "acme"
+    assert beside(path(prefix="/t/"), scope(path="/apis/t/evil", root_path="/api")) == "acme"
+    assert beside(path(prefix="/t/"), meta(SCRIPT_NAME="/\xc3\xa9", PATH_INFO="/t/acme")) == "acme"
+
+
 def slug(text: str) -> str | None:
     return {"acme-gmbh": "acme"}.get(text)
 
@@ -450,6 +476,34 @@ def test_an_environ_says_the_subject_of_a_certificate() -> None:
     assert Tenancy(mtls()).find(meta(HTTP_SSL_CLIENT_VERIFY="SUCCESS", HTTP_SSL_CLIENT_S_DN_CN="acme")) is None
     with pytest.raises(TenantConflict):
         Tenancy(mtls()).find(meta(SSL_CLIENT_VERIFY="SUCCESS", SSL_CLIENT_S_DN_CN="acme", SSL_CLIENT_S_DN_CN_1="evil"))
+
+
+class Connection:
+    """As gunicorn hands it on, where it ends TLS itself."""
+
+    def __init__(self, *subject: tuple[tuple[str, str], ...], is_sent: bool = True) -> None:
+        self._certificate = {"subject": subject} if is_sent else None
+
+    def getpeercert(self) -> Any:
+        return self._certificate
+
+
+def test_a_connection_says_the_subject_of_a_certificate() -> None:
+    """And its attributes by their whole names."""
+    acme = Connection((("countryName", "IN"),), (("organizationName", "Acme, Ltd"), ("commonName", "acme")))
+    connection = {"gunicorn.socket": acme}
+    assert Tenancy(mtls()).find(meta(**connection)) == "acme"
+    assert Tenancy(mtls("O")).find(meta(**connection)) == "Acme, Ltd"
+    assert Tenancy(mtls("UID")).find(meta(**connection)) is None
+    assert Tenancy(mtls()).find(meta(**{"gunicorn.socket": Connection(is_sent=False)})) is None
+    # One without TLS, or of which nobody looked at the certificate.
+    assert Tenancy(mtls()).find(meta(**{"gunicorn.socket": object()})) is None
+    unseen = Connection()
+    unseen._certificate = {}
+    assert Tenancy(mtls()).find(meta(**{"gunicorn.socket": unseen})) is None
+    two = Connection((("commonName", "acme"),), (("commonName", "evil"),))
+    with pytest.raises(TenantConflict):
+        Tenancy(mtls()).find(meta(**{"gunicorn.socket": two}))
 
 
 def test_a_proxy_says_the_subject_of_a_certificate() -> None:

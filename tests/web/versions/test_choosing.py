@@ -38,9 +38,9 @@ def versions(default: str = "oldest", **more: Any) -> ApiVersions:
     return ApiVersions([V1, V2, V3], default=default, now=lambda: NOW, **{"by": ALL, **more})
 
 
-def request(*fields: tuple[str, str], path: str = "/", query: str = "") -> ScopeRequest:
+def request(*fields: tuple[str, str], path: str = "/", query: str = "", **more: str) -> ScopeRequest:
     headers = [(name.encode(), value.encode()) for name, value in fields]
-    return ScopeRequest({"headers": headers, "path": path, "query_string": query.encode()})
+    return ScopeRequest({"headers": headers, "path": path, "query_string": query.encode(), **more})
 
 
 def vnd(accept: str) -> ScopeRequest:
@@ -343,3 +343,32 @@ def test_mistakes_are_told_at_start_up_with_the_way_out(mistake: Any, message: s
 def test_a_place_of_ones_own() -> None:
     cookie = Place("cookie", lambda incoming: [value.removeprefix("v=") for value in incoming.header("cookie")])
     assert ApiVersions([V2, V3], default="2", by=[cookie]).choose(request(("cookie", "v=3"))).version == V3
+
+
+@pytest.mark.parametrize(
+    "incoming",
+    [
+        request(path="/api/v1/x", root_path="/api"),
+        request(path="/v1/x", root_path="/api"),
+        request(path="/shop/v1/x", root_path="/shop", app_root_path=""),
+        request(path="/api/v1/inner/x", root_path="/api/v1/inner", app_root_path="/api"),
+        EnvironRequest({"SCRIPT_NAME": "/api", "PATH_INFO": "/v1/x"}),
+    ],
+)
+def test_what_has_ended_has_ended_wherever_the_app_is_mounted(incoming: Any) -> None:
+    """Not that some other version is answered there, as to who names none."""
+    with pytest.raises(UnknownApiVersion) as raised:
+        versions().choose(incoming)
+    assert raised.value.kind == "retired"
+
+
+def test_where_the_app_is_mounted_the_newest_is_there_too() -> None:
+    for incoming in (
+        request(path="/a b/v2/x", root_path="/a b", query="q=1"),
+        EnvironRequest({"SCRIPT_NAME": "/a b", "PATH_INFO": "/v2/x", "QUERY_STRING": "q=1"}),
+    ):
+        fields = versions().fields(versions().choose(incoming), incoming)
+        assert fields[-1] == ("Link", '</a%20b/v3/x?q=1>; rel="successor-version"')
+    with pytest.raises(UnknownApiVersion) as raised:
+        versions().choose(request(path="/v2/v3/x", root_path="/v2"))
+    assert raised.value.kind == "conflict"

@@ -3,6 +3,7 @@
 # Without `from __future__ import annotations`: FastAPI evaluates annotations, and those below name local values.
 
 import asyncio
+import json
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
 from wsgiref.util import FileWrapper, setup_testing_defaults
@@ -197,6 +198,28 @@ def test_in_asgi_what_was_begun_is_not_answered_twice() -> None:
 
 def test_in_wsgi_what_was_begun_may_still_be_replaced() -> None:
     assert Wsgi(plain_wsgi).ask(("x-api-version", "1"), path="/late")[0] == 404
+
+
+def test_in_wsgi_an_app_that_is_a_generator_is_answered_for_too() -> None:
+    """It runs when its body is read; what it has sent by then cannot be taken back."""
+    only = VERSIONS.since("2")
+
+    def late(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [])
+        if environ["PATH_INFO"] == "/sent":
+            yield b"a part"
+        yield b""
+        only.require()
+        yield b"all"
+
+    client = Wsgi(late)
+    status, headers, body = client.ask(("x-api-version", "1"))
+    assert (status, json.loads(body)["reason"]) == (404, "version.absent")
+    assert dict(headers)["content-length"] == str(len(body))
+    assert client.ask(("x-api-version", "1"), REQUEST_METHOD="HEAD")[::2] == (404, b"")
+    assert client.ask(("x-api-version", "2"))[::2] == (200, b"all")
+    with pytest.raises(UnknownApiVersion):
+        client.ask(("x-api-version", "1"), PATH_INFO="/sent")
 
 
 def test_lists_and_files_go_to_the_server_as_they_are() -> None:

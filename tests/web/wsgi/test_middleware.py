@@ -425,3 +425,19 @@ def test_greenlets_that_take_turns_at_each_piece_keep_their_tenants(ent):
     running = [gevent.spawn(Yielding, app, "/", f"t{number}") for number in range(20)]
     gevent.joinall(running, timeout=10)
     assert [each.value.body for each in running] == [b"t%d " % number * 10 for number in range(20)]
+
+
+def test_a_guard_inside_asks_about_the_method_that_the_app_handles(inside):
+    """Who may only read does not write by a GET that middleware makes a DELETE of, further inside."""
+    payroll = require_module("hr")(lambda: b"paid")
+
+    def app(environ, start_response):
+        environ["REQUEST_METHOD"] = environ["HTTP_X_HTTP_METHOD_OVERRIDE"]
+        body = payroll()
+        start_response("200 OK", PLAIN)
+        return [body]
+
+    wrapped = EntitlementsMiddleware(app, inside.client, tenant=tenant_of)
+    methods = ("GET", "DELETE")
+    said = [served(wrapped, "/", "paused", HTTP_X_HTTP_METHOD_OVERRIDE=each).status for each in methods]
+    assert said == ["200 OK", "403 Forbidden"]

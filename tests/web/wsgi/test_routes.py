@@ -91,12 +91,6 @@ def test_a_slash_that_was_encoded_is_seen_where_the_server_tells(table, key):
     assert served(table, "/hr/staff", "pro", **{key: "/hr%2Fstaff"}).status == "404 Not Found"
 
 
-def test_a_preflight_is_asked_nothing_and_no_other_options(table):
-    preflight = {"HTTP_ORIGIN": "https://a.example", "HTTP_ACCESS_CONTROL_REQUEST_METHOD": "GET"}
-    assert served(table, "/hr/staff", None, "OPTIONS", **preflight).status == "200 OK"
-    assert served(table, "/hr/staff", None, "OPTIONS").status == "401 Unauthorized"
-
-
 def test_what_the_catalog_does_not_have_is_told_when_it_is_made(ent):
     with pytest.raises(ConfigurationError, match="did you mean 'hr'"):
         EntitlementsMiddleware(app, ent, tenant=tenant_of, routes=Routes({"/hr": "hrr"}))

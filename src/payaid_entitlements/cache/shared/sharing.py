@@ -20,7 +20,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from payaid_entitlements.cache.loading import Reading, Setting, poll, read_store
+from payaid_entitlements.cache.loading import Reading, read_store
+from payaid_entitlements.cache.renewing import poll
+from payaid_entitlements.cache.setting import Setting
 from payaid_entitlements.cache.shared import scripts
 from payaid_entitlements.cache.shared.copies import MOST_BYTES, Places, copy_of, rest_of
 from payaid_entitlements.cache.steps import AskShared, Flow, Pause, Poll, ReadAudit

@@ -14,7 +14,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from payaid_entitlements.cli import REFUSED
 from payaid_entitlements.cli.demo import telling
@@ -24,7 +23,7 @@ from payaid_entitlements.cli.endings import Ending
 from payaid_entitlements.cli.examples import example
 from payaid_entitlements.cli.opening import Opened, opened
 from payaid_entitlements.cli.options import AsJson
-from payaid_entitlements.cli.printing import console, emit, notes
+from payaid_entitlements.cli.printing import console, emit, escape, notes
 from payaid_entitlements.core.instant import moment
 
 #: Seconds after which the story is cut off, whatever it is waiting for, so that the demo ends within 40.

@@ -24,18 +24,21 @@ _OF_KEYS: Final = {
     "require_flag": "flag",
     "rate_limit": "limit",
 }
-#: Methods of a client, whose second argument is a key; of a view, whose first one is.
+#: Methods of a client, whose second argument is a key, or all behind the first one are; of a view, whose first one is.
 _OF_CLIENTS: Final = {
-    **dict.fromkeys(
-        ("check", "require", "peek", "value", "remedies", "explain", "consume", "try_consume", "reserve", "assign"),
-        "feature",
-    ),
-    **dict.fromkeys(("limit", "try_limit", "concurrent"), "limit"),
+    **dict.fromkeys(("check", "require", "peek", "value", "remedies", "explain", "usage", "require_room"), "feature"),
+    **dict.fromkeys(("consume", "try_consume", "reserve"), "feature"),
+    **dict.fromkeys(("assign", "try_assign", "unassign", "reassign", "assignments"), "feature"),
+    **dict.fromkeys(("rate_limit", "try_rate_limit", "concurrent"), "limit"),
 }
+_SEVERAL: Final = "usage"
 _OF_VIEWS: Final = {
     **dict.fromkeys(("check", "require", "value", "decide"), "feature"),
     **dict.fromkeys(("flag", "flag_details"), "flag"),
 }
+#: Attributes of a plan by which it is known, and methods by which rows of one are found in a database.
+_OF_PLANS: Final = frozenset({"name", "key", "id", "code", "slug", "value"})
+_FILTERS: Final = frozenset({"filter", "exclude", "filter_by", "Q"})
 _CLIENTS: Final = frozenset({"ent", "aent", "entitlements", "_ent", "_entitlements"})
 _VIEWS: Final = frozenset({"view", "current_tenant", "tenant_view"})
 
@@ -96,6 +99,8 @@ def _compares(node: ast.expr | ast.Match, terms: Terms) -> bool:
             return _is_plan(first, terms)
         case ast.Call(func=ast.Attribute(value=whose, attr="startswith" | "endswith")):
             return _is_plan(whose, terms)
+        case ast.Call(func=function, keywords=[_, *_] as given) if _name(function) in _FILTERS:
+            return any(_is_lookup(each.arg or "", terms) and _is_value(each.value) for each in given)
         case ast.Call() | ast.Attribute() | ast.Name():
             name = _name(node)
             return terms.asks_plan(name) or (isinstance(node, ast.Attribute | ast.Name) and _is_setting(name))
@@ -108,8 +113,6 @@ def _compares(node: ast.expr | ast.Match, terms: Terms) -> bool:
 def _is_comparison(node: ast.Compare, terms: Terms) -> bool:
     sides = (node.left, *node.comparators)
     for one, operator, other in zip(sides, node.ops, sides[1:], strict=False):
-        if isinstance(operator, ast.Is | ast.IsNot):
-            continue
         for this, that in ((one, other), (other, one)):
             if _is_plan(this, terms) and _is_value(that):
                 return True
@@ -121,6 +124,8 @@ def _is_comparison(node: ast.Compare, terms: Terms) -> bool:
 def _is_plan(node: ast.expr, terms: Terms) -> bool:
     """Is it, by its name, something that is a plan? A text is none: ``"plan"`` may be a key of anything."""
     match node:
+        case ast.Attribute(value=whose, attr=attribute) if attribute in _OF_PLANS:
+            return _is_plan(whose, terms)
         case ast.Name() | ast.Attribute():
             return terms.is_plannish(_name(node))
         case ast.Subscript(slice=ast.Constant(value=str(key))):
@@ -129,16 +134,28 @@ def _is_plan(node: ast.expr, terms: Terms) -> bool:
             return terms.is_plannish(key)
         case ast.Call(func=ast.Attribute(value=whose, attr="lower" | "upper" | "strip")):
             return _is_plan(whose, terms)
+        case ast.Call(func=ast.Name(id="getattr"), args=[_, ast.Constant(value=str(key)), *_]):
+            return terms.is_plannish(key)
         case ast.Call(func=ast.Name() | ast.Attribute() as function):
             return terms.is_plannish(_name(function))
     return False
 
 
+def _is_lookup(argument: str, terms: Terms) -> bool:
+    """Does a keyword look for a plan: ``plan``, and in Django ``plan__in`` or ``org__plan__name``?"""
+    words = [word for word in argument.split("__") if word not in _OF_PLANS and word not in ("in", "iexact", "exact")]
+    return bool(words) and terms.is_plannish(words[-1])
+
+
 def _is_value(node: ast.expr) -> bool:
-    """Is it something that plans are compared with: a text, a constant such as ``Plan.PRO``, or several?"""
+    """Is it something that plans are compared with: a text, a rank, a constant such as ``Plan.PRO``, or several?"""
     match node:
-        case ast.Constant(value=str()):
+        case ast.Constant(value=bool()):
+            return False
+        case ast.Constant(value=str() | int()):
             return True
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return _is_value(operand)
         case ast.Name(id=name) | ast.Attribute(attr=name):
             return name.isupper() or "plan" in name.lower() or "tier" in name.lower()
         case ast.Tuple(elts=each) | ast.List(elts=each) | ast.Set(elts=each):
@@ -171,20 +188,22 @@ def _is_setting(name: str) -> bool:
 def _asked(node: ast.Call) -> Iterator[tuple[str, str]]:
     """The keys that one call of our API asks for, each with its kind."""
     name, arguments = _name(node.func), node.args
-    if name in _OF_KEYS and arguments:
-        yield from _key(arguments[0], _OF_KEYS[name])
-    elif isinstance(node.func, ast.Attribute):
+    owner = ""
+    if isinstance(node.func, ast.Attribute):
         owner = _name(node.func.value.func if isinstance(node.func.value, ast.Call) else node.func.value)
-        if owner in _CLIENTS and name in _OF_CLIENTS and len(arguments) > 1:
-            yield from _key(arguments[1], _OF_CLIENTS[name])
-        elif owner in _CLIENTS and name in ("check_many", "consume_many") and len(arguments) > 1:
-            many = arguments[1]
-            each = many.keys if isinstance(many, ast.Dict) else getattr(many, "elts", [])
-            for one in each:
-                if one is not None:
-                    yield from _key(one, "feature")
-        elif owner in _VIEWS and name in _OF_VIEWS and arguments:
-            yield from _key(arguments[0], _OF_VIEWS[name])
+    if name in _OF_KEYS and owner not in _CLIENTS and arguments:
+        yield from _key(arguments[0], _OF_KEYS[name])
+    elif owner in _CLIENTS and name in _OF_CLIENTS:
+        for key in arguments[1:] if name == _SEVERAL else arguments[1:2]:
+            yield from _key(key, _OF_CLIENTS[name])
+    elif owner in _CLIENTS and name in ("check_many", "consume_many") and len(arguments) > 1:
+        many = arguments[1]
+        each = many.keys if isinstance(many, ast.Dict) else getattr(many, "elts", [])
+        for one in each:
+            if one is not None:
+                yield from _key(one, "feature")
+    elif owner in _VIEWS and name in _OF_VIEWS and arguments:
+        yield from _key(arguments[0], _OF_VIEWS[name])
 
 
 def _key(node: ast.expr, kind: str) -> Iterator[tuple[str, str]]:

@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from payaid_entitlements.cli import REFUSED
 from payaid_entitlements.cli.options import AsJson
-from payaid_entitlements.cli.printing import console, emit
+from payaid_entitlements.cli.printing import console, emit, escape
 from payaid_entitlements.cli.progress import counting
 from payaid_entitlements.cli.scan.places import Asked, Found, Place, Terms
 from payaid_entitlements.cli.scan.walking import files_below, scan
 from payaid_entitlements.core.catalog import Catalog
-from payaid_entitlements.core.catalog.problems import did_you_mean
+from payaid_entitlements.core.written.problems import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,12 @@ _TAG: Final = re.compile(r"\s*(?:if_?)?(feature|module|usage|flag|upgrade_prompt
 #: ``feature("crm.export")`` and ``view.check("crm.export")`` in Jinja.
 _CALL: Final = re.compile(r"\b(feature|has_feature|module|has_module|usage|flag|check)\(\s*[\"']([^\"']+)[\"']")
 _TEXT: Final = re.compile(r"[\"']([^\"']{1,255})[\"']")
+#: What only says something compares nothing: ``"Upgrade your plan > pro"``, ``"<b>plan</b>"``.
+_QUOTED: Final = re.compile(r"\"[^\"]*\"|'[^']*'")
 #: ``org.plan == "pro"``, ``plan in [...]``, ``"pro" == org.plan``; and what Django's older ``ifequal`` says.
 _COMPARED: Final = re.compile(
-    r"\b(?:\w*_)?(?:plan|tier|edition)(?:_(?:name|key|id|code|slug))?(?:\.\w+)?\s*(?:==|!=|\bin\b|\bnot\s+in\b)"
-    r"|(?:==|!=)\s*[\w.]*\b(?:plan|tier|edition)\b"
+    r"\b(?:\w*_)?(?:plan|tier|edition)(?:_(?:name|key|id|code|slug))?(?:\.\w+)?\s*(?:==|!=|[<>]=?|\bin\b|\bnot\s+in\b)"
+    r"|(?:==|!=|[<>]=?)\s*[\w.]*\b(?:plan|tier|edition)\b"
     r"|\bif(?:not)?equal\s+[\w.]*\b(?:plan|tier|edition)\b"
 )
 
@@ -29,7 +31,9 @@ def read_template(text: str, file: str, terms: Terms, found: Found) -> None:
         line = text.count("\n", 0, each.start()) + 1
         place = Place(file, line, " ".join(each[0].split())[:160])
         found.mentioned.update(_TEXT.findall(inside))
-        if _COMPARED.search(inside) or any(terms.asks_plan(word) for word in re.findall(r"\w+", inside)):
+        if _COMPARED.search(_QUOTED.sub("''", inside)) or any(
+            terms.asks_plan(word) for word in re.findall(r"\w+", inside)
+        ):
             found.comparisons.add(place)
         for said in (*_TAG.findall(inside)[:1], *_CALL.findall(inside)):
             name, key = said

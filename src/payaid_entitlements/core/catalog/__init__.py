@@ -29,9 +29,9 @@ from payaid_entitlements.core.catalog.model import (
     Rollover,
     Stage,
 )
-from payaid_entitlements.core.catalog.problems import Problem
 from payaid_entitlements.core.catalog.publication import AddOnVersion, PlanVersion, Publication
 from payaid_entitlements.core.catalog.publishing import Published, publish
+from payaid_entitlements.core.written.problems import Problem
 
 __all__ = [
     "Access",

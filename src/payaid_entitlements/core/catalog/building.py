@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from payaid_entitlements.core.catalog import written
-from payaid_entitlements.core.catalog.definitions import cycles, read_definitions
-from payaid_entitlements.core.catalog.keyspace import PART, check_section
+from payaid_entitlements.core.catalog.canonical import content_hash
+from payaid_entitlements.core.catalog.definitions import read_definitions
 from payaid_entitlements.core.catalog.lints import look_closer
 from payaid_entitlements.core.catalog.model import (
     Access,
@@ -23,24 +23,28 @@ from payaid_entitlements.core.catalog.offers import (
     read_plan,
     with_currency,
 )
-from payaid_entitlements.core.catalog.plain import Plain, as_json, content_hash
-from payaid_entitlements.core.catalog.quantities import day, stages
+from payaid_entitlements.core.catalog.quantities import stages
 from payaid_entitlements.core.catalog.rate_limits import read_rate_limits
-from payaid_entitlements.core.catalog.reading import Reading
-from payaid_entitlements.core.catalog.shape import fit
-from payaid_entitlements.core.catalog.source import read_source
+from payaid_entitlements.core.catalog.reading import CatalogReading
 from payaid_entitlements.core.flags.checking import check_flags, check_segments
 from payaid_entitlements.core.flags.model import Flag, FlagType
 from payaid_entitlements.core.flags.reading import Known, read_segments, read_written
 from payaid_entitlements.core.period import zone
+from payaid_entitlements.core.written.circles import cycles
+from payaid_entitlements.core.written.days import day
+from payaid_entitlements.core.written.keyspace import PART, check_section
+from payaid_entitlements.core.written.plain import Plain, as_json
+from payaid_entitlements.core.written.shape import fit
+from payaid_entitlements.core.written.source import read_source
 from payaid_entitlements.errors import CatalogInvalid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date
 
-    from payaid_entitlements.core.catalog.problems import Findings, Path
     from payaid_entitlements.core.flags.model import Condition
+    from payaid_entitlements.core.written.problems import Findings, Path
+    from payaid_entitlements.core.written.reading import Reading
 
 #: What another release may have published, and is no reason to refuse everything that the catalog sells.
 _FORGIVEN: Final = frozenset({"flags", "rate_limits", "segments"})
@@ -67,14 +71,14 @@ def build(data: dict[str, Plain], findings: Findings) -> Catalog:
     Build the catalog that *data* describes.
 
     Args:
-        data: As `payaid_entitlements.core.catalog.source` read it.
+        data: As `payaid_entitlements.core.written.source` read it.
         findings: What reading found already, and where lines are known.
 
     Raises:
         CatalogInvalid: Something is wrong; carries every problem, in the order of the file.
     """
     document, left_out = fit(written.WrittenCatalog, data, findings)
-    reading = Reading(findings, left_out, is_whole=not left_out)
+    reading = CatalogReading(findings, left_out, is_whole=not left_out)
     reading.retired = _retired(document, reading)
     read_definitions(document, reading)
     check_section("plans", "plan", document.plans, reading)
@@ -126,7 +130,7 @@ def _retired(document: written.WrittenCatalog, reading: Reading) -> dict[str, da
     return retired
 
 
-def _plans(document: written.WrittenCatalog, limits: dict[str, RateLimit], reading: Reading) -> dict[str, Plan]:
+def _plans(document: written.WrittenCatalog, limits: dict[str, RateLimit], reading: CatalogReading) -> dict[str, Plan]:
     _check_extends(document, reading)
     for key, plan in document.plans.items():
         for index, module in enumerate(plan.modules):
@@ -173,9 +177,11 @@ def _lifecycle(document: written.WrittenCatalog, reading: Reading) -> Lifecycle:
     return Lifecycle(past_due or Lifecycle().past_due, Access(read.paused))
 
 
-def _flags(document: written.WrittenCatalog, segments: Mapping[str, Condition], reading: Reading) -> dict[str, Flag]:
+def _flags(
+    document: written.WrittenCatalog, segments: Mapping[str, Condition], reading: CatalogReading
+) -> dict[str, Flag]:
     # Segments that could not be read are not unknown.
-    known = Known(document.flags, {*document.segments, *segments})
+    known = Known(document.flags, {*document.segments, *segments}, reading.modules, reading.features)
     flags = {key: read_written(key, flag, known, reading) for key, flag in document.flags.items()}
     check_flags(flags, reading)
     for (section, *named), why in reading.findings.forgiven.items():

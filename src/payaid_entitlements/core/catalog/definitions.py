@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from payaid_entitlements.core.catalog import written
-from payaid_entitlements.core.catalog.keyspace import RATE_LIMITS, check_part, check_spellings
 from payaid_entitlements.core.catalog.model import (
     ConfigType,
     FailPolicy,
@@ -16,23 +15,27 @@ from payaid_entitlements.core.catalog.model import (
     OnExceed,
     Rollover,
 )
-from payaid_entitlements.core.catalog.quantities import day, misfit, on_exceed, on_outage
+from payaid_entitlements.core.catalog.quantities import misfit, on_exceed, on_outage
 from payaid_entitlements.core.metering.amounts import cost_in_units, to_amount
 from payaid_entitlements.core.metering.posting import MOST
+from payaid_entitlements.core.written.circles import cycles
+from payaid_entitlements.core.written.days import day
+from payaid_entitlements.core.written.keyspace import RATE_LIMITS, check_part, check_retired, check_spellings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date
 
-    from payaid_entitlements.core.catalog.problems import Path
-    from payaid_entitlements.core.catalog.reading import Reading
+    from payaid_entitlements.core.catalog.reading import CatalogReading
     from payaid_entitlements.core.values import Amount
+    from payaid_entitlements.core.written.problems import Path
+    from payaid_entitlements.core.written.reading import Reading
 
 # Types whose values are neither more nor less than one another: only authority can choose among them.
 _WITHOUT_ORDER: Final = (ConfigType.STRING, ConfigType.LIST)
 
 
-def read_definitions(document: written.WrittenCatalog, reading: Reading) -> None:
+def read_definitions(document: written.WrittenCatalog, reading: CatalogReading) -> None:
     """Fill *reading* with the modules and features of *document*, and check their keys."""
     places: dict[str, Path] = {}
     for key, module in document.modules.items():
@@ -58,9 +61,7 @@ def read_definitions(document: written.WrittenCatalog, reading: Reading) -> None
         _is_free(key, "flag", ("flags", key), places, reading)
     check_spellings(places, reading)
     for key, path in places.items():
-        if key in reading.retired:
-            message = f"{key!r} was retired on {reading.retired[key]} and is never used again; take a new key"
-            reading.findings.add("key.retired", message, path)
+        check_retired(key, path, reading)
     _check_references(places, reading)
     _check_cycles(places, reading)
 
@@ -182,7 +183,7 @@ def _pays_for(read: written.Credit, who: str, path: Path, reading: Reading) -> M
     return dict(read.pays_for)
 
 
-def _check_references(places: Mapping[str, Path], reading: Reading) -> None:
+def _check_references(places: Mapping[str, Path], reading: CatalogReading) -> None:
     items: dict[str, Module | Feature] = {**reading.modules, **reading.features}
     for key, item in items.items():
         who = f"{'module' if isinstance(item, Module) else 'feature'} {key!r}"
@@ -212,7 +213,7 @@ def _check_cost(credit: Feature, paid: Feature, cost: Amount, at: Path, reading:
         reading.findings.add("feature.pays_for", message, at)
 
 
-def _check_cycles(places: Mapping[str, Path], reading: Reading) -> None:
+def _check_cycles(places: Mapping[str, Path], reading: CatalogReading) -> None:
     """Refuse what requires itself; a feature also requires the module that it is in."""
     edges: dict[str, tuple[str, ...]] = {key: module.requires for key, module in reading.modules.items()}
     for key, feature in reading.features.items():
@@ -220,25 +221,3 @@ def _check_cycles(places: Mapping[str, Path], reading: Reading) -> None:
     for cycle in cycles(edges):
         message = f"{' requires '.join((*cycle, cycle[0]))}: nobody could ever hold them; remove one of these"
         reading.findings.add("requires.cycle", message, places[cycle[0]])
-
-
-def cycles(edges: Mapping[str, tuple[str, ...]]) -> list[list[str]]:
-    """Find cycles, each once, beginning with the node that *edges* names first; no recursion."""
-    found: list[list[str]] = []
-    done: set[str] = set()
-    for start in edges:
-        if start in done:
-            continue
-        trail = {start: iter(edges[start])}  # an ordered set of what is being followed
-        while trail:
-            node = next(reversed(trail))
-            following = next((key for key in trail[node] if key in edges and key not in done), None)
-            if following is None:
-                done.add(node)
-                del trail[node]
-            elif following in trail:
-                keys = list(trail)
-                found.append(keys[keys.index(following) :])
-            else:
-                trail[following] = iter(edges[following])
-    return found

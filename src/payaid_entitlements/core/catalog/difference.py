@@ -6,8 +6,9 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, cast
 
-from payaid_entitlements.core.catalog.plain import is_decimal, is_ordered
-from payaid_entitlements.core.catalog.problems import Path, dotted
+from payaid_entitlements.core.catalog.canonical import is_ordered
+from payaid_entitlements.core.written.plain import is_decimal
+from payaid_entitlements.core.written.problems import Path, dotted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

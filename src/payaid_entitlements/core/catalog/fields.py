@@ -1,5 +1,5 @@
 """
-What parts of a document have in common: sorts of values, and that nothing is converted or passed over.
+What parts of a catalog have in common: sorts of values.
 
 Importing this file builds pydantic models, as `payaid_entitlements.core.catalog.written` does.
 """
@@ -9,14 +9,11 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Final
 
-from pydantic import ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import Field, PlainValidator, WithJsonSchema
 
-from payaid_entitlements.core.catalog.plain import described
+from payaid_entitlements.core.written.fields import TEXTS, Reference, texts
+from payaid_entitlements.core.written.plain import described
 
-#: What a key is made of.
-KEY: Final = "^[a-z][a-z0-9_-]*$"
-#: What a key with its module is made of.
-REFERENCE: Final = r"^[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)?$"
 _NUMBER: Final[dict[str, object]] = {"type": "number"}
 
 
@@ -34,14 +31,6 @@ def _value(value: object) -> bool | int | Decimal | str | list[str]:
     raise ValueError(f"write true, false, a number, text or a list of texts, not {described(value)}")
 
 
-def _texts(value: object) -> list[str]:
-    if isinstance(value, str):
-        return [value]
-    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
-        return value
-    raise ValueError(f"write text or a list of texts, not {described(value)}")
-
-
 Number = Annotated[int | Decimal, PlainValidator(_amount), WithJsonSchema(_NUMBER)]
 FeatureValue = Annotated[
     bool | int | Decimal | str | list[str],
@@ -56,27 +45,15 @@ FeatureValue = Annotated[
 ]
 Rates = Annotated[
     list[str],
-    PlainValidator(_texts),
-    WithJsonSchema(
-        {
-            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
-            "examples": ["30/minute", ["20/second", "600/minute"], "5 at once", "unlimited"],
-        }
-    ),
+    PlainValidator(texts),
+    WithJsonSchema({**TEXTS, "examples": ["30/minute", ["20/second", "600/minute"], "5 at once", "unlimited"]}),
 ]
 Stages = Annotated[
     list[str],
-    PlainValidator(_texts),
-    WithJsonSchema(
-        {
-            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
-            "examples": [["full for 7 days", "read_only for 14 days", "none"]],
-        }
-    ),
+    PlainValidator(texts),
+    WithJsonSchema({**TEXTS, "examples": [["full for 7 days", "read_only for 14 days", "none"]]}),
 ]
-Title = Annotated[str, Field(min_length=1, max_length=200, description="What people read; defaults to the key.")]
 Url = Annotated[str, Field(min_length=1, max_length=2000, description="Where to buy it.")]
-Reference = Annotated[str, Field(json_schema_extra={"pattern": REFERENCE})]
 Requires = Annotated[list[Reference], Field(description="Modules and features that must be held too.")]
 OnOutage = Annotated[
     str,
@@ -85,8 +62,4 @@ OnOutage = Annotated[
         json_schema_extra={"pattern": "^(closed|open|last_known_good .+)$"},
     ),
 ]
-Day = Annotated[str, Field(json_schema_extra={"format": "date"})]
 Unit = Annotated[str, Field(min_length=1, max_length=64, description="What one of it is called: `seat`.")]
-
-#: Of every part: nothing is converted, nothing unknown is passed over.
-STRICT: Final = ConfigDict(strict=True, extra="forbid", frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from payaid_entitlements.core.catalog.keyspace import folded
+from payaid_entitlements.core.written.keyspace import folded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

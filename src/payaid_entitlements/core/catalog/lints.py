@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from payaid_entitlements.core.catalog.model import AddOn, Catalog, Plan
-    from payaid_entitlements.core.catalog.problems import Path
-    from payaid_entitlements.core.catalog.reading import Reading
     from payaid_entitlements.core.values import Value
+    from payaid_entitlements.core.written.problems import Path
+    from payaid_entitlements.core.written.reading import Reading
 
 
 def look_closer(catalog: Catalog, reading: Reading) -> None:

@@ -19,10 +19,10 @@ from payaid_entitlements.core.values import Amount, Value
 if TYPE_CHECKING:
     from os import PathLike
 
-    from payaid_entitlements.core.catalog.problems import Problem
     from payaid_entitlements.core.flags.model import Condition, Flag
     from payaid_entitlements.core.interval import Interval
     from payaid_entitlements.core.ratelimit.limits import OnOutage, Per
+    from payaid_entitlements.core.written.problems import Problem
 
 #: A length of time in microseconds, as `Instant` is a point in microseconds.
 Microseconds = int
@@ -367,7 +367,7 @@ class Catalog:
         from payaid_entitlements.core.catalog.building import (
             build,  # makes the models of what people write
         )
-        from payaid_entitlements.core.catalog.source import read_source
+        from payaid_entitlements.core.written.source import read_source
 
         return build(*read_source(source))
 
@@ -380,6 +380,6 @@ class Catalog:
             ConfigurationError: There is no such *format*.
         """
         from payaid_entitlements.core.catalog.building import build
-        from payaid_entitlements.core.catalog.source import read_text
+        from payaid_entitlements.core.written.source import read_text
 
         return build(*read_text(text, format, file))

@@ -17,18 +17,19 @@ from payaid_entitlements.core.catalog.model import (
     Plan,
     Price,
 )
-from payaid_entitlements.core.catalog.plain import described
 from payaid_entitlements.core.catalog.quantities import countable, feature_value
 from payaid_entitlements.core.period import parse_duration, parse_interval
 from payaid_entitlements.core.ratelimit.rates import rates_of
 from payaid_entitlements.core.values import UNLIMITED, Allowance, Amount, Value
+from payaid_entitlements.core.written.plain import described
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from payaid_entitlements.core.catalog.model import Rate, RateLimit
-    from payaid_entitlements.core.catalog.problems import Path
-    from payaid_entitlements.core.catalog.reading import Reading
+    from payaid_entitlements.core.catalog.reading import CatalogReading
+    from payaid_entitlements.core.written.problems import Path
+    from payaid_entitlements.core.written.reading import Reading
 
 _T = TypeVar("_T")
 
@@ -106,7 +107,7 @@ def with_currency(document: written.WrittenCatalog) -> dict[str, written.Written
     }
 
 
-def read_plan(key: str, rank: int, flat: Flat, limits: Mapping[str, RateLimit], reading: Reading) -> Plan:
+def read_plan(key: str, rank: int, flat: Flat, limits: Mapping[str, RateLimit], reading: CatalogReading) -> Plan:
     """Read a flattened plan; *limits* are the rate limits that the catalog defines."""
     who, own = f"plan {key!r}", ("plans", key)
     plan, at = flat.plan, flat.origins
@@ -182,7 +183,7 @@ def _is_currency(text: str) -> bool:
 
 
 def read_add_on(
-    key: str, rank: int, read: written.WrittenAddOn, plans: Mapping[str, object], reading: Reading
+    key: str, rank: int, read: written.WrittenAddOn, plans: Mapping[str, object], reading: CatalogReading
 ) -> AddOn:
     """Read an add-on; *plans* are those that the catalog defines."""
     who, path = f"add-on {key!r}", ("add_ons", key)

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from payaid_entitlements.core.catalog.difference import difference
 from payaid_entitlements.core.catalog.model import AddOn, Plan, Price
-from payaid_entitlements.core.catalog.problems import Findings, Problem, did_you_mean
 from payaid_entitlements.core.catalog.publication import AddOnVersion, PlanVersion, Publication
 from payaid_entitlements.core.catalog.vanishing import check_keys
+from payaid_entitlements.core.written.problems import Findings, Problem, did_you_mean
 from payaid_entitlements.errors import CatalogInvalid, UnknownPlan
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Published:
         add_on_versions: The same of add-ons.
         written, written_add_ons: The same as JSON data, flattened, as they are kept.
         dropped: Flags that the catalog let go while they were live, as they are stored (`encode_flag`), by key: who
-            has one of these keys again may not deal anew. See `payaid_entitlements.core.flags.publishing`.
+            has one of these keys again may not deal anew. See `payaid_entitlements.core.catalog.flags.publishing`.
     """
 
     revision: int

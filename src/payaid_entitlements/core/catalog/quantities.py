@@ -7,7 +7,7 @@ Each function reads one text or raises `ValueError`, whose message says what to 
 from __future__ import annotations
 
 import re
-from datetime import date, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, TypeVar, cast
@@ -23,11 +23,11 @@ from payaid_entitlements.core.catalog.model import (
     Rate,
     Stage,
 )
-from payaid_entitlements.core.catalog.plain import DIGITS, described
-from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.metering.amounts import MOST_DECIMALS, fits
 from payaid_entitlements.core.period import parse_duration, parse_interval
 from payaid_entitlements.core.values import UNLIMITED, Allowance, Amount, Value
+from payaid_entitlements.core.written.plain import DIGITS, described
+from payaid_entitlements.core.written.problems import did_you_mean
 
 if TYPE_CHECKING:
     from payaid_entitlements.core.catalog.model import Microseconds
@@ -44,7 +44,6 @@ _SIZE: Final = re.compile(r"([0-9]{1,20}(?:\.[0-9]{1,20})?)\s*([A-Za-z]+)")
 _AMOUNT: Final = re.compile(r"[0-9]{1,30}(?:\.[0-9]{1,20})?")
 _RATE: Final = re.compile(r"([0-9]{1,18})(?:\s*/\s*(.+)|\s+at\s+once)")
 _PERCENT: Final = re.compile(r"([0-9]{1,6})\s*%")
-_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _COUNTABLE: Final = (ConfigType.INT, ConfigType.DECIMAL, ConfigType.DURATION, ConfigType.SIZE)
 
 
@@ -255,16 +254,6 @@ def _stage(text: str) -> Stage:
         near = did_you_mean(access, list(Access))
         raise ValueError(f"write `full for 7 days`, `read_only for 14 days` or `none`, not {described(text)}{near}")
     return Stage(Access(access), duration(length) if length else None)
-
-
-def day(text: str) -> date:
-    """Read a day: ``2027-03-31``."""
-    try:
-        if _DAY.fullmatch(text):
-            return date.fromisoformat(text)
-    except ValueError:
-        pass
-    raise ValueError(f"write a day such as 2027-03-31, not {described(text)}")
 
 
 def duration(text: str) -> Microseconds:

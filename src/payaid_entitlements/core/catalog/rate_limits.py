@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from payaid_entitlements.core.catalog.definitions import cycles
 from payaid_entitlements.core.catalog.model import RateLimit
 from payaid_entitlements.core.catalog.quantities import duration, rates
 from payaid_entitlements.core.ratelimit.policy import MOST_UNITS, Algorithm
 from payaid_entitlements.core.ratelimit.rates import fitting
+from payaid_entitlements.core.written.circles import cycles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from payaid_entitlements.core.catalog import written
-    from payaid_entitlements.core.catalog.problems import Path
-    from payaid_entitlements.core.catalog.reading import Reading
+    from payaid_entitlements.core.written.problems import Path
+    from payaid_entitlements.core.written.reading import Reading
 
 
 def read_rate_limits(document: written.WrittenCatalog, reading: Reading) -> dict[str, RateLimit]:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from payaid_entitlements.core.catalog.model import Catalog
-    from payaid_entitlements.core.catalog.problems import Findings, Path
     from payaid_entitlements.core.catalog.publishing import Published
+    from payaid_entitlements.core.written.problems import Findings, Path
 
 
 def check_keys(held: Published, catalog: Catalog, today: date | None, findings: Findings) -> None:

@@ -15,16 +15,16 @@ from payaid_entitlements.core.catalog.offers import (
     read_plan,
     with_currency,
 )
-from payaid_entitlements.core.catalog.plain import Plain, as_json, plain
-from payaid_entitlements.core.catalog.problems import Findings
-from payaid_entitlements.core.catalog.reading import Reading
-from payaid_entitlements.core.catalog.shape import fit
+from payaid_entitlements.core.catalog.reading import CatalogReading
+from payaid_entitlements.core.written.plain import Plain, as_json, plain
+from payaid_entitlements.core.written.problems import Findings
+from payaid_entitlements.core.written.shape import fit
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from payaid_entitlements.core.catalog.model import AddOn, Catalog, Plan
-    from payaid_entitlements.core.catalog.problems import Path
+    from payaid_entitlements.core.written.problems import Path
 
 
 def written_plans(catalog: Catalog) -> dict[str, Mapping[str, object]]:
@@ -70,7 +70,7 @@ def read_version(
         for section in ("modules", "features", "rate_limits")
         for name in getattr(kept, section)
     }
-    reading = Reading(findings, modules=dict(catalog.modules), features=dict(catalog.features))
+    reading = CatalogReading(findings, modules=dict(catalog.modules), features=dict(catalog.features))
     read = read_plan(key, rank, Flat(kept, origins), catalog.rate_limits, reading)
     return replace(read, version=version)
 
@@ -90,6 +90,6 @@ def read_add_on_version(
             if name in catalog.features or (section == "grant" and name == "expires")
         }
     kept = add_on.model_copy(update=known)
-    reading = Reading(findings, modules=dict(catalog.modules), features=dict(catalog.features))
+    reading = CatalogReading(findings, modules=dict(catalog.modules), features=dict(catalog.features))
     # Plans that are not sold any more stay: without them it would be for all.
     return replace(read_add_on(key, rank, kept, dict.fromkeys(kept.for_plans), reading), version=version)

@@ -14,22 +14,17 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from payaid_entitlements.core.catalog.fields import (
-    KEY,
-    REFERENCE,
-    STRICT,
-    Day,
     FeatureValue,
     Number,
     OnOutage,
     Rates,
-    Reference,
     Requires,
     Stages,
-    Title,
     Unit,
     Url,
 )
 from payaid_entitlements.core.flags.written import ConditionData, WrittenFlag
+from payaid_entitlements.core.written.fields import KEY, REFERENCE, STRICT, Day, Reference, Title
 
 
 class Written(BaseModel):

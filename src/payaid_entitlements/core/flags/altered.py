@@ -16,6 +16,7 @@ from payaid_entitlements.core.flags.model import (
     Rollout,
     Rule,
     Share,
+    Stage,
     Unread,
 )
 from payaid_entitlements.core.flags.schedules import written_rollout
@@ -23,7 +24,7 @@ from payaid_entitlements.core.flags.shares import percent
 from payaid_entitlements.core.flags.storing import encode_condition
 from payaid_entitlements.core.flags.touching import same
 from payaid_entitlements.core.flags.writing import ROLLOUT
-from payaid_entitlements.core.instant import Instant, moment
+from payaid_entitlements.core.instant import EARLIEST, Instant, moment
 
 _NONE: Final = "none"
 
@@ -34,7 +35,11 @@ def altered_flags(
     """Compare what counts before a change and after it: flags, then segments, then where rollouts stand."""
     lines: list[Altered] = []
     for key in sorted({*before, *after}):
-        lines += _flag(key, before.get(key), after.get(key))
+        own = [*_flag(key, before.get(key), after.get(key))]
+        is_left = key in was.flags and key not in becomes.flags
+        if not own and is_left and was.progress.get(key) == becomes.progress.get(key):
+            own = [Altered(f"flag {key}", "as it was changed", "as the catalog has it")]
+        lines += own
     if (was.damage is None) != (becomes.damage is None):
         before_it, after_it = ("readable" if each.damage is None else "unreadable" for each in (was, becomes))
         lines.append(Altered("the flag set", before_it, after_it))
@@ -133,6 +138,8 @@ def condition_words(condition: Condition) -> str:
 
 def progress_words(progress: Progress) -> str:
     """Where a guarded rollout stands, in one line."""
+    if progress.stage is Stage.PENDING:
+        return "pending" + ("" if progress.since == EARLIEST else f", from {_time(progress.since)} on")
     because = f": {progress.because}" if progress.because else ""
     approved = ", approved" if progress.approved else ""
     return f"{progress.stage.value} at step {progress.step + 1} since {_time(progress.since)}{approved}{because}"

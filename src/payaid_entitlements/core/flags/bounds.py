@@ -11,6 +11,7 @@ import re
 from typing import Final
 
 from payaid_entitlements.core.flags.model import Metric
+from payaid_entitlements.core.flags.rollouts.histogram import MOST
 from payaid_entitlements.core.flags.shares import parts, percent
 from payaid_entitlements.core.instant import MICROSECONDS
 from payaid_entitlements.core.interval import format_duration, parse_duration
@@ -46,7 +47,11 @@ def bound(text: str) -> Metric:
     is_against_control = found["control"] is not None
     if quantile is None:
         return Metric(name, None, _rate(limit, text), is_against_control)
-    return Metric(name, quantile, _time(limit) if name == "latency" else _whole(limit, text), is_against_control)
+    amount = _time(limit) if name == "latency" else _whole(limit, text)
+    if amount >= MOST:
+        most = "12 days" if name == "latency" else f"{MOST:,}"
+        raise ValueError(f"{text!r}: amounts are counted up to {most}, so that this is never broken")
+    return Metric(name, quantile, amount, is_against_control)
 
 
 def _rate(limit: str, text: str) -> int:

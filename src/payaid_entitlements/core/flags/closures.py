@@ -10,7 +10,7 @@ from payaid_entitlements.core.flags import usual
 from payaid_entitlements.core.flags.coercion import truthy
 from payaid_entitlements.core.flags.context import FlagContext
 from payaid_entitlements.core.flags.details import FlagValue
-from payaid_entitlements.core.flags.distributing import fixed, moving, of_key, of_value
+from payaid_entitlements.core.flags.distributing import Bytes, fixed, moving, of_key, of_value
 from payaid_entitlements.core.flags.jsonlogic.operators import CLAIMS
 from payaid_entitlements.core.flags.jsonlogic.operators import OPERATORS as PLAIN
 from payaid_entitlements.core.flags.jsonlogic.reaching import reach
@@ -143,11 +143,18 @@ class Closures:
 
     def _distribution(self, node: Distribute) -> Step:
         constant = _constant_arms(node)
-        material = of_key(node.salt, node.scheme) if node.key is None else of_value(self.step(node.key), node.scheme)
+        material = self.material(node)
         if constant is not None:
             return fixed(material, *constant)
-        weights = [Const(weight) if isinstance(weight, int) else weight for _, weight in node.arms]
-        return moving(material, [self.step(arm) for arm, _ in node.arms], [self.step(weight) for weight in weights])
+        return moving(material, [self.step(arm) for arm, _ in node.arms], self.weights(node))
+
+    def material(self, node: Distribute) -> Bytes:
+        """What *node* hashes."""
+        return of_key(node.salt, node.scheme) if node.key is None else of_value(self.step(node.key), node.scheme)
+
+    def weights(self, node: Distribute) -> list[Step]:
+        """The weights of its arms."""
+        return [self.step(Const(weight) if isinstance(weight, int) else weight) for _, weight in node.arms]
 
     # Operators
 

@@ -12,12 +12,12 @@ from collections.abc import Collection, Iterator, Mapping
 from decimal import Decimal
 from typing import Final
 
-from payaid_entitlements.core.catalog.plain import described
-from payaid_entitlements.core.catalog.problems import Path, did_you_mean
-from payaid_entitlements.core.catalog.reading import Reading
 from payaid_entitlements.core.flags.details import FlagValue
 from payaid_entitlements.core.flags.model import All, AnyOf, Condition, Not, Segment, Test
 from payaid_entitlements.core.flags.operators import OPERATORS, predicate
+from payaid_entitlements.core.written.plain import described
+from payaid_entitlements.core.written.problems import Path, did_you_mean
+from payaid_entitlements.core.written.reading import Reading
 
 _WORDS: Final = ("all", "any", "not", "segment", "attribute")
 _LONGEST: Final = 200

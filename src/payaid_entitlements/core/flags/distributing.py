@@ -73,7 +73,7 @@ def _utf8(written: str) -> bytes | None:
 
 def fixed(material: Bytes, values: Sequence[object], weights: Sequence[object]) -> Step:
     """Choose among constant arms of constant weights."""
-    ends = _ends(weights)
+    ends = ends_of(weights)
     if ends is None:
         return lambda _: None
     whole = ends[-1]
@@ -105,7 +105,7 @@ def moving(material: Bytes, arms: Sequence[Step], weights: Sequence[Step]) -> St
         raw = material(context)
         if raw is None:
             return None
-        ends = _ends([weight(context) for weight in weights])
+        ends = ends_of([weight(context) for weight in weights])
         if ends is None:
             return None
         return arms[bisect_right(ends, position(murmur3(raw), ends[-1]))](context)
@@ -113,7 +113,7 @@ def moving(material: Bytes, arms: Sequence[Step], weights: Sequence[Step]) -> St
     return choose
 
 
-def _ends(weights: Sequence[object]) -> list[int] | None:
+def ends_of(weights: Sequence[object]) -> list[int] | None:
     """
     Where each arm ends, exclusive.
 

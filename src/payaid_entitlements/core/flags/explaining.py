@@ -24,6 +24,7 @@ from payaid_entitlements.core.flags.model import PARTS, All, AnyOf, Condition, F
 from payaid_entitlements.core.flags.rollouts.schedule import share
 from payaid_entitlements.core.flags.shares import percent
 from payaid_entitlements.core.instant import moment
+from payaid_entitlements.forking import IMPORTING
 
 if TYPE_CHECKING:
     from payaid_entitlements.core.flags.compiled import Surroundings
@@ -37,8 +38,8 @@ class Bucket:
     Where somebody stands.
 
     Attributes:
-        what: Which of the decisions it is for: ``rollout``, ``arm`` or ``group``.
-        hashed: The bytes: deterministic CBOR.
+        what: Which of the decisions it is for: ``rollout``, ``arm``, ``group``, or a ``fractional`` of flagd's.
+        hashed: The bytes: deterministic CBOR; of flagd's v2 UTF-8.
         hash: MurmurHash3 of them, 32 bits, seed 0.
         position: ``(hash * of) >> 32``, from 0.
         of: How many positions there are.
@@ -192,7 +193,8 @@ def _looks(flag: Flag, details: FlagDetails, around: Surroundings, context: Flag
         yield Look("prerequisite", needs.flag, f"{says}, and must be {wanted}", decided=not is_met)
     if flag.targeting is not None:
         says = f"{_json(flag.targeting)} gives {details.variant or 'no variant'}"
-        yield Look("targeting", "", says, decided=details.reason is FlagReason.TARGETING_MATCH)
+        is_match = details.reason is FlagReason.TARGETING_MATCH
+        yield Look("targeting", "", says, decided=is_match, buckets=tuple(_fractionals(flag, context)))
     for rule in flag.rules:
         yield _rule(rule, flag, around, context, identity)
     left = "; ".join(each for each in ("no rule decided" if flag.rules else "it has no rules", details.message) if each)
@@ -246,12 +248,27 @@ def _rule(rule: Rule, flag: Flag, around: Surroundings, context: FlagContext, wh
     return Look("rule", rule.id, "; ".join(said), decided=True, buckets=tuple(buckets))
 
 
+def _fractionals(flag: Flag, context: FlagContext) -> Iterator[Bucket]:
+    with IMPORTING:
+        from payaid_entitlements.core.flags.flagd.hashing import hashed
+    try:
+        for material, ends in hashed(flag, context):
+            yield _among("fractional", material, [0, *ends])[1]
+    except Exception:  # what was not asked may not be readable
+        return
+
+
 def _arm(arms: tuple[tuple[str, int], ...], hashed: bytes) -> tuple[str, Bucket]:
-    edges = [0, *accumulate(weight for _, weight in arms)]
+    index, bucket = _among("arm", hashed, [0, *accumulate(weight for _, weight in arms)])
+    return arms[index][0], bucket
+
+
+def _among(what: str, hashed: bytes, edges: list[int]) -> tuple[int, Bucket]:
+    """Which of the arms between *edges* the bytes fall into."""
     value = murmur3(hashed)
     at = position(value, edges[-1])
     index = bisect_right(edges, at) - 1
-    return arms[index][0], Bucket("arm", hashed, value, at, edges[-1], edges[index], edges[index + 1])
+    return index, Bucket(what, hashed, value, at, edges[-1], edges[index], edges[index + 1])
 
 
 def _bucket(what: str, hashed: bytes, start: int, end: int) -> Bucket:

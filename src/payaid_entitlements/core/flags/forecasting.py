@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from payaid_entitlements.core.flags import cbor
 from payaid_entitlements.core.flags.context import FlagContext
@@ -18,9 +18,6 @@ from payaid_entitlements.core.flags.details import FlagDetails
 from payaid_entitlements.core.flags.model import All, AnyOf, Condition, Flag, FlagSet, Not, Segment, Test
 from payaid_entitlements.core.flags.snapshot import FlagSnapshot
 from payaid_entitlements.core.instant import Instant
-
-if TYPE_CHECKING:
-    from payaid_entitlements.core.catalog.model import Catalog
 
 #: What a listing says of a tenant.
 KNOWN: Final = frozenset({"tenant", "targetingKey", "plan", "modules"})
@@ -82,15 +79,31 @@ class Counting:
         return Forecast(self.key, enter, leave, change, before, after, tenants, self.unknown)
 
     @classmethod
-    def of(cls, key: str, catalog: Catalog, before: FlagSet, after: FlagSet, at: Instant) -> Counting:
+    def of(
+        cls,
+        key: str,
+        catalog_flags: Mapping[str, Flag],
+        before: FlagSet,
+        after: FlagSet,
+        at: Instant,
+        *,
+        segments: Mapping[str, Condition] | None = None,
+    ) -> Counting:
         """
         Begin to count whom the flag *key* would move.
         """
-        return cls.of_each([key], catalog, before, after, at)[0]
+        return cls.of_each([key], catalog_flags, before, after, at, segments=segments)[0]
 
     @classmethod
     def of_each(
-        cls, keys: Iterable[str], catalog: Catalog, before: FlagSet, after: FlagSet, at: Instant
+        cls,
+        keys: Iterable[str],
+        catalog_flags: Mapping[str, Flag],
+        before: FlagSet,
+        after: FlagSet,
+        at: Instant,
+        *,
+        segments: Mapping[str, Condition] | None = None,
     ) -> tuple[Counting, ...]:
         """
         Begin to count whom each of the flags *keys* would move.
@@ -98,15 +111,16 @@ class Counting:
         Kill switches are not asked: what is counted is who is in once the flag is on.
 
         Args:
+            catalog_flags, segments: What the catalog says: first values.
             before, after: The flag set as it is, and as it would be.
         """
-        now, then = (FlagSnapshot.of(catalog.flags, each, segments=catalog.segments) for each in (before, after))
+        now, then = (FlagSnapshot.of(catalog_flags, each, segments=segments) for each in (before, after))
         found = []
         for key in keys:
             unknown: set[str] = set()
             for snapshot in (now, then):
-                if key in snapshot.flags:
-                    unknown |= _looked_at(snapshot.flags[key].flag, snapshot.segments)
+                for flag in _asked(key, snapshot):
+                    unknown |= _looked_at(flag, snapshot.segments)
             found.append(cls(key, now, then, at, tuple(sorted(unknown - KNOWN))))
         return tuple(found)
 
@@ -145,6 +159,19 @@ def _variant(snapshot: FlagSnapshot, key: str, context: FlagContext) -> str | No
     return None if details.variant in (flag.default, flag.off) else details.variant
 
 
+def _asked(key: str, snapshot: FlagSnapshot) -> Iterator[Flag]:
+    """The flag *key* and those that it needs, each once."""
+    seen: set[str] = set()
+    waiting = [key]
+    while waiting:
+        name = waiting.pop()
+        if name in snapshot.flags and name not in seen:
+            seen.add(name)
+            flag = snapshot.flags[name].flag
+            waiting.extend(each.flag for each in flag.needs)
+            yield flag
+
+
 def _looked_at(flag: Flag, segments: Mapping[str, Condition]) -> set[str]:
     """Attributes that decide, by what stands before the first dot."""
     found = {flag.bucket_by} if flag.fallback is None else {flag.bucket_by, flag.fallback}
@@ -180,10 +207,21 @@ def _vars(node: object) -> Iterator[str]:
                 path = operand[0] if isinstance(operand, list) and operand else operand
                 if isinstance(path, str):
                     yield path
+            elif name in ("missing", "missing_some"):
+                yield from _texts(operand)
             yield from _vars(operand)
     elif isinstance(node, list):
         for each in node:
             yield from _vars(each)
+
+
+def _texts(operand: object) -> Iterator[str]:
+    """All texts of an operand, in its lists too."""
+    if isinstance(operand, str):
+        yield operand
+    elif isinstance(operand, list):
+        for each in operand:
+            yield from _texts(each)
 
 
 def _tenants(count: int) -> str:

@@ -123,11 +123,13 @@ class Rollout:
     Attributes:
         steps: Shares in parts of `PARTS`, ascending, each from an instant on, ascending. Before the first one nobody is
             in. A plain percentage is one step from the beginning of time (`EARLIEST`). With a guard the instants say
-            no more than how long each step lasts at least.
+            no more than how long each step lasts at least; the last one as long as the one before.
+        hold: How long the only step of a guarded rollout lasts at least, in microseconds: no instant says that. Else 0.
     """
 
     steps: tuple[tuple[Instant, int], ...]
     guard: Guard | None = None
+    hold: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ LONGEST_CHAIN: Final = 50
 #: How many may be asked for one answer. Each names others, and these others: two each, and fifty steps down that is
 #: more than anybody can wait for.
 MOST_ASKED: Final = 10_000
+#: Why one in a circle cannot be answered.
+CIRCLE: Final = "what it needs is a circle"
 
 
 def in_order(edges: Mapping[str, Collection[str]]) -> Iterator[tuple[str, str]]:
@@ -50,7 +52,7 @@ def in_order(edges: Mapping[str, Collection[str]]) -> Iterator[tuple[str, str]]:
         ready = []
         for key in circle:
             depth[key] = 0
-            yield key, "what it needs is a circle"
+            yield key, CIRCLE
         ready = [key for key, needs in waiting.items() if key not in depth and all(each in depth for each in needs)]
 
 

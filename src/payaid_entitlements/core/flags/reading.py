@@ -2,24 +2,17 @@
 From what people write to a flag: every problem is collected, with its line and a way out.
 
 The catalog's `flags:` and what Admin and the command line take are read by the same function. What only shows where
-several flags are looked at together is for `payaid_entitlements.core.flags.checking`.
+several flags are looked at together is for `payaid_entitlements.core.flags.checking`; whether a key is taken by what is
+sold, for the catalog.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from payaid_entitlements.core.catalog.keyspace import check_part, folded
-from payaid_entitlements.core.catalog.plain import described
-from payaid_entitlements.core.catalog.problems import Findings
-from payaid_entitlements.core.catalog.quantities import day
-from payaid_entitlements.core.catalog.reading import Reading
-from payaid_entitlements.core.catalog.shape import fit
-from payaid_entitlements.core.flags.checking import check_flags
 from payaid_entitlements.core.flags.conditions import exact, read_condition
-from payaid_entitlements.core.flags.flagd.parsing import parse
 from payaid_entitlements.core.flags.flagd.targeting import Targeting
 from payaid_entitlements.core.flags.model import (
     PARTS,
@@ -35,23 +28,25 @@ from payaid_entitlements.core.flags.schedules import read_rollout
 from payaid_entitlements.core.flags.shares import parts, percent
 from payaid_entitlements.core.flags.variants import names_variant, read_variants, true_variant, weights
 from payaid_entitlements.core.flags.writing import ROLLOUT
-from payaid_entitlements.core.flags.written import WrittenFlag
-from payaid_entitlements.errors import FlagsInvalid
+from payaid_entitlements.core.written.days import day
+from payaid_entitlements.core.written.keyspace import check_part
+from payaid_entitlements.core.written.plain import described
+from payaid_entitlements.core.written.reading import Reading
 
 if TYPE_CHECKING:
-    from payaid_entitlements.core.catalog.model import Catalog
-    from payaid_entitlements.core.catalog.plain import Plain
-    from payaid_entitlements.core.catalog.problems import Path
     from payaid_entitlements.core.flags import written
     from payaid_entitlements.core.flags.details import FlagValue
+    from payaid_entitlements.core.written.problems import Path
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a flag may name, besides the modules and features of its catalog."""
+    """What a flag may name."""
 
     flags: Collection[str]
     segments: Collection[str]
+    modules: Collection[str]
+    features: Collection[str]
 
 
 def read_written(key: str, data: written.WrittenFlag, known: Known, reading: Reading) -> Flag:
@@ -123,7 +118,7 @@ class _Flag:
 
     def _narrows(self, default: str | None, off: str | None) -> None:
         data, reading = self.data, self.reading
-        known = reading.modules.keys() | reading.features.keys()
+        known = {*self.known.modules, *self.known.features}
         for index, name in enumerate(data.narrows):
             if reading.names(name, known, "module or feature", self.who, (*self.path, "narrows", index)):
                 if name in data.narrows[:index]:
@@ -246,70 +241,3 @@ def read_segments(data: Mapping[str, object], reading: Reading, known: Collectio
         if read is not None:
             segments[name] = read
     return segments
-
-
-def read_flag(
-    key: str,
-    data: Mapping[str, object],
-    *,
-    catalog: Catalog,
-    flags: Mapping[str, Flag] | None = None,
-    segments: Mapping[str, Condition] | None = None,
-) -> Flag:
-    """
-    Read one flag as it stands in a catalog, under its *key*.
-
-    Args:
-        data: JSON data; `payaid_entitlements.core.flags.writing.written` writes it.
-        catalog: Whose modules and features it may narrow, and with whose keys its own must not be confused.
-        flags: What counts besides: what it may need and must not overlap with. One of the same key is replaced.
-        segments: Those that it may name.
-
-    Raises:
-        FlagsInvalid: Something is wrong; carries every problem.
-    """
-    findings = Findings("<flag>")
-    reading = Reading(findings, modules=dict(catalog.modules), features=dict(catalog.features), retired=catalog.retired)
-    others = {other: flag for other, flag in (flags or {}).items() if other != key}
-    if not isinstance(data, Mapping):
-        findings.add("wrong.type", f"flag {key!r} is {described(data)}, but should be a mapping", ("flags", key))
-        raise FlagsInvalid(findings.fatal)
-    parsed = parse(data, findings)
-    if findings.fatal:
-        raise FlagsInvalid(findings.fatal)
-    read, reading.left_out = fit(WrittenFlag, cast("dict[str, Plain]", parsed), findings, ("flags", key))
-    check_key(key, others, reading)
-    flag = read_written(key, read, Known({*others, key}, segments or {}), reading)
-    if not findings.fatal:
-        _check_among(flag, others, reading)
-    if findings.fatal:
-        raise FlagsInvalid(findings.fatal)
-    return flag
-
-
-def check_key(key: str, others: Mapping[str, Flag], reading: Reading) -> None:
-    """Refuse a key that is none, or is taken, or was retired."""
-    path: Path = ("flags", key)
-    check_part(key, "flag", path, reading)
-    for what, keys in (("module", reading.modules), ("feature", reading.features), ("flag", others)):
-        for other in keys:
-            if other == key:
-                message = f"{key!r} is a {what} and cannot be a flag too: they share one space of keys; take another"
-                reading.findings.add("key.taken", message, path)
-            elif folded(other) == folded(key):
-                message = f"{key!r} is too like the {what} {other!r}; take another key"
-                reading.findings.add("key.confusable", message, path)
-    if key in reading.retired:
-        message = f"{key!r} was retired on {reading.retired[key]} and is never used again; take a new key"
-        reading.findings.add("key.retired", message, path)
-
-
-def _check_among(flag: Flag, others: Mapping[str, Flag], reading: Reading) -> None:
-    """Say what is wrong because of *flag*, and not what was before."""
-    before = Reading(Findings(reading.findings.file))
-    check_flags(others, before)
-    after = Reading(Findings(reading.findings.file))
-    check_flags({**others, flag.key: flag}, after)
-    for problem in after.findings.fatal:
-        if problem not in before.findings.fatal:
-            reading.findings.add(problem.code, problem.message, ("flags", flag.key))

@@ -45,9 +45,10 @@ class Route:
 
     def __post_init__(self) -> None:
         shares = [share for _, share in self.canaries]
-        if any(not 0 <= share <= PARTS for share in shares) or sum(shares) > PARTS:
+        if any(type(share) is not int or not 0 <= share <= PARTS for share in shares) or sum(shares) > PARTS:
             raise ConfigurationError(
-                f"the canaries of {self.name!r} have shares of {shares}: each is from 0 to {PARTS} and so is their sum"
+                f"the canaries of {self.name!r} have shares of {shares}: each is a whole number from 0 to {PARTS}, and "
+                f"so is their sum; {PARTS // 20} is 5%"
             )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from payaid_entitlements.core.catalog.plain import described
 from payaid_entitlements.core.flags.model import PARTS
+from payaid_entitlements.core.written.plain import described
 
 _PERCENT: Final = re.compile(r"([0-9]{1,3})(?:\.([0-9]{1,30}))?\s*%")
 _ONE: Final = PARTS // 100

@@ -10,10 +10,10 @@ import json
 from collections.abc import Collection, Iterator
 from typing import Final
 
-from payaid_entitlements.core.catalog.problems import Problem
 from payaid_entitlements.core.flags.flag_set import to_json
 from payaid_entitlements.core.flags.model import Flag, FlagSet
 from payaid_entitlements.core.flags.storing import encode_condition, encode_flag
+from payaid_entitlements.core.written.problems import Problem
 from payaid_entitlements.errors import FlagsInvalid
 
 #: Of one flag or segment as it is stored: bytes of canonical JSON, 256 KiB.

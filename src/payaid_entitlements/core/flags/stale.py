@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from payaid_entitlements.core.flags.model import PARTS, Flag, Progress
+from payaid_entitlements.core.flags.model import PARTS, Flag, Progress, Stage
 from payaid_entitlements.core.flags.rollouts.schedule import share
 from payaid_entitlements.core.flags.turning import fixed_at
 from payaid_entitlements.core.instant import DAY, Instant
@@ -61,7 +61,10 @@ def same_for_all(flag: Flag, progress: Progress | None, now: Instant) -> str | N
         if rule.rollout is not None:
             own = progress if progress is not None and progress.rule == rule.id else None
             inside = share(rule.rollout, own, now)
-            if inside < max(each for _, each in rule.rollout.steps) or 0 < inside < PARTS:
+            # One that went back grows no more until somebody starts it anew.
+            went_back = rule.rollout.guard is not None and own is not None and own.stage is Stage.ROLLED_BACK
+            most = 0 if went_back else max(parts for _, parts in rule.rollout.steps)
+            if inside < most or 0 < inside < PARTS:
                 return None  # it is to grow yet, or decides by who asks
             if not inside:
                 continue

@@ -224,6 +224,7 @@ def _decode_arm(data: object) -> tuple[str, int]:
 def _encode_rollout(rollout: Rollout) -> dict[str, object]:
     guard = rollout.guard
     return {
+        **({"hold": rollout.hold} if rollout.hold else {}),
         "steps": [list(step) for step in rollout.steps],
         "guard": None
         if guard is None
@@ -237,8 +238,9 @@ def _encode_rollout(rollout: Rollout) -> dict[str, object]:
 
 def _decode_rollout(data: object) -> Rollout:
     match data:
-        case {"steps": [_, *_] as steps, "guard": guard} if _has(data, 2):
-            return Rollout(tuple(_decode_step(step) for step in steps), _optional(guard, _decode_guard))
+        case {"steps": [_, *_] as steps, "guard": guard, **rest} if rest.keys() <= {"hold"}:
+            decoded = tuple(_decode_step(step) for step in steps)
+            return Rollout(decoded, _optional(guard, _decode_guard), _whole(rest.get("hold", 0)))
     raise _unreadable("rollout", data)
 
 

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Final, TypeVar
 
 from payaid_entitlements.core.flags.model import Flag, FlagSet, Thing
+from payaid_entitlements.core.flags.rollouts.machine import taken_back
 from payaid_entitlements.core.flags.slices import read
 from payaid_entitlements.core.flags.storing import (
     decode_condition,
@@ -24,6 +25,7 @@ from payaid_entitlements.core.flags.storing import (
     encode_flag,
     encode_progress,
 )
+from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.errors import ConfigurationError
 
 _T = TypeVar("_T")
@@ -74,9 +76,26 @@ def things_of(said: Mapping[str, Mapping[str, object]]) -> set[Thing]:
     return {(kind, name) for kind in ("flag", "segment") for name in said[kind]}
 
 
-def back(flag_set: FlagSet, said: Mapping[str, Mapping[str, object]]) -> FlagSet:
+def is_note(was: Mapping[str, Mapping[str, object]], becomes: Mapping[str, Mapping[str, object]]) -> bool:
     """
-    Let everything that `kept` wrote be as it was then; the rest stays as it is.
+    Tell whether a change, as `kept` wrote it, does no more than say why a rollout holds, or since when its step lasts.
+
+    Whoever takes back what he did takes back none of these: the next look would say the same again.
+    """
+    return _silent(was) == _silent(becomes)
+
+
+def _silent(said: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
+    progress = {
+        key: {**data, "because": "", "since": 0} if isinstance(data, dict) and "because" in data else data
+        for key, data in said["progress"].items()
+    }
+    return {**said, "progress": progress}
+
+
+def back(flag_set: FlagSet, said: Mapping[str, Mapping[str, object]], now: Instant) -> FlagSet:
+    """
+    Let everything that `kept` wrote be as it was then; the rest stays as it is. Of rollouts see `taken_back`.
 
     Raises:
         ConfigurationError: Something of it could not be read then, and cannot now.
@@ -96,12 +115,9 @@ def back(flag_set: FlagSet, said: Mapping[str, Mapping[str, object]]) -> FlagSet
     progress = {key: each for key, each in flag_set.progress.items() if key not in said["progress"]}
     for key, data in said["progress"].items():
         was = None if data is None else _decoded(f"where the rollout of flag {key!r} stood", data, decode_progress)
-        is_ = flag_set.progress.get(key)
-        if was is not None and is_ is not None and was.attempt < is_.attempt:
-            # What was measured since is not taken for what will be: names of attempts are not used twice.
-            was = replace(was, attempt=is_.attempt + 1)
-        if was is not None:
-            progress[key] = was
+        then = taken_back(was, flag_set.progress.get(key), now)
+        if then is not None:
+            progress[key] = then
     removed = {key: flag for key, flag in flag_set.removed.items() if key not in said["flag"]}
     removed |= {
         key: _decoded(f"how flag {key!r} was when it was removed", data, decode_flag)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final, cast
 
-from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.flags.details import FlagValue
-from payaid_entitlements.core.flags.model import Flag, FlagSet, FlagType, Rollout, Rule, Stage
+from payaid_entitlements.core.flags.model import Flag, FlagSet, FlagType, Rollout, Rule
 from payaid_entitlements.core.instant import EARLIEST
+from payaid_entitlements.core.written.problems import did_you_mean
 from payaid_entitlements.errors import ConfigurationError
 
 #: The rule that `fixed` puts before all others.
@@ -81,26 +81,14 @@ def fixed_at(flag: Flag) -> str | None:
     return None
 
 
-def with_flag(flag_set: FlagSet, before: Flag | None, flag: Flag) -> FlagSet:
+def with_flag(flag_set: FlagSet, flag: Flag) -> FlagSet:
     """
     The same set with *flag* in place of what has its key.
 
-    Where a guarded rollout of it is another one now, it has not begun: what was measured of the old one says nothing.
     What could not be read of the flag is gone then, and with it where its rollout stood.
-
-    Args:
-        before: What counts for the key now, whether it is in the set or the catalog's.
     """
-    progress = dict(flag_set.progress)
-    stood = progress.get(flag.key)
-    if stood is not None and (before is None or _rollout(before, stood.rule) != _rollout(flag, stood.rule)):
-        progress[flag.key] = replace(stood, stage=Stage.PENDING, step=0, approved=False, because="")
     unread = flag_set.without(*((kind, flag.key) for kind in ("flag", "progress", "removed")))
-    return replace(flag_set, flags={**flag_set.flags, flag.key: flag}, progress=progress, unread=unread)
-
-
-def _rollout(flag: Flag, rule: str) -> Rollout | None:
-    return next((each.rollout for each in flag.rules if each.id == rule), None)
+    return replace(flag_set, flags={**flag_set.flags, flag.key: flag}, unread=unread)
 
 
 def _is_fixing(rule: Rule) -> bool:

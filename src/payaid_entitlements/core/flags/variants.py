@@ -5,20 +5,20 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING, Final
 
-from payaid_entitlements.core.catalog.plain import described
-from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.flags.conditions import exact
 from payaid_entitlements.core.flags.hashing import MOST_WEIGHT
 from payaid_entitlements.core.flags.model import PARTS, FlagType
 from payaid_entitlements.core.flags.shares import parts, percent
+from payaid_entitlements.core.written.plain import described
+from payaid_entitlements.core.written.problems import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from payaid_entitlements.core.catalog.problems import Path
-    from payaid_entitlements.core.catalog.reading import Reading
     from payaid_entitlements.core.flags.details import FlagValue
     from payaid_entitlements.core.flags.written import WrittenFlag
+    from payaid_entitlements.core.written.problems import Path
+    from payaid_entitlements.core.written.reading import Reading
 
 #: What a flag has that names no variants.
 SWITCH: Final[Mapping[str, FlagValue]] = {"on": True, "off": False}

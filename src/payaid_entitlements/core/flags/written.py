@@ -11,27 +11,16 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, Discriminator, Field, PlainValidator, Tag, WithJsonSchema
 
-from payaid_entitlements.core.catalog.fields import STRICT, Day, Reference, Title
-from payaid_entitlements.core.catalog.plain import described
+from payaid_entitlements.core.written.fields import STRICT, TEXTS, Day, Reference, Title, texts
+from payaid_entitlements.core.written.plain import described
 
 _PERCENT: Final = r"^[0-9]{1,3}(\.[0-9]{1,3})?\s*%$"
-_TEXTS: Final[dict[str, object]] = {
-    "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]
-}
 
 
 def _percent(value: object) -> str:
     if isinstance(value, str):
         return value
     raise ValueError(f"write a percentage such as `25%`, not {described(value)}")
-
-
-def _texts(value: object) -> list[str]:
-    if isinstance(value, str):
-        return [value]
-    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
-        return value
-    raise ValueError(f"write text or a list of texts, not {described(value)}")
 
 
 def _mapping(value: object) -> dict[str, object]:
@@ -67,7 +56,7 @@ Percent = Annotated[
     PlainValidator(_percent),
     WithJsonSchema({"type": "string", "pattern": _PERCENT, "examples": ["25%", "0.5%"]}),
 ]
-Texts = Annotated[list[str], PlainValidator(_texts), WithJsonSchema(_TEXTS)]
+Texts = Annotated[list[str], PlainValidator(texts), WithJsonSchema(TEXTS)]
 ConditionData = Annotated[
     dict[str, Any],
     PlainValidator(_mapping),

@@ -22,13 +22,13 @@ from zoneinfo import ZoneInfo
 
 from payaid_entitlements.core import period
 from payaid_entitlements.core.catalog.model import Kind
-from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.encoding import decode_value, encode_value
 from payaid_entitlements.core.facts import NewFact, Subject, TenantDocument, Timeline, damaged
 from payaid_entitlements.core.instant import EARLIEST, LATEST, Instant, moment
 from payaid_entitlements.core.interval import Interval
 from payaid_entitlements.core.metering.amounts import to_units
 from payaid_entitlements.core.values import Amount
+from payaid_entitlements.core.written.problems import did_you_mean
 from payaid_entitlements.errors import ConfigurationError, UnknownFeature
 
 if TYPE_CHECKING:

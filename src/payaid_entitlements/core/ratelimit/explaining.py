@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from payaid_entitlements.core.catalog.keyspace import RATE_LIMITS
 from payaid_entitlements.core.catalog.model import Access
-from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.decision import Decision, Reason
 from payaid_entitlements.core.ratelimit.holding import plans_in_force
 from payaid_entitlements.core.ratelimit.overriding import limit_named, rates_by_hand
 from payaid_entitlements.core.ratelimit.rates import told
 from payaid_entitlements.core.tracing import Outcome, Step
 from payaid_entitlements.core.values import DENY, UNLIMITED, Value
+from payaid_entitlements.core.written.keyspace import RATE_LIMITS
+from payaid_entitlements.core.written.problems import did_you_mean
 
 if TYPE_CHECKING:
     from payaid_entitlements.core.catalog.model import Plan, Rate, RateLimit

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from payaid_entitlements.core.catalog.keyspace import RATE_LIMITS
 from payaid_entitlements.core.catalog.model import Access
 from payaid_entitlements.core.ratelimit.limits import Limit
 from payaid_entitlements.core.ratelimit.overriding import overridden
+from payaid_entitlements.core.written.keyspace import RATE_LIMITS
 
 if TYPE_CHECKING:
     from payaid_entitlements.core.catalog.model import Plan

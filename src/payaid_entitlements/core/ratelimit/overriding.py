@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from payaid_entitlements.core.catalog.keyspace import RATE_LIMITS
-from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.ratelimit.limits import Limit, limited, limits_of
 from payaid_entitlements.core.ratelimit.rates import rates_of
 from payaid_entitlements.core.values import DENY, UNLIMITED, Deny, Value
+from payaid_entitlements.core.written.keyspace import RATE_LIMITS
+from payaid_entitlements.core.written.problems import did_you_mean
 from payaid_entitlements.errors import ConfigurationError, UnknownFeature
 
 if TYPE_CHECKING:

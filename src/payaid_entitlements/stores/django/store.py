@@ -40,7 +40,9 @@ class DjangoStore(SQLStore):
         engine = sync_engine(place.url, connecting=_following(place.url, self.alias))
         event.listen(engine, "checkout", _require_current(self.alias))
         super().__init__(engine.execution_options(**{ALIAS: self.alias}), prefix=place.prefix, schema=place.schema)
+        # As of one that a URL names, its connections commit by themselves: no reading has to tell them.
         self._owns_engine = True
+        self._reading = self._engine.execution_options(**self._reads)
         self.keeps_for = place.keeps_for
 
     @property

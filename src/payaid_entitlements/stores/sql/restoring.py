@@ -10,14 +10,17 @@ from __future__ import annotations
 import json
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
-from sqlalchemy import Executable
+from sqlalchemy import Executable, Table, bindparam, delete, insert, update
 
+from payaid_entitlements.core.catalog.publishing import Published
+from payaid_entitlements.core.controls import Controls
 from payaid_entitlements.core.facts import recorded_to_json
+from payaid_entitlements.core.flags.model import FlagSet
 from payaid_entitlements.stores.ports import KeptChange, KeptTenant, Part
 from payaid_entitlements.stores.sql.applying import Answer
 from payaid_entitlements.stores.sql.licensed import InTable
 from payaid_entitlements.stores.sql.statements import Statements
-from payaid_entitlements.stores.sql.tables import NO_TENANT
+from payaid_entitlements.stores.sql.tables import NO_TENANT, Tables
 from payaid_entitlements.stores.writing import continued, not_empty, part_kept, scope_kept
 
 #: A statement, and its values for each of many rows.
@@ -32,13 +35,17 @@ def restoring(statements: Statements, name: str, pages: Iterable[Sequence[Part]]
     Raises:
         StoreNotEmpty: Something was written there before.
     """
-    if (yield statements.take_empty, [{}]).count != 1:
+    t = statements.tables
+    empty = update(t.sequencer).where(t.sequencer.c.position == 0)
+    if (yield empty.values(position=1), [{}]).count != 1:
         raise not_empty(name)
+    put_changes, put_events, put_tenants = insert(t.changes), insert(t.outbox), insert(t.tenants)
+    drop_tenants = delete(t.tenants).where(t.tenants.c.tenant == bindparam("key"))
     last = 0
     for page in pages:
         changes = [part for part in page if isinstance(part, KeptChange)]
-        yield from _filled(statements.put_changes, [_change(each) for each in changes])
-        yield from _filled(statements.put_events, list(_events(changes)))
+        yield from _filled(put_changes, [_change(each) for each in changes])
+        yield from _filled(put_events, list(_events(changes)))
         last = changes[-1].entry.position if changes else last
         # One that came before, and again, holds as it came last.
         tenants = {part.document.tenant: part for part in page if isinstance(part, KeptTenant)}
@@ -46,21 +53,31 @@ def restoring(statements: Statements, name: str, pages: Iterable[Sequence[Part]]
         in_table = statements.licensed if isinstance(statements.licensed, InTable) else None
         if in_table is not None:
             yield from _filled(in_table.drop, keys)
-        yield from _filled(statements.drop_tenants, keys)
-        yield from _filled(statements.put_tenants, [_tenant(statements, each) for each in tenants.values()])
+        yield from _filled(drop_tenants, keys)
+        yield from _filled(put_tenants, [_tenant(statements, each) for each in tenants.values()])
         if in_table is not None:
             yield from _filled(in_table.put, list(_modules(tenants.values())))
         for part in page:
             if not isinstance(part, KeptChange | KeptTenant):
-                drop, put = statements.replace(part)
-                yield drop, [{}]
-                yield put, [{"one": 1, "revision": part.revision, "content": part_kept(part)}]
-    yield statements.go_on, [{"to": continued(last)}]
+                table = _table(part, t)
+                yield delete(table), [{}]
+                yield insert(table), [{"one": 1, "revision": part.revision, "content": part_kept(part)}]
+    yield update(t.sequencer).values(position=continued(last)), [{}]
 
 
 def _filled(statement: Executable, rows: _Rows) -> Generator[Filling, Answer, None]:
     if rows:
         yield statement, rows
+
+
+def _table(part: Published | Controls | FlagSet, tables: Tables) -> Table:
+    match part:
+        case Published():
+            return tables.catalog
+        case Controls():
+            return tables.controls
+        case FlagSet():  # pragma: no branch - the types leave nothing else
+            return tables.flags
 
 
 def _change(kept: KeptChange) -> Mapping[str, object]:

@@ -29,10 +29,7 @@ from sqlalchemy import (
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
-from payaid_entitlements.core.catalog.publishing import Published
-from payaid_entitlements.core.controls import Controls
 from payaid_entitlements.core.facts import TenantDocument, recorded_from_json, recorded_to_json
-from payaid_entitlements.core.flags.model import FlagSet
 from payaid_entitlements.core.instant import Instant
 from payaid_entitlements.stores.digest import digest
 from payaid_entitlements.stores.messages import written
@@ -92,7 +89,7 @@ class Statements:
         ]
 
     @cached_property
-    def read_one(self) -> Executable:
+    def read_one(self) -> Select[Any]:
         """The document of ``tenant``: a cold check is this one read by primary key."""
         t = self.tables.tenants
         return select(t.c.tenant, t.c.document).where(t.c.tenant == bindparam("tenant"))
@@ -384,50 +381,6 @@ class Statements:
         name = dialect.identifier_preparer.format_table(self.tables.changes)
         table = sql_cast(sql_cast(literal(name, String, literal_execute=True), postgresql.REGCLASS), postgresql.OID)
         return literal("payaid_", String, literal_execute=True) + sql_cast(table, Text)
-
-    # -- filling a store with all that another one had ---------------------------------------------------------------
-
-    @cached_property
-    def take_empty(self) -> Executable:
-        """Take the sequencer's row if nothing was ever written; the row count says whether that is so."""
-        s = self.tables.sequencer
-        return update(s).where(s.c.position == 0).values(position=1)
-
-    @cached_property
-    def go_on(self) -> Executable:
-        """Let the log go on behind ``to``."""
-        return update(self.tables.sequencer).values(position=bindparam("to"))
-
-    @cached_property
-    def put_changes(self) -> Executable:
-        """Lines of the change log."""
-        return insert(self.tables.changes)
-
-    @cached_property
-    def put_events(self) -> Executable:
-        """Rows of the outbox."""
-        return insert(self.tables.outbox)
-
-    @cached_property
-    def put_tenants(self) -> Executable:
-        """Documents."""
-        return insert(self.tables.tenants)
-
-    @cached_property
-    def drop_tenants(self) -> Executable:
-        """Take the document of the tenant ``key`` away."""
-        return delete(self.tables.tenants).where(self.tables.tenants.c.tenant == bindparam("key"))
-
-    def replace(self, part: Published | Controls | FlagSet) -> tuple[Executable, Executable]:
-        """Take away what is published, the switches or the flags, and put others there."""
-        match part:
-            case Published():
-                table = self.tables.catalog
-            case Controls():
-                table = self.tables.controls
-            case FlagSet():  # pragma: no branch - the types leave nothing else
-                table = self.tables.flags
-        return delete(table), insert(table)
 
     # -- tallies ------------------------------------------------------------------------------------------------------
 

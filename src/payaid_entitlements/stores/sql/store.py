@@ -12,9 +12,9 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import cached_property
 from time import monotonic
-from typing import Any, cast
+from typing import cast
 
-from sqlalchemy import Connection, Engine, Executable, QueuePool, event
+from sqlalchemy import Connection, Engine, Executable
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -24,15 +24,10 @@ from payaid_entitlements.core.facts import TenantDocument
 from payaid_entitlements.core.flags.flag_set import from_json as flags_from_json
 from payaid_entitlements.core.flags.model import FlagSet
 from payaid_entitlements.core.instant import Instant
-from payaid_entitlements.errors import ConfigurationError
-from payaid_entitlements.forking import after_fork, before_fork
 from payaid_entitlements.stores.keeping import KEPT
 from payaid_entitlements.stores.ports import (
-    LOST_WITH_THE_PROCESS,
     Applied,
     AuditEntry,
-    Channel,
-    Concern,
     LogPage,
     OutboxEvent,
     Part,
@@ -43,153 +38,27 @@ from payaid_entitlements.stores.ports import (
 )
 from payaid_entitlements.stores.sql.activity.activity import AsyncSQLActivity, SQLActivity
 from payaid_entitlements.stores.sql.applying import answer_of, applying
-from payaid_entitlements.stores.sql.columns import MYSQL
 from payaid_entitlements.stores.sql.durability import QUESTIONS
-from payaid_entitlements.stores.sql.engines import (
-    WRITES,
-    async_engine,
-    begin_mysql,
-    begin_sqlite,
-    end_when_returned,
-    let_go,
-    roll_back_mysql,
-    sync_engine,
-)
+from payaid_entitlements.stores.sql.engines import async_engine, end_when_returned, sync_engine
 from payaid_entitlements.stores.sql.failures import committing, mapped, racing, was_closed
 from payaid_entitlements.stores.sql.joining import joined, joined_async, may_notify
 from payaid_entitlements.stores.sql.ledger.ledger import AsyncSQLLedger, SQLLedger
+from payaid_entitlements.stores.sql.ledger.prepared import Asked, Prepared
+from payaid_entitlements.stores.sql.ledger.reading import Flow
+from payaid_entitlements.stores.sql.ledger.running import run_bare
 from payaid_entitlements.stores.sql.limiter.limiter import AsyncSQLLimiter, SQLLimiter
-from payaid_entitlements.stores.sql.places import Place, is_file, place_of, require_place, shown
+from payaid_entitlements.stores.sql.places import Place, place_of
 from payaid_entitlements.stores.sql.reading import reading_log
 from payaid_entitlements.stores.sql.restoring import restoring
-from payaid_entitlements.stores.sql.schema import Version, create, require, version_of
-from payaid_entitlements.stores.sql.statements import (
-    AnyRow,
-    Statements,
-    audit_entries,
-    documents,
-    outbox_events,
-)
-from payaid_entitlements.stores.sql.tables import PREFIX, SCHEMA_VERSION
+from payaid_entitlements.stores.sql.schema import create, require
+from payaid_entitlements.stores.sql.statements import AnyRow, audit_entries, documents, outbox_events
+from payaid_entitlements.stores.sql.tables import PREFIX
 from payaid_entitlements.stores.sql.tallying import trying
+from payaid_entitlements.stores.sql.upgrading import AsyncUpgrading, Upgrading
 from payaid_entitlements.stores.writing import require_tallies
 
 
-class _Common:
-    """
-    What both colours are made of.
-
-    Attributes:
-        keeps_for: Same as `Ledger.keeps_for`, for the ledger in the same database.
-    """
-
-    def __init__(self, engine: Engine, prefix: str, schema: str | None, keeps_for: int) -> None:
-        dialect = engine.dialect.name
-        if dialect not in {"sqlite", "postgresql", *MYSQL}:
-            raise ConfigurationError(
-                f"an engine for {dialect!r} is not supported; use SQLite, PostgreSQL, MariaDB or MySQL"
-            )
-        require_place(dialect, prefix, schema)
-        self.keeps_for = keeps_for
-        self._engine = engine
-        self._statements = Statements(prefix, dialect, schema)
-        self._concerns: tuple[Concern, ...] = () if self.is_durable else (LOST_WITH_THE_PROCESS,)
-        self._asks_concerns = dialect in QUESTIONS
-        self.channel = _channel(engine, self._statements)
-        if engine.dialect.name == "sqlite" and is_file(engine.url):
-            before_fork(self._close_idle_connections)
-        after_fork(self._forget_connections)
-
-    @property
-    def name(self) -> str:
-        """Same as `Store.name`."""
-        return shown(self._engine.url, self._statements.prefix, self._statements.schema)
-
-    @property
-    def is_durable(self) -> bool:
-        """Same as `Store.is_durable`: False for a host's engine on SQLite in memory."""
-        return self._engine.dialect.name != "sqlite" or is_file(self._engine.url)
-
-    @property
-    def concerns(self) -> Sequence[Concern]:
-        """Same as `Store.concerns`."""
-        return self._concerns
-
-    def _note(self, rows: Sequence[AnyRow]) -> None:
-        self._concerns = QUESTIONS[self._engine.dialect.name][1](rows[0])
-        self._asks_concerns = False
-
-    def _close_idle_connections(self) -> None:
-        # SQLite's locks are the process's, and it believes to hold those of each connection that it knows of. In a
-        # child that knows one of its parent's, connections of its own would hold none: whoever closes the file last
-        # elsewhere would take away the log in which the child writes, with what was acknowledged.
-        pool = self._engine.pool
-        if isinstance(pool, QueuePool) and pool.checkedin():
-            self._close_idle()
-
-    def _close_idle(self) -> None:
-        pool = self._engine.pool
-        self._engine.dispose()
-        end_when_returned(pool)
-        pool.dispose()  # what has come back meanwhile
-
-    def _forget_connections(self) -> None:
-        # They are the parent's: two processes on one connection hang or mix their answers. Not closed, and kept so that
-        # nobody closes them later: SQLite's locks are the process's, and a close here could let go of what it holds.
-        self._inherited = self._engine.pool
-        self._engine.dispose(close=False)
-
-    @property
-    def _reads(self) -> dict[str, Any]:
-        # No transaction: on PostgreSQL it would double their cost, on SQLite it would hold a writer up. On MySQL it
-        # costs nothing to begin one, and something to say that there is to be none; our own engine says it once.
-        if self._engine.dialect.name == "postgresql":
-            return {WRITES: False, "isolation_level": "AUTOCOMMIT"}
-        return {WRITES: False}
-
-    @property
-    def _writes(self) -> dict[str, Any]:
-        # Whatever the host's engine does otherwise: to be atomic needs a transaction, and where writers wait for each
-        # other the later one must see what the earlier one has committed. For MySQL `begin_mysql` says it.
-        if self._engine.dialect.name == "postgresql":
-            return {WRITES: True, "isolation_level": "READ COMMITTED"}
-        return {WRITES: True}
-
-    def _begins_at_once(self, engine: Engine) -> None:
-        if engine.dialect.name == "sqlite":
-            event.listen(engine, "begin", begin_sqlite)
-            let_go(self._engine)
-        elif engine.dialect.name in MYSQL:
-            event.listen(engine, "begin", begin_mysql)
-            event.listen(engine, "rollback", roll_back_mysql)
-
-    @property
-    def _creates_schema(self) -> bool:
-        return self._engine.dialect.name == "sqlite"
-
-    def _version(self, connection: Connection) -> Version | None:
-        return version_of(connection, self._statements)
-
-    def _create(self, connection: Connection) -> None:
-        create(connection, self._statements)
-
-    def _script(self, version: Version | None, to: int) -> str:
-        from payaid_entitlements.stores.sql import migrating
-
-        return migrating.written(self._statements, self.name, self._engine.dialect, version, to)
-
-    def _upgrade(self, connection: Connection, to: int) -> int:
-        from payaid_entitlements.stores.sql import migrating
-
-        return migrating.upgrade(connection, self._statements, self.name, to)
-
-    def _downgrade(self, connection: Connection, to: int) -> int:
-        from payaid_entitlements.stores.sql import migrating
-
-        return migrating.downgrade(connection, self._statements, self.name, to)
-
-
-class SQLStore(_Common):
+class SQLStore(Upgrading):
     """
     Same as `Store`, in a SQL database. Connects at the first use.
 
@@ -230,47 +99,13 @@ class SQLStore(_Common):
     def prepare(self) -> None:
         """Same as `Store.prepare`."""
         version = self.current()
-        if version is None and self._creates_schema:
+        if version is None and self._creates_tables:
             with mapped(), self._writing.begin() as connection:
-                self._create(connection)
+                create(connection, self._statements)
             version = self.current()
         require(self.name, version)
         if self._asks_concerns:
             self._note(self._rows(QUESTIONS[self._engine.dialect.name][0]))
-
-    def current(self) -> Version | None:
-        """Which version our tables have; None where there are none."""
-        with mapped(), self._reading.connect() as connection:
-            return self._version(connection)
-
-    def upgrade(self, to: int = SCHEMA_VERSION) -> int:
-        """
-        Bring our tables up to version *to*, or leave a later one that serves it, and return which they have.
-
-        Repeating it is harmless.
-
-        Raises:
-            SchemaOutOfDate: They are of a later release.
-            ConfigurationError: There is no such version, or it is an older one.
-        """
-        with mapped(), self._writing.connect() as connection:
-            return self._upgrade(connection, to)
-
-    def downgrade(self, to: int) -> int:
-        """
-        Bring our tables down to version *to*, and return it; 0 removes them, and everything that was ever recorded.
-
-        Raises:
-            ConfigurationError: They are of a later release; there is no such version, or it is a later one.
-        """
-        with mapped(), self._writing.connect() as connection:
-            return self._downgrade(connection, to)
-
-    def upgrade_script(self, to: int = SCHEMA_VERSION) -> str:
-        """
-        Write as SQL what `upgrade` would do, and change nothing. Raises the same.
-        """
-        return self._script(self.current(), to)
 
     def read(self, tenants: Sequence[str], *, tx: Transaction | None = None) -> Mapping[str, TenantDocument]:
         """Same as `Store.read`."""
@@ -439,10 +274,23 @@ class SQLStore(_Common):
 
     def _fetched(self, statement: Executable, values: Mapping[str, object] | None) -> Sequence[AnyRow]:
         with self._reading.connect() as connection:
+            if values is not None and statement is self._statements.read_one and self._read_one is not None:
+                return run_bare(connection, _rows_of(Asked(self._read_one, values)))
             return connection.execute(statement, values).fetchall()
 
+    @cached_property
+    def _read_one(self) -> Prepared | None:
+        """What a cold check reads, for SQLite's driver; None where others may look at what is sent, or on a server."""
+        is_bare = self._owns_engine and self._engine.dialect.name == "sqlite"
+        return Prepared(self._statements.read_one, self._engine.dialect) if is_bare else None
 
-class AsyncSQLStore(_Common):
+
+def _rows_of(asked: Asked) -> Flow[Sequence[AnyRow]]:
+    answer = yield asked
+    return answer.rows
+
+
+class AsyncSQLStore(AsyncUpgrading):
     """Same as `SQLStore`, awaited, on an `AsyncEngine`."""
 
     def __init__(self, engine: AsyncEngine | str, *, prefix: str | None = None, schema: str | None = None) -> None:
@@ -479,36 +327,14 @@ class AsyncSQLStore(_Common):
     async def prepare(self) -> None:
         """Same as `Store.prepare`."""
         version = await self.current()
-        if version is None and self._creates_schema:
+        if version is None and self._creates_tables:
             with mapped():
                 async with self._writing.begin() as connection:
-                    await connection.run_sync(self._create)
+                    await connection.run_sync(create, self._statements)
             version = await self.current()
         require(self.name, version)
         if self._asks_concerns:
             self._note(await self._rows(QUESTIONS[self._engine.dialect.name][0]))
-
-    async def current(self) -> Version | None:
-        """Same as `SQLStore.current`."""
-        with mapped():
-            async with self._reading.connect() as connection:
-                return await connection.run_sync(self._version)
-
-    async def upgrade(self, to: int = SCHEMA_VERSION) -> int:
-        """Same as `SQLStore.upgrade`."""
-        with mapped():
-            async with self._writing.connect() as connection:
-                return await connection.run_sync(self._upgrade, to)
-
-    async def downgrade(self, to: int) -> int:
-        """Same as `SQLStore.downgrade`."""
-        with mapped():
-            async with self._writing.connect() as connection:
-                return await connection.run_sync(self._downgrade, to)
-
-    async def upgrade_script(self, to: int = SCHEMA_VERSION) -> str:
-        """Same as `SQLStore.upgrade_script`."""
-        return self._script(await self.current(), to)
 
     async def read(self, tenants: Sequence[str], *, tx: Transaction | None = None) -> Mapping[str, TenantDocument]:
         """Same as `Store.read`."""
@@ -685,15 +511,6 @@ class AsyncSQLStore(_Common):
     async def _fetched(self, statement: Executable, values: Mapping[str, object] | None) -> Sequence[AnyRow]:
         async with self._reading.connect() as connection:
             return (await connection.execute(statement, values)).fetchall()
-
-
-def _channel(engine: Engine, statements: Statements) -> Channel | None:
-    """How changes are told of, where the database can: PostgreSQL."""
-    if engine.dialect.name != "postgresql":
-        return None
-    from payaid_entitlements.stores.sql.notifying import NotifyChannel
-
-    return NotifyChannel(engine, statements)
 
 
 def _names(place: Place | None, prefix: str | None, schema: str | None) -> tuple[str, str | None]:

@@ -113,13 +113,23 @@ class Counting:
         for permit in range(1, 4):
             call(limiter, policy, permit=permit)
         wider, narrower = replace(policy, quota=10, burst=10), replace(policy, quota=2, burst=2)
-        # 3 of 5 are 36 minutes of debt, which are 6 of 10: in time, not in units, is what GCRA remembers.
-        used = 6 if policy.algorithm is Algorithm.GCRA else 3
-        assert remaining(limiter, wider) == [10 - used]
+        assert remaining(limiter, wider) == [7]
         assert remaining(limiter, narrower) == [0]
         assert not call(limiter, narrower, permit=9).is_allowed
         assert call(limiter, wider, permit=9).is_allowed
-        assert remaining(limiter, wider) == [10 - used - 1]
+        assert remaining(limiter, wider) == [6]
+
+    def test_what_was_taken_by_another_quota_is_worked_off_as_before_until_a_call_passes(
+        self, limiter: Limiter
+    ) -> None:
+        call(limiter, FIVE, cost=5)
+        wider, narrower = replace(FIVE, quota=60), replace(FIVE, quota=1)
+        # One of five in an hour comes back after twelve minutes, whatever the quota is by then.
+        for other in (wider, narrower):
+            refused = call(limiter, other).verdicts[0]
+            assert refused == Verdict(False, 0, 12 * MINUTE, WINDOW)
+        later = call(limiter, wider, now=NOW + 12 * MINUTE)
+        assert later.verdicts[0] == Verdict(True, 0, 0, 5 * MINUTE)
 
     def test_a_changed_burst_holds_at_once(self, limiter: Limiter) -> None:
         call(limiter, FIVE, cost=3)
@@ -138,10 +148,12 @@ class Counting:
     @pytest.mark.parametrize("quota", [5, 2, 1])
     def test_what_remains_of_a_microsecond_outlives_another_quota(self, limiter: Limiter, quota: int) -> None:
         call(limiter, UNEVEN)
-        # 2/7 of a microsecond remain: of a quota of 5 that is 2/5, and a whole one where the quota is 2 or less.
+        # 2/7 of a microsecond remain. Of a unit a seven millionth or so is worked off when the next one is taken.
         used = group(replace(UNEVEN, quota=quota, burst=10))
         assert limiter.hit(used, 0, now=NOW).verdicts[0].reset_after == 514_285_715
-        assert limiter.hit(used, now=NOW).verdicts[0].reset_after == 514_285_715 + WINDOW // quota
+        two = -((7 - 2 * WINDOW) // quota)
+        assert limiter.hit(used, now=NOW + 1).verdicts[0].reset_after == two
+        assert limiter.hit(used, 0, now=NOW + two).verdicts[0].reset_after == 1
 
     @pytest.mark.parametrize("other", ["owner", "name", "window", "algorithm"])
     def test_counters_are_told_apart(self, limiter: Limiter, other: str) -> None:

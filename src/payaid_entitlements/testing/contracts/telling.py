@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from payaid_entitlements.stores.ports import LogEntry, Scope, Store, Wire
+from payaid_entitlements.stores.channel import Wire
+from payaid_entitlements.stores.ports import LogEntry, Scope, Store
 from payaid_entitlements.testing.contracts.writes import catalog_write, controls_write, tenant_write
 
 #: Seconds that a message may take on a machine that does much else.

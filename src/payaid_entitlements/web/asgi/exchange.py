@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import sys
 from asyncio import get_running_loop
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, Final, Protocol, TypeAlias
 
+from payaid_entitlements.core.decision import Intent
+from payaid_entitlements.limiting.outcome import RateLimitOutcome
 from payaid_entitlements.web.answers import answerable
 from payaid_entitlements.web.finding import Client, Seeking, Who
-from payaid_entitlements.web.rate_fields import rate_fields
+from payaid_entitlements.web.messages import Message, denial_of, response_of
+from payaid_entitlements.web.rate_fields import fields_beside
 from payaid_entitlements.web.refusing import Refusal
 from payaid_entitlements.web.request import READS
 
-Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Scope: TypeAlias = MutableMapping[str, Any]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-#: Close code for what policy forbids, RFC 6455 section 7.4.1.
-POLICY: Final = 1008
 #: From here on it is the server that has failed (RFC 9110 section 15.6).
 _ERROR: Final = 500
-#: A close frame holds 125 bytes, two of them the code (RFC 6455 section 5.5).
-LONGEST_CLOSE: Final = 123
 
 
 class Around(Protocol):
@@ -55,32 +53,40 @@ class Exchange(Seeking):
     Messages pass as they come; none is kept. Except a 5xx that an app sends while it handles what we would answer:
     frameworks do that and raise it again, behind which nothing could be answered any more. It is kept until it is clear
     whether that happens.
+
+    Attributes:
+        scope: What the request is where it is asked about: middleware that makes another of it hands on a copy (ASGI
+            specification, "Middleware"), and who is given one puts it here.
     """
 
-    __slots__ = ("_around", "_scope", "_send", "has_begun", "held")
+    __slots__ = ("_around", "_send", "has_begun", "held", "scope")
 
     def __init__(self, around: Around, scope: Scope, send: Send) -> None:
         # All of it here, and no function for what is asked for later: this is what a request costs that asks nothing.
         self.client = around.client
-        self.access = "read" if scope["method"] in READS else "write"
         self.outcomes = []
         self.takings = None
         self._loop = get_running_loop()
         self._inner = None
         self._around = around
-        self._scope = scope
+        self.scope = scope
         self._send = send
         self.has_begun = False
         self.held: list[Message] | None = None
 
     def seek(self) -> Who | Awaitable[Who]:
         """Same as `Seeking.seek`."""
-        return self._around.who(self._scope)
+        return self._around.who(self.scope)
+
+    @property
+    def access(self) -> Intent:
+        """Same as `Seeking.access`."""
+        return "read" if self.scope["method"] in READS else "write"
 
     @property
     def address(self) -> str | None:
         """Same as `Binding.address`."""
-        return self._around.address(self._scope)
+        return self._around.address(self.scope)
 
     def tell(self, message: Message) -> Awaitable[None]:
         """Stand in for the server's ``send``."""
@@ -96,7 +102,7 @@ class Exchange(Seeking):
             self.has_begun = True
             outcomes = self.outcomes
             if outcomes:
-                message = _with_fields(message, rate_fields(outcomes, legacy=self._around.is_legacy))
+                message = _with_fields(message, outcomes, self._around.is_legacy)
         return self._send(message)
 
     async def release(self) -> None:
@@ -110,13 +116,12 @@ class Exchange(Seeking):
         """Answer with *said*."""
         self.held = None
         self.has_begun = True
-        start: Message = _start(said)
+        start, body = response_of(said, method)
         outcomes = self.outcomes
         if outcomes:
-            start = _with_fields(start, rate_fields(outcomes, legacy=self._around.is_legacy))
+            start = _with_fields(start, outcomes, self._around.is_legacy)
         await self._send(start)
-        # To HEAD with the fields that GET would have, and without a body (RFC 9110 section 9.3.2).
-        await self._send({"type": "http.response.body", "body": b"" if method == "HEAD" else said.content})
+        await self._send(body)
 
 
 class Socket:
@@ -146,37 +151,23 @@ class Socket:
             self.has_ended = True
         return self._send(message)
 
-    async def refuse(self, said: Refusal, *, can_deny: bool) -> None:
-        """
-        Refuse with *said*: as a response, or with 1008 where that is not possible.
-
-        Args:
-            can_deny: Can the server answer a handshake with a response (ASGI extension ``websocket.http.response``)?
-        """
+    async def refuse(self, said: Refusal, scope: Scope) -> None:
+        """Refuse with *said*, as that can still be done."""
         self.has_ended = True
-        if can_deny and not self.is_open:
-            await self._send(_start(said) | {"type": "websocket.http.response.start"})
-            await self._send({"type": "websocket.http.response.body", "body": said.content})
-        else:
-            reason = str(said.body["reason"])[:LONGEST_CLOSE]
-            await self._send({"type": "websocket.close", "code": POLICY, "reason": reason})
+        for message in denial_of(said, scope, is_open=self.is_open):
+            await self._send(message)
 
 
 async def _nothing() -> None:
     """Nothing is sent."""
 
 
-def _start(said: Refusal) -> dict[str, Any]:
-    fields = said.headers | {"Content-Length": str(len(said.content))}
-    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in fields.items()]
-    return {"type": "http.response.start", "status": said.status, "headers": headers}
-
-
-def _with_fields(message: Message, fields: dict[str, str]) -> Message:
-    """*message* with *fields* that it does not have: a refusal says what refused, and nothing else."""
+def _with_fields(message: Message, outcomes: Sequence[RateLimitOutcome], is_legacy: bool) -> Message:
+    """*message* with the fields that say how limits stand."""
     headers = list(message.get("headers", ()))
-    there = {name.lower() for name, _ in headers}
-    if b"ratelimit" in there:
-        return message
-    told = ((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in fields.items())
-    return {**message, "headers": [*headers, *(each for each in told if each[0] not in there)]}
+    there = {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in headers}
+    told = {
+        name.lower().encode("latin-1"): value.encode("latin-1")
+        for name, value in fields_beside(there, outcomes, legacy=is_legacy).items()
+    }
+    return {**message, "headers": [*(each for each in headers if each[0].lower() not in told), *told.items()]}

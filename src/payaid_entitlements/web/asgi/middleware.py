@@ -21,8 +21,9 @@ from payaid_entitlements.web.asgi.starting import require_mapped
 from payaid_entitlements.web.finding import LazyBinding, Seeking, Who, view_of_refused_async
 from payaid_entitlements.web.needs import ask_async
 from payaid_entitlements.web.patterns import WEBSOCKET
-from payaid_entitlements.web.request import ScopeRequest
-from payaid_entitlements.web.routing import EXEMPT, Routes, is_preflight
+from payaid_entitlements.web.preflights import passes
+from payaid_entitlements.web.request import ScopeRequest, below
+from payaid_entitlements.web.routing import EXEMPT, Routes, known
 from payaid_entitlements.web.settling import settled
 from payaid_entitlements.web.taking import USAGES, Takings, take_quotas_async
 from payaid_entitlements.web.tenancy import Tenancy, finder_of
@@ -66,7 +67,7 @@ class EntitlementsMiddleware:
         self.client = entitlements
         self._tenant = cast("Callable[[Scope], Any]", finder_of(tenant, ScopeRequest))
         self._user = user
-        self._routes = None if routes is None else routes.known_to(entitlements.catalog)
+        self._routes = known(routes, entitlements.catalog)
         if self._routes is not None:
             self._routes.require_countable(
                 entitlements.catalog,
@@ -130,16 +131,15 @@ class EntitlementsMiddleware:
             told = answerable(error)
             if told is None or socket.has_ended:
                 raise
-            said = await self._say(told, scope, binding)
-            await socket.refuse(said, can_deny="websocket.http.response" in (scope.get("extensions") or ()))
+            await socket.refuse(await self._say(told, scope, binding), scope)
         finally:
             CURRENT.reset(token)
 
     async def _ask(self, routes: Routes, scope: Scope, method: str, binding: Seeking) -> None:
-        needed = routes.match(method, relative_path(scope), scope.get("raw_path"))
+        needed = routes.match(method, below(scope["path"], scope.get("root_path", "")), scope.get("raw_path"))
         if needed is None:
             raise RouteUnknown(f"{method} {scope['path']!r}")
-        if needed is not EXEMPT and not (method == "OPTIONS" and is_preflight(ScopeRequest(scope))):
+        if needed is not EXEMPT and not (method == "OPTIONS" and passes(ScopeRequest(scope), self.app)):
             await ask_async(binding, needed)
             if needed.quotas:
                 binding.takings = Takings()
@@ -170,19 +170,6 @@ class EntitlementsMiddleware:
             accept=", ".join(incoming.header("accept")),
             language=", ".join(incoming.header("accept-language")),
         )
-
-
-def relative_path(scope: Scope) -> str:
-    """
-    The path below which an app is mounted taken off, as frameworks do before they look for a route.
-
-    ASGI HTTP specification 2.4: `path` contains `root_path`; not all servers put it there.
-    """
-    path: str = scope["path"]
-    root: str = scope.get("root_path", "")
-    if root and path.startswith(root) and path[len(root) :][:1] in ("", "/"):
-        return path[len(root) :]
-    return path
 
 
 async def _awaited(tenant: Any, user: Any) -> Who:

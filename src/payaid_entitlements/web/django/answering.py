@@ -14,7 +14,7 @@ from payaid_entitlements.binding import Binding
 from payaid_entitlements.errors import EntitlementError
 from payaid_entitlements.web.answers import Answers, answerable
 from payaid_entitlements.web.finding import view_of_refused
-from payaid_entitlements.web.rate_fields import rate_fields
+from payaid_entitlements.web.rate_fields import fields_beside
 
 #: Attribute of a request: what a middleware further inside has raised, which Django has made a 500 of.
 _RAISED: Final = "_payaid_raised"
@@ -32,11 +32,11 @@ def answer(request: HttpRequest, binding: Binding, answers: Answers, error: Enti
 
 
 def tell_of_limits(response: HttpResponseBase, binding: Binding, answers: Answers) -> None:
-    """Say how the rate limits stand on which the request was counted. A refusal says what refused, and nothing else."""
-    if binding.outcomes and not response.has_header("RateLimit"):
-        for name, value in rate_fields(binding.outcomes, legacy=answers.legacy_fields).items():
-            if not response.has_header(name):
-                response.headers[name] = value
+    """Say how the rate limits stand on which the request was counted."""
+    if binding.outcomes:
+        there = {name.lower(): value for name, value in response.items()}
+        for name, value in fields_beside(there, binding.outcomes, legacy=answers.legacy_fields).items():
+            response.headers[name] = value
 
 
 def raised_inside(request: HttpRequest) -> EntitlementError | None:

@@ -25,6 +25,7 @@ from payaid_entitlements.web.django.process import configuration, entitlements
 from payaid_entitlements.web.django.routes import unknown_to
 from payaid_entitlements.web.django.standing import Standing, standing_of
 from payaid_entitlements.web.django.walking import Place, places
+from payaid_entitlements.web.needs import Needs
 
 #: By its number: what each check is about. `docs/reference/django.md` shows it.
 CHECKS: Final = {
@@ -33,10 +34,11 @@ CHECKS: Final = {
     "payaid.E002": "The client cannot be opened: the catalog has mistakes, the URL is of no known kind, a package is "
     "missing.",
     "payaid.E003": "`MIDDLEWARE` has no `EntitlementsMiddleware`, so guards find no tenant; or it has several.",
-    "payaid.E004": "A line of `PAYAID['ROUTES']` is about no view, or names what the catalog does not have.",
+    "payaid.E004": "A line of `PAYAID['ROUTES']` is about no view, names what the catalog does not have, or a rate "
+    "limit that counts by users or addresses, of which `PAYAID` says nothing.",
     "payaid.E005": "What stands before a view is not as it looks: a guard where it never runs, a mixin or permission "
     "that has nothing to ask, an action without a key.",
-    "payaid.E006": "What stands before a view names what the catalog does not have.",
+    "payaid.E006": "What stands before a view names what the catalog does not have, or such a limit.",
     "payaid.E007": "Nothing stands before a view, and `PAYAID['UNGUARDED']` is `'refuse'`.",
     "payaid.W001": "Django caches whole responses, also those that only some tenants may see.",
     "payaid.W002": "Tables of ours are not as this version needs them, or nobody can say; asked where databases are "
@@ -73,7 +75,8 @@ def views_are_guarded(app_configs: Sequence[AppConfig] | None, **_: Any) -> list
     seen = list(places())
     found += (_error(4, f"PAYAID['ROUTES']: {each}") for each in edge.routes.unmatched([one.match for one in seen]))
     for name, needed in edge.routes:
-        found += (_error(4, f"PAYAID['ROUTES'], {name!r}: {mistake}") for mistake in unknown_to(catalog, needed))
+        mistakes = (*unknown_to(catalog, needed), *_uncountable(needed, edge, catalog))
+        found += (_error(4, f"PAYAID['ROUTES'], {name!r}: {mistake}") for mistake in mistakes)
     for place in seen:
         found += _place(place, standing_of(place.match.func), edge, catalog)
     # One view may be at several places, and a format suffix makes two routes of one.
@@ -85,12 +88,23 @@ def _place(place: Place, standing: Standing, edge: Configuration, catalog: Catal
     wrong = (*standing.mistakes, *(standing.unsaid if needed is None else ()))
     yield from (_error(5, f"{place}: {mistake}") for mistake in wrong)
     for each in standing.needs:
-        yield from (_error(6, f"{place}: {mistake}") for mistake in unknown_to(catalog, each))
+        mistakes = (*unknown_to(catalog, each), *_uncountable(each, edge, catalog))
+        yield from (_error(6, f"{place}: {mistake}") for mistake in mistakes)
     if not edge.refuses_unguarded or needed is not None or standing.is_exempt:
         return
     if standing.open and not standing.unsaid:
         methods = ", ".join(sorted(standing.open - {"*"}))
         yield _error(7, f"{place}: nothing stands before it" + (f" for {methods}" if methods else ""), WAY_OUT)
+
+
+def _uncountable(needed: Needs, edge: Configuration, catalog: Catalog | None) -> Iterator[str]:
+    """Limits that would fail with each request, since nobody has said who asks, or from where."""
+    for each in needed.limits:
+        limit = None if catalog is None else catalog.rate_limits.get(each.key)
+        if limit is not None and limit.per == "user" and edge.user is None:
+            yield f"the rate limit {each.key!r} counts by user, and PAYAID has no USER"
+        if limit is not None and limit.per == "address" and edge.proxies is None:
+            yield f"the rate limit {each.key!r} counts by address, and PAYAID has no PROXIES; 0 where there are none"
 
 
 def _middleware(paths: Iterable[str]) -> Iterator[CheckMessage]:

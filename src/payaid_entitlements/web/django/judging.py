@@ -1,4 +1,4 @@
-"""Which view needs what, and may it run at all? Found out once for each view."""
+"""Which view needs what, and may it run at all? Found out once for each view at each route."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Judge:
 
     def __init__(self, configuration: Configuration) -> None:
         self._configuration = configuration
-        self._known: dict[tuple[View, str], tuple[Standing, Needs | None]] = {}
+        self._known: dict[tuple[View, str, str | None], tuple[Standing, Needs | None]] = {}
 
     def of(self, request: HttpRequest, view: View) -> tuple[str, Needs | None]:
         """
@@ -38,7 +38,8 @@ class Judge:
             Why it may not run, or nothing; and what is asked, None for nothing.
         """
         match: Any = request.resolver_match
-        key = view, match.view_name
+        # One view may be at several routes by one name, or by none.
+        key = view, match.view_name, match.route
         found = self._known.get(key)
         if found is None:
             if len(self._known) >= _MOST:

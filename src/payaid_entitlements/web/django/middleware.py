@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
@@ -21,12 +23,14 @@ from payaid_entitlements.web.django.configuration import Configuration
 from payaid_entitlements.web.django.finding import RequestView, address_of, finder
 from payaid_entitlements.web.django.judging import Judge
 from payaid_entitlements.web.django.process import configuration, entitlements
-from payaid_entitlements.web.django.streaming import begun
+from payaid_entitlements.web.django.streaming import begun, bind_stream
 from payaid_entitlements.web.finding import LazyBinding
 from payaid_entitlements.web.needs import Needs, ask, ask_async
 from payaid_entitlements.web.request import intent_of
 
 View = Callable[..., Any]
+
+_APP: Final = "payaid_entitlements.web.django"
 
 
 class EntitlementsMiddleware:
@@ -38,13 +42,19 @@ class EntitlementsMiddleware:
     nothing stands where ``PAYAID["UNGUARDED"]`` is ``"refuse"``.
 
     Raises:
-        ImproperlyConfigured: When the handler starts: ``PAYAID`` has mistakes, and all of them are in it.
+        ImproperlyConfigured: When the handler starts: ``PAYAID`` has mistakes, and all of them are in it; or the app is
+            not installed, so that `manage.py check` would look nothing over and say that all is well.
     """
 
     sync_capable = True
     async_capable = True
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        if not apps.is_installed(_APP):
+            raise ImproperlyConfigured(
+                f"INSTALLED_APPS has no {_APP!r}, so that nothing of it is checked, and its templates and commands are "
+                "missing; add it"
+            )
         self.get_response = get_response
         self._edge = _Edge(configuration())
         self._is_async = iscoroutinefunction(get_response)
@@ -141,7 +151,7 @@ class _Edge:
     def bind(self, request: HttpRequest) -> LazyBinding:
         address = None if self._proxies is None else partial(address_of, request, self._proxies)
         binding = LazyBinding(
-            entitlements(), partial(self._find, request), intent_of(request.method or ""), address=address
+            entitlements(), partial(self._find, request), lambda: intent_of(request.method or ""), address=address
         )
         request.entitlements = RequestView(binding)  # type: ignore[attr-defined]  # what Django's users expect there
         return binding
@@ -167,6 +177,8 @@ class _Edge:
                 response = answer(request, binding, self.answers, error)
         if binding.outcomes:
             tell_of_limits(response, binding, self.answers)
+        if response.streaming:
+            bind_stream(response, binding)
         return response
 
 

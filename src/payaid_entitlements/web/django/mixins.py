@@ -21,8 +21,9 @@ class FeatureRequiredMixin:
     """
     Lets only tenants into a view that hold what it names; stands left of the view's own class.
 
-    Plain and asynchronous views. What is named is asked for every method but ``OPTIONS``, which a browser asks without
-    credentials before it asks anything else.
+    Plain and asynchronous views. What is named is asked for every method but ``OPTIONS`` as Django answers it, which a
+    browser asks without credentials before it asks anything else; a class with ``options`` or ``dispatch`` of its own
+    is asked.
 
     Attributes:
         required_module: Key of a module, or several.
@@ -71,12 +72,17 @@ class FeatureRequiredMixin:
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         """Ask, and go on."""
-        if request.method == "OPTIONS":
+        if request.method == "OPTIONS" and not self._answers_options():
             return super().dispatch(request, *args, **kwargs)  # type: ignore[misc]  # of the view right of it
         if self.view_is_async:  # type: ignore[attr-defined]  # as above
             return self._awaited(request, *args, **kwargs)
         enforce(current_binding(), self.get_requirements())
         return super().dispatch(request, *args, **kwargs)  # type: ignore[misc]  # as above
+
+    def _answers_options(self) -> bool:
+        """Is OPTIONS answered by the host? A ``dispatch`` that is right of the mixin runs for it as for anything."""
+        order = type(self).__mro__
+        return has_own_options(self) or has_own_dispatch(order[order.index(FeatureRequiredMixin) + 1 :])
 
     async def _awaited(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         await enforce_async(current_binding(), self.get_requirements())
@@ -84,6 +90,23 @@ class FeatureRequiredMixin:
         # `http_method_not_allowed` of a view with asynchronous methods is one too.
         found: HttpResponseBase = await response
         return found
+
+
+def has_own_options(view: object) -> bool:
+    """Does a view, or a class of views, answer OPTIONS by what the host has written, and not as its framework does?"""
+    options = getattr(view, "options", None)
+    # Not its `__module__`, which a decorator takes from what it wraps.
+    home = getattr(options, "__globals__", {}).get("__name__")
+    if options is not None and home not in ("django.views.generic.base", "rest_framework.views"):
+        return True
+    metadata = getattr(view, "metadata_class", None)
+    return metadata is not None and metadata.__module__ != "rest_framework.metadata"
+
+
+def has_own_dispatch(classes: Iterable[type]) -> bool:
+    """Has the host written a ``dispatch`` in one of *classes*?"""
+    written = (each.__module__.partition(".")[0] for each in classes if "dispatch" in vars(each))
+    return any(package not in ("django", "rest_framework") for package in written)
 
 
 def requirements_of(view: object) -> tuple[Requirement, ...]:

@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final, Self, cast
 
 from payaid_entitlements.binding import Binding, current_binding
-from payaid_entitlements.core.catalog.problems import did_you_mean
+from payaid_entitlements.core.written.problems import did_you_mean
 from payaid_entitlements.errors import ConfigurationError, Refused, TenantUnidentified
 from payaid_entitlements.guards.limiting import Limited, enforce_limits
 from payaid_entitlements.limiting.outcome import RateLimitOutcome
 from payaid_entitlements.web.django.judging import said_of
+from payaid_entitlements.web.django.mixins import has_own_options
 from payaid_entitlements.web.django.process import configuration, entitlements
 from payaid_entitlements.web.django.routes import known_to, read_needs
 from payaid_entitlements.web.exempting import is_exempt
@@ -106,7 +107,10 @@ def action_of(request: Request, view: APIView) -> str | None:
     method = (request.method or "").lower()
     if hasattr(view, "action_map"):
         # Not `view.action`, which stays what it is where it is looked what else one could do.
-        return "metadata" if method == "options" else cast("str | None", view.action_map.get(method))
+        action = cast("str | None", view.action_map.get(method))
+        if action is None and method == "options":
+            return "options" if has_own_options(view) else "metadata"
+        return action
     method = "get" if method == "head" else method
     return method if hasattr(view, method) else None
 
@@ -126,8 +130,8 @@ def needs_of(view: Any, action: str | None) -> Needs | None:
     handler = None if action is None else getattr(view, action, None)
     if handler is not None and is_exempt(handler):
         return EXEMPT
-    # What options() answers is about all actions, and says nothing of anybody.
-    own = EXEMPT if action in ("metadata", "options") else None
+    # What the framework's own options() answers is about all actions, and says nothing of anybody.
+    own = EXEMPT if action == "metadata" or (action == "options" and not has_own_options(view)) else None
     if action in said:
         own = read_needs(said[action])
         if own is EXEMPT:

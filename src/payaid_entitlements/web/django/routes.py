@@ -7,17 +7,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from django.urls import ResolverMatch
 
 from payaid_entitlements.core.catalog.model import Catalog
-from payaid_entitlements.core.catalog.problems import did_you_mean
+from payaid_entitlements.core.written.problems import did_you_mean
 from payaid_entitlements.errors import ConfigurationError
 from payaid_entitlements.guards.requirement import Rank, Requirement
 from payaid_entitlements.web.exempting import exempt
 from payaid_entitlements.web.needs import Needs, unknown
 from payaid_entitlements.web.routing import EXEMPT, needs
+
+#: What ends a segment: the end, and a slash that cannot be missing, unless nothing follows it.
+_ENDS: Final = re.compile(r"\Z|/(?![?*{])|/\?\Z")
+#: Plainly another, longer name.
+_GOES_ON: Final = re.compile(r"[\w-](?![?*{])")
 
 
 class Routes:
@@ -25,8 +30,10 @@ class Routes:
     What is needed for which view: ``{"invoicing": "invoicing", "crm:export": "crm.export", "admin": exempt}``.
 
     A line names a view, a namespace, or, when it begins with a slash, the beginning of a route as the URL configuration
-    writes it: ``"/accounts/"``. The closest one decides, alone: the view, then its namespaces from the inside, then the
-    longest beginning. What is matched is the view that Django has found, never the path that a client has written.
+    writes it: ``"/accounts/"``. ``"/health"`` is that route and all below it, and not ``/healthcare``. Where a regular
+    expression goes on, as with a suffix for formats, a line that asks is about it too, and one that opens is not. The
+    closest line decides, alone: the view, then its namespaces from the inside, then the longest beginning. What is
+    matched is the view that Django has found, never the path that a client has written.
 
     Args:
         table: By name; each with a key of a module or feature, several, `needs`, or `exempt`.
@@ -73,7 +80,7 @@ class Routes:
             if name in self._names:
                 return self._names[name]
         route = written(match)
-        return next((found for prefix, found in self._prefixes if route.startswith(prefix)), None)
+        return next((found for prefix, found in self._prefixes if _is_about(route, prefix, found)), None)
 
     def unmatched(self, matches: Sequence[ResolverMatch]) -> Iterator[str]:
         """Lines that are about no view."""
@@ -82,9 +89,27 @@ class Routes:
         for name in self._names:
             if name not in names:
                 yield f"{name!r} names no view and no namespace{did_you_mean(name, sorted(names))}"
-        for prefix, _ in self._prefixes:
-            if not any(written(match).startswith(prefix) for match in matches):
+        for prefix, found in self._prefixes:
+            if not any(_is_about(written(match), prefix, found) for match in matches):
                 yield f"no route begins with {'/' + prefix!r}"
+
+
+def _is_about(route: str, prefix: str, needed: Needs) -> bool:
+    r"""
+    Is a line for *prefix* about *route*?
+
+    Where a regular expression goes on, nobody can say if a segment has ended: ``reports\.(?P<format>csv)``,
+    ``reports(?:/(?P<n>\d+))?``. What a line asks is asked there, and what it opens stays closed.
+    """
+    stem = prefix.removesuffix("/")
+    if not route.startswith(stem):
+        return False
+    rest = route[len(stem) :]
+    if route.startswith(prefix) and (not prefix or _ENDS.match(rest)):
+        return True
+    # An expression may go on without the slash that the line ends with. Where the route ends there it surely has none:
+    # "/books/" is not about "books".
+    return needed is not EXEMPT and bool(rest) and _GOES_ON.match(rest) is None
 
 
 def written(match: ResolverMatch) -> str:
@@ -122,6 +147,12 @@ def read_needs(said: Any) -> Needs:
     if said is exempt:
         return EXEMPT
     if isinstance(said, Needs):
+        if said.quotas:
+            # Nothing here would give back what a request that fails has used up.
+            raise ConfigurationError(
+                f"it uses up {', '.join(key for key, _ in said.quotas)}, which only a guard of the view can: "
+                "@consume_quota(...)"
+            )
         return said
     if isinstance(said, str):
         return needs(said)

@@ -10,7 +10,12 @@ from typing import Any, Final
 
 from payaid_entitlements.guards import Guard, is_covered, rules_of
 from payaid_entitlements.guards.rules import Rules
-from payaid_entitlements.web.django.mixins import FeatureRequiredMixin, requirements_of
+from payaid_entitlements.web.django.mixins import (
+    FeatureRequiredMixin,
+    has_own_dispatch,
+    has_own_options,
+    requirements_of,
+)
 from payaid_entitlements.web.exempting import is_exempt, is_exempt_class
 from payaid_entitlements.web.needs import Needs
 
@@ -66,7 +71,10 @@ def standing_of(view: View) -> Standing:
     if of_class is None or any(map(_is_entitling, rules)):
         is_open = not any(map(_is_entitling, rules))
         return Standing(tuple(map(_needs, rules)), frozenset({ANY} if is_open else ()), exempt, False, tuple(mistakes))
-    handlers = _handlers(of_class, getattr(view, "actions", None))
+    handlers = _handlers(of_class, getattr(view, "initkwargs", {}), getattr(view, "actions", None))
+    if not handlers and has_own_dispatch(of_class.__mro__):
+        # It answers by that alone, whatever the method is.
+        return Standing(tuple(map(_needs, rules)), frozenset({ANY}), exempt, False, tuple(mistakes))
     return _of_handlers(view, of_class, handlers, exempt, [*map(_needs, rules)], mistakes)
 
 
@@ -149,16 +157,20 @@ def _too_early(of_class: type) -> Iterator[str]:
         )
 
 
-def _handlers(of_class: type, actions: Mapping[str, str] | None) -> dict[str, View]:
-    """By method in upper case, without what answers for itself: OPTIONS, and HEAD, which is a GET."""
-    if actions is not None:
-        names = {method.upper(): action for method, action in actions.items()}
-    else:
-        allowed: Iterable[str] = getattr(of_class, "http_method_names", ())
+def _handlers(of_class: type, said: Mapping[str, Any], actions: Mapping[str, str] | None) -> dict[str, View]:
+    """By method in upper case, without HEAD, which is a GET, and without an OPTIONS that the framework answers."""
+    allowed: Iterable[str] = getattr(of_class, "http_method_names", ())
+    if actions is None:
         names = {method.upper(): method for method in allowed if hasattr(of_class, method)}
-    return {
-        method: _inside(getattr(of_class, name)) for method, name in names.items() if method not in ("OPTIONS", "HEAD")
-    }
+    else:
+        # Of a viewset it is there beside what it was given.
+        names = {method.upper(): method for method in allowed if method == "options"}
+        names |= {method.upper(): action for method, action in actions.items()}
+    names.pop("HEAD", None)
+    seen = type(of_class.__name__, (of_class,), dict(said)) if said else of_class
+    if "options" not in (actions or ()) and not has_own_options(seen):
+        names.pop("OPTIONS", None)
+    return {method: _inside(getattr(of_class, name)) for method, name in names.items()}
 
 
 def _inside(handler: View) -> View:

@@ -20,7 +20,7 @@ from payaid_entitlements.binding import CURRENT
 from payaid_entitlements.limiting.outcome import RateLimitOutcome
 from payaid_entitlements.web.fastapi.consuming import TAKINGS
 from payaid_entitlements.web.fastapi.truth import OUTCOMES
-from payaid_entitlements.web.rate_fields import rate_fields
+from payaid_entitlements.web.rate_fields import fields_beside
 from payaid_entitlements.web.settling import settled
 from payaid_entitlements.web.taking import Takings
 
@@ -70,9 +70,7 @@ class Around:
         async def tell(message: Message) -> None:
             if outcomes and message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                # A refusal says what refused, and nothing else.
-                if "ratelimit" not in headers:
-                    headers.update(rate_fields(outcomes, legacy=self._legacy))
+                headers.update(fields_beside(headers, outcomes, legacy=self._legacy))
             await send(message)
 
         await self._told(scope, receive, tell)

@@ -28,11 +28,12 @@ from payaid_entitlements.web.fastapi.audit import audit
 from payaid_entitlements.web.fastapi.consuming import consuming
 from payaid_entitlements.web.fastapi.installing import install
 from payaid_entitlements.web.fastapi.limiting import counted_on, counting, counting_before_login
-from payaid_entitlements.web.fastapi.marks import Mark, maker, mark
+from payaid_entitlements.web.fastapi.marks import Dependency, Mark, maker, mark
 from payaid_entitlements.web.needs import require_countable, require_known
 from payaid_entitlements.web.starlette.installing import on_startup
 from payaid_entitlements.web.taking import is_failure
 from payaid_entitlements.web.tenancy import Tenancy
+from payaid_entitlements.web.tenancy.agreeing import require_callable
 
 
 class Gate:
@@ -76,6 +77,7 @@ class Gate:
     ) -> None:
         if proxies is not None:
             client_address(None, (), proxies=proxies)  # which says what is wrong with it
+        require_callable(tenant)
         self._ent = ent
         self._answers = answers_of(answers, challenge=challenge, legacy_fields=legacy_fields)
         self._proxies = proxies
@@ -83,7 +85,7 @@ class Gate:
         find = tenant.dependency if isinstance(tenant, Tenancy) else tenant
         self._whose = Whose(ent, find, user, proxies)
         # Not cached: where a gate has made sure of the view since it was first given, the newer one is given.
-        self.tenant = params.Depends(_viewing(self._whose), use_cache=False)
+        self.tenant = Dependency(_viewing(self._whose), use_cache=False)
 
     # The key is positional only: FastAPI hands over by name what it reads from a query, so that
     # `Depends(gate.require_module)`, where the call was forgotten, lets nobody pass. The audit says so at start-up.
@@ -159,7 +161,7 @@ class Gate:
         else:
             counted = counting(self._whose, need, cost)
         mark(counted, Mark(need))
-        return params.Depends(counted)
+        return Dependency(counted)
 
     @maker
     def consume_quota(
@@ -198,7 +200,7 @@ class Gate:
         require_known(self._ent.catalog, need)
         consumed = consuming(self._whose, feature, amount, operation, failing)
         mark(consumed, Mark(need, operation))
-        return params.Depends(consumed, scope="function")
+        return Dependency(consumed, scope="function")
 
     def init_app(self, app: FastAPI, *, unguarded: Literal["allow", "refuse"] = "allow") -> None:
         """
@@ -245,7 +247,7 @@ class Gate:
         else:
             required = _requiring(self._whose, need)
         mark(required, Mark(need))
-        return params.Depends(required)
+        return Dependency(required)
 
 
 def _viewing(whose: Whose) -> Callable[..., Awaitable[TenantView]]:

@@ -9,7 +9,6 @@ from functools import partial
 from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
-from starlette.responses import Response
 
 from payaid_entitlements.entitlements import AsyncEntitlements, Entitlements
 from payaid_entitlements.errors import EntitlementError, Refused
@@ -20,13 +19,14 @@ from payaid_entitlements.web.fastapi.describing import describe
 from payaid_entitlements.web.fastapi.marks import marks, put_in_order
 from payaid_entitlements.web.fastapi.truth import view_that_refused
 from payaid_entitlements.web.fastapi.walking import all_places
-from payaid_entitlements.web.starlette.installing import answer_in_all, respond, said_to
+from payaid_entitlements.web.refusing import Refusal
+from payaid_entitlements.web.starlette.installing import answer_in_all, said_to
 from payaid_entitlements.web.starlette.walking import apps
 
 
 def install(app: Starlette, ent: AsyncEntitlements | Entitlements, answers: Answers) -> None:
     """Make *app*, and all apps that are mounted in it, answer refusals. Repeating it is harmless."""
-    answer_in_all(app, partial(_answer, ent, answers))
+    answer_in_all(app, partial(_say, ent, answers))
     for inner in apps(app):
         if isinstance(inner, FastAPI):
             describe(inner)
@@ -44,11 +44,11 @@ def install(app: Starlette, ent: AsyncEntitlements | Entitlements, answers: Answ
     )
 
 
-async def _answer(
+async def _say(
     ent: AsyncEntitlements | Entitlements, answers: Answers, connection: HTTPConnection, error: EntitlementError
-) -> Response | None:
+) -> Refusal:
     view: TenantView | None = None
     # Of an address nobody has a plan.
     if isinstance(error, Refused) and error.tenant:
         view = await view_that_refused(ent, connection, error.tenant)
-    return await respond(connection, said_to(answers, connection, error, view))
+    return said_to(answers, connection, error, view)

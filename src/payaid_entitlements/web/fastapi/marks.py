@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, NoReturn, TypeVar
 
 from fastapi import params
 from fastapi.dependencies.models import Dependant
@@ -12,6 +12,31 @@ from fastapi.dependencies.utils import get_dependant
 
 from payaid_entitlements.guards.requirement import Rank, Requirement
 
+
+class Dependency(params.Depends):
+    """
+    What a gate gives. It goes where ``Depends(...)`` goes, and not into one: FastAPI, which asks each callable there
+    for its signature, is told so.
+    """
+
+    def __call__(self) -> NoReturn:
+        """
+        Be no function.
+
+        Raises:
+            TypeError: Always.
+        """
+        raise TypeError(_NOT_IN_DEPENDS)
+
+    @property
+    def __signature__(self) -> NoReturn:
+        raise TypeError(_NOT_IN_DEPENDS)
+
+
+_NOT_IN_DEPENDS: Final = (
+    "what a gate gives is a dependency already; write it without Depends(): dependencies=[gate.require_module(key)], "
+    "Annotated[TenantView, gate.tenant]"
+)
 _NAME: Final = "__payaid_gate__"
 _MAKER: Final = "__payaid_maker__"
 

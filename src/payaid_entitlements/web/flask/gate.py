@@ -22,7 +22,7 @@ from payaid_entitlements.web.flask.asking import Asking, Steps, Take, asking, no
 from payaid_entitlements.web.flask.installing import install
 from payaid_entitlements.web.flask.visiting import Visit
 from payaid_entitlements.web.needs import Needs, counted, require_countable, require_known
-from payaid_entitlements.web.request import EnvironRequest, Incoming, intent_of
+from payaid_entitlements.web.request import EnvironRequest, Incoming
 from payaid_entitlements.web.taking import is_failure
 from payaid_entitlements.web.tenancy import Tenancy, finder_of
 from payaid_entitlements.web.wsgi.binding import Binder
@@ -76,7 +76,7 @@ class Gate:
         self._tenant: Callable[..., Any] = finder_of(tenant, _incoming)
         self._user = user
         self._answers = answers_of(answers, challenge=challenge, legacy_fields=legacy_fields)
-        self._key = f"payaid_entitlements.gate.{id(self)}"
+        self.key = f"payaid_entitlements.gate.{id(self)}"
 
     def tenant(self) -> TenantView:
         """
@@ -239,7 +239,7 @@ class Gate:
         current = CURRENT.get()
         if type(current) is Visit and current.gate is self:
             return current
-        found: Visit | None = request.environ.get(self._key)
+        found: Visit | None = request.environ.get(self.key)
         if found is None:
             raise not_installed()
         return found
@@ -247,8 +247,8 @@ class Gate:
     def begin(self, environ: dict[str, Any], open_endpoints: frozenset[str]) -> Visit:
         """Bind for the request of *environ*."""
         address = self._address if self._binder.has_address else None
-        access = intent_of(environ["REQUEST_METHOD"])
-        visit = environ[self._key] = Visit(self, self._ent, self._find, access, address, open_endpoints)
+        method = environ["REQUEST_METHOD"]
+        visit = environ[self.key] = Visit(self, self._ent, self._find, method, address, open_endpoints)
         return visit
 
     @property
@@ -263,7 +263,7 @@ class Gate:
 
     def is_asked(self, environ: dict[str, Any]) -> bool:
         """Is it this gate that is asked at the moment?"""
-        return environ.get(self._key) is CURRENT.get()
+        return environ.get(self.key) is CURRENT.get()
 
     def _address(self) -> str:
         # Of the request that runs: a visit that kept its environ, which keeps it, would wait for the garbage collector.

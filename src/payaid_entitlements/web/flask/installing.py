@@ -9,10 +9,11 @@ from flask import Flask, Response, current_app, request
 
 from payaid_entitlements.binding import CURRENT
 from payaid_entitlements.errors import EntitlementError
-from payaid_entitlements.web.answers import ANSWERED
+from payaid_entitlements.web.answers import ANSWERED, answerable
 from payaid_entitlements.web.finding import view_of_refused
 from payaid_entitlements.web.flask.asking import asked_by
 from payaid_entitlements.web.flask.audit import audit, open_endpoints
+from payaid_entitlements.web.flask.visiting import Visit, proxy
 from payaid_entitlements.web.wsgi.calling import App, Call, Environ, StartResponse
 
 if TYPE_CHECKING:
@@ -26,9 +27,12 @@ def install(app: Flask, gate: Gate, *, refuse_unguarded: bool, is_static_open: b
     """Install *gate* in *app*, or tell it other options there, and look over what is there already."""
     known: dict[Gate, Installed] = app.extensions.setdefault(_NAME, {})
     installed = known.get(gate)
+    if not known:
+        _ungroup(app)
+        _note_methods(app, known)
     if installed is None:
         installed = known[gate] = Installed(app, gate)
-        # The way that Flask documents for middleware; inside what the host has put around its app already.
+        # The way that Flask documents for middleware; outside of what the host has put there before.
         app.wsgi_app = installed  # type: ignore[method-assign] # as Flask has it done
     installed.refuses_unguarded = refuse_unguarded
     installed.is_static_open = is_static_open
@@ -92,6 +96,36 @@ def _put_limits_first(asked: list[Any]) -> None:
     if first is not None:
         late = [at for at, each in enumerate(steps) if at > first and each is not None and each.is_limit]
         asked[first:] = [asked[at] for at in late] + [asked[at] for at in range(first, len(asked)) if at not in late]
+
+
+def _ungroup(app: Flask) -> None:
+    """
+    Let *app* look for who handles the first of a group of refusals.
+
+    It looks by class, and all groups have one. A handler for that class would be asked about groups of the host's too,
+    in place of the host's own handler of all exceptions.
+    """
+    handle = app.handle_user_exception
+
+    def handle_first(e: Exception) -> Any:
+        return handle(answerable(e) or e)
+
+    app.handle_user_exception = handle_first  # type: ignore[method-assign] # Flask has no hook before that look
+
+
+def _note_methods(app: Flask, gates: Iterable[Gate]) -> None:
+    """Tell what *gates* have bound by which method a view of *app* runs."""
+    dispatch = app.dispatch_request
+
+    def dispatch_noted(*given: Any) -> Any:
+        asked = proxy._get_current_object()
+        for gate in gates:
+            visit: Visit | None = asked.environ.get(gate.key)
+            if visit is not None:
+                visit.is_about(asked.method)
+        return dispatch(*given)
+
+    app.dispatch_request = dispatch_noted  # type: ignore[method-assign] # Flask has no hook behind what may change it
 
 
 def _answer(error: EntitlementError) -> Response:

@@ -38,9 +38,18 @@ def flag_of(scope: Scope) -> str | None:
         return None
     # Keys may hold a slash; paths come decoded.
     key: str = path[len(PLACE) + 1 :]
-    if not key:
+    if not key or not _is_text(key):
         raise Refusing(404)
     return key
+
+
+def _is_text(key: str) -> bool:
+    """Whether *key* can be sent back: some servers decode what is no UTF-8 to halves of characters."""
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def headers_of(scope: Scope) -> dict[str, str]:

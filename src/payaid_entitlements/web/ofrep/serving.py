@@ -58,7 +58,12 @@ def app(
         flags: Keys that may be asked; None for all. Others do not exist.
         strict_reasons: Say ``UNKNOWN`` for ``DEFAULT`` and other reasons that the protocol's schema does not list.
         max_bytes: Longest body.
+
+    Raises:
+        TypeError: *flags* is one text: all its letters would be shown, and no flag.
     """
+    if isinstance(flags, str):
+        raise TypeError(f"flags={flags!r}: give several keys, such as [{flags!r}]")
     return _Server(ent, authenticate, None if flags is None else frozenset(flags), strict_reasons, max_bytes)
 
 

@@ -17,14 +17,14 @@ from payaid_entitlements.errors import ConfigurationError, EntitlementError
 from payaid_entitlements.guards.limiting import Limited
 from payaid_entitlements.limiting.outcome import RateLimitOutcome
 from payaid_entitlements.web.answers import ANSWERED, Answers
+from payaid_entitlements.web.asgi.exchange import Exchange
 from payaid_entitlements.web.finding import view_of_refused_async
 from payaid_entitlements.web.needs import Needs, ask_async
+from payaid_entitlements.web.preflights import passes
 from payaid_entitlements.web.refusing import Refusal
 from payaid_entitlements.web.request import ScopeRequest
-from payaid_entitlements.web.routing import is_preflight
 from payaid_entitlements.web.settling import settled
 from payaid_entitlements.web.starlette.installing import respond, said_to
-from payaid_entitlements.web.starlette.walking import unwrapped
 from payaid_entitlements.web.taking import Failing, Taken, Takings, operation_of, take_async
 
 
@@ -79,8 +79,6 @@ class Asked:
         self.needs = needs
         self.take = take
         self._before = before
-        # What knows methods answers a preflight without running anything; a single route or a plain app may not.
-        self._has_routes = unwrapped(app) is not None
         self._gate = gate
 
     @property
@@ -90,11 +88,17 @@ class Asked:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Ask, and answer or pass on."""
-        if scope["type"] not in ("http", "websocket") or (self._has_routes and is_preflight(ScopeRequest(scope))):
+        kind = scope["type"]
+        if kind not in ("http", "websocket") or (
+            scope.get("method") == "OPTIONS" and passes(ScopeRequest(scope), self.app)
+        ):
             await self.app(scope, receive, send)
             return
         binding = bound_by(self._gate, scope)
-        connection = WebSocket(scope, receive, send) if scope["type"] == "websocket" else HTTPConnection(scope)
+        if isinstance(binding, Exchange):
+            # As it is here: middleware of a mount may have taken its method from ``X-HTTP-Method-Override``.
+            binding.scope = scope
+        connection = WebSocket(scope, receive, send) if kind == "websocket" else HTTPConnection(scope)
         takings = Takings()
         try:
             if self._before is not None:
@@ -181,9 +185,12 @@ class Noted:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
-        scope[self._key] = CURRENT.get()
+        binding = scope[self._key] = CURRENT.get()
         try:
             await self.app(scope, receive, send)
         finally:
-            # It knows the scope, too: a ring that only the garbage collector would find.
+            # It knows the scope, too, or a copy that has the key as well: rings that only the garbage collector would
+            # find.
             scope.pop(self._key, None)
+            if isinstance(binding, Exchange):
+                binding.scope = scope

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection
-from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from payaid_entitlements.binding import CURRENT
@@ -25,10 +24,12 @@ from payaid_entitlements.web.address import client_address
 from payaid_entitlements.web.answers import Answers
 from payaid_entitlements.web.asgi import EntitlementsMiddleware
 from payaid_entitlements.web.needs import Needs, require_countable, require_known
+from payaid_entitlements.web.refusing import Refusal
 from payaid_entitlements.web.request import ScopeRequest
 from payaid_entitlements.web.starlette.asking import Asked, Noted, Take, bound_by, refusal_of, usages_of
 from payaid_entitlements.web.starlette.audit import audit
-from payaid_entitlements.web.starlette.installing import answer_in_all, on_startup, respond
+from payaid_entitlements.web.starlette.following import follow_in_all
+from payaid_entitlements.web.starlette.installing import answer_in_all, on_startup
 from payaid_entitlements.web.taking import Failing, is_failure
 from payaid_entitlements.web.tenancy import Tenancy, finder_of
 
@@ -166,6 +167,9 @@ class Gate:
         """
         Use up units of a quota for each request, and give them back where it fails.
 
+        A request that is repeated with the same operation uses up nothing more and is let through: an endpoint whose
+        work must not be done twice looks at ``gate.usage(connection, feature).replayed``.
+
         Args:
             amount: Units, or a function of the connection that says how many.
             operation: A function of the connection that names what is done, the same when it is asked for again. None:
@@ -198,7 +202,8 @@ class Gate:
             raise ValueError(f"unguarded is {unguarded!r}; it is 'allow' or 'refuse'")
 
         def look_over() -> None:
-            answer_in_all(app, self._answer)
+            answer_in_all(app, self._say)
+            follow_in_all(app)
             audit(app, self._ent.catalog, refuse_unguarded=unguarded == "refuse")
 
         around: Any = self._around
@@ -223,10 +228,10 @@ class Gate:
             answers=self.answers,
         )
 
-    async def _answer(self, connection: HTTPConnection, error: EntitlementError) -> Response | None:
+    async def _say(self, connection: HTTPConnection, error: EntitlementError) -> Refusal:
         # None where an app that is mounted here runs by itself as well.
         binding = connection.scope.get(self.key) or CURRENT.get()
-        return await respond(connection, await refusal_of(self.answers, connection, error, binding))
+        return await refusal_of(self.answers, connection, error, binding)
 
     def _require(self, rank: Rank, key: str, access: Intent | None) -> Middleware:
         if access not in (None, "read", "write"):

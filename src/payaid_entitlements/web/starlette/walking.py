@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeGuard
 
 from starlette.applications import Starlette
+from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Host, Mount, Router, WebSocketRoute
 
 #: So many middlewares around one app are looked through.
@@ -76,6 +78,16 @@ def _mounted(routes: Sequence[BaseRoute]) -> Iterator[Starlette]:
                 yield from _mounted(inside.routes)
 
 
+def routes_in(routes: Sequence[BaseRoute]) -> Iterator[BaseRoute]:
+    """Each of *routes*, and of all apps that are mounted there, however deep. What has none inside is one itself."""
+    for found in found_in(routes):
+        inside = unwrapped(found.endpoint) if is_mount(found.route) else None
+        if inside is None:
+            yield found.route
+        else:
+            yield from routes_in(inside.routes)
+
+
 def is_mount(route: BaseRoute) -> TypeGuard[Mount | Host]:
     """Is it an app that is mounted?"""
     return isinstance(route, Mount | Host)
@@ -98,6 +110,35 @@ def unwrapped(app: object) -> Starlette | Router | None:
         if isinstance(each, Starlette | Router):
             return each
     return None
+
+
+def answers_preflights(app: object) -> bool:
+    """Is *app* Starlette's own middleware for CORS, or has an app of Starlette it before all other middleware?"""
+    first: object = type(app)
+    if isinstance(app, Starlette):
+        # What is made of an app may answer by itself, or put something before all middleware.
+        if not (_is_own(app, "__call__") and _is_own(app, "build_middleware_stack") and app.user_middleware):
+            return False
+        first = app.user_middleware[0].cls
+    # What is made of it may pass on, or answer in another way.
+    return (
+        isinstance(first, type)
+        and issubclass(first, CORSMiddleware)
+        and first.__call__ is CORSMiddleware.__call__
+        and first.preflight_response is CORSMiddleware.preflight_response
+    )
+
+
+def _is_own(app: Starlette, name: str) -> bool:
+    """Is this method of *app* that of Starlette or FastAPI, or what instrumentation has put in its place?"""
+    # By the class that has it: Sentry replaces it there, for all apps. What a function says of itself is copied by
+    # whoever wraps it.
+    owner = next(each for each in type(app).__mro__ if name in vars(each))
+    if owner.__module__ not in ("starlette.applications", "fastapi.applications"):
+        return False
+    # OpenTelemetry replaces it in a single app, and says by `functools.wraps` what it stands around.
+    replaced = vars(app).get(name)
+    return replaced is None or getattr(inspect.unwrap(replaced), "__func__", None) is vars(owner)[name]
 
 
 def methods_of(route: BaseRoute, methods: Collection[str] | None) -> tuple[str, ...]:

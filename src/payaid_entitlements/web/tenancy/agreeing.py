@@ -167,7 +167,11 @@ def finder_of(tenant: Tenancy | Callable[..., object], read: Callable[..., Incom
 
     Returns:
         A callable with the arguments of *read*. It returns an id or None, or what must be awaited for that.
+
+    Raises:
+        ConfigurationError: *tenant* is neither.
     """
+    require_callable(tenant)
     if not isinstance(tenant, Tenancy):
         return tenant
 
@@ -175,3 +179,16 @@ def finder_of(tenant: Tenancy | Callable[..., object], read: Callable[..., Incom
         return tenant.seek(read(*native))
 
     return find
+
+
+def require_callable(tenant: object) -> None:
+    """
+    Look at what a host has given to find tenants with.
+
+    Raises:
+        ConfigurationError: It is no callable, and no `Tenancy`; else the first request would find that out.
+    """
+    if not callable(tenant) and not isinstance(tenant, Tenancy):
+        raise ConfigurationError(
+            f"tenant={tenant!r}: give a function that returns the id which your login has verified, or a Tenancy"
+        )

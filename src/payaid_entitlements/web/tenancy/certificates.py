@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from payaid_entitlements.errors import ConfigurationError, TenantUnidentified
@@ -26,9 +26,9 @@ def mtls(
     """
     Read an attribute of the subject of the client's certificate.
 
-    Where the server ends TLS it says the subject: by the TLS extension of ASGI (``client_cert_name``), or as Apache
-    does, by ``SSL_CLIENT_VERIFY`` and ``SSL_CLIENT_S_DN_CN`` in the environ. Where a proxy does it, it sends both in
-    fields: nginx' ``$ssl_client_s_dn`` and ``$ssl_client_verify``.
+    Where the server ends TLS it says the subject: by the TLS extension of ASGI (``client_cert_name``); as Apache, by
+    ``SSL_CLIENT_VERIFY`` and ``SSL_CLIENT_S_DN_CN`` in the environ; or, as gunicorn, by the connection itself. Where a
+    proxy does it, it sends both in fields: nginx' ``$ssl_client_s_dn`` and ``$ssl_client_verify``.
 
     Args:
         attribute: Of the subject: ``CN``, ``O``, ``OU``, ``UID``. Where it has two of them, that is a `TenantConflict`.
@@ -74,6 +74,9 @@ def _of_server(incoming: Incoming, attribute: str, name: str) -> str | None:
             raise TenantUnidentified("the client's certificate was not verified")
         subject = tls.get("client_cert_name")
         return _one(subject, attribute, name) if subject else None
+    peer = getattr(incoming.server("gunicorn.socket"), "getpeercert", None)
+    if peer is not None:
+        return _of_peer(peer(), attribute, name)
     verified = incoming.server("SSL_CLIENT_VERIFY")
     if verified in (None, "", "NONE"):
         return None
@@ -86,14 +89,39 @@ def _of_server(incoming: Incoming, attribute: str, name: str) -> str | None:
     return found
 
 
+def _of_peer(certificate: Mapping[str, Any] | None, attribute: str, name: str) -> str | None:
+    """Of what `ssl.SSLSocket.getpeercert` gives: nothing, where no certificate was sent, or none was looked at."""
+    subject = [pair for names in (certificate or {}).get("subject", ()) for pair in names]
+    values = [value for kind, value in subject if _SHORT.get(kind, kind).upper() == attribute.upper()]
+    return _only(values, name, ", ".join(f"{kind}={value}" for kind, value in subject))
+
+
 def _one(subject: str, attribute: str, name: str) -> str | None:
     try:
         values = [value for kind, value in attributes_of(subject) if kind == attribute.upper()]
     except ValueError:
         raise ambiguous(name, subject) from None
+    return _only(values, name, subject)
+
+
+def _only(values: Sequence[str], name: str, subject: str) -> str | None:
     if len(values) > 1:
         raise ambiguous(name, subject)
     return values[0] if values else None
+
+
+#: As RFC 4514 section 3 calls what OpenSSL, and so Python, calls by its whole name.
+_SHORT: Final = {
+    "commonName": "CN",
+    "organizationName": "O",
+    "organizationalUnitName": "OU",
+    "userId": "UID",
+    "domainComponent": "DC",
+    "localityName": "L",
+    "stateOrProvinceName": "ST",
+    "countryName": "C",
+    "streetAddress": "STREET",
+}
 
 
 _PAIR: Final = re.compile(r"\s*([A-Za-z0-9.-]+)=((?:[^\\,;+\"<>\x00]|\\[0-9A-Fa-f]{2}|\\[^0-9A-Fa-f])*)([,+]|$)")

@@ -63,6 +63,8 @@ def path(*, prefix: str = "/t/", tenant: Lookup | None = None) -> Source:
     """
     Read the segment of the path behind *prefix*: ``acme`` of ``/t/acme/invoices``.
 
+    Where the app is mounted, by its server or in another app, the path begins there, too.
+
     Args:
         prefix: Begins and ends with a slash. Paths that begin otherwise name nobody.
         tenant: As in `subdomain`.
@@ -77,18 +79,20 @@ def path(*, prefix: str = "/t/", tenant: Lookup | None = None) -> Source:
         raise ConfigurationError(f'path(prefix={prefix!r}) begins and ends with a slash: path(prefix="/t/")')
     depth = prefix.count("/")
 
-    def read(incoming: Incoming) -> Any:
-        said = incoming.path
+    def named(said: str) -> str:
         segments = said.split("/")
         if "//" in said or "/." in said:
             plain = f"{normpath(f'/{said}')}/".lstrip("/")
             is_unclear = "." in segments or ".." in segments or "" in segments[1 : min(depth + 1, len(segments) - 1)]
             if is_unclear and (said.startswith(prefix) or plain.startswith(prefix[1:])):
                 raise ambiguous(_PATH, said)
-        if not said.startswith(prefix):
-            return None
-        segment = segments[depth] if depth < len(segments) else ""
-        return looked_up(segment, tenant) if segment else None
+        return segments[depth] if said.startswith(prefix) and depth < len(segments) else ""
+
+    def read(incoming: Incoming) -> Any:
+        found = {segment for said in incoming.paths if (segment := named(said))}
+        if len(found) > 1:
+            raise ambiguous(_PATH, incoming.path)
+        return looked_up(found.pop(), tenant) if found else None
 
     return Source(_PATH, read, None)
 

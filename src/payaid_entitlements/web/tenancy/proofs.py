@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import Final, TypeAlias
 
+from payaid_entitlements.core.ratelimit.address import read_address
 from payaid_entitlements.errors import ConfigurationError
-from payaid_entitlements.web.address import read_address
 from payaid_entitlements.web.request import Incoming
 from payaid_entitlements.web.tenancy.source import Proof
 

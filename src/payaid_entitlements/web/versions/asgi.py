@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 from payaid_entitlements.core.observing import Observer
 from payaid_entitlements.errors import EntitlementError, TenantConflict, TenantUnidentified, UnknownApiVersion
 from payaid_entitlements.web.answers import Answers
+from payaid_entitlements.web.messages import Message, denial_of, response_of
 from payaid_entitlements.web.refusing import Refusal
 from payaid_entitlements.web.request import ScopeRequest
 from payaid_entitlements.web.tenancy import Tenancy, finder_of
@@ -17,7 +18,6 @@ from payaid_entitlements.web.versions.choosing import ApiVersions, Chosen
 from payaid_entitlements.web.versions.current import CURRENT_VERSION
 from payaid_entitlements.web.versions.telling import Teller
 
-Message: TypeAlias = MutableMapping[str, Any]
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
@@ -26,8 +26,6 @@ App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 #: Messages that begin a response.
 _BEGINNINGS: Final = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 _SERVER_ERROR: Final = 500
-#: Close code for what policy forbids, RFC 6455 section 7.4.1.
-_POLICY: Final = 1008
 
 
 class VersionsMiddleware:
@@ -79,7 +77,12 @@ class VersionsMiddleware:
                 raise
             telling.held.clear()
             self._teller.count_refused(error)
-            await _refuse(self._say(error, incoming), scope, telling.tell)
+            said = self._say(error, incoming)
+            is_socket = scope["type"] == "websocket"
+            # One that was accepted has begun.
+            refusal = denial_of(said, scope, is_open=False) if is_socket else response_of(said, scope["method"])
+            for message in refusal:
+                await telling.tell(message)
         finally:
             if token is not None:
                 CURRENT_VERSION.reset(token)
@@ -129,16 +132,3 @@ class _Telling:
 
     def _is_of_refused(self, message: Message) -> bool:
         return message.get("status", 0) >= _SERVER_ERROR and isinstance(sys.exc_info()[1], UnknownApiVersion)
-
-
-async def _refuse(said: Refusal, scope: Scope, send: Send) -> None:
-    if scope["type"] == "websocket" and "websocket.http.response" not in (scope.get("extensions") or ()):
-        await send({"type": "websocket.close", "code": _POLICY, "reason": str(said.body["reason"])})
-        return
-    kind = "http" if scope["type"] == "http" else "websocket.http"
-    fields = said.headers | {"Content-Length": str(len(said.content))}
-    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in fields.items()]
-    await send({"type": f"{kind}.response.start", "status": said.status, "headers": headers})
-    # To HEAD with the fields that GET would have, and without a body (RFC 9110 section 9.3.2).
-    body = b"" if scope.get("method") == "HEAD" else said.content
-    await send({"type": f"{kind}.response.body", "body": body})

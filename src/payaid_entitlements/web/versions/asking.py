@@ -91,7 +91,8 @@ def path(pattern: str = "/v{version}") -> Place:
     """
     Read the beginning of the path: ``/v2/invoices``.
 
-    Only what begins with a digit is a version there: ``/vendors`` names none. The app sees the path as it is.
+    Only what begins with a digit is a version there: ``/vendors`` names none. The app sees the path as it is. Where it
+    is mounted, by its server or in another app, the path begins there, too.
 
     Args:
         pattern: Ends with ``{version}``: ``/v{version}``, ``/api/{version}``.
@@ -105,8 +106,8 @@ def path(pattern: str = "/v{version}") -> Place:
     expected: Final = re.compile(re.escape(prefix) + r"(?P<version>[0-9][^/]*)(?:/.*)?", re.DOTALL)
 
     def read(incoming: Incoming) -> Sequence[str]:
-        said = expected.fullmatch(incoming.path)
-        return () if said is None else (said["version"],)
+        found = (expected.fullmatch(said) for said in incoming.paths)
+        return [said["version"] for said in found if said is not None]
 
     return Place(f"path {pattern}", read, prefix=prefix)
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import quote
 
-from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.observing import log
+from payaid_entitlements.core.written.problems import did_you_mean
 from payaid_entitlements.errors import ConfigurationError, UnknownApiVersion
 from payaid_entitlements.web.later import close, then
 from payaid_entitlements.web.request import Incoming
@@ -175,11 +175,8 @@ class ApiVersions:
         newest = self._versions[-1]
         if version.deprecated is not None and version.successor is None and version is not newest:
             for place in self._places:
-                said = f"{place.prefix}{version.name}"
-                if place.prefix is not None and incoming.path.startswith(said) and place.read(incoming):
-                    rest = quote(incoming.path[len(said) :], safe="/:@!$&'()*+,;=~", errors="replace")
-                    query = f"?{incoming.query}" if incoming.query else ""
-                    fields.append(("Link", link_to_successor(f"{place.prefix}{newest.name}{rest}{_plain(query)}")))
+                if place.prefix is not None and place.read(incoming):
+                    fields += _successors(incoming, place.prefix, version.name, newest.name)
         return fields
 
     def _asked(self, incoming: Incoming) -> Version | None:
@@ -237,6 +234,23 @@ class ApiVersions:
 
 def _has_ended(version: Version, now: datetime) -> bool:
     return version.ends is not None and version.ends <= now
+
+
+def _successors(incoming: Incoming, prefix: str, name: str, newest: str) -> Iterator[tuple[str, str]]:
+    """The same address in the *newest* version, where the path names the one of this *name*."""
+    said = f"{prefix}{name}"
+    for path in incoming.paths:
+        if path.startswith(said):
+            root = incoming.path.removesuffix(path)
+            rest = quote(path[len(said) :], safe=_IN_PATHS, errors="replace")
+            query = f"?{incoming.query}" if incoming.query else ""
+            address = f"{quote(root, safe=_IN_PATHS, errors='replace')}{prefix}{newest}{rest}{_plain(query)}"
+            yield "Link", link_to_successor(address)
+            return
+
+
+#: What stands in a path as it is (RFC 3986 section 3.3).
+_IN_PATHS: Final = "/:@!$&'()*+,;=~"
 
 
 def _plain(query: str) -> str:

@@ -71,7 +71,7 @@ class VersionsMiddleware:
         # Nothing of the app runs while these are read; and a server sends its own file by itself.
         if type(body) in (list, tuple) or (isinstance(made_by, type) and type(body) is made_by):
             return body
-        return _Body(body, version)
+        return _Body(body, version, lambda error: self._refuse(error, environ, response))
 
     def _chosen(self, incoming: EnvironRequest, environ: Environ) -> Chosen:
         chosen = self._teller.seek(incoming, environ)
@@ -111,14 +111,22 @@ class _Response:
 
 
 class _Body:
-    """A body that is made while the server reads it: the version is known for each piece, and for the end."""
+    """
+    A body that is made while the server reads it: the version is known for each piece, and for the end.
 
-    __slots__ = ("_body", "_pieces", "_version")
+    Of an app that is a generator nothing has run before: what is refused before its first piece is answered.
+    """
 
-    def __init__(self, body: Iterable[bytes], version: Version) -> None:
+    __slots__ = ("_body", "_has_sent", "_pieces", "_refuse", "_version")
+
+    def __init__(
+        self, body: Iterable[bytes], version: Version, refuse: Callable[[UnknownApiVersion], Iterable[bytes]]
+    ) -> None:
         self._body = body
         self._version = version
+        self._refuse = refuse
         self._pieces: Iterator[bytes] | None = None
+        self._has_sent = False
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -128,9 +136,16 @@ class _Body:
         try:
             if self._pieces is None:
                 self._pieces = iter(self._body)
-            return next(self._pieces)
+            piece = next(self._pieces)
+        except UnknownApiVersion as error:
+            if self._has_sent:
+                raise
+            self._pieces = iter(self._refuse(error))
+            piece = next(self._pieces, b"")
         finally:
             CURRENT_VERSION.reset(token)
+        self._has_sent = self._has_sent or bool(piece)
+        return piece
 
     def close(self) -> None:
         """Let the app tidy up, as the server does when it has read all, or has broken off."""

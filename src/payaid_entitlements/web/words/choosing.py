@@ -11,7 +11,7 @@ from pathlib import Path
 from string import Template
 from typing import Final, NamedTuple, TypeAlias
 
-from payaid_entitlements.core.catalog.problems import did_you_mean
+from payaid_entitlements.core.written.problems import did_you_mean
 from payaid_entitlements.errors import ConfigurationError
 from payaid_entitlements.web.negotiating import lookup, ranges
 from payaid_entitlements.web.words.english import ENGLISH

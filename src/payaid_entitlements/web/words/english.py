@@ -8,6 +8,7 @@ from typing import Final
 
 from payaid_entitlements.core.decision import Reason
 
+_MORE: Final = "Wait until your allowance renews, or change to a plan, or add an add-on, with a larger one."
 #: Title and detail of what a customer is refused for.
 _REFUSED: Final = {
     Reason.PLAN_MODULE_ABSENT: ("Your plan does not include this module.", Reason.PLAN_MODULE_ABSENT.way_out),
@@ -26,7 +27,7 @@ _REFUSED: Final = {
         "Subscribe again.",
     ),
     Reason.SUBSCRIPTION_PAST_DUE: (
-        "A payment is overdue, and the time of grace for it is over.",
+        "A payment is overdue, and the grace period for it is over.",
         "Pay what is due.",
     ),
     Reason.SUBSCRIPTION_PAUSED: ("Your subscription is paused.", "Resume the subscription."),
@@ -35,28 +36,37 @@ _REFUSED: Final = {
     Reason.OVERRIDE_DENIED: ("This was switched off for your account.", "Talk to us."),
     Reason.ENFORCEMENT_KILLED: ("This is switched off for everybody at the moment.", "Try again later."),
     Reason.ENFORCEMENT_LEGACY: ("This is not open to your account.", "Talk to us."),
+    Reason.CATALOG_UNKNOWN: ("There is no module or feature of this name.", "Talk to us."),
     Reason.CATALOG_RETIRED: ("This is no longer there.", "Look at what replaces it."),
     Reason.FLAG_ROLLOUT_EXCLUDED: (
         "This is made available step by step, and has not reached you yet.",
         "Wait until it does; there is nothing to buy.",
     ),
     Reason.FLAG_OFF: ("This is switched off for everybody.", "Try again later; there is nothing to buy."),
-    Reason.QUOTA_EXHAUSTED: ("Fewer units are left than were asked for.", Reason.QUOTA_EXHAUSTED.way_out),
+    Reason.QUOTA_EXHAUSTED: ("Fewer units are left than were asked for.", _MORE),
     Reason.QUOTA_GRACE_ENDED: (
-        "More was used than your plan includes, and the time of grace for it is over.",
-        Reason.QUOTA_GRACE_ENDED.way_out,
+        "More was used than your plan includes, and the grace period for it is over.",
+        _MORE,
     ),
+    Reason.CREDIT_EXHAUSTED: (
+        "You do not have enough credits for this.",
+        "Buy credits, or wait until you are given new ones.",
+    ),
+    Reason.ALLOCATION_FULL: ("All slots are taken.", Reason.ALLOCATION_FULL.way_out),
+    Reason.ALLOCATION_NO_ROOM: ("You have as many as your plan allows.", Reason.ALLOCATION_NO_ROOM.way_out),
 }
 #: Of what is no reason of a decision, or is told to clients in other words than to the host.
 _EDGE: Final = {
+    # Also `dependency.missing`, where what is missing cannot be bought.
+    "dependency.forbidden": (
+        "This needs another module or feature, which is not available to you at the moment.",
+        "Talk to us; there is nothing to buy.",
+    ),
     "tenant.unidentified": ("The request does not say for whom it is.", "Log in."),
     "tenant.conflict": ("The request names more than one tenant.", "Name one tenant."),
     "store.unavailable": ("This cannot be decided at the moment.", "Try again in a moment."),
-    "store.outcome_unknown": ("It is not known whether this has happened.", "Look first."),
-    "rate.limited": (
-        "More requests were made than the rate limit lets through.",
-        "Try again after the time that Retry-After says.",
-    ),
+    "store.outcome_unknown": ("It is not known whether this has happened.", "Check before you try again."),
+    "rate.limited": ("More requests were made than the rate limit lets through.", "Wait, then try again."),
     # Also `rate.limited`, where waiting does not help.
     "rate.never": (
         "More requests were made than the rate limit lets through.",
@@ -75,12 +85,15 @@ _EDGE: Final = {
         "Begin again.",
     ),
     "change.conflict": ("Somebody else changed the same thing first.", "Look at it as it is now, and decide again."),
-    "slot.taken": ("The slot cannot be handed over: both have one, or neither has.", "Look who has one now."),
-    "version.unknown": ("There is no such version of this API.", "Ask for one of those that `versions` names."),
+    "slot.taken": ("The slot cannot be handed over: both have one, or neither has.", "Check who has one now."),
+    "version.unknown": ("There is no such version of this API.", "Ask for one of the versions that are named here."),
     "version.conflict": ("The request asks for several versions of this API.", "Ask for one version, in one place."),
     "version.missing": ("The request does not say which version of this API it is for.", "Ask for a version."),
-    "version.retired": ("This version of the API has ended.", "Ask for one of those that `versions` names."),
-    "version.absent": ("This version of the API has nothing at this address.", "Ask for one that `versions` names."),
+    "version.retired": ("This version of the API has ended.", "Ask for one of the versions that are named here."),
+    "version.absent": (
+        "This version of the API has nothing at this address.",
+        "Ask for one of the versions that are named here.",
+    ),
     "module.failed": ("A part of the product failed.", "Quote the reference to support."),
     "module.unavailable": ("A part of the product is not available at the moment.", "Try again in a moment."),
     "route.unknown": ("There is nothing at this address.", "Check the address."),
@@ -96,8 +109,9 @@ ENGLISH: Final[dict[str, dict[str, str]]] = {
         "subscribe": "Subscribe to $title",
         "add_add_on": "Add $title",
         "contact": "Contact us",
-        "wait_until": "It opens by itself: $at",
-        "release_slots": "Free $amount",
+        "wait_until": "Available from $at",
+        "release_slots": "Slots to free: $amount",
+        "versions": "Versions: $versions",
         "reference": "Reference for support: $reference",
     },
 }

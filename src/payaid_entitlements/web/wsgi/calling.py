@@ -18,7 +18,7 @@ from payaid_entitlements.errors import EntitlementError
 from payaid_entitlements.web.answers import Answers, answerable
 from payaid_entitlements.web.finding import LazyBinding, view_of_refused
 from payaid_entitlements.web.needs import Needs, ask
-from payaid_entitlements.web.rate_fields import rate_fields
+from payaid_entitlements.web.rate_fields import fields_beside
 from payaid_entitlements.web.request import EnvironRequest
 from payaid_entitlements.web.taking import USAGES, Takings, take_quotas
 
@@ -111,11 +111,10 @@ class Call:
         if self._write is None and self._held is not None:
             status, headers = self._held
             if self._own.outcomes:
-                there = {name.lower() for name, _ in headers}
-                # A refusal says what refused, and nothing else.
-                if "ratelimit" not in there:
-                    fields = rate_fields(self._own.outcomes, legacy=self._answers.legacy_fields)
-                    headers = [*headers, *(field for field in fields.items() if field[0].lower() not in there)]
+                there = {name.lower(): value for name, value in headers}
+                fields = fields_beside(there, self._own.outcomes, legacy=self._answers.legacy_fields)
+                told = {name.lower() for name in fields}
+                headers = [*(field for field in headers if field[0].lower() not in told), *fields.items()]
             self._write = self._begin(status, headers)
         return self._write
 

@@ -9,8 +9,7 @@ from typing import Any, Final
 
 from payaid_entitlements.errors import ConfigurationError, RouteUnknown
 from payaid_entitlements.web.needs import Needs
-from payaid_entitlements.web.request import EnvironRequest
-from payaid_entitlements.web.routing import EXEMPT, Routes, is_preflight
+from payaid_entitlements.web.routing import EXEMPT, Routes
 from payaid_entitlements.web.wsgi.calling import Environ
 
 #: Stands for a segment that nobody has written down.
@@ -32,9 +31,7 @@ def needed(routes: Routes, environ: Environ) -> Needs | None:
     found = routes.match(method, path, _raw(environ))
     if found is None:
         raise RouteUnknown(f"{method} {path!r}")
-    if found is EXEMPT or (method == "OPTIONS" and is_preflight(EnvironRequest(environ))):
-        return None
-    return found
+    return None if found is EXEMPT else found
 
 
 def _raw(environ: Environ) -> bytes | None:

@@ -9,7 +9,7 @@ from payaid_entitlements.entitlements import Entitlements
 from payaid_entitlements.web.answers import Answers
 from payaid_entitlements.web.finding import LazyBinding, Who
 from payaid_entitlements.web.request import EnvironRequest, intent_of
-from payaid_entitlements.web.routing import Routes
+from payaid_entitlements.web.routing import Routes, known
 from payaid_entitlements.web.tenancy import Tenancy, finder_of
 from payaid_entitlements.web.wsgi.binding import Binder
 from payaid_entitlements.web.wsgi.calling import App, Call, Environ, StartResponse
@@ -58,7 +58,7 @@ class EntitlementsMiddleware:
         self._tenant = finder_of(tenant, EnvironRequest)
         self._user = user
         self._answers = answers or Answers()
-        self._routes = None if routes is None else routes.known_to(entitlements.catalog)
+        self._routes = known(routes, entitlements.catalog)
         self._is_mapped = self._routes is None
         self._require_mapped()
 
@@ -70,7 +70,7 @@ class EntitlementsMiddleware:
             self._is_mapped = True
         address = partial(self._binder.address, environ) if self._binder.has_address else None
         binding = LazyBinding(
-            self._client, partial(self._find, environ), intent_of(environ["REQUEST_METHOD"]), address=address
+            self._client, partial(self._find, environ), lambda: intent_of(environ["REQUEST_METHOD"]), address=address
         )
         call = Call(binding, self._answers, environ, start_response)
         if self._routes is None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from payaid_entitlements.core.catalog.problems import Findings
 from payaid_entitlements.core.flags.flagd import validate
 from payaid_entitlements.core.flags.flagd.targeting import Targeting
+from payaid_entitlements.core.written.problems import Findings
 from tests.core.flags.conformance import outside
 
 

@@ -9,11 +9,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payaid_entitlements.core.flags.model import Flag, FlagType, Guard, Metric, Progress, Rollout, Rule, Stage
+from payaid_entitlements.core.flags.model import (
+    Flag,
+    FlagSet,
+    FlagType,
+    Guard,
+    Metric,
+    Progress,
+    Rollout,
+    Rule,
+    Stage,
+)
 from payaid_entitlements.core.flags.rollouts import machine
-from payaid_entitlements.core.flags.rollouts.machine import advance, plan_of, standing
+from payaid_entitlements.core.flags.rollouts.machine import advance, plan_of, settled, standing
 from payaid_entitlements.core.flags.rollouts.measured import Measured, Rate, Side
 from payaid_entitlements.core.flags.rollouts.schedule import share
+from payaid_entitlements.core.flags.turning import fixed
 from payaid_entitlements.core.instant import DAY
 from payaid_entitlements.errors import ConfigurationError
 
@@ -67,6 +78,32 @@ def test_a_step_lasts_for_its_time_and_the_next_one_is_another_attempt() -> None
     assert advance(MONITORED, late, WELL, START + 7 * DAY - 1) is None
 
 
+def test_a_step_that_a_wrong_clock_began_is_not_waited_for() -> None:
+    """A year ahead, say. A few seconds are no reason for a change; and what is broken goes back whatever time it is."""
+    first = begun(MONITORED)
+    ahead = replace(first, since=START + 365 * DAY)
+    again = advance(MONITORED, ahead, WELL, START + DAY)
+    assert again is not None
+    assert again == replace(first, since=START + DAY, because=again.because)
+    assert again.because == "the clock was ahead when its step began; the time begins anew"
+    assert advance(MONITORED, again, WELL, START + 2 * DAY - 1) is None
+    assert advance(MONITORED, again, WELL, START + 2 * DAY) is not None
+    assert advance(MONITORED, replace(first, since=START + machine.SKEW), WELL, START) is None
+    back = advance(MONITORED, ahead, rates((500, 1_000)), START)
+    assert back is not None
+    assert back.stage is Stage.ROLLED_BACK
+
+
+def test_a_step_of_time_alone_that_a_wrong_clock_began_is_not_waited_for_either() -> None:
+    """Whoever resumes it on such a host begins it anew."""
+    ahead = Progress("all", Stage.RUNNING, 0, START + 365 * DAY, 3)
+    again = advance(TIMED, ahead, NOTHING, START + DAY)
+    assert again == replace(
+        ahead, since=START + DAY, because="the clock was ahead when its step began; the time begins anew"
+    )
+    assert advance(TIMED, again, NOTHING, START + DAY + 1) is None
+
+
 def walked(of: Flag, measured: Measured, at: int, *, times: int = 10) -> list[Progress]:
     found, progress = [], None
     for _ in range(times):
@@ -74,6 +111,16 @@ def walked(of: Flag, measured: Measured, at: int, *, times: int = 10) -> list[Pr
         if progress is not None and progress not in found:
             found.append(progress)
     return found
+
+
+def test_the_only_step_is_watched_for_its_time() -> None:
+    guard = Guard((Metric("error_rate", None, 500, against_control=False),))
+    of = Flag("new-checkout", FlagType.BOOLEAN, {"on": True, "off": False}, "off", "off")
+    of = replace(of, rules=(Rule("all", "on", rollout=Rollout(((START, 5_000),), guard, DAY)),))
+    running = begun(of)
+    assert advance(of, running, WELL, START + DAY - 1) is None
+    assert advance(of, running, rates((900, 1_000)), START + DAY - 1) is not None
+    assert advance(of, running, rates((1, 1_000)), START + DAY) == replace(running, stage=Stage.COMPLETED)
 
 
 def test_what_is_measured_is_never_skipped_however_late_anybody_looks() -> None:
@@ -199,6 +246,15 @@ def test_a_new_start_is_another_attempt() -> None:
     assert advance(TIMED, timed, NOTHING, 31 * DAY) == Progress("all", Stage.RUNNING, 1, 31 * DAY, 3)
 
 
+def test_a_new_start_by_a_wrong_clock_is_not_waited_for() -> None:
+    """As soon as the plan says, and no step is taken for one that had its time since then."""
+    ahead = machine.restarted(MONITORED, replace(RUNNING, stage=Stage.ROLLED_BACK), START + 365 * DAY)
+    assert advance(MONITORED, ahead, NOTHING, START - 1) is None
+    for of in (MONITORED, TIMED):
+        assert advance(of, ahead, NOTHING, 30 * DAY) == Progress("all", Stage.RUNNING, 0, 30 * DAY, 2)
+    assert advance(MONITORED, replace(ahead, since=30 * DAY + machine.SKEW), NOTHING, 30 * DAY) is None
+
+
 def test_what_has_not_begun_can_be_called_off() -> None:
     assert machine.rolled_back(MONITORED, None, "not now").stage is Stage.ROLLED_BACK
 
@@ -242,6 +298,119 @@ def test_verbs_fit_where_they_fit(verb: Callable[[Flag, Progress | None], Progre
 def test_what_waits_for_nobody_is_not_approved() -> None:
     with pytest.raises(ConfigurationError, match="waits for no approval"):
         machine.approved(MONITORED, RUNNING)
+
+
+STOOD = Progress("all", Stage.RUNNING, 0, START, 1, approved=True)
+WAITS = replace(STOOD, stage=Stage.PENDING)
+NOW = 20 * DAY
+ANEW = replace(STOOD, since=NOW, attempt=3, approved=False)
+
+
+@pytest.mark.parametrize(
+    ("was", "stands", "then"),
+    [
+        (None, None, None),
+        (STOOD, STOOD, STOOD),
+        # A step, and a rollback, that are undone: else the next look would make them again, of the old figures.
+        (STOOD, replace(STOOD, step=1, attempt=2), ANEW),
+        (replace(STOOD, because="waits for approval"), replace(STOOD, step=1, attempt=2), ANEW),
+        (replace(STOOD, attempt=2), replace(STOOD, stage=Stage.ROLLED_BACK, attempt=2), ANEW),
+        (replace(STOOD, attempt=2), replace(STOOD, stage=Stage.COMPLETED, attempt=2), ANEW),
+        (STOOD, replace(STOOD, stage=Stage.PAUSED, step=1, attempt=2), ANEW),
+        # A pause that is undone is as one that ends.
+        (STOOD, replace(STOOD, stage=Stage.PAUSED, because="lunch"), replace(STOOD, since=NOW)),
+        (STOOD, None, replace(STOOD, since=NOW)),
+        # What somebody said of the step that runs.
+        (replace(STOOD, approved=False), STOOD, replace(STOOD, approved=False)),
+        # What does nothing by itself is as it was.
+        (replace(STOOD, stage=Stage.PAUSED), STOOD, replace(STOOD, stage=Stage.PAUSED)),
+        (replace(STOOD, stage=Stage.ROLLED_BACK), WAITS, replace(STOOD, stage=Stage.ROLLED_BACK)),
+        (
+            replace(STOOD, stage=Stage.COMPLETED),
+            replace(STOOD, attempt=2),
+            replace(STOOD, stage=Stage.COMPLETED, attempt=3),
+        ),
+        (WAITS, None, WAITS),
+        (WAITS, replace(WAITS, stage=Stage.ROLLED_BACK), WAITS),
+        (None, WAITS, None),
+        # It would begin again at once.
+        (None, STOOD, replace(STOOD, stage=Stage.ROLLED_BACK, because=machine.NOT_BEGUN)),
+        (WAITS, replace(STOOD, step=1), replace(STOOD, step=1, stage=Stage.ROLLED_BACK, because=machine.NOT_BEGUN)),
+    ],
+)
+def test_what_is_undone_is_not_done_again_by_the_next_look(
+    was: Progress | None, stands: Progress | None, then: Progress | None
+) -> None:
+    assert machine.taken_back(was, stands, NOW) == then
+
+
+def after(was: Progress, before: Flag | None, becomes: Flag, said: Progress | None = None) -> Progress:
+    """Where a rollout stands once its flag is changed so, by something that says *said* of it, or nothing."""
+    held = FlagSet(progress={"new-checkout": was})
+    wanted = FlagSet(progress={"new-checkout": was if said is None else said})
+    flags = {} if before is None else {"new-checkout": before}
+    return settled(flags, {"new-checkout": becomes}, held, wanted, NOW).progress["new-checkout"]
+
+
+def test_another_plan_has_not_begun_and_has_no_tries_of_its_own() -> None:
+    """What was measured of the old one says nothing; the tries are counted on, so that no name is used twice."""
+    stood = replace(STOOD, step=1, attempt=4, because="so")
+    reset = Progress("all", Stage.PENDING, 0, START, 4)
+    assert after(stood, MONITORED, replace(MONITORED, owner="asha")) == stood
+    assert after(stood, MONITORED, flag(Guard((ERRORS,)), STEPS[:2])) == reset
+    assert after(stood, MONITORED, flag(Guard((ERRORS,), samples=9))) == reset
+    assert after(stood, None, MONITORED) == reset
+    assert after(stood, MONITORED, flag(None)) == reset
+    for stage in (Stage.PAUSED, Stage.COMPLETED):
+        assert after(replace(stood, stage=stage), MONITORED, TIMED) == reset
+
+
+def renamed(of: Flag) -> Flag:
+    """The same plan, in a rule that has another id."""
+    return replace(of, rules=(of.rules[0], replace(of.rules[1], id="rest")))
+
+
+def test_what_went_back_begins_by_nobody_who_does_not_start_it_anew() -> None:
+    """Whatever becomes of its plan, and of the name of its rule: it would let people in again within seconds."""
+    back = replace(STOOD, stage=Stage.ROLLED_BACK, step=1, because="it failed")
+    stays = replace(back, step=0, approved=False)
+    assert after(back, MONITORED, TIMED) == stays
+    assert after(back, MONITORED, renamed(MONITORED)) == replace(stays, rule="rest")
+    assert after(back, MONITORED, flag(None)) == stays
+    assert after(stays, flag(None), MONITORED) == stays
+    # Nor where the catalog has it otherwise by now: nothing that is changed says so.
+    assert standing(plan_of(renamed(MONITORED)), back) == replace(back, rule="rest")  # type: ignore[arg-type] # it has one
+    assert advance(renamed(MONITORED), back, NOTHING, 100 * DAY) is None
+    assert machine.restarted(renamed(MONITORED), back, NOW) == Progress("rest", Stage.PENDING, 0, NOW, 1)
+
+
+def test_what_has_begun_keeps_its_plan() -> None:
+    """Else the catalog would go on saying what it is; and of what is broken there is none to keep."""
+    for stage in Stage:
+        held = FlagSet(progress={"new-checkout": replace(STOOD, stage=stage)})
+        has_begun = stage in {Stage.RUNNING, Stage.PAUSED, Stage.COMPLETED}
+        for counts, kept in ((MONITORED, {"new-checkout": MONITORED}), (replace(MONITORED, broken="so"), {})):
+            both = {"new-checkout": counts}
+            assert settled(both, both, held, held, NOW).flags == (kept if has_begun else {})
+        gone: dict[str, Flag] = {}
+        assert settled(gone, gone, held, held, NOW) == held
+
+
+def test_a_step_never_lasts_shorter_than_it_was_to() -> None:
+    """An older change that is undone says when the step began, before it was put off."""
+    off = replace(STOOD, since=START + DAY)
+    assert after(off, MONITORED, MONITORED, STOOD) == off
+    assert after(STOOD, MONITORED, MONITORED, off) == off
+    # Another try has its own time, and what a wrong clock said is no measure.
+    assert after(off, MONITORED, MONITORED, replace(STOOD, attempt=2)) == replace(STOOD, attempt=2)
+    assert after(replace(off, since=NOW + DAY), MONITORED, MONITORED, STOOD) == replace(STOOD, since=NOW)
+
+
+def test_where_its_rules_decide_again_a_step_lasts_for_its_time_again() -> None:
+    set_off = fixed(MONITORED, "off")
+    assert after(STOOD, MONITORED, set_off) == STOOD
+    assert after(STOOD, set_off, MONITORED) == replace(STOOD, since=NOW)
+    assert after(STOOD, set_off, set_off) == STOOD
 
 
 LOOKS = st.lists(

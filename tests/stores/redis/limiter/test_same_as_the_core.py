@@ -21,7 +21,22 @@ from tests.stores.redis.limiter.calling import group, policy
 BEGIN = 1_790_000_000_000_000
 
 #: What is no state of ours, and what is one of another algorithm.
-ODD = ("", "x", "1", "-5 0", "1 2 3", " 1 2", "1  2", "1 2 ", "12345678901234567 1", "9007199254740992 1", "1,2", "7 0")
+ODD = (
+    "",
+    "x",
+    "1",
+    "-5 0",
+    "1 2 3",
+    " 1 2",
+    "1  2",
+    "1 2 ",
+    "12345678901234567 1",
+    "9007199254740992 1",
+    "1,2",
+    "7 0",
+    "7 0 0",
+    "7 5 5",
+)
 
 
 @pytest.fixture(params=["redis_url", pytest.param("redis_cluster_url", marks=pytest.mark.soak)])
@@ -105,7 +120,19 @@ def test_random_calls(limiter: RedisLimiter, runs: int) -> None:
 @pytest.mark.parametrize("algorithm", Algorithm)
 def test_what_nobody_of_us_has_written(limiter: RedisLimiter, algorithm: Algorithm) -> None:
     policies = [Policy("p", algorithm, 5, 60_000_000, 5)]
-    for place, odd in enumerate((*ODD, f"{BEGIN} 1 {BEGIN} 0", f"{BEGIN - 9} 0 {BEGIN} 3 {BEGIN} 0", f"{BEGIN} 9")):
+    for place, odd in enumerate(
+        (
+            *ODD,
+            f"{BEGIN} 1 {BEGIN} 0",
+            f"{BEGIN - 9} 0 {BEGIN} 3 {BEGIN} 0",
+            f"{BEGIN} 9",
+            f"{BEGIN + 9} 3 4",
+            f"{BEGIN + 9} 4 4",
+            f"{BEGIN + 9} 0 67108864",
+            f"{BEGIN + 9} 0 67108865",
+            f"{BEGIN + 9} 0 0",
+        )
+    ):
         for cost in (0, 1, 3, 6):
             asked = group(f"owner{place}x{cost}", policies[0])
             (key,) = limiter._made(asked).keys
@@ -150,6 +177,6 @@ def test_redis_answers_whole_numbers_as_such(redis_url: str) -> None:
     limiter.hit(group("owner", policy(1, window=2**50 - 1, burst=4)), 4, now=BEGIN)
     with redis.Redis.from_url(redis_url) as client:
         (key,) = client.keys()
-        assert client.get(key) == b"%d 0" % (BEGIN + 4 * (2**50 - 1))
+        assert client.get(key) == b"%d 0 1" % (BEGIN + 4 * (2**50 - 1))
         assert client.pttl(key) == pytest.approx(4 * (2**50 - 1) / 1000, rel=1e-9)
     limiter.close()

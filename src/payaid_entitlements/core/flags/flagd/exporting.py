@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from payaid_entitlements.core.catalog.problems import Findings
 from payaid_entitlements.core.flags.flagd.conditions import ConditionWriter
 from payaid_entitlements.core.flags.flagd.identities import Identity, identity
 from payaid_entitlements.core.flags.flagd.loading import GENERATION
@@ -22,6 +21,7 @@ from payaid_entitlements.core.flags.flagd.targeting import MAX_WEIGHTS
 from payaid_entitlements.core.flags.jsonlogic.reading import MOST_VALUES
 from payaid_entitlements.core.flags.model import PARTS, FlagType
 from payaid_entitlements.core.instant import EARLIEST, MICROSECONDS
+from payaid_entitlements.core.written.problems import Findings
 from payaid_entitlements.errors import FlagsInvalid
 
 if TYPE_CHECKING:

@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from payaid_entitlements.core.catalog.problems import Findings
 from payaid_entitlements.core.flags.flagd.parsing import fail, parse
 from payaid_entitlements.core.flags.flagd.reading import FlagReader
 from payaid_entitlements.core.flags.flagd.targeting import Targeting
 from payaid_entitlements.core.flags.model import Flag
 from payaid_entitlements.core.flags.nodes import Broken
+from payaid_entitlements.core.written.problems import Findings
 from payaid_entitlements.errors import FlagsInvalid
 
 if TYPE_CHECKING:
-    from payaid_entitlements.core.catalog.problems import Path, Problem
     from payaid_entitlements.core.flags.details import FlagValue
     from payaid_entitlements.core.flags.nodes import Scheme
+    from payaid_entitlements.core.written.problems import Path, Problem
 
 #: Where a file that we wrote says which generation of ``fractional`` it is meant for.
 GENERATION: Final = "fractional"

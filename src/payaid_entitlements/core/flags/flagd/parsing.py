@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from payaid_entitlements.errors import FlagsInvalid
 
 if TYPE_CHECKING:
-    from payaid_entitlements.core.catalog.problems import Findings, Path
     from payaid_entitlements.core.flags.details import FlagValue
+    from payaid_entitlements.core.written.problems import Findings, Path
 
 #: How deep a document may be nested; the deepest targeting rules that people write have some twenty levels.
 MAX_DEPTH: Final = 100

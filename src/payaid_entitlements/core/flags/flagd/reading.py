@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.flags.failing import RuleInvalid
 from payaid_entitlements.core.flags.flagd.references import references, resolved, size
 from payaid_entitlements.core.flags.flagd.targeting import Targeting
@@ -12,13 +11,14 @@ from payaid_entitlements.core.flags.jsonlogic.reading import MOST_VALUES, read
 from payaid_entitlements.core.flags.model import Flag, FlagType
 from payaid_entitlements.core.flags.nodes import Broken
 from payaid_entitlements.core.flags.walking import walk
+from payaid_entitlements.core.written.problems import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from payaid_entitlements.core.catalog.problems import Findings, Path
     from payaid_entitlements.core.flags.details import FlagValue
     from payaid_entitlements.core.flags.nodes import Scheme
+    from payaid_entitlements.core.written.problems import Findings, Path
 
 _STATES: Final = ("ENABLED", "DISABLED")
 _FIELDS: Final = ("key", "state", "variants", "defaultVariant", "targeting", "metadata")

@@ -10,14 +10,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.flags.flagd.references import REF
+from payaid_entitlements.core.written.problems import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Mapping
 
-    from payaid_entitlements.core.catalog.problems import Findings, Path
     from payaid_entitlements.core.flags.details import FlagValue
+    from payaid_entitlements.core.written.problems import Findings, Path
 
 #: The sum of weights that flagd can place: a signed integer of 32 bits.
 MAX_WEIGHTS: Final = 2_147_483_647

@@ -147,11 +147,24 @@ for group = 1, #ARGV do
         local is_within
         if kind < 2 then
             -- GCRA: the quota, the microseconds and quota-ths of one that a unit takes, and those of a full burst.
-            local tat, rest = match(text, '^(%d+) (%d+)$')
-            if tat and #tat < 17 and #rest < 17 then tat, rest = tonumber(tat), tonumber(rest) else tat = nil end
-            if tat and tat < 9007199254740992 and rest < 9007199254740992 then
-                if rest >= one then tat, rest = tat + 1, 0 end
-                if tat < now then tat, rest = now, 0 end
+            local tat, rest, by = match(text, '^(%d+) (%d+) (%d+)$')
+            if tat and #tat < 17 and #rest < 17 and #by < 17 then
+                tat, rest, by = tonumber(tat), tonumber(rest), tonumber(by)
+            else
+                tat = nil
+            end
+            if tat and tat < 9007199254740992 and rest < by and by <= 67108864 then
+                if tat < now then
+                    tat, rest = now, 0
+                elseif by ~= one then
+                    -- It was counted by another quota: (tat - now) * by / one, in parts whose products are exact.
+                    local high = floor((tat - now) / 67108864)
+                    local low = (tat - now - high * 67108864) * by + rest
+                    local wholes = floor(high * by / one)
+                    local between = (high * by - wholes * one) * 67108864
+                    local more, less = floor(between / one), floor(low / one)
+                    tat, rest = now + wholes * 67108864 + more + less, between - more * one + low - less * one
+                end
             else
                 text, tat, rest = '', now, 0
             end
@@ -161,7 +174,7 @@ for group = 1, #ARGV do
             local debt = tat - now
             is_within = debt < four or debt == four and rest <= five
             stays[place] = found and four
-            if is_within then texts[place], lives[place] = format('%.0f %.0f', tat, rest), debt end
+            if is_within then texts[place], lives[place] = format('%.0f %.0f %.0f', tat, rest, one), debt end
         else
             if not others then
 """

@@ -12,13 +12,14 @@ from payaid_entitlements.stores.sql.activity.statements import Statements, dropp
 from payaid_entitlements.stores.sql.tallying import trying
 
 if TYPE_CHECKING:
-    from payaid_entitlements.stores.sql.store import AsyncSQLStore, SQLStore, _Common
+    from payaid_entitlements.stores.sql.database import Database
+    from payaid_entitlements.stores.sql.store import AsyncSQLStore, SQLStore
 
 
 class _Activity:
     """What both colours are made of."""
 
-    def __init__(self, store: _Common) -> None:
+    def __init__(self, store: Database) -> None:
         self._about = store
         self._statements = Statements(store._statements.tables.activity, store._engine.dialect.name)
 

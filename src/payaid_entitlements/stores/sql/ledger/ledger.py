@@ -48,7 +48,8 @@ from payaid_entitlements.stores.sql.ledger.running import run_async, run_bare, r
 from payaid_entitlements.stores.sql.ledger.statements import Statements
 
 if TYPE_CHECKING:
-    from payaid_entitlements.stores.sql.store import AsyncSQLStore, SQLStore, _Common
+    from payaid_entitlements.stores.sql.database import Database
+    from payaid_entitlements.stores.sql.store import AsyncSQLStore, SQLStore
 
 T = TypeVar("T")
 
@@ -56,7 +57,7 @@ T = TypeVar("T")
 class _Ledger:
     """What both colours are made of."""
 
-    def __init__(self, store: _Common) -> None:
+    def __init__(self, store: Database) -> None:
         engine = store._engine
         self._engine = engine
         self._statements = Statements(store._statements.tables.ledger, engine.dialect)

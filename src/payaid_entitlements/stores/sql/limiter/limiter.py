@@ -25,7 +25,8 @@ from payaid_entitlements.stores.sql.limiter.sending import Sending
 from payaid_entitlements.stores.sql.limiter.statements import Statements
 
 if TYPE_CHECKING:
-    from payaid_entitlements.stores.sql.store import AsyncSQLStore, SQLStore, _Common
+    from payaid_entitlements.stores.sql.database import Database
+    from payaid_entitlements.stores.sql.store import AsyncSQLStore, SQLStore
 
 T = TypeVar("T")
 
@@ -33,7 +34,7 @@ T = TypeVar("T")
 class _Limiter:
     """What both colours are made of."""
 
-    def __init__(self, store: _Common, reading: Engine, writing: Engine, *, is_own: bool) -> None:
+    def __init__(self, store: Database, reading: Engine, writing: Engine, *, is_own: bool) -> None:
         engine = store._engine
         self._about = store
         # A host's engine may begin transactions by itself; on PostgreSQL ours says that there are to be none.

@@ -19,7 +19,6 @@ from sqlalchemy import (
     Insert,
     Numeric,
     Select,
-    String,
     Table,
     and_,
     bindparam,
@@ -35,6 +34,7 @@ from sqlalchemy import (
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
+from payaid_entitlements.core.ratelimit.policy import MOST_UNITS
 from payaid_entitlements.stores.sql.clock import clock
 from payaid_entitlements.stores.sql.columns import MYSQL
 from payaid_entitlements.stores.sql.ledger.prepared import Prepared
@@ -85,17 +85,23 @@ class Statements:
         quota, taken, room = (sql_cast(bindparam(name), Numeric()) for name in ("quota", "taken", "room"))
         at = clock(self._dialect.name)
         now = sql_cast(at, Numeric())
-        tat, rest = (sql_cast(func.split_part(c.state, " ", place), Numeric()) for place in (1, 2))
+        tat, rest, counted = (sql_cast(func.split_part(c.state, " ", place), Numeric()) for place in (1, 2, 3))
         # What nobody of us has written is not read as numbers.
-        owed = case((c.state.regexp_match("^[0-9]{1,16} [0-9]{1,16}$"), tat * quota + func.least(rest, quota)))
-        total = func.greatest(owed, now * quota) + taken
-        whole = [func.div(each, quota) for each in (total, total + quota - 1)]
-        state = sql_cast(whole[0], String) + " " + sql_cast(func.mod(total, quota), String)
-        found = self._is_owner, c.key == self._bound("key", 0, c.key), owed.is_not(None), total - now * quota <= room
+        is_known = and_(rest < counted, counted <= MOST_UNITS)
+        owed = case(
+            (
+                c.state.regexp_match("^[0-9]{1,16} [0-9]{1,16} [0-9]{1,16}$"),
+                case((is_known, (tat - now) * counted + rest)),
+            )
+        )
+        total = func.greatest(owed, 0) + taken
+        ahead = func.div(total, quota), func.mod(total, quota), quota
+        state = func.concat_ws(" ", now + ahead[0], *ahead[1:])
+        found = self._is_owner, c.key == self._bound("key", 0, c.key), owed.is_not(None), total <= room
         return Prepared(
             update(self._table)
             .where(*found)
-            .values({c.state: state, c.expires: sql_cast(whole[1], BigInteger)})
+            .values({c.state: state, c.expires: sql_cast(now + func.div(total + quota - 1, quota), BigInteger)})
             .returning(at, c.state),
             self._dialect,
         )

@@ -7,7 +7,7 @@ and shows what it should hide (Django's ticket 17664).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from django import template
@@ -18,12 +18,14 @@ from django.template.exceptions import TemplateSyntaxError
 from django.utils.translation import get_language
 
 from payaid_entitlements.binding import Binding, current_binding
-from payaid_entitlements.core.catalog.problems import did_you_mean
 from payaid_entitlements.core.flags.details import FlagError
 from payaid_entitlements.core.metering.usage import Usage
+from payaid_entitlements.core.written.problems import did_you_mean
 from payaid_entitlements.errors import NoCurrentTenant, UnknownFeature, UnknownFlag
 from payaid_entitlements.view import TenantView
 from payaid_entitlements.web.django.process import configuration
+from payaid_entitlements.web.pages import label_of
+from payaid_entitlements.web.problems import followable
 
 register = template.Library()
 
@@ -127,24 +129,34 @@ def upgrade_prompt(context: Context, key: str) -> dict[str, object]:
     """
     Say what would open *key* to this tenant, by the template ``payaid/upgrade_prompt.html``, which a project overrides.
 
-    It is given ``feature``, ``is_open``, ``reason``, ``request``, ``remedies``, the cheapest first, each as JSON data,
-    and in the language that is active what refusals say: ``title``, ``detail`` and ``language``, its tag.
+    It is given ``feature``, ``is_open``, ``reason``, ``request``, ``remedies``, the cheapest first, each as JSON data
+    with a ``label``, and in the language that is active what refusals say: ``title``, ``detail`` and ``language``, its
+    tag. ``options`` are the remedies of which the detail does not say all.
     """
     view = _view("upgrade_prompt")
     key = _key("upgrade_prompt", key)
     _require_known(view, key)
     decision = view.check(key)
-    words = configuration().answers.words.of(decision.reason.value, get_language() or "", key)
+    words = configuration().answers.words
+    said = words.of(decision.reason.value, get_language() or "", key)
+    labels = words.labels(said.language)
+    remedies = [] if decision.allowed else [_shown(each.to_public(), labels) for each in view.remedies(decision)]
     return {
         "request": context.get("request"),
         "feature": key,
         "is_open": decision.allowed,
         "reason": decision.reason.value,
-        "title": words.title,
-        "detail": words.detail,
-        "language": words.language,
-        "remedies": [] if decision.allowed else [remedy.to_public() for remedy in view.remedies(decision)],
+        "title": said.title,
+        "detail": said.detail,
+        "language": said.language,
+        "remedies": remedies,
+        "options": [each for each in remedies if each["label"]],
     }
+
+
+def _shown(remedy: dict[str, object], labels: Mapping[str, str]) -> dict[str, object]:
+    """A remedy for a page: with words, and without an address that a link must not lead to."""
+    return remedy | {"label": label_of(remedy, labels), "url": followable(remedy.get("url"))}
 
 
 def _binding(name: str) -> Binding:

@@ -20,6 +20,9 @@ class Act(forms.Form):
     """
     What all acts need.
 
+    Args:
+        now: When it is, by the clock of the client; of a form that nobody has filled in, nothing asks.
+
     Attributes:
         name: Which act it is, in the field ``act``.
         title: What it is called.
@@ -28,6 +31,7 @@ class Act(forms.Form):
     name: ClassVar[str]
     title: ClassVar[str]
 
+    required_css_class = "required"
     because = forms.CharField(
         max_length=500,
         label="Because",
@@ -37,17 +41,21 @@ class Act(forms.Form):
     #: By it a form that is sent twice is one change.
     operation = forms.UUIDField(required=False, widget=forms.HiddenInput)
 
-    def __init__(self, *args: Any, catalog: Catalog, **named: Any) -> None:
+    def __init__(self, *args: Any, catalog: Catalog, now: datetime | None = None, **named: Any) -> None:
         super().__init__(*args, **named)
         self.catalog = catalog
+        self.now = now
 
     def clean_operation(self) -> object:
         """Make one for a form that has none."""
         return self.cleaned_data["operation"] or uuid4()
 
-    def carry_out(self, admin: Admin, tenant: str) -> Change:
+    def carry_out(self, admin: Admin, tenant: str, expect: int) -> Change:
         """
         Do it.
+
+        Args:
+            expect: Revision of the tenant that was looked at.
 
         Raises:
             EntitlementError, TypeError: It is refused.
@@ -69,7 +77,12 @@ class SetOverride(Act):
 
     name, title = "override", "Set an override"
 
-    feature = forms.CharField(max_length=255, label="Module, feature or rate_limits.key")
+    feature = forms.CharField(
+        max_length=255,
+        label="Key",
+        help_text="Of a module, a feature, or a rate limit (rate_limits.api).",
+        widget=forms.TextInput(attrs={"list": "keys"}),  # the page has them
+    )
     to = forms.CharField(
         max_length=255,
         label="To",
@@ -78,12 +91,16 @@ class SetOverride(Act):
     until = forms.DateTimeField(
         required=False,
         label="Until",
-        help_text="It ends then by itself.",
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
     )
     forever = forms.BooleanField(required=False, label="Without an end")
     user = forms.CharField(required=False, max_length=255, label="Only for the user")
     field_order = ("feature", "to", "until", "forever", "user", "because")
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        # Whoever writes a time has to know whose; the field of a browser has no zone.
+        self.fields["until"].help_text = f"It ends then by itself. Time of {timezone.get_current_timezone_name()}."
 
     def clean_feature(self) -> str:
         """A key that the catalog has."""
@@ -94,15 +111,26 @@ class SetOverride(Act):
             raise ValidationError(str(error)) from error
 
     def clean_until(self) -> datetime | None:
-        """In the zone of the project, where that has ``USE_TZ = False`` too."""
+        """
+        Still to come; in the zone of the project, where that has ``USE_TZ = False`` too.
+
+        What was confirmed may be sent again when its end is over, to find out whether it was done: the library knows.
+        """
         until: datetime | None = self.cleaned_data["until"]
-        return timezone.make_aware(until) if until is not None and timezone.is_naive(until) else until
+        if until is None:
+            return None
+        if timezone.is_naive(until):
+            until = timezone.make_aware(until)
+        if self.now is not None and until <= self.now and "confirmed" not in self.data:
+            now = self.now.astimezone(timezone.get_current_timezone())
+            raise ValidationError(f"That is over already: it is {now:%Y-%m-%d %H:%M %z} now.")
+        return until
 
     def clean(self) -> dict[str, Any]:
         """An end, or none in so many words; a value that the key can have."""
         said = self.cleaned_data
         if "until" in said and bool(said["until"]) == said["forever"]:
-            self.add_error("until", "say when it ends, or that it has no end")
+            self.add_error("until", "Say when it ends, or that it has no end.")
         if "feature" in said and "to" in said:
             try:
                 said["value"] = typed(self.catalog, said["feature"], said["to"])
@@ -110,7 +138,7 @@ class SetOverride(Act):
                 self.add_error("to", str(error))
         return said
 
-    def carry_out(self, admin: Admin, tenant: str) -> Change:
+    def carry_out(self, admin: Admin, tenant: str, expect: int) -> Change:
         """Same as `Act.carry_out`."""
         said = self.cleaned_data
         return admin.override(
@@ -119,6 +147,7 @@ class SetOverride(Act):
             said["value"],
             until=said["until"],
             user=said["user"] or None,
+            expect=expect,
             operation=self._operation,
         )
 
@@ -131,10 +160,12 @@ class ClearOverride(Act):
     feature = forms.CharField(max_length=255, widget=forms.HiddenInput)
     user = forms.CharField(required=False, max_length=255, widget=forms.HiddenInput)
 
-    def carry_out(self, admin: Admin, tenant: str) -> Change:
+    def carry_out(self, admin: Admin, tenant: str, expect: int) -> Change:
         """Same as `Act.carry_out`."""
         said = self.cleaned_data
-        return admin.clear_override(tenant, said["feature"], user=said["user"] or None, operation=self._operation)
+        return admin.clear_override(
+            tenant, said["feature"], user=said["user"] or None, expect=expect, operation=self._operation
+        )
 
 
 class Undo(Act):
@@ -144,8 +175,8 @@ class Undo(Act):
 
     change = forms.CharField(max_length=255, widget=forms.HiddenInput)
 
-    def carry_out(self, admin: Admin, tenant: str) -> Change:
-        """Same as `Act.carry_out`. Whose change it is was looked at before."""
+    def carry_out(self, admin: Admin, tenant: str, expect: int) -> Change:
+        """Same as `Act.carry_out`. Whose change it is was looked at before; what it is about may not have changed."""
         return admin.undo(self.cleaned_data["change"], operation=self._operation)
 
 

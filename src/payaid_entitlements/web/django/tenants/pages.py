@@ -19,19 +19,21 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST, require_safe
 
+from payaid_entitlements.admin import ChangeReason
 from payaid_entitlements.core.identity import identify
 from payaid_entitlements.entitlements import Entitlements
 from payaid_entitlements.errors import (
     ChangeConflict,
     EntitlementError,
     OperationConflict,
+    OutcomeUnknown,
     StoreUnavailable,
     UnknownFeature,
 )
 from payaid_entitlements.web.django.models import Tenant
 from payaid_entitlements.web.django.process import entitlements
 from payaid_entitlements.web.django.tenants.forms import ACTS, Act, ClearOverride, SetOverride, Undo
-from payaid_entitlements.web.django.tenants.showing import catalog_of, page_of
+from payaid_entitlements.web.django.tenants.showing import catalog_of, now_of, page_of, quoted
 
 #: Tenants on one page of the list.
 LISTED = 100
@@ -90,7 +92,7 @@ class TenantPages(_Pages):
             # Also one of whom nothing is recorded: it holds the default plan.
             tenant = _tenant(request.GET["tenant"].strip())
             if tenant is None:
-                return self._listing(request, wrong="that is no id of a tenant", status=400)
+                return self._listing(request, wrong="That is no id of a tenant.", status=400)
             return HttpResponseRedirect(self._url("of", tenant=tenant))
         return self._listing(request)
 
@@ -99,28 +101,32 @@ class TenantPages(_Pages):
         self._require_view(request)
         tenant = _tenant(request.GET.get("tenant"))
         if tenant is None:
-            return self._listing(request, wrong="that is no id of a tenant", status=400)
+            return self._listing(request, wrong="That is no id of a tenant.", status=400)
         return self._tenant_page(request, tenant)
 
     def why(self, request: HttpRequest) -> HttpResponse:
-        """Show every rule that was asked about one key."""
+        """Show every rule that was asked about one key, or about what a customer quotes the reference of."""
         self._require_view(request)
         tenant, key = _tenant(request.GET.get("tenant")), request.GET.get("key", "")
+        reference = request.GET.get("reference", "").strip()
         if tenant is None:
-            return self._listing(request, wrong="that is no id of a tenant", status=400)
+            return self._listing(request, wrong="That is no id of a tenant.", status=400)
         try:
+            quote = quoted(self.client(), tenant, reference) if reference else None
+            key = key if quote is None else quote.key
             explanation = self.client().explain(tenant, key)
-        except (EntitlementError, TypeError) as error:
+        except (EntitlementError, TypeError, ValueError) as error:
             return self._tenant_page(request, tenant, wrong=str(error), status=_status(error))
-        decision = explanation.decision
+        decision, read = explanation.decision, explanation.read
         return self._page(
             request,
             "why",
             title=f"{tenant}: {key}",
             tenant=tenant,
             key=key,
+            quote=quote,
             # A decision never enters a template: what has no truth value of its own is taken for true there.
-            is_allowed=decision.allowed,
+            now=now_of(decision.allowed, read is not None and read.allowed),
             reason=decision.reason.value,
             meaning=decision.reason.meaning,
             way_out=decision.reason.way_out,
@@ -129,33 +135,76 @@ class TenantPages(_Pages):
         )
 
     def change(self, request: HttpRequest) -> HttpResponse:
-        """Show what a change would come to; or carry it out, where that was seen and confirmed."""
+        """Show what a change would come to; or carry it out, or let it be corrected, where that was seen."""
         if not self.has_change_permission(request):
             raise PermissionDenied
         tenant, kind = _tenant(request.POST.get("tenant")), ACTS.get(request.POST.get("act", ""))
         if tenant is None or kind is None:
-            return self._listing(request, wrong="that is no id of a tenant, or nothing that can be done", status=400)
+            return self._listing(request, wrong="That is no id of a tenant, or nothing that can be done.", status=400)
         client = self.client()
+        form: Act | None = None
         try:
-            client.tenant(tenant, fresh=True)
-            form = kind(request.POST, catalog=catalog_of(client))
+            seen = client.tenant(tenant, fresh=True)
+            revision = seen.revision
+            form = kind(request.POST, catalog=catalog_of(client), now=seen.at)
             if not form.is_valid():
-                return self._tenant_page(request, tenant, form=form, status=400)
+                wrong = "Nothing was changed. Correct what is marked below."
+                return self._tenant_page(request, tenant, form=form, wrong=wrong, status=400)
+            if "edit" in request.POST:
+                return self._tenant_page(request, tenant, form=form)
             if isinstance(form, Undo):
                 _require_own(client, tenant, form.cleaned_data["change"])
-            is_confirmed = "confirmed" in request.POST
-            admin = client.admin(_actor(request), because=form.cleaned_data["because"], dry_run=not is_confirmed)
-            change = form.carry_out(admin, tenant)
+            # Of what somebody else has changed since, the review is not what was confirmed.
+            is_overtaken = request.POST.get("revision", str(revision)) != str(revision)
+            is_dry = is_overtaken or "confirmed" not in request.POST
+            admin = client.admin(_actor(request), because=form.cleaned_data["because"], dry_run=is_dry)
+            change = form.carry_out(admin, tenant, revision)
+        except StoreUnavailable as error:
+            return self._keep(request, tenant, kind, error)
         except (EntitlementError, TypeError) as error:
-            return self._tenant_page(request, tenant, wrong=str(error), status=_status(error))
-        if not is_confirmed:
-            known = client.tenant(tenant).revision > 0
+            return self._tenant_page(request, tenant, form=form, wrong=str(error), status=_status(error))
+        if is_dry and change.reason is not ChangeReason.REPEATED:
             return self._page(
-                request, "review", title=f"{form.title}: {tenant}", tenant=tenant, form=form, change=change, known=known
+                request,
+                "review",
+                title=f"{form.title}: {tenant}",
+                tenant=tenant,
+                form=form,
+                change=change,
+                revision=revision,
+                wrong="Somebody has changed this tenant since. This is what it would come to now."
+                if is_overtaken
+                else "",
             )
         said = "; ".join(map(str, change.altered)) if change.applied else f"nothing was changed ({change.reason.value})"
-        messages.success(request, f"{form.title}: {said}")
+        messages.add_message(request, messages.SUCCESS if change.applied else messages.WARNING, f"{form.title}: {said}")
         return HttpResponseRedirect(self._url("of", tenant=tenant))
+
+    def _keep(self, request: HttpRequest, tenant: str, kind: type[Act], error: StoreUnavailable) -> HttpResponse:
+        """
+        Show what was written in an outage, to be sent again: nobody writes it twice, and it is done once.
+
+        Without reading anything: there may be nothing to read from.
+        """
+        names = ("confirmed", "revision", *kind.base_fields)
+        written = {name: request.POST[name] for name in names if name in request.POST}
+        return self._page(
+            request,
+            "again",
+            status=503,
+            title=f"{kind.title}: {tenant}",
+            tenant=tenant,
+            act=kind.name,
+            act_title=kind.title,
+            wrong=str(error),
+            is_unknown=isinstance(error, OutcomeUnknown),
+            written=written,
+            shown=[
+                (kind.base_fields[name].label or name.capitalize(), written[name])
+                for name in kind.field_order or kind.base_fields
+                if written.get(name) and name != "operation"
+            ],
+        )
 
     def _listing(self, request: HttpRequest, *, wrong: str = "", status: int = 200) -> HttpResponse:
         after = _tenant(request.GET.get("after"))
@@ -165,7 +214,15 @@ class TenantPages(_Pages):
             rows, wrong, status = [], str(error), _status(error)
         more = rows[LISTED - 1].tenant if len(rows) > LISTED else ""
         return self._page(
-            request, "look_up", status=status, title="Tenants", rows=rows[:LISTED], more=more, after=after, wrong=wrong
+            request,
+            "look_up",
+            status=status,
+            title="Tenants",
+            sought=request.GET.get("tenant", ""),  # also in an outage, to be asked for again
+            rows=rows[:LISTED],
+            more=more,
+            after=after,
+            wrong=wrong,
         )
 
     def _tenant_page(
@@ -185,6 +242,7 @@ class TenantPages(_Pages):
             tenant=tenant,
             page=page,
             wrong=wrong,
+            reference=request.GET.get("reference", ""),
             may_change=self.has_change_permission(request),
             # Of a form that was refused all is as it was written; of the others nothing is.
             setting=form if isinstance(form, SetOverride) else SetOverride(catalog=catalog),
@@ -192,6 +250,8 @@ class TenantPages(_Pages):
         )
 
     def _page(self, request: HttpRequest, template: str, *, status: int = 200, **context: Any) -> HttpResponse:
+        # Links of the site's own templates lead into this one, where a project has several.
+        request.current_app = self.admin_site.name
         shared: Mapping[str, Any] = self.admin_site.each_context(request)
         return TemplateResponse(
             request,

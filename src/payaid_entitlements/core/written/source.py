@@ -14,9 +14,9 @@ import tomllib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, Literal
 
-from payaid_entitlements.core.catalog.lines import json_lines, toml_lines
-from payaid_entitlements.core.catalog.plain import Plain, number, plain
-from payaid_entitlements.core.catalog.problems import Findings, did_you_mean
+from payaid_entitlements.core.written.lines import json_lines, toml_lines
+from payaid_entitlements.core.written.plain import Plain, number, plain
+from payaid_entitlements.core.written.problems import Findings, did_you_mean
 from payaid_entitlements.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _read(text: str, size: int, format: Format, findings: Findings) -> dict[str,
 
 def _read_yaml(text: str, findings: Findings) -> object:
     # PyYAML takes longer to import than a catalog takes to check; other formats do without it.
-    from payaid_entitlements.core.catalog.yaml12 import read_yaml
+    from payaid_entitlements.core.written.yaml12 import read_yaml
 
     return read_yaml(text, findings)
 

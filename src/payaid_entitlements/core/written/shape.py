@@ -8,29 +8,22 @@ left out is remembered: a plan that names a feature whose definition is broken i
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, TypeVar
+from collections.abc import Collection, Iterator
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Final, TypeGuard, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from payaid_entitlements.core.catalog import written
-from payaid_entitlements.core.catalog.plain import Plain, described
-from payaid_entitlements.core.catalog.problems import did_you_mean, dotted
-from payaid_entitlements.core.flags import written as flags
+from payaid_entitlements.core.written.plain import Plain, described
+from payaid_entitlements.core.written.problems import did_you_mean, dotted
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-    from payaid_entitlements.core.catalog.problems import Findings, Path
+    from payaid_entitlements.core.written.problems import Findings, Path
 
 _M = TypeVar("_M", bound=BaseModel)
 
-_KINDS: Final[dict[str, type[BaseModel]]] = {
-    "switch": written.Switch,
-    "config": written.Config,
-    "quota": written.Quota,
-    "allocation": written.Allocation,
-    "credit": written.Credit,
-}
 _EXPECTED: Final = {
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
@@ -60,7 +53,7 @@ def fit(model: type[_M], data: dict[str, Plain], findings: Findings, path: Path 
                 where = _place(detail, rest)
                 wrong.add(where)
                 if first:  # later rounds only see what leaving something out has broken
-                    _report(detail, rest, (*path, *where), findings)
+                    _report(detail, model, where, (*path, *where), findings)
             # Positions in lists are those of the first round only as long as whole values go.
             left_out |= wrong
             rest = _without(rest, wrong)
@@ -87,22 +80,26 @@ def _place(detail: ErrorDetails, data: Plain) -> Path:
     return tuple(at)
 
 
-def _report(detail: ErrorDetails, data: Plain, path: Path, findings: Findings) -> None:
+def _report(detail: ErrorDetails, model: type[BaseModel], where: Path, path: Path, findings: Findings) -> None:
     kind, name = detail["type"], dotted(path) or "the catalog"
     value = detail["input"]
     match kind:
         case "extra_forbidden":
-            known = _known_fields(path, data)
+            around = _models(model, where[:-1])
+            kinds = _kinds(around)
+            # Where there are several, pydantic says in front of the field which one it took.
+            known = _fields([kinds[tag] for tag in map(str, detail["loc"][-2:-1]) if tag in kinds] or around)
             word = str(path[-1])
-            near = _other_kinds(word, path) or did_you_mean(word, known) or f"; it has {', '.join(known)}"
+            near = _other_kinds(word, around) or did_you_mean(word, known) or f"; it has {', '.join(known)}"
             findings.add("unknown.field", f"{dotted(path[:-1]) or 'the catalog'} has no {word!r}{near}", path)
         case "missing":
             findings.add("missing.field", f"{name} lacks {detail['loc'][-1]!r}", path)
         case "union_tag_not_found":
-            findings.add("missing.field", f"{name} lacks 'kind': one of {', '.join(_KINDS)}", path)
+            message = f"{name} lacks 'kind': one of {', '.join(_kinds(_models(model, where)))}"
+            findings.add("missing.field", message, path)
         case "union_tag_invalid":
             written_kind = value.get("kind") if isinstance(value, dict) else None
-            _wrong_word(written_kind, list(_KINDS), (*path, "kind"), findings)
+            _wrong_word(written_kind, _kinds(_models(model, where)), (*path, "kind"), findings)
         case "literal_error":
             expected = re.findall(r"'([^']*)'", detail["ctx"]["expected"])
             if path == ("catalog",):
@@ -117,61 +114,61 @@ def _report(detail: ErrorDetails, data: Plain, path: Path, findings: Findings) -
             findings.add("wrong.value", f"{name}: {detail['msg'].lower()}, not {described(value)}", path)
 
 
-def _wrong_word(value: object, known: list[str], path: Path, findings: Findings) -> None:
+def _wrong_word(value: object, known: Collection[str], path: Path, findings: Findings) -> None:
     near = did_you_mean(value, known) if isinstance(value, str) else ""
     message = f"{dotted(path)} is one of {', '.join(known)}, not {described(value)}{near}"
     findings.add("wrong.value", message, path)
 
 
-def _other_kinds(word: str, path: Path) -> str:
-    """Say which kinds of features have the field *word*, where it was written for another kind."""
-    kinds = [kind for kind, model in _KINDS.items() if word in model.model_fields]
-    is_feature = path[:1] == ("features",) or path[2:3] == ("features",)
-    return f"; only a {' or a '.join(kinds)} has" if kinds and is_feature else ""
+def _other_kinds(word: str, around: list[type[BaseModel]]) -> str:
+    """Say which kinds have the field *word*, where it was written for another kind."""
+    kinds = [kind for kind, model in _kinds(around).items() if word in model.model_fields]
+    return f"; only a {' or a '.join(kinds)} has" if kinds else ""
 
 
-def _known_fields(path: Path, data: Plain) -> list[str]:
-    """List the fields of the model that stands around *path*."""
-    model: type[BaseModel] | None
-    match path[:-1]:
-        case ("modules", _, "features", _) | ("features", _):
-            feature = _at(data, path[:-1])
-            kind = feature.get("kind") if isinstance(feature, dict) else None
-            model = _KINDS.get(str(kind))
-        case ("plans" | "add_ons", _, "price"):
-            model = written.WrittenPrice
-        case (*_, "rollover"):
-            model = written.WrittenRollover
-        case ("flags", _, *_, "rollout"):
-            model = flags.WrittenRollout
-        case ("flags", _, *_, "schedule", int()):
-            model = flags.WrittenScheduled
-        case ("flags", _, "rules", int()):
-            model = flags.WrittenRule
-        case ("flags", _, "exclusion" | "holdout"):
-            model = flags.WrittenShare
-        case (str() as section, *_):
-            model = _SECTIONS.get(section)
-        case _:
-            model = written.WrittenCatalog
-    return [field.alias or name for name, field in model.model_fields.items()] if model is not None else []
+def _kinds(models: list[type[BaseModel]]) -> dict[str, type[BaseModel]]:
+    """Find by its `kind` each of *models* that has one."""
+    fields = ((model.model_fields.get("kind"), model) for model in models)
+    return {get_args(kind.annotation)[0]: model for kind, model in fields if kind is not None}
 
 
-_SECTIONS: Final[dict[str, type[BaseModel]]] = {
-    "modules": written.WrittenModule,
-    "plans": written.WrittenPlan,
-    "add_ons": written.WrittenAddOn,
-    "lifecycle": written.WrittenLifecycle,
-    "rate_limits": written.WrittenRateLimit,
-    "flags": flags.WrittenFlag,
-}
+def _fields(models: list[type[BaseModel]]) -> list[str]:
+    """List the fields of *models*, as they are written."""
+    return [field.alias or name for model in models for name, field in model.model_fields.items()]
 
 
-def _at(data: Plain, path: Path) -> Plain:
-    for piece in path:
-        assert isinstance(data, dict)  # only features are looked up, and all around them are mappings
-        data = data[str(piece)]
-    return data
+def _models(model: type[BaseModel], where: Path) -> list[type[BaseModel]]:
+    """List the models that may stand at *where* in what *model* describes: several, where a `kind` says which."""
+    here: list[object] = [model]
+    for piece in where:
+        here = [inner for each in here for inner in _inside(each, piece)]
+    return list(dict.fromkeys(each for each in here if _is_model(each)))
+
+
+def _inside(annotation: object, piece: str | int) -> Iterator[object]:
+    """Give what may stand at *piece* of a mapping, a list or a model."""
+    if _is_model(annotation):
+        for name, field in annotation.model_fields.items():
+            if piece == (field.alias or name):
+                yield from _choices(field.annotation)
+    elif get_origin(annotation) in (dict, list):
+        yield from _choices(get_args(annotation)[-1])
+
+
+def _choices(annotation: object) -> Iterator[object]:
+    """Give each of what *annotation* leaves open."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        yield from _choices(get_args(annotation)[0])
+    elif origin in (Union, UnionType):
+        for each in get_args(annotation):
+            yield from _choices(each)
+    else:
+        yield annotation
+
+
+def _is_model(annotation: object) -> TypeGuard[type[BaseModel]]:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _without(data: Plain, paths: set[Path], here: Path = ()) -> Plain:

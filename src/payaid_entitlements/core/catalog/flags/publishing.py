@@ -7,10 +7,10 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from payaid_entitlements.core.catalog.problems import Problem
 from payaid_entitlements.core.flags.dealing import is_at_rest, require_same_buckets
 from payaid_entitlements.core.flags.sizes import too_large
 from payaid_entitlements.core.flags.storing import decode_flag, encode_flag
+from payaid_entitlements.core.written.problems import Problem
 from payaid_entitlements.errors import CatalogInvalid, ConfigurationError
 
 if TYPE_CHECKING:

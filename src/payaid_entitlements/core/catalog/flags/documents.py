@@ -8,28 +8,31 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, cast
 
-from payaid_entitlements.core.catalog.keyspace import folded
-from payaid_entitlements.core.catalog.problems import Findings
-from payaid_entitlements.core.catalog.reading import Reading
-from payaid_entitlements.core.catalog.shape import fit
-from payaid_entitlements.core.catalog.source import read_source
+from payaid_entitlements.core.catalog.flags.reading import check_key
 from payaid_entitlements.core.flags import flagd
-from payaid_entitlements.core.flags.checking import check_flags, check_segments
+from payaid_entitlements.core.flags.checking import check_segments, newly_wrong
 from payaid_entitlements.core.flags.conditions import exact
+from payaid_entitlements.core.flags.flagd.loading import GENERATION
 from payaid_entitlements.core.flags.flagd.parsing import parse
 from payaid_entitlements.core.flags.model import Condition, Flag
-from payaid_entitlements.core.flags.reading import Known, check_key, read_segments, read_written
+from payaid_entitlements.core.flags.reading import Known, read_segments, read_written
 from payaid_entitlements.core.flags.written import WrittenFlags
+from payaid_entitlements.core.written.keyspace import check_retired, folded
+from payaid_entitlements.core.written.problems import Findings
+from payaid_entitlements.core.written.reading import Reading
+from payaid_entitlements.core.written.shape import fit
+from payaid_entitlements.core.written.source import read_source
 from payaid_entitlements.errors import FlagsInvalid
 
 if TYPE_CHECKING:
     from payaid_entitlements.core.catalog.model import Catalog
-    from payaid_entitlements.core.catalog.plain import Plain
-    from payaid_entitlements.core.catalog.problems import Path
     from payaid_entitlements.core.flags.details import FlagValue
+    from payaid_entitlements.core.flags.nodes import Scheme
+    from payaid_entitlements.core.written.plain import Plain
+    from payaid_entitlements.core.written.problems import Path
 
 #: What a flag of flagd has and none of ours.
 _FLAGD: Final = frozenset({"state", "defaultVariant"})
@@ -84,6 +87,29 @@ def read_file(source: str | os.PathLike[str] | Mapping[str, object]) -> FlagFile
     return FlagFile(data, findings.file, findings.marks)
 
 
+def of_generation(file: FlagFile, scheme: Scheme) -> FlagFile:
+    """
+    The same file of flagd, as one that says which generation of ``fractional`` it is of.
+
+    Raises:
+        FlagsInvalid: It is none of flagd, or says another one.
+    """
+    if not is_flagd(file.data):
+        findings = Findings(file.file)
+        findings.add("generation.unknown", "files of flagd have a generation of 'fractional'; this is one of ours", ())
+        raise FlagsInvalid(findings.fatal)
+    metadata = file.data.get("metadata", {})
+    said = metadata.get(GENERATION) if isinstance(metadata, Mapping) else None
+    if not isinstance(metadata, Mapping) or said not in (None, "v2", "v3"):
+        return file  # which is told when it is read
+    if said not in (None, scheme):
+        findings = Findings(file.file, file.marks)
+        message = f"this file says that it is of {said}, and {scheme} deals everybody otherwise; leave that out here"
+        findings.add("generation.other", message, ("metadata", GENERATION))
+        raise FlagsInvalid(findings.fatal)
+    return replace(file, data={**file.data, "metadata": {**metadata, GENERATION: scheme}})
+
+
 def read_flags(
     file: FlagFile, *, catalog: Catalog, flags: Mapping[str, Flag], segments: Mapping[str, Condition]
 ) -> Flags:
@@ -100,7 +126,8 @@ def read_flags(
     findings = Findings(file.file, file.marks)
     read = (_of_flagd if is_flagd(file.data) else _of_ours)(file, findings, catalog, flags, segments)
     if not findings.fatal:
-        _add_caused({**flags, **read.flags}, flags, findings)
+        for problem in newly_wrong(flags, {**flags, **read.flags}, findings.file):
+            findings.add(problem.code, problem.message, tuple(problem.path.split(".")))
     if findings.fatal:
         raise FlagsInvalid(findings.fatal)
     return read
@@ -119,35 +146,28 @@ def _of_flagd(
     file: FlagFile, findings: Findings, catalog: Catalog, flags: Mapping[str, Flag], segments: Mapping[str, Condition]
 ) -> Flags:
     read = flagd.load(file.data, strict=True, file=file.file)
+    reading = Reading(findings, retired=catalog.retired)
     taken = {folded(key): key for key in (*catalog.modules, *catalog.features)}
     for key in read.flags:
         other = taken.get(folded(key))
         if other is not None:
             message = f"the flag {key!r} cannot have the key of the module or feature {other!r}; take another key"
             findings.add("key.taken", message, ("flags", key))
+        else:
+            check_retired(key, ("flags", key), reading)
     return Flags(read.flags)
 
 
 def _of_ours(
     file: FlagFile, findings: Findings, catalog: Catalog, flags: Mapping[str, Flag], segments: Mapping[str, Condition]
 ) -> Flags:
-    reading = Reading(findings, modules=dict(catalog.modules), features=dict(catalog.features), retired=catalog.retired)
+    reading = Reading(findings, retired=catalog.retired)
     written, reading.left_out = fit(WrittenFlags, cast("dict[str, Plain]", dict(file.data)), findings)
     own_segments = read_segments(written.segments, reading, segments)
     check_segments({**segments, **own_segments}, reading)
-    known = Known({*flags, *written.flags}, {*segments, *written.segments})
+    known = Known({*flags, *written.flags}, {*segments, *written.segments}, catalog.modules, catalog.features)
     own: dict[str, Flag] = {}
     for key, each in written.flags.items():
-        check_key(key, {other: flag for other, flag in {**flags, **own}.items() if other != key}, reading)
+        check_key(key, catalog, {other: flag for other, flag in {**flags, **own}.items() if other != key}, reading)
         own[key] = read_written(key, each, known, reading)
     return Flags(own, own_segments)
-
-
-def _add_caused(after: Mapping[str, Flag], before: Mapping[str, Flag], findings: Findings) -> None:
-    """Say what is wrong because of the file, and not what was before."""
-    old, new = (Reading(Findings(findings.file)) for _ in range(2))
-    check_flags(before, old)
-    check_flags(after, new)
-    for problem in new.findings.fatal:
-        if problem not in old.findings.fatal:
-            findings.add(problem.code, problem.message, tuple(problem.path.split(".")))

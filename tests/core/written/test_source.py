@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from payaid_entitlements.core.catalog import Catalog, source
-from payaid_entitlements.core.catalog.plain import Plain, described
-from payaid_entitlements.core.catalog.problems import Problem
+from payaid_entitlements.core.catalog import Catalog
+from payaid_entitlements.core.written import source
+from payaid_entitlements.core.written.plain import Plain, described
+from payaid_entitlements.core.written.problems import Problem
 from payaid_entitlements.errors import CatalogInvalid, ConfigurationError
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "payaid" / "catalog.yaml"

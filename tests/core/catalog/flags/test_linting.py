@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from payaid_entitlements.core.catalog import Catalog
-from payaid_entitlements.core.flags.linting import lint_flags
+from payaid_entitlements.core.catalog.flags.linting import lint_flags
 from payaid_entitlements.core.flags.model import Condition, Flag, FlagSet, FlagType, Needs, Rule, Segment, Test
 from tests.core.flags.native import percentage, switch
 

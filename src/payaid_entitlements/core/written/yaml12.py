@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Final, cast
 import yaml
 from yaml import events
 
-from payaid_entitlements.core.catalog.plain import DEPTH, described, number
+from payaid_entitlements.core.written.plain import DEPTH, described, number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from yaml import Event, Mark, NodeEvent, ScalarEvent
 
-    from payaid_entitlements.core.catalog.problems import Findings, Path
+    from payaid_entitlements.core.written.problems import Findings, Path
 
 _WORDS: Final[dict[str, bool | None]] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),

@@ -1,5 +1,5 @@
 """
-Keys: their alphabet, and that no two could be taken for one another.
+Keys: their alphabet, that no two could be taken for one another, and that none comes back.
 
 Modules, features and flags share one space, because a kill switch takes any of them. Plans,
 add-ons and rate limits have a space each.
@@ -8,13 +8,14 @@ add-ons and rate limits have a space each.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from payaid_entitlements.core.catalog.problems import Path
-    from payaid_entitlements.core.catalog.reading import Reading
+    from payaid_entitlements.core.written.problems import Path
+    from payaid_entitlements.core.written.reading import Reading
 
 #: One part of a key. Small letters, because nobody tells `CRM` from `crm` when it is said aloud.
 PART: Final = re.compile(r"[a-z][a-z0-9_-]{0,63}")
@@ -22,6 +23,7 @@ PART: Final = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 RATE_LIMITS: Final = "rate_limits."
 
 
+@lru_cache(maxsize=16_384)  # each new key is compared with all that there are
 def folded(key: str) -> str:
     """Write *key* as environment variables and constants do, where ``.``, ``-`` and ``_`` are one."""
     return re.sub(r"[.-]", "_", key.lower())
@@ -61,3 +63,10 @@ def check_spellings(places: Mapping[str, Path], reading: Reading) -> None:
                 f"{folded(key).upper()} as a constant or an environment variable; rename one"
             )
             reading.findings.add("key.confusable", message, path)
+
+
+def check_retired(key: str, path: Path, reading: Reading) -> None:
+    """Refuse a key that was retired."""
+    if key in reading.retired:
+        message = f"{key!r} was retired on {reading.retired[key]} and is never used again; take a new key"
+        reading.findings.add("key.retired", message, path)

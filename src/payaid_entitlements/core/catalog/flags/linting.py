@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from payaid_entitlements.core.catalog.problems import Problem
 from payaid_entitlements.core.flags.conditions import named_segments
 from payaid_entitlements.core.flags.context import FlagContext
 from payaid_entitlements.core.flags.details import FlagReason
 from payaid_entitlements.core.flags.model import Condition, Flag, Rule
 from payaid_entitlements.core.flags.snapshot import FlagSnapshot, effective
+from payaid_entitlements.core.written.problems import Problem
 
 if TYPE_CHECKING:
     from payaid_entitlements.core.catalog.model import Catalog
