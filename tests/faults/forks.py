@@ -139,7 +139,8 @@ def of_child(ent: Entitlements, url: str, shared: Shared, me: int, children: int
     was_empty = ent.peek(f"t{me}", "crm.page_size") is None
     chance, lags, from_the_future = random.Random(me), [], 0
     admin = ent.admin(f"child-{me}", because="test")
-    engine = ent._store._engine if url.startswith("postgresql") else None  # type: ignore[attr-defined] # it is SQL
+    # Of our engine the view for transactions, as a host has: on the other one each statement commits by itself.
+    engine = ent._store._writing if url.startswith("postgresql") else None  # type: ignore[attr-defined] # it is SQL
     for value in range(1, rounds + 1):
         with ExitStack() as open_:
             tx = None if engine is None else open_.enter_context(engine.begin())
