@@ -82,7 +82,8 @@ class Naive:
         used = sum(balance.used for balance in found.values())
         (debit,) = postings
         if used + debit.amount <= sum(line.cap for line in debit.lines):
-            time.sleep(0.002)
+            # Longer than a process needs to come to the same meter, also where the disk is memory.
+            time.sleep(0.02)
             debit = Debit(debit.feature, debit.amount, debit.lines, beyond=None)
         return self._ledger.post(tenant, [debit], **named)
 
