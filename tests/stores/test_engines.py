@@ -7,10 +7,12 @@ import sqlite3
 import pytest
 from sqlalchemy import Engine, event, make_url, text
 
+from payaid_entitlements import Entitlements
 from payaid_entitlements.stores.sql import SQLStore, begin_immediate, engines
 from payaid_entitlements.stores.sql.engines import is_immediate
 from payaid_entitlements.stores.sql.tables import SCHEMA_VERSION
 from payaid_entitlements.testing.contracts.writes import tenant_write
+from tests.core.conftest import SMALL
 
 
 def _statements(engine):
@@ -149,3 +151,25 @@ def test_what_the_url_says_wins(engine_on, postgres_url):
     elsewhere = SQLStore(postgres_url)
     assert elsewhere.current() is None
     elsewhere.close()
+
+
+def test_a_write_on_postgresql_is_all_or_nothing_though_our_engine_commits_by_itself(migrated_url):
+    """What stops it at its last statement takes back the three before."""
+    with Entitlements.open(migrated_url, catalog=SMALL) as ent:
+        admin = ent.admin("tests", because="a fault")
+        admin.subscribe("acme", "pro")
+        held, written = ent.tenant("acme", fresh=True), []
+
+        def stop(connection, cursor, statement, *rest):
+            written.append(statement.split()[0])
+            if "payaid_outbox" in statement:
+                raise RuntimeError("stopped")
+
+        engine = ent._store._engine
+        event.listen(engine, "before_cursor_execute", stop)
+        with pytest.raises(RuntimeError, match="stopped"):
+            admin.change_plan("acme", "big")
+        event.remove(engine, "before_cursor_execute", stop)
+        assert "UPDATE" in written
+        now = ent.tenant("acme", fresh=True)
+        assert (now.plan, now.revision) == ("pro", held.revision)
