@@ -8,7 +8,7 @@ import queue
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pytest
 
@@ -18,17 +18,10 @@ from payaid_entitlements.cache.local import NEVER, POLL_AFTER
 from payaid_entitlements.core.observing import Tally
 from payaid_entitlements.errors import ConfigurationError
 from payaid_entitlements.stores.ports import LogEntry, Scope
+from tests.waiting import until
 
 #: Seconds that something may take which happens at once on a quiet machine.
 LONGEST = 20.0
-
-
-def until(is_so: Callable[[], object]) -> None:
-    """Wait for what another thread does."""
-    end = time.monotonic() + LONGEST
-    while not is_so():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.001)
 
 
 def line(position: int, tenant: str | None = "acme") -> LogEntry:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,9 +13,7 @@ import pytest
 from payaid_entitlements import Catalog, Entitlements
 from payaid_entitlements.stores.opening import open_store
 from tests.channels.staleness import FLAG
-
-#: Seconds that something may take which happens at once on a quiet machine.
-LONGEST = 30.0
+from tests.waiting import LONGEST, until
 
 CATALOG = Catalog.load(
     {
@@ -33,14 +30,6 @@ CATALOG = Catalog.load(
         "flags": {FLAG: {"bucket_by": "tenant", "rollout": "0%"}},
     }
 )
-
-
-def until(is_so: Callable[[], object]) -> None:
-    """Wait for what another thread or process does."""
-    end = time.monotonic() + LONGEST
-    while not is_so():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.001)
 
 
 def listeners() -> list[threading.Thread]:

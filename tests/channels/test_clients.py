@@ -20,8 +20,9 @@ from payaid_entitlements.stores.memory import MemoryStore
 from payaid_entitlements.stores.opening import open_store
 from payaid_entitlements.stores.sql.notifying import NotifyChannel
 from payaid_entitlements.testing import FakeClock, FaultyStore
-from tests.channels.conftest import CATALOG, LONGEST, is_connected, listeners, prepared, until
+from tests.channels.conftest import CATALOG, is_connected, listeners, prepared
 from tests.entitlements.conftest import START
+from tests.waiting import LONGEST, until
 
 
 def test_a_change_ends_what_is_near_in_another_process_before_anybody_asks(url, open_client):

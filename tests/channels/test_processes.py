@@ -8,7 +8,8 @@ import time
 import pytest
 
 from payaid_entitlements.cache.local import NEVER
-from tests.channels.conftest import LONGEST, is_connected, listeners, prepared, run, until
+from tests.channels.conftest import is_connected, listeners, prepared, run
+from tests.waiting import LONGEST, until
 
 OPENED = """
 import os, sys, threading, time

@@ -16,6 +16,7 @@ from payaid_entitlements.errors import OutcomeUnknown, StoreUnavailable
 from payaid_entitlements.stores.redis.scripts import APPLY
 from tests.faults.apps import CATALOG
 from tests.servers.proxy import Proxy
+from tests.waiting import until
 
 #: What is said last to make a write true, by store.
 DECIDES = {"postgresql": b"COMMIT\x00", "mysql": b"\x03COMMIT", "redis": APPLY.sha.encode()}
@@ -37,6 +38,10 @@ class Told:
 
     def value(self) -> Any:
         return self.run(self.inner.check("acme", "crm.page_size")).value
+
+    def hears(self) -> bool:
+        """Does it hear of changes?"""
+        return bool(self.run(self.inner.health()).channel.connected)
 
     def close(self) -> None:
         self.run(self.inner.aclose() if self._runner else self.inner.close())
@@ -78,6 +83,15 @@ def told(proxy: Proxy, colour: str) -> Iterator[Told]:
 def trail(url: str) -> list[tuple[str | None, int]]:
     with Entitlements.open(url) as ent:
         return [(entry.operation, entry.revision) for entry in ent._store.audit(tenant="acme")]
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "redis"])
+def test_whoever_connects_to_hear_of_changes_says_nothing_that_makes_a_write_true(told, proxy, kind):
+    """He does so beside what is asked below, and the reply that is lost there must be that to the write."""
+    proxy.drop_reply(DECIDES[kind])
+    assert told.value() == 0
+    until(told.hears)
+    assert proxy.dropped == 0
 
 
 def test_a_write_whose_answer_was_lost_is_done_once_however_often_it_is_repeated(told, proxy, kind, direct_url):

@@ -13,7 +13,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -23,6 +22,7 @@ from payaid_entitlements import Entitlements, Reason
 from payaid_entitlements.cache.local import LEASE
 from payaid_entitlements.errors import StoreUnavailable
 from tests.faults.apps import CATALOG
+from tests.waiting import until
 
 FEATURE = "crm.page_size"
 #: Seconds for which a question may wait for a store that hangs: a quarter, and some for a machine that does much else.
@@ -52,13 +52,6 @@ def opened():
 
 def put(ent: Entitlements, value: int, tenant: str = "acme") -> None:
     ent.admin("test", because="test").override(tenant, FEATURE, value)
-
-
-def until(is_so: Callable[[], bool], seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def plain(ent: Entitlements, tenant: str = "acme") -> object:

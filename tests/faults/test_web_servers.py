@@ -24,6 +24,7 @@ from payaid_entitlements.stores.ports import Scope
 from payaid_entitlements.stores.sql import SQLStore
 from tests.faults.apps import CATALOG, FEW, MANY
 from tests.faults.serving import WORKERS, Crowd, Served, Truth
+from tests.waiting import until
 
 #: Seconds within which a server must have ended, on a machine that does much else, and on one that does not. What hangs
 #: takes 30: then gunicorn kills its workers.
@@ -203,14 +204,6 @@ def test_a_connection_that_hears_of_changes_is_ended_again_and_again(serve: Serv
             until(lambda: all(answer["hears"] for answer in served.each("/sockets").values()))
     assert truth.contradicted(crowd.answers, LEASE) == []
     each_shows_what_is_true(served, truth)
-
-
-def until(is_so: Callable[[], bool]) -> None:
-    """Wait for other processes."""
-    end = time.monotonic() + 30
-    while not is_so():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def counts_exactly(served: Served, url: str, limit: str, most: int, requests: int) -> None:

@@ -12,6 +12,7 @@ import pytest
 import redis
 
 from tests.servers.proxy import Proxy
+from tests.waiting import until
 
 
 def asked(proxy: Proxy, **options) -> redis.Redis:
@@ -160,11 +161,3 @@ def test_it_leaves_no_thread_and_no_socket(redis_url):
         assert (proxy.open, threading.active_count()) == (0, before)
         with pytest.raises(redis.ConnectionError):
             client.ping()
-
-
-def until(is_so) -> None:
-    """Wait for another process."""
-    end = time.monotonic() + 10
-    while not is_so():
-        assert time.monotonic() < end
-        time.sleep(0.01)

@@ -105,8 +105,14 @@ def _options(url: URL) -> dict[str, Any]:
             arguments = {"timeout": SQLITE_PATIENCE, "isolation_level": None, "check_same_thread": False}
             return {"pool_timeout": SQLITE_PATIENCE, "connect_args": arguments}
         case "postgresql":
-            # Said once: to say it for each read, and take it back, costs a fifth of the read.
-            return {"pool_timeout": PATIENCE, "isolation_level": "AUTOCOMMIT", "connect_args": _postgresql(url)}
+            return {
+                "pool_timeout": PATIENCE,
+                # Said once: to say it for each read, and take it back, costs a fifth of the read.
+                "isolation_level": "AUTOCOMMIT",
+                # Else the first connection looks for a type that we have no column of, in a transaction.
+                "use_native_hstore": False,
+                "connect_args": _postgresql(url),
+            }
     from payaid_entitlements.stores.sql import mysql
 
     defaults = mysql.limits(is_async=url.drivername.endswith("asyncmy"))
