@@ -10,7 +10,7 @@ import pytest
 
 from payaid_entitlements.cache import taking_turns
 from payaid_entitlements.cache.gathering import LANES
-from payaid_entitlements.cache.taking_turns import TakingTurns
+from payaid_entitlements.cache.taking_turns import OVERDUE, WAY, TakingTurns
 from payaid_entitlements.errors import StoreDamaged, StoreUnavailable
 
 
@@ -106,6 +106,25 @@ def test_who_waits_is_read_together_and_the_first_first(crowd_of):
     assert crowd.statements == [("a", "b", "c")]
 
 
+@pytest.mark.parametrize(("seconds", "gives_way"), [(0.0, []), (OVERDUE, []), (OVERDUE * 1.01, [WAY])])
+def test_who_has_read_gives_way_to_a_reading_that_is_long_on_its_way(crowd_of, monkeypatch, seconds, gives_way):
+    """It may be there already, and its thread only lack the interpreter."""
+    now, slept = [0.0], []
+    monkeypatch.setattr(taking_turns, "monotonic", lambda: now[0])
+    monkeypatch.setattr(taking_turns, "sleep", slept.append)
+    crowd = crowd_of(documents)
+    crowd.let_one_go()
+    crowd.hung[0].result(30)
+    slept.clear()
+    now[0] = seconds
+    assert crowd.turns.read(("a",), documents) == {"a": "document of a"}
+    assert slept == gives_way
+    crowd.end()
+    slept.clear()
+    crowd.turns.read(("a",), documents)
+    assert slept == []
+
+
 def test_one_statement_names_only_so_many(crowd_of, monkeypatch):
     """The rest goes with the next."""
     monkeypatch.setattr(taking_turns, "MOST_TOGETHER", 2)
@@ -130,7 +149,7 @@ def test_an_outage_is_told_to_all_who_were_read_together(crowd_of):
         with pytest.raises(StoreUnavailable, match="down"):
             future.result(30)
     crowd.end()
-    assert crowd.turns._running == 0
+    assert crowd.turns._lanes == {}
 
 
 def test_a_damaged_document_harms_nobody_else(crowd_of):
@@ -185,9 +204,9 @@ def test_a_turn_that_comes_in_the_last_moment_is_taken():
     """Else the lane would be lost: it was handed over already."""
     turns = TakingTurns(0.0)
     late = taking_turns._Waiter(("a",))
-    late.leads, turns._running = True, 1
+    late.lane = turns._begin()
     turns._await(late)
-    turns._lead(late, documents)
+    turns._lead(late, late.lane, documents)
     assert late.answer == {"a": "document of a"}
 
 
@@ -221,5 +240,5 @@ def test_a_crowd_gets_its_own_documents_by_few_statements_at_once():
     with ThreadPoolExecutor(16) as pool:
         assert list(pool.map(ask, range(16))) == [200] * 16
     assert most <= LANES
-    assert turns._running == 0
+    assert turns._lanes == {}
     assert turns._waiting == []

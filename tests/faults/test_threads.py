@@ -172,7 +172,7 @@ def test_who_takes_turns_gets_an_answer_of_his_own(much: int):
 
     hammer(work)
     assert max(most) <= LANES
-    assert (turns._running, turns._waiting) == (0, [])
+    assert (turns._lanes, turns._waiting) == ({}, [])
 
 
 BACKENDS = ["memory", "sqlite", "postgresql", "redis"]
