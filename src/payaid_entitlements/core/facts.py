@@ -23,6 +23,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final, TypeAlias, cast
 
@@ -232,22 +233,27 @@ def _stamp(data: object) -> _Stamp:
 def _timeline(data: object, stamps: Sequence[_Stamp]) -> tuple[Subject, Timeline]:
     """Read the timeline of one subject; ValueError where it is none."""
     match data:
-        case [[*path], [*facts]] if _is_subject(path):
-            line = Timeline(tuple(_fact(fact, stamps) for fact in facts))
-            if all(one.since < other.since and one.said <= other.said for one, other in pairwise(line.facts)):
-                return cast("Subject", tuple(path)), line
+        case [[*path], [*written]]:
+            facts = tuple([_fact(fact, stamps) for fact in written])
+            if len(facts) == 1 or all(
+                one.since < other.since and one.said <= other.said for one, other in pairwise(facts)
+            ):
+                return _subject(tuple(path)), Timeline(facts)
     raise ValueError(f"no timeline: {str(data)[:100]}")
 
 
-def _is_subject(path: list[object]) -> bool:
-    if not all(isinstance(part, str) for part in path):
-        return False
-    match path:
-        case ["subscription", _, "add_on" | "provider_id", *rest]:
-            return len(rest) == 1
-        case ["subscription", _, _, *_] | ["override", _] | ["override", _, _] | ["grant", _]:
-            return True
-    return bool(path) and path[0] not in ("subscription", "override", "grant")
+@lru_cache(1024)
+def _subject(path: tuple[object, ...]) -> Subject:
+    """The subject that *path* is, one object for all who have it; ValueError where it is none."""
+    if all(isinstance(part, str) for part in path):
+        match path:
+            case ["subscription", _, "add_on" | "provider_id", *rest] if len(rest) != 1:
+                pass
+            case ["subscription", _, _, *_] | ["override", _] | ["override", _, _] | ["grant", _]:
+                return cast("Subject", path)
+            case [other, *_] if other not in ("subscription", "override", "grant"):
+                return cast("Subject", path)
+    raise ValueError(f"no subject: {str(path)[:100]}")
 
 
 def _fact(data: object, stamps: Sequence[_Stamp]) -> Fact:
