@@ -21,7 +21,7 @@ from typing import Any
 
 from payaid_entitlements import Admin, Entitlements
 from payaid_entitlements.cache.renewing import announce
-from payaid_entitlements.errors import OutcomeUnknown, StoreUnavailable
+from payaid_entitlements.errors import ChangeConflict, OutcomeUnknown, StoreUnavailable
 from payaid_entitlements.stores.ports import Scope, Write
 from payaid_entitlements.testing.contracts.writes import tenant_write
 
@@ -213,7 +213,8 @@ def _change(
         applied = None
         try:
             applied = store.apply(write, expect=known.revision, actor="writer", because=None)
-        except (StoreUnavailable, OutcomeUnknown):
+        except (StoreUnavailable, OutcomeUnknown, ChangeConflict):
+            # A change to a server that hangs may be done whenever that goes on: also just before it is tried again.
             try:
                 now = store.read([TENANT])[TENANT]
             except StoreUnavailable:
