@@ -210,6 +210,36 @@ def test_a_turn_that_comes_in_the_last_moment_is_taken():
     assert late.answer == {"a": "document of a"}
 
 
+class Interrupted(BaseException):
+    """As KeyboardInterrupt, or what a worker raises where a task has taken too long."""
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_who_is_interrupted_while_waiting_takes_no_lane_along(crowd_of, monkeypatch, is_late):
+    """Neither one that comes to it afterwards, nor one that it was handed just before."""
+    crowd = crowd_of(documents)
+
+    class Called(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            if is_late:
+                crowd.let_one_go()
+                assert super().wait(30)
+            raise Interrupted
+
+    class Waiter(taking_turns._Waiter):
+        def __init__(self, tenants: tuple[str, ...]) -> None:
+            super().__init__(tenants)
+            self.called = Called()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(taking_turns, "_Waiter", Waiter)
+        with pytest.raises(Interrupted):
+            crowd.turns.read(("a",), documents)
+    crowd.end()
+    assert crowd.statements == []
+    assert (crowd.turns._lanes, crowd.turns._waiting) == ({}, [])
+
+
 def test_who_is_being_read_for_waits_no_longer_either():
     """Its leader may hang; the answer, when it comes, finds nobody."""
     turns = TakingTurns(0.0)

@@ -129,20 +129,31 @@ class TakingTurns:
 
     def _await(self, waiter: _Waiter) -> None:
         patience = silence(self._patience_seconds)
-        if waiter.called.wait(patience):
-            return
+        try:
+            if waiter.called.wait(patience):
+                return
+        except BaseException:
+            # Interrupted, as by a time limit of the host's: a lane that it had, or was handed later, would be lost.
+            if (lane := self._withdraw(waiter)) is not None:
+                self._leave(lane)
+            raise
+        if self._withdraw(waiter) is None:
+            raise StoreUnavailable(f"waited {patience:.2g} s for a turn to ask the store")
+        # Else its turn came in the very last moment: the lane is its own by now, and must be handed on.
+
+    def _withdraw(self, waiter: _Waiter) -> int | None:
+        """Take it from the queue; returns the lane that it holds, which cannot change any more."""
         with self._lock:
             if waiter in self._waiting:
                 self._waiting.remove(waiter)
-            elif waiter.lane is not None:
-                return  # in the very last moment: the lane is its own by now, and must be handed on
-        raise StoreUnavailable(f"waited {patience:.2g} s for a turn to ask the store")
+            return waiter.lane
 
     def _lead(self, waiter: _Waiter, lane: int, read: Read) -> None:
-        with self._lock:
-            others = self._waiting[: MOST_TOGETHER - 1]
-            del self._waiting[: MOST_TOGETHER - 1]
+        others: list[_Waiter] = []
         try:
+            with self._lock:
+                others = self._waiting[: MOST_TOGETHER - 1]
+                del self._waiting[: MOST_TOGETHER - 1]
             _answer([waiter, *others], read)
         finally:
             for other in others:

@@ -231,7 +231,7 @@ def _stamp(data: object) -> _Stamp:
 
 
 def _timeline(data: object, stamps: Sequence[_Stamp]) -> tuple[Subject, Timeline]:
-    """Read the timeline of one subject; ValueError where it is none."""
+    """Read the timeline of one subject; ValueError or TypeError where it is none."""
     match data:
         case [[*path], [*written]]:
             facts = tuple([_fact(fact, stamps) for fact in written])
