@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
@@ -106,22 +107,54 @@ def test_who_waits_is_read_together_and_the_first_first(crowd_of):
     assert crowd.statements == [("a", "b", "c")]
 
 
+@pytest.fixture
+def slept(monkeypatch):
+    """How long each gave way; `slept.now` is the time."""
+
+    class Slept(list):
+        now = 0.0
+
+    slept = Slept()
+    stands_still = SimpleNamespace(monotonic=lambda: slept.now, sleep=slept.append)
+    monkeypatch.setattr(taking_turns, "time", stands_still)
+    return slept
+
+
 @pytest.mark.parametrize(("seconds", "gives_way"), [(0.0, []), (OVERDUE, []), (OVERDUE * 1.01, [WAY])])
-def test_who_has_read_gives_way_to_a_reading_that_is_long_on_its_way(crowd_of, monkeypatch, seconds, gives_way):
+def test_who_has_read_gives_way_to_a_reading_that_is_long_on_its_way(crowd_of, slept, seconds, gives_way):
     """It may be there already, and its thread only lack the interpreter."""
-    now, slept = [0.0], []
-    monkeypatch.setattr(taking_turns, "monotonic", lambda: now[0])
-    monkeypatch.setattr(taking_turns, "sleep", slept.append)
     crowd = crowd_of(documents)
     crowd.let_one_go()
     crowd.hung[0].result(30)
-    slept.clear()
-    now[0] = seconds
+    assert slept == []
+    slept.now = seconds
     assert crowd.turns.read(("a",), documents) == {"a": "document of a"}
     assert slept == gives_way
     crowd.end()
     slept.clear()
     crowd.turns.read(("a",), documents)
+    assert slept == []
+
+
+def test_who_hands_its_lane_on_gives_way_to_the_other_one(crowd_of, slept):
+    """The one that takes it over has only begun."""
+    crowd = crowd_of(documents)
+    waiting = crowd.join("a")
+    slept.now = OVERDUE * 1.01
+    crowd.let_one_go()
+    crowd.hung[0].result(30)
+    assert waiting.result(30) == {"a": "document of a"}
+    assert slept == [WAY, WAY]
+
+
+def test_nobody_gives_way_to_itself(slept):
+    turns = TakingTurns(30.0)
+
+    def read(tenants: tuple[str, ...]) -> Mapping[str, object]:
+        slept.now += OVERDUE * 1.01
+        return documents(tenants)
+
+    turns.read(("a",), read)
     assert slept == []
 
 
@@ -200,18 +233,33 @@ def test_nobody_waits_longer_than_told(crowd_of):
     assert crowd.turns.read(("b",), documents) == {"b": "document of b"}
 
 
-def test_a_turn_that_comes_in_the_last_moment_is_taken():
-    """Else the lane would be lost: it was handed over already."""
-    turns = TakingTurns(0.0)
-    late = taking_turns._Waiter(("a",))
-    late.lane = turns._begin()
-    turns._await(late)
-    turns._lead(late, late.lane, documents)
-    assert late.answer == {"a": "document of a"}
-
-
 class Interrupted(BaseException):
     """As KeyboardInterrupt, or what a worker raises where a task has taken too long."""
+
+
+def waiting_as(monkeypatch, wait: Callable[[threading.Event], bool]) -> None:
+    """Let whoever waits from now on do so as *wait* says."""
+
+    class Called(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            return wait(self)
+
+    monkeypatch.setattr(taking_turns, "threading", SimpleNamespace(Event=Called))
+
+
+def test_a_turn_that_comes_in_the_last_moment_is_taken(crowd_of, monkeypatch):
+    """Else the lane would be lost: it was handed over already."""
+    crowd = crowd_of(documents)
+
+    def wait(called: threading.Event) -> bool:
+        crowd.let_one_go()
+        assert threading.Event.wait(called, 30)
+        return False
+
+    waiting_as(monkeypatch, wait)
+    assert crowd.turns.read(("a",), crowd._read) == {"a": "document of a"}
+    crowd.end()
+    assert (crowd.turns._lanes, crowd.turns._waiting) == ({}, [])
 
 
 @pytest.mark.parametrize("is_late", [False, True])
@@ -219,32 +267,72 @@ def test_who_is_interrupted_while_waiting_takes_no_lane_along(crowd_of, monkeypa
     """Neither one that comes to it afterwards, nor one that it was handed just before."""
     crowd = crowd_of(documents)
 
-    class Called(threading.Event):
-        def wait(self, timeout: float | None = None) -> bool:
-            if is_late:
-                crowd.let_one_go()
-                assert super().wait(30)
-            raise Interrupted
+    def wait(called: threading.Event) -> bool:
+        if is_late:
+            crowd.let_one_go()
+            assert threading.Event.wait(called, 30)
+        raise Interrupted
 
-    class Waiter(taking_turns._Waiter):
-        def __init__(self, tenants: tuple[str, ...]) -> None:
-            super().__init__(tenants)
-            self.called = Called()
-
-    with monkeypatch.context() as patched:
-        patched.setattr(taking_turns, "_Waiter", Waiter)
-        with pytest.raises(Interrupted):
-            crowd.turns.read(("a",), documents)
+    waiting_as(monkeypatch, wait)
+    with pytest.raises(Interrupted):
+        crowd.turns.read(("a",), documents)
     crowd.end()
     assert crowd.statements == []
     assert (crowd.turns._lanes, crowd.turns._waiting) == ({}, [])
 
 
-def test_who_is_being_read_for_waits_no_longer_either():
+@pytest.mark.parametrize("step", ["_enter", "_await", "_lead"])
+def test_who_is_interrupted_between_two_steps_takes_no_lane_along(crowd_of, monkeypatch, step):
+    """A signal's handler runs between any two steps of the main thread, and may raise."""
+    crowd = crowd_of(documents)
+    does = getattr(TakingTurns, step)
+
+    def interrupted(self: TakingTurns, *arguments: object) -> None:
+        if step == "_await":
+            crowd.let_one_go()
+        does(self, *arguments)
+        raise Interrupted
+
+    with monkeypatch.context() as patched:
+        if step == "_lead":
+            waiting = crowd.join("b")
+            patched.setattr(TakingTurns, step, interrupted)
+            crowd.let_one_go()
+            with pytest.raises(Interrupted):
+                waiting.result(30)
+        else:
+            patched.setattr(TakingTurns, step, interrupted)
+            with pytest.raises(Interrupted):
+                crowd.turns.read(("a",), documents)
+    crowd.end()
+    assert (crowd.turns._lanes, crowd.turns._waiting) == ({}, [])
+
+
+def test_an_answer_counts_though_nobody_called(crowd_of, monkeypatch):
+    """Who had read it was interrupted before."""
+    crowd = crowd_of(documents)
+
+    def wait(called: threading.Event) -> bool:
+        (me,) = crowd.turns._waiting
+        crowd.turns._waiting.clear()
+        me.answer = documents(me.tenants)
+        return False
+
+    waiting_as(monkeypatch, wait)
+    assert crowd.turns.read(("a",), documents) == {"a": "document of a"}
+
+
+def test_who_is_being_read_for_waits_no_longer_either(crowd_of, monkeypatch):
     """Its leader may hang; the answer, when it comes, finds nobody."""
-    turns = TakingTurns(0.0)
+    crowd = crowd_of(documents, patience_seconds=0.0)
+
+    def wait(called: threading.Event) -> bool:
+        crowd.turns._waiting.clear()
+        return False
+
+    waiting_as(monkeypatch, wait)
     with pytest.raises(StoreUnavailable, match=r"waited 0 s for a turn"):
-        turns._await(taking_turns._Waiter(("a",)))
+        crowd.turns.read(("a",), documents)
 
 
 def test_a_crowd_gets_its_own_documents_by_few_statements_at_once():

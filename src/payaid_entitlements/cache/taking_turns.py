@@ -12,17 +12,17 @@ as others do after five milliseconds. One that had read for all who waited came 
 
 from __future__ import annotations
 
-import itertools
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
-from time import monotonic, sleep
 from typing import Final
 
 from payaid_entitlements.cache.gathering import LANES, MOST_TOGETHER
 from payaid_entitlements.errors import StoreDamaged, StoreUnavailable
 from payaid_entitlements.stores.hurry import silence
 
-#: Seconds after which whoever else has read gives way to a reading: those after which a thread demands the interpreter.
+#: Seconds after which whoever else has read gives way to a reading: those after which, by default, a thread demands the
+#: interpreter.
 OVERDUE: Final = 0.005
 #: Seconds for which it gives way: some that a thread takes to wake up.
 WAY: Final = 0.00005
@@ -31,23 +31,27 @@ WAY: Final = 0.00005
 Read = Callable[[tuple[str, ...]], Mapping[str, object]]
 
 
-class _Waiter:
+class _Reader:
     """
-    A thread that waits.
+    A thread that wants to read.
 
     Attributes:
-        called: Wakes it: its turn has come, or it has an answer, or whoever read for it was interrupted.
-        lane: The one that it holds, to read for all who wait; None while it waits itself.
+        called: Wakes it where it waits: its turn has come, or it has an answer, or who read for it was interrupted.
     """
 
-    __slots__ = ("answer", "called", "error", "lane", "tenants")
+    __slots__ = ("answer", "called", "error", "tenants")
+
+    called: threading.Event
 
     def __init__(self, tenants: tuple[str, ...]) -> None:
         self.tenants = tenants
-        self.called = threading.Event()
-        self.lane: int | None = None
         self.answer: Mapping[str, object] | None = None
         self.error: Exception | None = None
+
+    @property
+    def is_served(self) -> bool:
+        """Has somebody read for it?"""
+        return self.answer is not None or self.error is not None
 
 
 class TakingTurns:
@@ -60,15 +64,14 @@ class TakingTurns:
         patience_seconds: How long a thread waits for its turn, or for who reads for it, where it is no question's.
     """
 
-    __slots__ = ("_lanes", "_lock", "_numbers", "_patience_seconds", "_waiting")
+    __slots__ = ("_lanes", "_lock", "_patience_seconds", "_waiting")
 
     def __init__(self, patience_seconds: float) -> None:
         self._patience_seconds = patience_seconds
         self._lock = threading.Lock()
-        self._numbers = itertools.count()
-        # When each reading that is on its way began; the oldest first.
-        self._lanes: dict[int, float] = {}
-        self._waiting: list[_Waiter] = []
+        # Who reads, and since when; the longest first.
+        self._lanes: dict[_Reader, float] = {}
+        self._waiting: list[_Reader] = []
 
     def read(self, tenants: tuple[str, ...], read: Read) -> Mapping[str, object]:
         """
@@ -85,84 +88,68 @@ class TakingTurns:
                 was no turn in time.
         """
         while True:
-            place = self._enter(tenants)
-            if isinstance(place, int):
-                try:
+            me = _Reader(tenants)
+            # Whatever interrupts it, and wherever (a time limit of the host's, KeyboardInterrupt): it keeps no lane.
+            try:
+                if self._enter(me):
                     return read(tenants)
-                finally:
-                    self._leave(place)
-            self._await(place)
-            if place.lane is not None:
-                self._lead(place, place.lane, read)
-            if place.error is not None:
-                raise place.error
-            if place.answer is not None:
-                return place.answer
-            # Who read for it was interrupted (KeyboardInterrupt, SystemExit): that harms nobody else; ask again.
+                self._await(me)
+                if me in self._lanes:
+                    self._lead(me, read)
+            finally:
+                self._leave(me)
+            if me.error is not None:
+                raise me.error
+            if me.answer is not None:
+                return me.answer
+            # Who read for it was interrupted: that harms nobody else; ask again.
 
-    def _enter(self, tenants: tuple[str, ...]) -> int | _Waiter:
-        """Take a lane, or a place in the queue."""
+    def _enter(self, me: _Reader) -> bool:
+        """Take a lane; else, and this says False, a place in the queue."""
         with self._lock:
             if len(self._lanes) < LANES:
-                return self._begin()
-            waiter = _Waiter(tenants)
-            self._waiting.append(waiter)
-            return waiter
+                self._lanes[me] = time.monotonic()
+                return True
+            me.called = threading.Event()
+            self._waiting.append(me)
+            return False
 
-    def _begin(self) -> int:
-        lane = next(self._numbers)
-        self._lanes[lane] = monotonic()
-        return lane
-
-    def _leave(self, lane: int) -> None:
-        """Hand the lane to who has waited longest, or let those who are at it get on."""
-        with self._lock:
-            del self._lanes[lane]
-            first = self._waiting.pop(0) if self._waiting else None
-            if first is not None:
-                first.lane = self._begin()
-            began = next(iter(self._lanes.values()), None)
-        if first is not None:
-            first.called.set()
-        if began is not None and monotonic() - began > OVERDUE:
-            sleep(WAY)
-
-    def _await(self, waiter: _Waiter) -> None:
+    def _await(self, me: _Reader) -> None:
         patience = silence(self._patience_seconds)
-        try:
-            if waiter.called.wait(patience):
-                return
-        except BaseException:
-            # Interrupted, as by a time limit of the host's: a lane that it had, or was handed later, would be lost.
-            if (lane := self._withdraw(waiter)) is not None:
-                self._leave(lane)
-            raise
-        if self._withdraw(waiter) is None:
+        # What comes in the very last moment counts, as does an answer whose reader was interrupted before it called.
+        if not (me.called.wait(patience) or me in self._lanes or me.is_served):
             raise StoreUnavailable(f"waited {patience:.2g} s for a turn to ask the store")
-        # Else its turn came in the very last moment: the lane is its own by now, and must be handed on.
 
-    def _withdraw(self, waiter: _Waiter) -> int | None:
-        """Take it from the queue; returns the lane that it holds, which cannot change any more."""
+    def _lead(self, me: _Reader, read: Read) -> None:
         with self._lock:
-            if waiter in self._waiting:
-                self._waiting.remove(waiter)
-            return waiter.lane
-
-    def _lead(self, waiter: _Waiter, lane: int, read: Read) -> None:
-        others: list[_Waiter] = []
+            others = self._waiting[: MOST_TOGETHER - 1]
+            del self._waiting[: MOST_TOGETHER - 1]
         try:
-            with self._lock:
-                others = self._waiting[: MOST_TOGETHER - 1]
-                del self._waiting[: MOST_TOGETHER - 1]
-            _answer([waiter, *others], read)
+            _answer([me, *others], read)
         finally:
             for other in others:
                 other.called.set()
-            self._leave(lane)
+
+    def _leave(self, me: _Reader) -> None:
+        """Leave the queue; hand a lane to who has waited longest, and give way to a reading that is long on its way."""
+        with self._lock:
+            if me in self._waiting:
+                self._waiting.remove(me)
+            if self._lanes.pop(me, None) is None:
+                return
+            first = self._waiting.pop(0) if self._waiting else None
+            if first is not None:
+                self._lanes[first] = time.monotonic()
+            began = next(iter(self._lanes.values()), None)
+        if first is not None:
+            first.called.set()
+        # Looked up at each call: gevent puts its own in place, in which a greenlet waits and not the thread.
+        if began is not None and time.monotonic() - began > OVERDUE:
+            time.sleep(WAY)
 
 
-def _answer(going: Sequence[_Waiter], read: Read) -> None:
-    everybody = tuple(dict.fromkeys(tenant for waiter in going for tenant in waiter.tenants))
+def _answer(going: Sequence[_Reader], read: Read) -> None:
+    everybody = tuple(dict.fromkeys(tenant for reader in going for tenant in reader.tenants))
     try:
         found = read(everybody)
     except Exception as error:
@@ -171,8 +158,8 @@ def _answer(going: Sequence[_Waiter], read: Read) -> None:
             _answer(going[: len(going) // 2], read)
             _answer(going[len(going) // 2 :], read)
             return
-        for waiter in going:
-            waiter.error = error
+        for reader in going:
+            reader.error = error
     else:
-        for waiter in going:
-            waiter.answer = found
+        for reader in going:
+            reader.answer = found
