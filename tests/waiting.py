@@ -14,4 +14,4 @@ def until(is_so: Callable[[], object], seconds: float = LONGEST) -> None:
     end = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.001)
+        time.sleep(0.005)

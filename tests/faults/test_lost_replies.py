@@ -85,7 +85,7 @@ def trail(url: str) -> list[tuple[str | None, int]]:
         return [(entry.operation, entry.revision) for entry in ent._store.audit(tenant="acme")]
 
 
-@pytest.mark.parametrize("kind", ["postgresql", "redis"])
+@pytest.mark.parametrize("kind", ["postgresql"])
 def test_whoever_connects_to_hear_of_changes_says_nothing_that_makes_a_write_true(told, proxy, kind):
     """He does so beside what is asked below, and the reply that is lost there must be that to the write."""
     proxy.drop_reply(DECIDES[kind])

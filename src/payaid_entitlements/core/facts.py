@@ -235,6 +235,7 @@ def _timeline(data: object, stamps: Sequence[_Stamp]) -> tuple[Subject, Timeline
     match data:
         case [[*path], [*written]]:
             facts = tuple([_fact(fact, stamps) for fact in written])
+            # Most have one, and are read on each miss: there is no pair to look for.
             if len(facts) == 1 or all(
                 one.since < other.since and one.said <= other.said for one, other in pairwise(facts)
             ):
@@ -244,7 +245,11 @@ def _timeline(data: object, stamps: Sequence[_Stamp]) -> tuple[Subject, Timeline
 
 @lru_cache(1024)
 def _subject(path: tuple[object, ...]) -> Subject:
-    """The subject that *path* is, one object for all who have it; ValueError where it is none."""
+    """
+    The subject that *path* is, one object for all who have it; ValueError where it is none.
+
+    The ids of few users and grants stay, as those of users do elsewhere in the process, until others have come.
+    """
     if all(isinstance(part, str) for part in path):
         match path:
             case ["subscription", _, "add_on" | "provider_id", *rest] if len(rest) != 1:
