@@ -308,6 +308,21 @@ def test_who_is_interrupted_between_two_steps_takes_no_lane_along(crowd_of, monk
     assert (crowd.turns._lanes, crowd.turns._waiting) == ({}, [])
 
 
+def test_who_is_interrupted_while_leaving_takes_no_lane_along(monkeypatch):
+    """An interruption comes once."""
+    turns, leaves, interruptions = TakingTurns(30.0), TakingTurns._leave, [Interrupted()]
+
+    def interrupted(self: TakingTurns, me: object) -> None:
+        if interruptions:
+            raise interruptions.pop()
+        leaves(self, me)
+
+    monkeypatch.setattr(TakingTurns, "_leave", interrupted)
+    with pytest.raises(Interrupted):
+        turns.read(("a",), documents)
+    assert turns._lanes == {}
+
+
 def test_an_answer_counts_though_nobody_called(crowd_of, monkeypatch):
     """Who had read it was interrupted before."""
     crowd = crowd_of(documents)

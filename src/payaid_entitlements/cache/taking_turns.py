@@ -97,7 +97,11 @@ class TakingTurns:
                 if me in self._lanes:
                     self._lead(me, read)
             finally:
-                self._leave(me)
+                try:
+                    self._leave(me)
+                except BaseException:
+                    self._leave(me)  # interrupted while it left: it may have the lane still
+                    raise
             if me.error is not None:
                 raise me.error
             if me.answer is not None:
